@@ -1,0 +1,1 @@
+//! The primitive encodings (`docs/format.md` 1).

@@ -1,0 +1,124 @@
+//! The traits through which trees come into the engine and go out of it again.
+//!
+//! Declarations only. Shaped for remote servers: one ordered walk, many reads and writes in flight from several threads.
+
+use crate::node::{Content, Stream};
+use crate::{Gap, Key, Node};
+
+/// How names are spelled in keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Encoding {
+    /// The server's bytes.
+    Bytes = 1,
+    /// UTF-16 as WTF-8.
+    Wtf8 = 2,
+}
+
+/// Which tree this is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceInfo {
+    /// URL-like, without secrets: `/srv/data`, `smb://user@host/share`.
+    pub location: String,
+    /// Stays the same while it is the same tree: file system id, server GUID and share.
+    pub identity: String,
+    /// Spelling of names.
+    pub encoding: Encoding,
+    /// How many reads in flight serve it best, from 1.
+    pub parallel_reads: usize,
+}
+
+/// One entry of a walk.
+#[derive(Clone, Debug)]
+pub struct Walked {
+    /// Where.
+    pub key: Key,
+    /// Everything but content. `size` says how long a file is. A gap here means: this entry, or what is below it, is not whole.
+    pub node: Node,
+    /// Size of a regular file when it was looked at.
+    pub size: u64,
+    /// Number of paths the source says this file has; 1 where it does not know.
+    pub links: u32,
+}
+
+/// A run of a file.
+#[derive(Debug)]
+pub enum Piece {
+    /// Bytes that are there; the buffer that was lent holds them.
+    Data(usize),
+    /// So many bytes that are a hole.
+    Hole(u64),
+    /// The end of the file.
+    End,
+}
+
+/// What was seen of a file once it had been read to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Steady {
+    /// Size and times stayed as they were at the walk.
+    Unchanged,
+    /// It changed while it was read.
+    Changed,
+}
+
+/// Reads one file from start to end.
+pub trait ReadFile: Send {
+    /// The next run. Fills `buffer` from its start, as far as cheaply possible. Runs come in order and without overlap.
+    fn next(&mut self, buffer: &mut [u8]) -> Result<Piece, Gap>;
+    /// After [`Piece::End`]: did the file hold still? May replace metadata that is out of date.
+    fn finish(&mut self, node: &mut Node) -> Result<Steady, Gap>;
+}
+
+/// The entries of a tree in ascending order of their keys, the root first.
+///
+/// An error is final: the walk could not go on (the server is gone), and the tree is not whole. A folder that can't be listed is
+/// no error: its own entry carries the gap, so its listing is complete before its entry is yielded.
+pub type Walk<'a> = Box<dyn Iterator<Item = Result<Walked, Gap>> + Send + 'a>;
+
+/// A tree that can be backed up.
+pub trait Source: Send + Sync {
+    /// What tree it is.
+    fn info(&self) -> &SourceInfo;
+    /// All entries.
+    fn walk(&self) -> Result<Walk<'_>, Gap>;
+    /// Opens the content of a regular file of the walk that is under way.
+    fn open(&self, entry: &Walked) -> Result<Box<dyn ReadFile + '_>, Gap>;
+}
+
+/// Why a restore could not write something. The text names no file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct WriteError {
+    /// Whether nothing further can be written (disk full, read-only, gone).
+    pub fatal: bool,
+    /// In a person's words.
+    pub text: String,
+}
+
+/// Receives one file.
+pub trait WriteFile: Send {
+    /// Bytes at an offset; ranges never written are holes.
+    fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<(), WriteError>;
+    /// All bytes are there: sets the size and everything else of the node.
+    fn finish(self: Box<Self>, node: &Node) -> Result<(), WriteError>;
+}
+
+/// A place that a tree can be restored to.
+pub trait Target: Send + Sync {
+    /// Makes a folder, open for writing; its own metadata comes with [`Target::finish_folder`]. The root key is the target itself.
+    fn folder(&self, key: &Key, node: &Node) -> Result<(), WriteError>;
+    /// Begins a regular file. Files may be written side by side from several threads; their folders exist.
+    fn file(&self, key: &Key, node: &Node, content: &Content) -> Result<Box<dyn WriteFile + '_>, WriteError>;
+    /// Begins an alternate stream of a file that is finished.
+    fn stream(&self, key: &Key, stream: &Stream) -> Result<Box<dyn WriteFile + '_>, WriteError>;
+    /// Makes a symbolic link, fifo, socket, device or reparse point with its metadata.
+    fn special(&self, key: &Key, node: &Node) -> Result<(), WriteError>;
+    /// Makes a further path of a file that is there.
+    fn link(&self, key: &Key, to: &Key) -> Result<(), WriteError>;
+    /// Sets a folder's metadata, when all below it is done (children before parents).
+    fn finish_folder(&self, key: &Key, node: &Node) -> Result<(), WriteError>;
+    /// Waits until everything is durable.
+    fn sync(&self) -> Result<(), WriteError>;
+    /// Number of files that are best written at the same time.
+    fn parallel_writes(&self) -> usize;
+}
