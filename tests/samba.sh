@@ -1,0 +1,129 @@
+#!/bin/sh
+# Starts and stops a private Samba server for tests and the demo. Owns DIR (configuration, passwords, state, logs; not what is put
+# into DIR/share) and the process it started; never listens beyond 127.0.0.1, never ends a process it did not start.
+#
+#   tests/samba.sh start DIR [PORT]   PORT 0 or none: a free one. Needs root. Returns when the server answers.
+#   tests/samba.sh stop DIR
+#
+# After start: DIR/share is the folder behind the share `share`, DIR/port the port, DIR/user the user, DIR/password the password
+# (one line), DIR/url the URL smb://keepwell-demo@127.0.0.1:PORT/share.
+set -eu
+
+user=keepwell-demo
+
+die() { echo "samba.sh: $*" >&2; exit 1; }
+
+# Whether the process in DIR/smbd.pid is still the server that was started for DIR.
+ours() {
+    pid=$(cat "$dir/smbd.pid" 2>/dev/null) || return 1
+    tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -Fqx "$dir/smb.conf"
+}
+
+listens() { # PORT: whether somebody listens there
+    grep -Eq "^ *[0-9]+: [0-9A-F]+:$(printf %04X "$1") [0-9A-F:]+ 0A " /proc/net/tcp /proc/net/tcp6 2>/dev/null
+}
+
+free_port() {
+    tries=0
+    while [ $tries -lt 100 ]; do
+        candidate=$((20000 + ($(od -An -N2 -tu2 /dev/urandom) % 12000)))
+        listens "$candidate" || { echo "$candidate"; return; }
+        tries=$((tries + 1))
+    done
+    die "found no free port between 20000 and 32000"
+}
+
+configure() { # PORT
+    for part in run run/ncalrpc lock state cache private log share; do mkdir -p "$dir/$part"; done
+    # The server looks into DIR/share as this user, so it must be able to get there; folders above DIR are the caller's affair.
+    chmod 711 "$dir"
+    chmod 700 "$dir/private"
+    id "$user" >/dev/null 2>&1 || useradd -M -s /usr/sbin/nologin "$user"
+    chown "$user": "$dir/share"
+    cat >"$dir/smb.conf" <<CONF
+[global]
+ workgroup = CLINIC
+ netbios name = CLINICNAS
+ server role = standalone server
+ map to guest = never
+ bind interfaces only = yes
+ interfaces = 127.0.0.1/8
+ smb ports = $1
+ disable netbios = yes
+ server min protocol = SMB2_10
+ server signing = mandatory
+ server smb encrypt = ${KEEPWELL_SAMBA_ENCRYPT:-default}
+ passdb backend = tdbsam:$dir/private/passdb.tdb
+ private dir = $dir/private
+ lock directory = $dir/lock
+ state directory = $dir/state
+ cache directory = $dir/cache
+ pid directory = $dir/run
+ ncalrpc dir = $dir/run/ncalrpc
+ log file = $dir/log/log.%m
+ load printers = no
+ disable spoolss = yes
+ ea support = yes
+ store dos attributes = yes
+[share]
+ path = $dir/share
+ read only = no
+ mangled names = no
+ map archive = no
+ vfs objects = acl_xattr shadow_copy2 streams_xattr
+ acl_xattr:ignore system acls = yes
+ shadow:snapdir = .snapshots
+ shadow:mountpoint = $dir/share
+ shadow:sort = desc
+ shadow:localtime = no
+ veto files = /.snapshots/
+CONF
+}
+
+start() {
+    command -v smbd >/dev/null || die "smbd is not installed (apt-get install samba samba-vfs-modules samba-common-bin)"
+    [ "$(id -u)" = 0 ] || die "must run as root: smbd changes to the user who signs in"
+    mkdir -p "$dir"
+    dir=$(cd "$dir" && pwd -P)
+    ours && die "a server for $dir is already running"
+    port=${1:-0}
+    [ "$port" != 0 ] || port=$(free_port)
+    listens "$port" && die "port $port is in use"
+    configure "$port"
+    [ -s "$dir/password" ] || (umask 077 && od -An -N12 -tx1 /dev/urandom | tr -d ' \n' >"$dir/password" && echo >>"$dir/password")
+    password=$(cat "$dir/password")
+    printf '%s\n%s\n' "$password" "$password" | smbpasswd -c "$dir/smb.conf" -s -a "$user" >"$dir/log/smbpasswd" 2>&1 ||
+        die "could not set the password, see $dir/log/smbpasswd"
+    # In the foreground it leads its own process group and ends its children when it is told to stop.
+    smbd -s "$dir/smb.conf" -F </dev/null >"$dir/log/smbd.out" 2>&1 &
+    echo $! >"$dir/smbd.pid"
+    waited=0
+    until listens "$port"; do
+        ours || [ $waited -lt 10 ] || die "smbd ended at once, see $dir/log"
+        [ $waited -lt 150 ] || die "smbd does not answer on port $port, see $dir/log"
+        sleep 0.1
+        waited=$((waited + 1))
+    done
+    echo "$port" >"$dir/port"
+    echo "$user" >"$dir/user"
+    echo "smb://$user@127.0.0.1:$port/share" | tee "$dir/url"
+}
+
+stop() {
+    dir=$(cd "$dir" 2>/dev/null && pwd -P) || return 0
+    if ours; then
+        kill "$pid"
+        waited=0
+        while ours && [ $waited -lt 100 ]; do sleep 0.1; waited=$((waited + 1)); done
+        ! ours || kill -9 "$pid"
+    fi
+    rm -f "$dir/smbd.pid" "$dir/port" "$dir/url"
+}
+
+[ $# -ge 2 ] || die "usage: samba.sh start DIR [PORT] | stop DIR"
+dir=$2
+case $1 in
+start) start "${3:-0}" ;;
+stop) stop ;;
+*) die "usage: samba.sh start DIR [PORT] | stop DIR" ;;
+esac
