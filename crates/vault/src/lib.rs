@@ -1,1 +1,37 @@
-//! placeholder
+//! The vault engine: chunks, packs, index, catalog, snapshots, restore, verify, repair.
+//!
+//! Synchronous. One coordinator takes each decision and makes each call to the pool; workers are pure functions whose results
+//! are taken in the order of submission. The engine reads no clock and makes no random numbers: [`Env`] and the caller bring them.
+//! It never sees a network, and never a disk but through `keepwell_storage`.
+
+mod backup;
+mod blobs;
+mod catalog;
+mod chunker;
+mod create;
+mod diff;
+mod env;
+mod error;
+mod index;
+mod keys;
+mod lanes;
+mod pack;
+mod repair;
+mod report;
+mod restore;
+mod snapshot;
+mod unlock;
+mod vault;
+mod verify;
+
+pub use backup::BackupOptions;
+pub use create::{NewVault, create};
+pub use diff::{Change, Difference};
+pub use env::{Clock, Env, NoProgress, Progress, Step, Workers};
+pub use error::VaultError;
+pub use index::{Index, IndexPlace, IndexedPack, Location, MemoryIndex, SqliteIndex};
+pub use report::{BackupReport, DamageReport, LostFile, RepairReport, RestoreReport, Trouble, VaultStats, VerifyReport};
+pub use restore::RestoreOptions;
+pub use snapshot::Snapshot;
+pub use unlock::Unlock;
+pub use vault::{Sealed, Vault};
