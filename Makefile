@@ -1,0 +1,67 @@
+# Entry points. `make` alone lists them; CONTRIBUTING.md says when to run which.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+NAME ?=
+BENCH_DATA ?= /var/tmp/keepwell-bench
+
+export CARGO_TERM_COLOR ?= auto
+export PYTHONDONTWRITEBYTECODE := 1
+
+stage = tests/stage
+
+.PHONY: help setup build demo test test-long check bench scenario fuzz clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup:  ## install what the build and the tests need (Debian; root or sudo, only if something is missing)
+	@tests/setup build test
+
+build:  ## the program: target/release/keepwell
+	cargo build --release --locked --package keepwell-cli
+
+demo:  ## a real Samba share, a vault on three disks, a lost disk, and everything back
+	@tests/setup build demo
+	@tests/demo.sh
+
+check:  ## quick checks: tidy, format, lints, unit tests
+	@$(stage) tidy    cargo xtask tidy
+	@$(stage) format  cargo fmt --all --check
+	@$(stage) lints   cargo clippy --quiet --workspace --all-targets --locked -- -D warnings
+	@$(stage) unit    cargo test --quiet --workspace --locked
+
+test: setup  ## everything that has to pass before a change goes in
+	@$(stage) tidy       cargo xtask tidy
+	@$(stage) format     cargo fmt --all --check
+	@$(stage) lints      cargo clippy --quiet --workspace --all-targets --locked -- -D warnings
+	@$(stage) build      $(MAKE) --no-print-directory build
+	@$(stage) unit       tests/unit
+	@$(stage) simulator  tests/simulator
+	@$(stage) fuzz       tests/fuzz replay
+	@$(stage) roundtrip  tests/scenario roundtrip
+	@$(stage) damage     tests/scenario damage
+	@$(stage) kills      tests/scenario kills
+	@$(stage) total
+
+test-long: test  ## the same, then at full size: all of /usr, whole data sets, more seeds, more kills
+	@$(stage) simulator  env KEEPWELL_LONG=1 tests/simulator
+	@$(stage) fuzz       tests/fuzz long
+	@$(stage) roundtrip  env SIZE=full tests/scenario roundtrip
+	@$(stage) kills      env SIZE=full tests/scenario kills
+
+scenario: build  ## one of tests/scenarios: make scenario NAME=damage
+	@tests/scenario $(NAME)
+
+fuzz:  ## replay the fuzz corpus
+	@tests/fuzz replay
+
+bench: build  ## against restic and borg, on generated data in BENCH_DATA (outside the checkout)
+	@tests/setup build bench
+	@BENCH_DATA=$(BENCH_DATA) tests/bench/run.sh
+
+clean:  ## remove what was built and the demo
+	cargo clean
+	rm -rf .demo

@@ -1,0 +1,90 @@
+//! Which crate may use which (ARCHITECTURE.md, "Layers"). Owns the rule; a new crate needs a decision record and a row here.
+
+use std::path::Path;
+
+use anyhow::Context;
+use cargo_metadata::MetadataCommand;
+
+use super::Complaint;
+
+/// Crate, and what of ours it may use.
+const LAYERS: [(&str, &[&str]); 7] = [
+    ("keepwell-format", &[]),
+    ("keepwell-crypt", &[]),
+    ("keepwell-storage", &[]),
+    ("keepwell-vault", &["keepwell-format", "keepwell-crypt", "keepwell-storage"]),
+    ("keepwell-source", &["keepwell-format"]),
+    ("keepwell-cli", &["keepwell-format", "keepwell-crypt", "keepwell-storage", "keepwell-vault", "keepwell-source"]),
+    ("xtask", &[]),
+];
+
+/// The engine is synchronous and has no network: none of these, ever.
+const ENGINE: [&str; 4] = ["keepwell-format", "keepwell-crypt", "keepwell-storage", "keepwell-vault"];
+const NETWORK: [&str; 8] = ["tokio", "smb2", "hyper", "reqwest", "axum", "socket2", "mio", "async-std"];
+
+/// A crate of the workspace and the names of all it depends on, tests and build scripts included.
+pub(super) struct Package {
+    pub(super) name: String,
+    pub(super) uses: Vec<String>,
+}
+
+pub(super) fn packages(root: &Path) -> anyhow::Result<Vec<Package>> {
+    let metadata = MetadataCommand::new().current_dir(root).no_deps().exec().context("cargo metadata")?;
+    let package = |package: cargo_metadata::Package| Package {
+        name: package.name.to_string(),
+        uses: package.dependencies.into_iter().map(|dependency| dependency.name).collect(),
+    };
+    Ok(metadata.packages.into_iter().map(package).collect())
+}
+
+pub(super) fn check(packages: &[Package]) -> Vec<Complaint> {
+    packages.iter().flat_map(check_package).collect()
+}
+
+fn check_package(package: &Package) -> Vec<Complaint> {
+    let Some((_, allowed)) = LAYERS.iter().find(|(name, _)| *name == package.name) else {
+        return vec![Complaint::new(&package.name, "is no crate of the map: write a decision record and add it to the layers")];
+    };
+    let ours = |name: &String| LAYERS.iter().any(|(known, _)| known == name) || name.starts_with("keepwell-");
+    let upward = package.uses.iter().filter(|name| ours(name) && !allowed.contains(&name.as_str()));
+    let mut complaints: Vec<_> = upward.map(|name| Complaint::new(&package.name, format!("may not use {name}"))).collect();
+    if ENGINE.contains(&package.name.as_str()) {
+        let network = package.uses.iter().filter(|name| NETWORK.contains(&name.as_str()));
+        complaints.extend(network.map(|name| Complaint::new(&package.name, format!("the engine has no network, so no {name}"))));
+    }
+    complaints
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complaints(name: &str, uses: &[&str]) -> usize {
+        let uses = uses.iter().map(|name| (*name).to_owned()).collect();
+        check(&[Package { name: name.into(), uses }]).len()
+    }
+
+    #[test]
+    fn downward_is_allowed() {
+        assert_eq!(complaints("keepwell-vault", &["keepwell-format", "keepwell-storage", "zstd"]), 0);
+        assert_eq!(complaints("keepwell-cli", &["keepwell-source", "keepwell-vault", "tokio"]), 0);
+    }
+
+    #[test]
+    fn upward_and_sideways_are_not() {
+        assert_eq!(complaints("keepwell-storage", &["keepwell-format"]), 1);
+        assert_eq!(complaints("keepwell-source", &["keepwell-vault", "keepwell-crypt"]), 2);
+        assert_eq!(complaints("keepwell-vault", &["keepwell-later"]), 1);
+    }
+
+    #[test]
+    fn the_engine_has_no_network() {
+        assert_eq!(complaints("keepwell-vault", &["tokio"]), 1);
+        assert_eq!(complaints("keepwell-source", &["tokio", "smb2"]), 0);
+    }
+
+    #[test]
+    fn a_crate_that_nobody_decided_on_is_named() {
+        assert_eq!(complaints("keepwell-surprise", &[]), 1);
+    }
+}
