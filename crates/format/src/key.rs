@@ -8,10 +8,13 @@ pub struct Key(Vec<u8>);
 
 /// Why a name cannot be part of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a file name: empty, '.', '..', or with a separator in it")]
+#[error("not a file name: empty, '.', '..', with a separator in it, or its path is longer than 128 KiB")]
 pub struct KeyError;
 
 impl Key {
+    /// Longest key, in bytes.
+    pub const MAX_LEN: usize = 128 << 10;
+
     /// The root of a source.
     pub const fn root() -> Self {
         Self(Vec::new())
@@ -19,6 +22,9 @@ impl Key {
 
     /// Parses an encoded key.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, KeyError> {
+        if bytes.len() > Self::MAX_LEN {
+            return Err(KeyError);
+        }
         if !bytes.is_empty() {
             bytes.split(|b| *b == 0).try_for_each(check_name)?;
         }
@@ -49,7 +55,7 @@ impl Key {
             bytes.push(0);
         }
         bytes.extend_from_slice(name);
-        Ok(Self(bytes))
+        if bytes.len() > Self::MAX_LEN { Err(KeyError) } else { Ok(Self(bytes)) }
     }
 
     /// The components, from the top.
@@ -145,6 +151,9 @@ mod tests {
         assert_eq!(Key::from_bytes(b"a\0\0b".to_vec()), Err(KeyError));
         assert_eq!(Key::from_bytes(b"a\0..".to_vec()), Err(KeyError));
         assert_eq!(Key::from_path(b"a/../b"), Err(KeyError));
+        let longest = Key::from_bytes(vec![b'a'; Key::MAX_LEN]).unwrap();
+        assert_eq!(longest.join(b"b"), Err(KeyError));
+        assert_eq!(Key::from_bytes(vec![b'a'; Key::MAX_LEN + 1]), Err(KeyError));
     }
 
     #[test]
