@@ -39,8 +39,8 @@ impl<'a> Reader<'a> {
     }
 
     /// All bytes not read yet.
-    pub const fn rest(&mut self) -> &'a [u8] {
-        std::mem::replace(&mut self.rest, &[])
+    pub fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.rest)
     }
 
     /// The end: nothing may be left.

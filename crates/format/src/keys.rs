@@ -4,7 +4,7 @@
 
 mod ring;
 
-pub use ring::{ChunkSizes, Keyring, KeyringBody};
+pub use ring::{ChunkSizes, EpochKey, Keyring, KeyringBody};
 
 use zeroize::Zeroizing;
 

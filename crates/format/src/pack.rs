@@ -145,7 +145,7 @@ impl Directory {
     }
 
     /// Each frame with its offset in the pack.
-    pub fn offsets(&self) -> impl Iterator<Item = (u64, &DirectoryEntry)> {
+    pub fn positions(&self) -> impl Iterator<Item = (u64, &DirectoryEntry)> {
         self.entries.iter().scan(PackHeader::LEN as u64, |end, entry| {
             let offset = *end;
             *end += u64::from(entry.stored_len);

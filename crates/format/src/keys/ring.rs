@@ -65,6 +65,9 @@ pub struct ChunkSizes {
     pub max: u32,
 }
 
+/// A generation's key.
+pub type EpochKey = (Epoch, Zeroizing<[u8; 32]>);
+
 /// The keys of a vault.
 #[expect(missing_debug_implementations, reason = "holds the vault's keys")]
 pub struct KeyringBody {
@@ -79,7 +82,7 @@ pub struct KeyringBody {
     /// How content is cut.
     pub chunk: ChunkSizes,
     /// Epoch keys, ascending, at least one.
-    pub epochs: Vec<(Epoch, Zeroizing<[u8; 32]>)>,
+    pub epochs: Vec<EpochKey>,
 }
 
 impl KeyringBody {
@@ -122,9 +125,9 @@ fn read_chunk_sizes(reader: &mut Reader<'_>) -> Result<ChunkSizes, FormatError> 
     Ok(chunk)
 }
 
-fn read_epochs(reader: &mut Reader<'_>) -> Result<Vec<(Epoch, Zeroizing<[u8; 32]>)>, FormatError> {
+fn read_epochs(reader: &mut Reader<'_>) -> Result<Vec<EpochKey>, FormatError> {
     let count = reader.count(EPOCH_LEN)?;
-    let mut epochs: Vec<(Epoch, Zeroizing<[u8; 32]>)> = Vec::with_capacity(count);
+    let mut epochs: Vec<EpochKey> = Vec::with_capacity(count);
     for _ in 0..count {
         let epoch = reader.epoch()?;
         reader.check(epochs.last().is_none_or(|(last, _)| *last < epoch), "epochs do not ascend")?;
