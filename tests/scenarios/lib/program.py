@@ -1,0 +1,120 @@
+"""Runs the keepwell program as a person would, with --json. Owns nothing of the vault but where it lies."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+BINARY = Path(os.environ.get("KEEPWELL", ROOT / "target/release/keepwell"))
+
+
+@dataclass
+class Run:
+    """What one run of the program gave back."""
+
+    command: list
+    status: int
+    report: dict
+    errors: str
+
+    def __str__(self):
+        return f"exit {self.status}: {' '.join(map(str, self.command))}\n{self.errors}\n{json.dumps(self.report)[:2000]}"
+
+    @property
+    def message(self):
+        """Words for a person: standard error without progress lines, and the error of the report."""
+        lines = [line for line in self.errors.splitlines() if line.strip() and not line.startswith("{")]
+        error = self.report.get("error")
+        return "\n".join(lines + ([str(error)] if error else []))
+
+    def is_clear(self, pattern):
+        """Whether the failure is one short message that says what `pattern` wants, and no crash."""
+        lines = [line for line in self.errors.splitlines() if line.strip() and not line.startswith("{")]
+        crash = re.search(r"panicked at|RUST_BACKTRACE|stack backtrace", self.errors)
+        return not crash and 0 < len(self.message) < 1500 and len(lines) <= 8 and bool(re.search(pattern, self.message, re.IGNORECASE))
+
+
+def run(*arguments, user=None, timeout=900, binary=BINARY):
+    """Runs `keepwell ARGUMENTS --json`, as another user where asked."""
+    command = [str(binary), *map(str, arguments), "--json"]
+    done = subprocess.run(as_user(user) + command, capture_output=True, timeout=timeout, check=False)
+    return Run(command, done.returncode, parse(done.stdout), done.stderr.decode(errors="replace"))
+
+
+def start(*arguments, binary=BINARY):
+    """Starts it and returns the process."""
+    command = [str(binary), *map(str, arguments), "--json"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+
+def parse(text):
+    """The one object on standard output; an empty one where there is none."""
+    try:
+        report = json.loads(text)
+    except ValueError:
+        return {"unparsed": text.decode(errors="replace")} if text.strip() else {}
+    return report if isinstance(report, dict) else {"unparsed": report}
+
+
+def as_user(user):
+    return ["setpriv", "--reuid", str(user), "--regid", str(user), "--clear-groups"] if user is not None else []
+
+
+class Vault:
+    """A vault's folder, its kit, and the commands on it."""
+
+    def __init__(self, folder, layout="2+1", disks=None, user=None, binary=BINARY, passphrase=None):
+        self.folder = Path(folder)
+        self.dir = self.folder / "vault"
+        self.kit = self.folder / "kit"
+        self.layout = layout
+        self.data, self.parity = map(int, layout.split("+"))
+        self.disks = disks or self.data + self.parity
+        self.user = user
+        self.binary = binary
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if user is not None:
+            os.chown(self.folder, user, user)
+        self.unlock = f"kit:{self.kit}/kit-1.txt,{self.kit}/kit-3.txt"
+        extra = ["--passphrase-file", passphrase] if passphrase else []
+        self.made = self._run("init", "--disks", self.disks, "--layout", layout, "--kit-out", self.kit, "--test", *extra, locked=True)
+        if self.made.status != 0:
+            raise RuntimeError(f"vault init: {self.made}")
+
+    def _run(self, verb, *arguments, locked=False, unlock=None):
+        keys = [] if locked else ["--unlock", unlock or self.unlock]
+        return run("vault", verb, "--vault", self.dir, *keys, *arguments, user=self.user, binary=self.binary)
+
+    def backup(self, source, name="main", **more):
+        return self._run("backup", "--name", name, source, **more)
+
+    def start_backup(self, source, name="main"):
+        return start("vault", "backup", "--vault", self.dir, "--unlock", self.unlock, "--name", name, source, binary=self.binary)
+
+    def restore(self, snapshot, target, path=None, **more):
+        return self._run("restore", snapshot, *(["--path", path] if path else []), "--to", target, **more)
+
+    def list(self, **more):
+        return self._run("list", **more)
+
+    def ls(self, snapshot, *path):
+        return self._run("ls", snapshot, *path)
+
+    def diff(self, old, new):
+        return self._run("diff", old, new)
+
+    def verify(self, data=False, keys=True):
+        return self._run("verify", *(["--data"] if data else []), locked=not keys)
+
+    def repair(self, keys=True):
+        return self._run("repair", locked=not keys)
+
+    def disk(self, number):
+        return self.dir / f"disk-{number}"
+
+    def forget_cache(self):
+        shutil.rmtree(self.dir / "cache", ignore_errors=True)
