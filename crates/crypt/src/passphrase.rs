@@ -5,7 +5,7 @@
 use argon2::{Algorithm, Argon2, Params, Version};
 use zeroize::Zeroizing;
 
-use crate::{CryptError, Sealer, Secret};
+use crate::{CryptError, OVERHEAD, Sealer, Secret};
 
 /// What one guess costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,12 +72,16 @@ pub fn unwrap_with_passphrase(
     epoch: u32,
     sealed: &[u8],
 ) -> Result<Secret, CryptError> {
+    const DAMAGED: CryptError = CryptError::Damaged { what: "the passphrase slot" };
+    if sealed.len() != 32 + OVERHEAD {
+        return Err(DAMAGED);
+    }
     let plain = sealer(passphrase, salt, cost)?.open(&aad(vault, epoch), sealed).map_err(|error| match error {
         CryptError::NotAuthentic => CryptError::WrongKey,
         other => other,
     })?;
     let plain = Zeroizing::new(plain);
-    let key = <[u8; 32]>::try_from(plain.as_slice()).map_err(|_| CryptError::Damaged { what: "the passphrase slot" })?;
+    let key = <[u8; 32]>::try_from(plain.as_slice()).map_err(|_| DAMAGED)?;
     Ok(Secret::from_bytes(key))
 }
 

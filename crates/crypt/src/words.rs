@@ -27,34 +27,44 @@ pub fn encode(body: &[u8; BODY]) -> [[&'static str; 8]; 4] {
 /// The body from four rows of eight words each, separated by white space.
 pub fn decode(rows: [&str; 4]) -> Result<Zeroizing<[u8; BODY]>, CryptError> {
     let mut sheet: [Row; 4] = Default::default();
+    let mut unknown = Vec::new();
     for (r, text) in rows.iter().enumerate() {
-        sheet[r] = read_row(r, text)?;
-    }
-    for r in 0..4 {
-        if sheet[r][7] != row_check(r, &sheet[r]) {
-            return Err(CryptError::KitRowCheck { row: r as u8 + 1, correction: correction(&sheet, r) });
+        let found = text.split_whitespace().count();
+        if found != 8 {
+            return Err(CryptError::KitRowLength { row: r as u8 + 1, found });
+        }
+        for (i, word) in text.split_whitespace().enumerate() {
+            let word = Zeroizing::new(word.to_lowercase());
+            match find(&word) {
+                Some(index) => sheet[r][i] = index,
+                None => unknown.push((r, i, word)),
+            }
         }
     }
-    checked_body(&sheet).ok_or(CryptError::KitTotalCheck)
+    if let [(r, i, word), others @ ..] = unknown.as_slice() {
+        return Err(unknown_word(&sheet, (*r, *i), word, others.is_empty()));
+    }
+    if let Some(r) = (0..4).find(|r| !row_fits(&sheet, *r)) {
+        return Err(CryptError::KitRowCheck { row: r as u8 + 1, correction: correction(&sheet, r) });
+    }
+    checked_body(&sheet).ok_or_else(|| unlucky_row(&sheet))
 }
 
-/// Reads one row and checks that its words exist and are eight.
-fn read_row(r: usize, text: &str) -> Result<Row, CryptError> {
-    let found = text.split_whitespace().count();
-    if found != 8 {
-        return Err(CryptError::KitRowLength { row: r as u8 + 1, found });
+/// If it is the only unknown word and all others are right, the checks tell which one it was; otherwise its spelling has to do.
+fn unknown_word(sheet: &[Row; 4], (r, i): (usize, usize), word: &str, only: bool) -> CryptError {
+    let mut trial = sheet.clone();
+    let proven = if only { fitting(&mut trial, r, i) } else { Vec::new() };
+    let closest = if let [word] = proven[..] { vec![word] } else { closest(word) };
+    CryptError::KitUnknownWord { row: r as u8 + 1, position: i as u8 + 1, word: word.chars().take(20).collect(), closest }
+}
+
+/// One wrong word in 2,048 passes its row's check; then the row is found by the word that makes the whole sheet right.
+fn unlucky_row(sheet: &[Row; 4]) -> CryptError {
+    let corrected = |r| Some((r, correction(sheet, usize::from(r))?));
+    match (0..4).filter_map(corrected).collect::<Vec<_>>()[..] {
+        [(r, only)] => CryptError::KitRowCheck { row: r + 1, correction: Some(only) },
+        _ => CryptError::KitTotalCheck,
     }
-    let mut row = Row::default();
-    for (i, word) in text.split_whitespace().enumerate() {
-        let lower = Zeroizing::new(word.to_lowercase());
-        row[i] = find(&lower).ok_or_else(|| CryptError::KitUnknownWord {
-            row: r as u8 + 1,
-            position: i as u8 + 1,
-            word: word.chars().take(20).collect(),
-            closest: closest(&lower),
-        })?;
-    }
-    Ok(row)
 }
 
 /// The index of a word, or of the only word that begins with these four letters or more.
@@ -75,24 +85,30 @@ fn closest(word: &str) -> Vec<&'static str> {
     near.into_iter().take(3).map(|(_, listed)| listed).collect()
 }
 
-/// The one substitution in row `bad` that satisfies both checks, if there is exactly one.
-fn correction(sheet: &[Row; 4], bad: usize) -> Option<Correction> {
+/// The one substitution in row `r` that satisfies all checks, if there is exactly one.
+fn correction(sheet: &[Row; 4], r: usize) -> Option<Correction> {
     let mut trial = sheet.clone();
-    let mut found = None;
-    for position in 0..8 {
-        let written = trial[bad][position];
-        for index in (0..2048).filter(|index| *index != written) {
-            trial[bad][position] = index;
-            if trial[bad][7] == row_check(bad, &trial[bad]) && checked_body(&trial).is_some() {
-                let word = Language::English.word_list()[usize::from(index)];
-                if found.replace(Correction { position: position as u8 + 1, word }).is_some() {
-                    return None;
-                }
-            }
+    let fitting_at = |i| fitting(&mut trial, r, i).into_iter().map(move |word| Correction { position: i as u8 + 1, word });
+    let found: Vec<Correction> = (0..8).flat_map(fitting_at).collect();
+    if let [only] = found[..] { Some(only) } else { None }
+}
+
+/// The words that, put in this place, satisfy all checks.
+fn fitting(trial: &mut [Row; 4], r: usize, i: usize) -> Vec<&'static str> {
+    let written = trial[r][i];
+    let mut words = Vec::new();
+    for (index, word) in (0..).zip(Language::English.word_list()) {
+        trial[r][i] = index;
+        if row_fits(trial, r) && (0..4).all(|r| row_fits(trial, r)) && checked_body(trial).is_some() {
+            words.push(*word);
         }
-        trial[bad][position] = written;
     }
-    found
+    trial[r][i] = written;
+    words
+}
+
+fn row_fits(sheet: &[Row; 4], r: usize) -> bool {
+    sheet[r][7] == row_check(r, &sheet[r])
 }
 
 /// The body, if the 28 check bits fit.
