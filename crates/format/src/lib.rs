@@ -15,7 +15,7 @@ pub mod node;
 pub mod pack;
 pub mod page;
 pub mod port;
-pub mod seq;
+mod seq;
 mod table;
 
 pub use blob::{BlobKind, Compression, FrameInfo, MAX_BLOB, WHOLE};
@@ -23,8 +23,7 @@ pub use error::FormatError;
 pub use extents::{ExtentPage, ExtentRun, MAX_INLINE_EXTENTS};
 pub use id::{BlobId, ContentHash, DiskId, Epoch, PackId, PackSeq, SnapshotId, VaultId};
 pub use key::{Key, KeyError};
-pub use manifest::{Manifest, ManifestBody, Outcome, Statistics};
+pub use manifest::{Manifest, ManifestBody, Outcome, SeqRanges, Statistics};
 pub use node::{Content, Extent, Gap, GapReason, Kind, Node, Time};
 pub use pack::{Directory, DirectoryEntry, MAX_PACK, PackContent, PackHeader, Trailer};
 pub use page::{Child, InnerBuilder, LeafBuilder, Page};
-pub use seq::SeqRanges;

@@ -1,10 +1,12 @@
 //! Snapshot manifests (`docs/format.md` 9): the envelope that anyone can read, and the sealed body. Checks no signature.
 
+pub use crate::seq::SeqRanges;
+
 use crate::codec::{Reader, Writer};
 use crate::entry::{read_gap, write_gap};
 use crate::page::MAX_LEVEL;
 use crate::port::Encoding;
-use crate::{BlobId, Epoch, FormatError, Gap, Key, SeqRanges, SnapshotId, Time, VaultId};
+use crate::{BlobId, Epoch, FormatError, Gap, Key, SnapshotId, Time, VaultId};
 
 /// Most gaps that a manifest names.
 pub const MAX_GAPS: usize = 100;

@@ -40,6 +40,22 @@ pub enum Page {
 }
 
 impl Page {
+    /// The page's bytes. Errors: an entry breaks a rule of the format, or does not fit.
+    pub fn encode(&self) -> Result<Vec<u8>, FormatError> {
+        match self {
+            Self::Leaf(entries) => {
+                let mut page = LeafBuilder::new();
+                entries.iter().try_for_each(|(key, node)| page.push(key, node))?;
+                Ok(page.finish())
+            }
+            Self::Inner { level, children } => {
+                let mut page = InnerBuilder::new(*level);
+                children.iter().try_for_each(|child| page.push(child))?;
+                Ok(page.finish())
+            }
+        }
+    }
+
     /// Parses a page.
     pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
         let mut reader = Reader::new(WHAT, bytes);
