@@ -26,16 +26,18 @@ class Run:
 
     @property
     def message(self):
-        """Words for a person: standard error without progress lines, and the error of the report."""
+        """What a person is told of a failure: the error, its causes, and whatever else is on standard error but JSON lines."""
         lines = [line for line in self.errors.splitlines() if line.strip() and not line.startswith("{")]
-        error = self.report.get("error")
-        return "\n".join(lines + ([str(error)] if error else []))
+        return "\n".join([str(self.report.get("error", "")), *map(str, self.report.get("causes", [])), *lines]).strip()
 
     def is_clear(self, pattern):
         """Whether the failure is one short message that says what `pattern` wants, and no crash."""
-        lines = [line for line in self.errors.splitlines() if line.strip() and not line.startswith("{")]
         crash = re.search(r"panicked at|RUST_BACKTRACE|stack backtrace", self.errors)
-        return not crash and 0 < len(self.message) < 1500 and len(lines) <= 8 and bool(re.search(pattern, self.message, re.IGNORECASE))
+        return not crash and 0 < len(self.message) < 1500 and bool(re.search(pattern, self.message, re.IGNORECASE))
+
+    def paths(self, field):
+        """The paths (bytes) of a list of the report."""
+        return [bytes.fromhex(item["path_hex"]) if "path_hex" in item else item["path"].encode() for item in self.report.get(field, [])]
 
 
 def run(*arguments, user=None, timeout=900, binary=BINARY):
