@@ -64,10 +64,12 @@ pub enum CryptError {
     KitLineMismatch { line: &'static str },
 }
 
-/// The one word that makes a row and the whole sheet right. `position` 1..=8.
+/// The one word that makes a row and the whole sheet right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Correction {
+    /// Where in its row, 1..=8.
     pub position: u8,
+    /// What belongs there.
     pub word: &'static str,
 }
 

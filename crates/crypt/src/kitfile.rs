@@ -9,8 +9,11 @@ use crate::{CryptError, Share};
 /// What a kit file says.
 #[derive(Debug)]
 pub struct KitFile {
+    /// The vault that the kit opens.
     pub vault: [u8; 16],
+    /// The number that the three sheets have in common; the same as the share's.
     pub set: u16,
+    /// What the words say.
     pub share: Share,
 }
 
