@@ -38,6 +38,47 @@ pub enum SourceError {
         #[source]
         source: io::Error,
     },
+    /// Not a URL of a share. The URL itself is not told: it might hold a password.
+    #[error("this is no URL of a share: {0}. It must read smb://USER@HOST[:PORT]/SHARE[/PATH]")]
+    Url(&'static str),
+    /// Nobody answers there.
+    #[error("{server} can't be reached: nothing was read. Check its name, the network, and that it serves SMB 2 or 3")]
+    Unreachable {
+        /// `host:port`.
+        server: String,
+        /// What the client says.
+        #[source]
+        source: smb2::Error,
+    },
+    /// Wrong name or password, or a locked account.
+    #[error("{server} does not let {user} in: nothing was read. Check user name and password, and whether the account is locked")]
+    SignIn {
+        /// `host:port`.
+        server: String,
+        /// Who.
+        user: String,
+        /// What the client says.
+        #[source]
+        source: smb2::Error,
+    },
+    /// It offers no session that is protected against changes on the way.
+    #[error("{0} offers no signed session for this user: nothing was read. Switch on SMB signing there; guest access is not used")]
+    Unsigned(String),
+    /// The share or folder can't be opened.
+    #[error(
+        "{location} can't be opened: nothing was read. Check that share and folder exist and that this user may read them; a server \
+         that demands encryption can't be read by this release"
+    )]
+    Share {
+        /// URL without secrets.
+        location: String,
+        /// What the client says.
+        #[source]
+        source: smb2::Error,
+    },
+    /// No threads to be had.
+    #[error("the SMB client could not start: nothing was read")]
+    Runtime(#[source] io::Error),
 }
 
 impl SourceError {

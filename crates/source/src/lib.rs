@@ -5,6 +5,8 @@
 
 mod error;
 pub mod local;
+pub mod smb;
 
 pub use error::SourceError;
 pub use local::{LocalSource, LocalTarget, Warnings, raise_open_files};
+pub use smb::{SmbSource, SmbUrl};

@@ -230,7 +230,7 @@ fn what_a_user_may_not_read_is_a_gap() {
         return;
     }
     let scratch = tempfile::tempdir().unwrap();
-    let closed = fs::Permissions::from_mode(0);
+    let closed = fs::Permissions::from_mode(0o0);
     fs::write(scratch.path().join("file"), b"x").unwrap();
     fs::set_permissions(scratch.path().join("file"), closed.clone()).unwrap();
     for name in ["folder", "listed-only"] {
