@@ -58,7 +58,7 @@ measure() {
 
 bytes() { du -sb "$@" | awk '{ sum += $1 } END { print sum }'; }
 stored() { du -sb --exclude=cache "$repo" | cut -f1; }
-divide() { awk -v a="$1" -v b="$2" -v d="$3" 'BEGIN { printf "%." d "f", b > 0 ? a / b : 0 }'; }
+divide() { awk -v a="$1" -v b="$2" -v d="$3" 'BEGIN { q = (b > 0) ? a / b : 0; printf("%." d "f", q) }'; }
 
 contend() { # PEER SET
     local peer=$1 set=$2 source=$data/$2 rss=0 size files first cpu wall kib
