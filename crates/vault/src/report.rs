@@ -32,8 +32,10 @@ pub struct BackupReport {
     pub snapshot: SnapshotId,
     /// Complete or partial.
     pub outcome: Outcome,
-    /// The first gaps and inconsistent files, at most 100; `statistics` counts all.
+    /// The first gaps, at most 100; `statistics` counts all.
     pub gaps: Vec<(Key, Gap)>,
+    /// The first files that changed while they were read, at most 100.
+    pub inconsistent: Vec<Key>,
     /// Counts.
     pub statistics: Statistics,
     /// Objects of the pool that were written with less redundancy than the layout asks for.

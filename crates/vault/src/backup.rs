@@ -1,0 +1,298 @@
+//! A backup run: the source's walk merged with the catalog of the previous snapshot, changed files read and stored, a new catalog, and last of
+//! all the manifest. Everything below a manifest is durable before it is written.
+
+mod base;
+mod queue;
+
+use std::collections::{HashMap, VecDeque};
+
+use keepwell_format::manifest::{MAX_GAPS, ManifestBody, Outcome, Statistics};
+use keepwell_format::node::FileId;
+use keepwell_format::port::{Source, Walked};
+use keepwell_format::{BlobId, Gap, Key, Kind, Node, SnapshotId, Time};
+use keepwell_storage::{Class, Spread};
+
+use crate::VaultError;
+use crate::blobs::BlobWriter;
+use crate::catalog::CatalogBuilder;
+use crate::env::{Progress, Step, Workers};
+use crate::lanes::Lanes;
+use crate::report::BackupReport;
+use crate::snapshot::{self, Draft, Snapshot};
+use crate::vault::Vault;
+use base::Base;
+use queue::{Pending, Reading};
+
+/// Entries that may wait for an earlier file.
+const QUEUE_LIMIT: usize = 4096;
+
+/// How a backup is to be made.
+#[derive(Debug, Clone)]
+pub struct BackupOptions {
+    /// What the snapshots of this source are called.
+    pub name: String,
+    /// zstd level.
+    pub level: i32,
+    /// Share of the unchanged files that is read all the same, 0 to 1.
+    pub reread: f64,
+}
+
+impl Vault {
+    /// Backs `source` up. Either a snapshot is made that is durable, or none.
+    pub fn backup(&self, source: &dyn Source, options: &BackupOptions, progress: &dyn Progress) -> Result<BackupReport, VaultError> {
+        let started = self.env.clock.now();
+        progress.begin(Step::Backup, 0, 0);
+        let (snapshots, _) = snapshot::load_all(&self.pool, &self.keys);
+        let reader = self.reader();
+        let readers = match self.env.workers {
+            Workers::Inline => Workers::Inline,
+            Workers::Threads(_) => Workers::Threads(source.info().parallel_reads),
+        };
+        let mut finished = None;
+        std::thread::scope(|scope| {
+            let lanes = Lanes::start(scope, self.env.workers);
+            let readers = Lanes::start(scope, readers);
+            let run = snapshots.last().map_or(1, |last| last.sequence + 1);
+            let writer = BlobWriter::new(&self.pool, &self.keys, &*self.index, lanes, &self.env, options.level, run)?;
+            let base = Base::find(&reader, &snapshots, &options.name, &source.info().identity)?;
+            let mut run = Run::new(self, source, options, progress, readers, writer, base);
+            run.walk()?;
+            finished = Some(run.finish()?);
+            Ok::<(), VaultError>(())
+        })?;
+        let run = finished.expect("a run that did not fail has finished");
+        self.commit_snapshot(source, options, started, snapshots.last(), run)
+    }
+
+    fn commit_snapshot(
+        &self,
+        source: &dyn Source,
+        options: &BackupOptions,
+        started: Time,
+        previous: Option<&Snapshot>,
+        run: Finished,
+    ) -> Result<BackupReport, VaultError> {
+        let info = source.info();
+        let whole = run.statistics.gaps == 0 && run.statistics.inconsistent == 0;
+        let outcome = if whole { Outcome::Complete } else { Outcome::Partial };
+        let finished = self.env.clock.now();
+        let body = ManifestBody {
+            name: options.name.clone(),
+            source: info.location.clone(),
+            identity: info.identity.clone(),
+            encoding: info.encoding,
+            outcome,
+            started,
+            finished,
+            depth: run.depth,
+            root: run.root,
+            base: run.base,
+            gaps: run.gaps.clone(),
+            statistics: run.statistics.clone(),
+            program: concat!("keepwell ", env!("CARGO_PKG_VERSION")).to_owned(),
+        };
+        let draft = Draft {
+            sequence: previous.map_or(1, |last| last.sequence + 1),
+            previous: previous.map_or(SnapshotId::NONE, |last| last.id),
+            received: finished.seconds,
+            needs: run.needs,
+            body,
+        };
+        let id = self.pool.put(Class::Manifest, Spread::Layout, &snapshot::encode(&self.keys, draft))?;
+        Ok(BackupReport {
+            snapshot: SnapshotId(id.0),
+            outcome,
+            gaps: run.gaps,
+            inconsistent: run.inconsistent,
+            statistics: run.statistics,
+            degraded_objects: run.degraded,
+        })
+    }
+}
+
+/// What a run leaves for the manifest.
+struct Finished {
+    depth: u8,
+    root: BlobId,
+    base: SnapshotId,
+    needs: keepwell_format::manifest::SeqRanges,
+    gaps: Vec<(Key, Gap)>,
+    inconsistent: Vec<Key>,
+    statistics: Statistics,
+    degraded: u64,
+}
+
+/// A run under way. Takes entries in order, and hands them to the catalog in order.
+struct Run<'env, 'a> {
+    vault: &'env Vault,
+    source: &'env dyn Source,
+    progress: &'a dyn Progress,
+    readers: Lanes<'env>,
+    writer: BlobWriter<'env>,
+    catalog: CatalogBuilder<'env>,
+    base: Base<'a>,
+    reread: f64,
+    queue: VecDeque<Pending>,
+    reading: queue::Load,
+    /// First paths of files with several, while more of their paths may come.
+    links: HashMap<FileId, (Key, u32)>,
+    gaps: Vec<(Key, Gap)>,
+    inconsistent: Vec<Key>,
+    statistics: Statistics,
+}
+
+impl<'env, 'a> Run<'env, 'a> {
+    fn new(
+        vault: &'env Vault,
+        source: &'env dyn Source,
+        options: &BackupOptions,
+        progress: &'a dyn Progress,
+        readers: Lanes<'env>,
+        writer: BlobWriter<'env>,
+        base: Base<'a>,
+    ) -> Self {
+        Self {
+            vault,
+            source,
+            progress,
+            readers,
+            writer,
+            catalog: CatalogBuilder::new(&vault.keys),
+            base,
+            reread: options.reread,
+            queue: VecDeque::new(),
+            reading: queue::Load::default(),
+            links: HashMap::new(),
+            gaps: Vec::new(),
+            inconsistent: Vec::new(),
+            statistics: Statistics::default(),
+        }
+    }
+
+    fn walk(&mut self) -> Result<(), VaultError> {
+        for walked in self.source.walk().map_err(VaultError::Source)? {
+            self.take(walked.map_err(VaultError::Source)?)?;
+            while self.queue.len() > QUEUE_LIMIT || matches!(self.queue.front(), Some(Pending::Ready(..))) {
+                self.settle_first()?;
+            }
+        }
+        while !self.queue.is_empty() {
+            self.settle_first()?;
+        }
+        Ok(())
+    }
+
+    /// Decides what is to be done with an entry.
+    fn take(&mut self, mut walked: Walked) -> Result<(), VaultError> {
+        let before = self.base.at(&walked.key)?;
+        if let Some(first) = self.first_path(&walked) {
+            walked.node.link_to = Some(first);
+        } else if walked.node.kind == Kind::File && walked.node.gap.is_none() {
+            match before.filter(|node| base::is_unchanged(&walked, node)) {
+                Some(node) if !self.is_reread(&walked.key) && self.base.is_whole(&node)? => {
+                    self.statistics.unchanged_files += 1;
+                    walked.node.content = node.content;
+                    walked.node.streams = node.streams;
+                }
+                _ => return self.read(walked),
+            }
+        }
+        self.queue.push_back(Pending::Ready(walked.key, Box::new(walked.node)));
+        Ok(())
+    }
+
+    /// The path that owns this file's content, when it is not this one.
+    fn first_path(&mut self, walked: &Walked) -> Option<Key> {
+        let id = walked.node.file_id?;
+        if walked.links < 2 || walked.node.kind == Kind::Folder {
+            return None;
+        }
+        let Some((first, left)) = self.links.get_mut(&id) else {
+            self.links.insert(id, (walked.key.clone(), walked.links - 1));
+            return None;
+        };
+        *left -= 1;
+        let first = first.clone();
+        if *left == 0 {
+            self.links.remove(&id);
+        }
+        Some(first)
+    }
+
+    /// Whether an unchanged file's turn has come to be read all the same.
+    fn is_reread(&self, key: &Key) -> bool {
+        let turn = blake3::hash(&[&self.base.sequence().to_le_bytes()[..], key.as_bytes()].concat());
+        #[expect(clippy::cast_precision_loss, reason = "a share of files needs no 64 bits")]
+        let place = crate::keys::first_u64(turn.as_bytes()) as f64 / u64::MAX as f64;
+        place < self.reread
+    }
+
+    fn read(&mut self, walked: Walked) -> Result<(), VaultError> {
+        while !self.reading.has_room(walked.size, self.readers.width) {
+            self.settle_first()?;
+        }
+        self.reading.add(walked.size);
+        let reading = Reading::start(&self.readers, &self.vault.keys, self.source, walked);
+        self.queue.push_back(Pending::Reading(reading));
+        Ok(())
+    }
+
+    /// Takes the first entry of the queue to its end and into the catalog.
+    fn settle_first(&mut self) -> Result<(), VaultError> {
+        let (key, node) = match self.queue.pop_front() {
+            None => return Ok(()),
+            Some(Pending::Ready(key, node)) => (key, *node),
+            Some(Pending::Reading(reading)) => {
+                self.reading.remove(reading.size);
+                let (walked, read_bytes) = reading.finish(&mut self.writer, self.progress)?;
+                self.statistics.read_bytes += read_bytes;
+                (walked.key, walked.node)
+            }
+        };
+        self.count(&key, &node);
+        self.catalog.push(&mut self.writer, &key, &node)
+    }
+
+    fn count(&mut self, key: &Key, node: &Node) {
+        let counts = &mut self.statistics;
+        counts.entries += 1;
+        match node.kind {
+            Kind::File => counts.files += 1,
+            Kind::Folder => counts.folders += 1,
+            _ => {}
+        }
+        counts.content_bytes += node.content.as_ref().map_or(0, |content| content.size);
+        if let Some(gap) = &node.gap {
+            counts.gaps += 1;
+            if self.gaps.len() < MAX_GAPS {
+                self.gaps.push((key.clone(), gap.clone()));
+            }
+        }
+        if node.inconsistent {
+            counts.inconsistent += 1;
+            if self.inconsistent.len() < MAX_GAPS {
+                self.inconsistent.push(key.clone());
+            }
+        }
+        self.progress.advance(1, 0);
+    }
+
+    fn finish(mut self) -> Result<Finished, VaultError> {
+        let (depth, root) = self.catalog.finish(&mut self.writer)?;
+        self.writer.flush()?;
+        self.writer.count(&mut self.statistics);
+        let mut needs = std::mem::take(&mut self.writer.needs);
+        needs.union(self.base.needs());
+        Ok(Finished {
+            depth,
+            root,
+            base: self.base.id(),
+            needs,
+            gaps: self.gaps,
+            inconsistent: self.inconsistent,
+            statistics: self.statistics,
+            degraded: self.writer.degraded,
+        })
+    }
+}
+

@@ -1,0 +1,122 @@
+//! The snapshot that unchanged entries are taken from, read in step with the walk.
+
+use keepwell_format::manifest::{Outcome, SeqRanges};
+use keepwell_format::port::Walked;
+use keepwell_format::{Key, Kind, Node, SnapshotId};
+
+use crate::VaultError;
+use crate::blobs::{BlobReader, pack_name};
+use crate::catalog::{Cursor, for_each_extent};
+use crate::snapshot::Snapshot;
+
+/// The previous snapshot of the same source, or nothing.
+pub(super) struct Base<'a> {
+    reader: &'a BlobReader<'a>,
+    snapshot: Option<Snapshot>,
+    cursor: Option<Cursor<'a>>,
+    next: Option<(Key, Node)>,
+    /// Packs that the snapshot needs are gone: each of its blobs is looked up before it is relied on.
+    doubtful: bool,
+}
+
+impl<'a> Base<'a> {
+    /// The last accepted snapshot of this name, if it was of the same tree.
+    pub(super) fn find(reader: &'a BlobReader<'a>, snapshots: &[Snapshot], name: &str, identity: &str) -> Result<Self, VaultError> {
+        let fits = |snapshot: &&Snapshot| {
+            snapshot.body.name == name && snapshot.body.outcome != Outcome::Held && snapshot.body.identity == identity
+        };
+        let snapshot = snapshots.iter().rfind(fits).cloned();
+        let mut base = Self { reader, snapshot, cursor: None, next: None, doubtful: false };
+        if let Some(snapshot) = &base.snapshot {
+            let mut present = SeqRanges::new();
+            let packs = reader.index.packs()?.into_iter();
+            packs.filter(|(id, _)| reader.pool.is_readable(pack_name(*id))).for_each(|(_, seq)| present.insert(seq));
+            base.doubtful = !snapshot.needs.iter().all(|seq| present.contains(seq));
+            base.cursor = Some(Cursor::new(reader, snapshot, &Key::root()));
+            base.step()?;
+        }
+        Ok(base)
+    }
+
+    /// A damaged catalog costs a full read of the source, not the run.
+    fn give_up(&mut self, error: VaultError) -> Result<(), VaultError> {
+        match error {
+            VaultError::BlobLost { .. } | VaultError::Format { .. } => {
+                tracing::warn!(%error, "the previous snapshot's catalog is damaged; reading everything from here on");
+                (self.cursor, self.next) = (None, None);
+                Ok(())
+            }
+            other => Err(other),
+        }
+    }
+
+    fn step(&mut self) -> Result<(), VaultError> {
+        let Some(cursor) = &mut self.cursor else {
+            return Ok(());
+        };
+        match cursor.next() {
+            Ok(next) => self.next = next,
+            Err(error) => self.give_up(error)?,
+        }
+        Ok(())
+    }
+
+    /// The entry of that key. Keys must be asked for in ascending order.
+    pub(super) fn at(&mut self, key: &Key) -> Result<Option<Node>, VaultError> {
+        while self.next.as_ref().is_some_and(|(next, _)| next < key) {
+            self.step()?;
+        }
+        if self.next.as_ref().is_none_or(|(next, _)| next != key) {
+            return Ok(None);
+        }
+        let found = self.next.take().map(|(_, node)| node);
+        self.step()?;
+        Ok(found)
+    }
+
+    /// Whether all that the entry refers to is still there.
+    pub(super) fn is_whole(&self, node: &Node) -> Result<bool, VaultError> {
+        if !self.doubtful {
+            return Ok(true);
+        }
+        let mut whole = true;
+        for content in node.content.iter().chain(node.streams.iter().map(|stream| &stream.content)) {
+            let seen = for_each_extent(self.reader, &content.extents, &mut |extent| {
+                let places = self.reader.index.locate(&extent.blob)?;
+                whole &= places.iter().any(|place| self.reader.pool.is_readable(pack_name(place.pack)));
+                Ok(())
+            });
+            match seen {
+                Err(VaultError::BlobLost { .. }) => whole = false,
+                other => other?,
+            }
+        }
+        Ok(whole)
+    }
+
+    pub(super) fn id(&self) -> SnapshotId {
+        self.snapshot.as_ref().map_or(SnapshotId::NONE, |snapshot| snapshot.id)
+    }
+
+    pub(super) fn sequence(&self) -> u64 {
+        self.snapshot.as_ref().map_or(0, |snapshot| snapshot.sequence)
+    }
+
+    pub(super) fn needs(&self) -> &SeqRanges {
+        static NONE: SeqRanges = SeqRanges::new();
+        self.snapshot.as_ref().map_or(&NONE, |snapshot| &snapshot.needs)
+    }
+}
+
+/// Unchanged means: same size, modification time, change time and file id, and read well the last time.
+pub(super) fn is_unchanged(walked: &Walked, before: &Node) -> bool {
+    let now = &walked.node;
+    let same_times = now.mtime.is_some() && now.mtime == before.mtime && now.ctime == before.ctime;
+    before.kind == Kind::File
+        && before.content.as_ref().is_some_and(|content| content.size == walked.size)
+        && same_times
+        && now.file_id.is_some()
+        && now.file_id == before.file_id
+        && !before.inconsistent
+        && before.gap.is_none()
+}

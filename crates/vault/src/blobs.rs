@@ -1,0 +1,7 @@
+//! Blobs in and out of the pool.
+
+mod reader;
+mod writer;
+
+pub(crate) use reader::{BlobReader, pack_name};
+pub(crate) use writer::BlobWriter;

@@ -1,0 +1,9 @@
+//! A snapshot's entries as a prolly tree of pages (`docs/format.md` 8): building, walking, and the extent trees of large files.
+
+mod build;
+mod extents;
+mod walk;
+
+pub(crate) use build::CatalogBuilder;
+pub(crate) use extents::{ExtentsBuilder, for_each_extent};
+pub(crate) use walk::{Cursor, Visit, walk_pages};

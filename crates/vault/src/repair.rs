@@ -1,0 +1,112 @@
+//! Heals a vault: gives empty disks their place, rebuilds lost and damaged shards, and copies what can still be read out of packs that are
+//! beyond repair, so that later backups do not lean on them. Never removes anything that may still be of use.
+
+use std::collections::HashSet;
+
+use keepwell_format::manifest::SeqRanges;
+use keepwell_format::{DiskId, PackId};
+use keepwell_storage::{ObjectName, Pool};
+
+use crate::VaultError;
+use crate::blobs::{BlobWriter, pack_name};
+use crate::env::{Progress, Step, Workers};
+use crate::lanes::Lanes;
+use crate::pack::{Frame, open_frame};
+use crate::report::{RepairReport, VerifyReport};
+use crate::snapshot;
+use crate::vault::{Sealed, Vault};
+use crate::verify::{CLASSES, Check};
+
+impl Sealed {
+    /// Rebuilds what redundancy can rebuild. Needs no key.
+    pub fn repair(&self, adopt: &mut dyn FnMut() -> DiskId, progress: &dyn Progress) -> Result<RepairReport, VaultError> {
+        Ok(rebuild(&self.pool, adopt, progress)?.0)
+    }
+}
+
+impl Vault {
+    /// Rebuilds what redundancy can rebuild, salvages the rest, and names what is lost.
+    pub fn repair(&mut self, adopt: &mut dyn FnMut() -> DiskId, progress: &dyn Progress) -> Result<RepairReport, VaultError> {
+        let (mut report, lost) = rebuild(&self.pool, adopt, progress)?;
+        self.reconcile(progress)?;
+        if !lost.is_empty() {
+            self.salvage(&lost, &mut report)?;
+            self.reconcile(progress)?;
+        }
+        let (snapshots, snapshots_lost) = snapshot::load_all(&self.pool, &self.keys);
+        report.snapshots_lost = snapshots_lost.into_iter().map(|(id, _)| id).collect();
+        let mut present = SeqRanges::new();
+        self.index.packs()?.into_iter().for_each(|(_, seq)| present.insert(seq));
+        let whole = snapshots.iter().all(|snapshot| snapshot.needs.iter().all(|seq| present.contains(seq)));
+        if !whole {
+            let reader = self.reader();
+            let mut check = Check::new(&reader, HashSet::new(), false);
+            let mut found = VerifyReport::default();
+            snapshots.iter().try_for_each(|snapshot| check.snapshot(snapshot, &mut found, progress))?;
+            report.files_lost = found.files_lost;
+        }
+        Ok(report)
+    }
+
+    /// Copies readable frames out of lost packs, as they are, then moves those packs aside.
+    fn salvage(&self, lost: &[PackId], report: &mut RepairReport) -> Result<(), VaultError> {
+        std::thread::scope(|scope| {
+            let lanes = Lanes::start(scope, Workers::Inline);
+            let mut writer = BlobWriter::new(&self.pool, &self.keys, &*self.index, lanes, &self.env, 3, 0)?;
+            for pack in lost {
+                for place in self.index.content(pack)? {
+                    let elsewhere = self.index.locate(&place.frame.blob)?.iter().any(|other| !lost.contains(&other.pack));
+                    if elsewhere {
+                        continue;
+                    }
+                    let sealed = self.pool.read_range(&pack_name(*pack), place.offset, place.stored_len as usize);
+                    match sealed.ok().filter(|sealed| open_frame(&self.keys, &place.frame, sealed).is_ok()) {
+                        Some(sealed) => {
+                            writer.store_frame(Frame { info: place.frame, sealed })?;
+                            report.blobs_salvaged += 1;
+                        }
+                        None => report.blobs_lost.push(place.frame.blob),
+                    }
+                }
+            }
+            writer.flush()?;
+            for pack in lost {
+                self.pool.set_aside(&pack_name(*pack))?;
+                report.packs_lost.push(*pack);
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The part that needs no key. Also tells the packs that are beyond repair.
+fn rebuild(
+    pool: &Pool,
+    adopt: &mut dyn FnMut() -> DiskId,
+    progress: &dyn Progress,
+) -> Result<(RepairReport, Vec<PackId>), VaultError> {
+    let mut report = RepairReport { disks_adopted: pool.adopt_empty_disks(&mut || adopt().0)?, ..RepairReport::default() };
+    let names: Vec<ObjectName> =
+        CLASSES.into_iter().flat_map(|class| pool.objects(class).into_iter().map(move |id| ObjectName { class, id })).collect();
+    progress.begin(Step::Repair, names.len() as u64, 0);
+    let mut lost = Vec::new();
+    for name in names {
+        let found = pool.repair_object(&name)?;
+        report.objects += 1;
+        report.shards_written += found.shards_written as u64;
+        if found.is_lost() {
+            if name.class == keepwell_storage::Class::Pack {
+                lost.push(PackId(name.id.0));
+            }
+            report.remaining.push(format!("{name} can't be put together any more"));
+        } else if !found.is_whole() {
+            report.remaining.push(format!("{name} has less redundancy than it should have"));
+        } else if found.shards_written > 0 {
+            report.healed += 1;
+        }
+        progress.advance(1, 0);
+    }
+    let health = pool.health();
+    report.remaining.extend(health.disks.iter().filter(|disk| !disk.state.is_fine()).map(|disk| format!("{}: {}", disk.name, disk.state)));
+    Ok((report, lost))
+}

@@ -1,0 +1,100 @@
+//! Snapshots: their signed manifests, written last of all, and how people name them.
+
+use keepwell_format::manifest::{Manifest, ManifestBody, SeqRanges};
+use keepwell_format::{FormatError, SnapshotId};
+use keepwell_storage::{Class, ObjectId, ObjectName, Pool};
+
+use crate::VaultError;
+use crate::keys::Keys;
+
+/// A snapshot whose manifest was opened and whose signature holds.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Its id.
+    pub id: SnapshotId,
+    /// Its number, rising.
+    pub sequence: u64,
+    /// When the vault received it, seconds since 1970.
+    pub received: i64,
+    /// Packs it may need.
+    pub needs: SeqRanges,
+    /// Everything else.
+    pub body: ManifestBody,
+}
+
+/// What is to become a snapshot.
+pub(crate) struct Draft {
+    pub(crate) sequence: u64,
+    pub(crate) previous: SnapshotId,
+    pub(crate) received: i64,
+    pub(crate) needs: SeqRanges,
+    pub(crate) body: ManifestBody,
+}
+
+/// The manifest object of a draft.
+pub(crate) fn encode(keys: &Keys, draft: Draft) -> Vec<u8> {
+    let mut manifest = Manifest {
+        vault: keys.vault,
+        epoch: keys.epoch,
+        sequence: draft.sequence,
+        previous: draft.previous,
+        received: draft.received,
+        needs: draft.needs,
+        sealed: Vec::new(),
+        signature: [0; 64],
+    };
+    let sealer = keys.manifest(keys.epoch).expect("the newest epoch is in the keyring");
+    manifest.sealed = sealer.seal(&manifest.head(), &draft.body.encode());
+    manifest.signature = keys.sign(&manifest.signed());
+    manifest.encode()
+}
+
+/// Reads one manifest; its object id was checked by the pool.
+pub(crate) fn load(pool: &Pool, keys: &Keys, id: ObjectId) -> Result<Snapshot, VaultError> {
+    let broken = |source| VaultError::Format { what: "a snapshot's manifest", source };
+    let crypt = |what| move |source| VaultError::Crypt { what, source };
+    let (bytes, _) = pool.read_object(&ObjectName { class: Class::Manifest, id })?;
+    let manifest = Manifest::decode(&bytes).map_err(broken)?;
+    if manifest.vault != keys.vault {
+        return Err(broken(FormatError::Invalid { what: "manifest", why: "it belongs to another vault" }));
+    }
+    keepwell_crypt::verify(&keys.verify_key(), &manifest.signed(), &manifest.signature)
+        .map_err(crypt("a snapshot's manifest is not signed by this box"))?;
+    let sealer = keys.manifest(manifest.epoch).map_err(crypt("a snapshot's manifest is sealed with a key that the keyring lacks"))?;
+    let body = sealer.open(&manifest.head(), &manifest.sealed).map_err(crypt("a snapshot's manifest can't be opened"))?;
+    let body = ManifestBody::decode(&body).map_err(broken)?;
+    let (sequence, received, needs) = (manifest.sequence, manifest.received, manifest.needs);
+    Ok(Snapshot { id: SnapshotId(id.0), sequence, received, needs, body })
+}
+
+/// All manifests of the pool, oldest first, and those that can't be read.
+pub(crate) fn load_all(pool: &Pool, keys: &Keys) -> (Vec<Snapshot>, Vec<(String, String)>) {
+    let mut lost = Vec::new();
+    let mut snapshots: Vec<Snapshot> = Vec::new();
+    for id in pool.objects(Class::Manifest) {
+        match load(pool, keys, id) {
+            Ok(snapshot) => snapshots.push(snapshot),
+            Err(error) => lost.push((SnapshotId(id.0).to_string(), error.to_string())),
+        }
+    }
+    snapshots.sort_by_key(|snapshot| (snapshot.sequence, snapshot.id));
+    (snapshots, lost)
+}
+
+/// Finds the snapshot that a person means: an id, a unique beginning of one, `latest`, or `NAME@latest`.
+pub(crate) fn resolve(snapshots: &[Snapshot], text: &str) -> Result<Snapshot, VaultError> {
+    let none = |why: String| VaultError::NoSnapshot(why);
+    if text == "latest" {
+        return snapshots.last().cloned().ok_or_else(|| none("the vault holds no snapshot yet".to_owned()));
+    }
+    if let Some(name) = text.strip_suffix("@latest") {
+        let found = snapshots.iter().rfind(|snapshot| snapshot.body.name == name);
+        return found.cloned().ok_or_else(|| none(format!("the vault holds no snapshot named {name}")));
+    }
+    let hits: Vec<&Snapshot> = snapshots.iter().filter(|s| !text.is_empty() && s.id.to_string().starts_with(text)).collect();
+    match hits.as_slice() {
+        [one] => Ok((*one).clone()),
+        [] => Err(none(format!("no snapshot has an id that begins with {text}; `keepwell vault list` shows all"))),
+        many => Err(none(format!("{} snapshots have ids that begin with {text}; give more digits", many.len()))),
+    }
+}

@@ -1,0 +1,234 @@
+//! A vault: without keys ([`Sealed`]) it can be checked and healed, with keys ([`Vault`]) it can be used. Opening brings the index in step with
+//! the pool, because an index ahead of the pool would let new backups lean on packs that are gone.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use keepwell_format::keys::Slots;
+use keepwell_format::{Key, Kind, Node, PackId, VaultId};
+use keepwell_storage::{Class, ObjectName, Pool};
+
+use crate::blobs::BlobReader;
+use crate::catalog::Cursor;
+use crate::env::{Env, Progress, Step};
+use crate::index::{Index, IndexPlace, IndexedPack, SqliteIndex};
+use crate::keys::Keys;
+use crate::report::VaultStats;
+use crate::snapshot::{self, Snapshot};
+use crate::unlock::{self, Unlock};
+use crate::{VaultError, pack};
+
+/// Packs that are told to the index at a time.
+const BATCH: usize = 64;
+
+/// A vault without its keys.
+#[derive(Debug)]
+pub struct Sealed {
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) env: Env,
+    slots: Result<Slots, VaultError>,
+}
+
+/// A vault with its keys.
+pub struct Vault {
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) env: Env,
+    pub(crate) keys: Keys,
+    pub(crate) index: Arc<dyn Index>,
+    /// Packs of the pool whose directory can't be read.
+    pub(crate) unreadable: Vec<(PackId, String)>,
+}
+
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Vault").field("keys", &self.keys).finish_non_exhaustive()
+    }
+}
+
+impl Sealed {
+    /// Takes a pool for a vault.
+    pub fn open(pool: Arc<Pool>, env: Env) -> Result<Self, VaultError> {
+        let slots = unlock::load_slots(&pool);
+        if let Err(newer @ VaultError::Format { .. }) = slots {
+            return Err(newer);
+        }
+        Ok(Self { pool, env, slots })
+    }
+
+    /// Its id.
+    pub fn vault_id(&self) -> VaultId {
+        VaultId(self.pool.vault())
+    }
+
+    /// Opens it.
+    pub fn unlock(self, with: &Unlock, place: IndexPlace, progress: &dyn Progress) -> Result<Vault, VaultError> {
+        let keys = unlock::unlock(&self.pool, &self.slots?, with)?;
+        let index = open_index(&place, keys.vault)?;
+        Vault::assemble(self.pool, self.env, keys, index, progress)
+    }
+
+    /// Opens it with an index of the caller's.
+    pub fn unlock_with(self, with: &Unlock, index: Arc<dyn Index>, progress: &dyn Progress) -> Result<Vault, VaultError> {
+        let keys = unlock::unlock(&self.pool, &self.slots?, with)?;
+        Vault::assemble(self.pool, self.env, keys, index, progress)
+    }
+
+    /// How big it is.
+    pub fn stats(&self) -> Result<VaultStats, VaultError> {
+        pool_stats(&self.pool)
+    }
+}
+
+/// An index file that can't be used costs time, not the restore.
+fn open_index(place: &IndexPlace, vault: VaultId) -> Result<Arc<dyn Index>, VaultError> {
+    match SqliteIndex::open(place, vault) {
+        Ok(index) => Ok(Arc::new(index)),
+        Err(error) => {
+            tracing::warn!(%error, "the index file can't be used; going on with one in memory");
+            Ok(Arc::new(SqliteIndex::open(&IndexPlace::Memory, vault)?))
+        }
+    }
+}
+
+pub(crate) fn pool_stats(pool: &Pool) -> Result<VaultStats, VaultError> {
+    let mut stats = VaultStats::default();
+    for id in pool.objects(Class::Pack) {
+        stats.packs += 1;
+        stats.pack_bytes += pool.len(&ObjectName { class: Class::Pack, id }).unwrap_or(0);
+    }
+    stats.snapshots = pool.objects(Class::Manifest).len() as u64;
+    let health = pool.health();
+    stats.degraded_objects = health.degraded_objects as u64;
+    stats.disk_bytes = health.used_bytes;
+    stats.disks = health.disks.iter().map(|disk| (disk.name.clone(), disk.state.to_string(), disk.space.total, disk.space.free)).collect();
+    Ok(stats)
+}
+
+impl Vault {
+    fn assemble(
+        pool: Arc<Pool>,
+        env: Env,
+        keys: Keys,
+        index: Arc<dyn Index>,
+        progress: &dyn Progress,
+    ) -> Result<Self, VaultError> {
+        let mut vault = Self { pool, env, keys, index, unreadable: Vec::new() };
+        vault.reconcile(progress)?;
+        Ok(vault)
+    }
+
+    /// Brings the index in step with the pool: drops packs that are gone, reads the directories of those it does not know.
+    pub(crate) fn reconcile(&mut self, progress: &dyn Progress) -> Result<(), VaultError> {
+        let present: BTreeSet<PackId> = self.pool.objects(Class::Pack).into_iter().map(|id| PackId(id.0)).collect();
+        let known: BTreeSet<PackId> = self.index.packs()?.into_iter().map(|(id, _)| id).collect();
+        let gone: Vec<PackId> = known.difference(&present).copied().collect();
+        if !gone.is_empty() {
+            self.index.drop_packs(&gone)?;
+        }
+        let new: Vec<PackId> = present.difference(&known).copied().collect();
+        if new.len() > BATCH {
+            progress.begin(Step::Index, new.len() as u64, 0);
+        }
+        self.unreadable.clear();
+        for batch in new.chunks(BATCH) {
+            let mut packs = Vec::with_capacity(batch.len());
+            for id in batch {
+                match self.read_pack(*id) {
+                    Ok(pack) => packs.push(pack),
+                    Err(error) => self.unreadable.push((*id, error.to_string())),
+                }
+            }
+            self.index.add(&packs)?;
+            if new.len() > BATCH {
+                progress.advance(batch.len() as u64, 0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a pack's directory: its two ends, or all of it from redundancy when those are damaged.
+    fn read_pack(&self, id: PackId) -> Result<IndexedPack, VaultError> {
+        let name = crate::blobs::pack_name(id);
+        let len = self.pool.len(&name)?;
+        let quick = pack::read_directory(&self.keys, len, &mut |at, n| Ok(self.pool.read_range(&name, at, n)?));
+        let (header, directory) = match quick {
+            Ok(found) => found,
+            Err(_) => {
+                let (bytes, _) = self.pool.read_object(&name)?;
+                pack::read_directory(&self.keys, bytes.len() as u64, &mut |at, n| slice(&bytes, at, n))?
+            }
+        };
+        Ok(IndexedPack { id, seq: header.seq, content: header.content, directory })
+    }
+
+    /// All snapshots, oldest first.
+    pub fn snapshots(&self) -> Result<Vec<Snapshot>, VaultError> {
+        Ok(snapshot::load_all(&self.pool, &self.keys).0)
+    }
+
+    /// The snapshot that a person means: an id, a unique beginning of one, `latest`, or `NAME@latest`.
+    pub fn resolve(&self, text: &str) -> Result<Snapshot, VaultError> {
+        let (snapshots, lost) = snapshot::load_all(&self.pool, &self.keys);
+        snapshot::resolve(&snapshots, text).map_err(|error| {
+            match lost.iter().find(|(id, _)| !text.is_empty() && id.starts_with(text)) {
+                Some((id, why)) => VaultError::NoSnapshot(format!("snapshot {id} is there but can't be read: {why}")),
+                None => error,
+            }
+        })
+    }
+
+    /// Visits what lies directly in `folder`, or the entry itself when it is no folder.
+    pub fn list(
+        &self,
+        snapshot: &Snapshot,
+        folder: &Key,
+        visit: &mut dyn FnMut(&Key, &Node) -> Result<(), VaultError>,
+    ) -> Result<(), VaultError> {
+        let reader = self.reader();
+        let mut cursor = Cursor::new(&reader, snapshot, folder);
+        let Some((_, node)) = cursor.next()?.filter(|(key, _)| key == folder) else {
+            return Err(VaultError::NoPath(folder.to_string()));
+        };
+        if node.kind != Kind::Folder {
+            return visit(folder, &node);
+        }
+        let depth = folder.components().count();
+        while let Some((key, node)) = cursor.next()? {
+            if !key.is_in(folder) {
+                break;
+            }
+            if key.components().count() == depth + 1 {
+                visit(&key, &node)?;
+            } else {
+                cursor = Cursor::new(&reader, snapshot, &behind(&key, depth + 1));
+            }
+        }
+        Ok(())
+    }
+
+    /// How big the vault is.
+    pub fn stats(&self) -> Result<VaultStats, VaultError> {
+        let mut stats = pool_stats(&self.pool)?;
+        let (blobs, bytes) = self.index.totals()?;
+        stats.blobs = Some(blobs);
+        stats.plain_bytes = Some(bytes);
+        Ok(stats)
+    }
+
+    pub(crate) fn reader(&self) -> BlobReader<'_> {
+        BlobReader::new(&self.pool, &self.keys, &*self.index)
+    }
+}
+
+/// The first possible key behind the folder that `key`'s first `depth` components name.
+fn behind(key: &Key, depth: usize) -> Key {
+    let mut bytes = key.components().take(depth).collect::<Vec<_>>().join(&0);
+    bytes.push(1);
+    Key::from_bytes(bytes).expect("a longer name is a name")
+}
+
+fn slice(bytes: &[u8], at: u64, length: usize) -> Result<Vec<u8>, VaultError> {
+    let short = || VaultError::Format { what: "a pack", source: keepwell_format::FormatError::Truncated("pack") };
+    let from = usize::try_from(at).map_err(|_| short())?;
+    bytes.get(from..from.saturating_add(length)).map(<[u8]>::to_vec).ok_or_else(short)
+}

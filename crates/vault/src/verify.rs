@@ -1,0 +1,189 @@
+//! Checks a vault. Without keys: every shard and object by its hash. With keys: manifests, catalogs, and that each file's blobs are there;
+//! with data: every file read, opened, and hashed. Reads only. Names exactly what is lost.
+
+use std::collections::{HashMap, HashSet};
+
+use keepwell_format::node::Content;
+use keepwell_format::{BlobId, Key, Kind, PackId};
+use keepwell_storage::{Class, ObjectName, Pool};
+
+use crate::VaultError;
+use crate::blobs::BlobReader;
+use crate::catalog::{Visit, for_each_extent, walk_pages};
+use crate::chunker::ContentHasher;
+use crate::env::{Progress, Step};
+use crate::report::{DamageReport, LostFile, VerifyReport};
+use crate::snapshot::{self, Snapshot};
+use crate::vault::{Sealed, Vault};
+
+/// Classes of objects a vault has.
+pub(crate) const CLASSES: [Class; 4] = [Class::Slots, Class::Keyring, Class::Manifest, Class::Pack];
+
+impl Sealed {
+    /// Checks every object of the pool by its hashes.
+    pub fn verify(&self, progress: &dyn Progress) -> Result<VerifyReport, VaultError> {
+        Ok(VerifyReport { damage: scrub(&self.pool, progress)?.0, ..VerifyReport::default() })
+    }
+}
+
+impl Vault {
+    /// Checks the pool and all snapshots; with `data`, every file of them.
+    pub fn verify(&self, data: bool, progress: &dyn Progress) -> Result<VerifyReport, VaultError> {
+        let (damage, lost) = scrub(&self.pool, progress)?;
+        let mut report = VerifyReport { damage, ..VerifyReport::default() };
+        let (snapshots, snapshots_lost) = snapshot::load_all(&self.pool, &self.keys);
+        report.snapshots_lost = snapshots_lost;
+        let reader = self.reader();
+        let mut check = Check::new(&reader, lost, data);
+        let step = if data { Step::Data } else { Step::Catalogs };
+        progress.begin(step, snapshots.iter().map(|s| s.body.statistics.entries).sum(), 0);
+        for snapshot in snapshots.iter().rev() {
+            check.snapshot(snapshot, &mut report, progress)?;
+            report.snapshots += 1;
+        }
+        Ok(report)
+    }
+}
+
+/// Hashes everything. Also tells the packs that can't be put together any more.
+pub(crate) fn scrub(pool: &Pool, progress: &dyn Progress) -> Result<(DamageReport, HashSet<PackId>), VaultError> {
+    let names: Vec<ObjectName> =
+        CLASSES.into_iter().flat_map(|class| pool.objects(class).into_iter().map(move |id| ObjectName { class, id })).collect();
+    progress.begin(Step::Scrub, names.len() as u64, 0);
+    let mut report = DamageReport::default();
+    let mut lost = HashSet::new();
+    for name in names {
+        let found = pool.scrub(&name)?;
+        report.objects += 1;
+        report.read_bytes += found.read_bytes;
+        if found.is_lost() {
+            report.lost.push(name.to_string());
+            if name.class == Class::Pack {
+                lost.insert(PackId(name.id.0));
+            }
+        } else if !found.is_whole() {
+            report.healable.push((name.to_string(), found.to_string()));
+        }
+        progress.advance(1, found.read_bytes);
+    }
+    let health = pool.health();
+    report.disks = health.disks.iter().filter(|disk| !disk.state.is_fine()).map(|d| (d.name.clone(), d.state.to_string())).collect();
+    report.foreign = pool.foreign_files()?.into_iter().map(|(disk, path)| format!("{disk}/{path}")).collect();
+    Ok((report, lost))
+}
+
+/// A check of snapshots, newest first. What was seen once is not read again.
+pub(crate) struct Check<'a> {
+    reader: &'a BlobReader<'a>,
+    /// Packs that can't be put together: each of their blobs is tried.
+    lost: HashSet<PackId>,
+    data: bool,
+    /// Pages without damage below them.
+    good_pages: HashSet<BlobId>,
+    blobs: HashMap<BlobId, bool>,
+    good_content: HashSet<[u8; 16]>,
+}
+
+impl<'a> Check<'a> {
+    pub(crate) fn new(reader: &'a BlobReader<'a>, lost: HashSet<PackId>, data: bool) -> Self {
+        Self { reader, lost, data, good_pages: HashSet::new(), blobs: HashMap::new(), good_content: HashSet::new() }
+    }
+
+    /// Adds what is lost of a snapshot to the report.
+    pub(crate) fn snapshot(&mut self, snapshot: &Snapshot, report: &mut VerifyReport, progress: &dyn Progress) -> Result<(), VaultError> {
+        let lose = |report: &mut VerifyReport, key: Key, until| {
+            report.files_lost.push(LostFile { snapshot: snapshot.id, name: snapshot.body.name.clone(), key, until });
+        };
+        let mut page = BlobId::NONE;
+        let reader = self.reader;
+        walk_pages(reader, snapshot, &mut |visit| {
+            match visit {
+                Visit::Page(id) => {
+                    page = *id;
+                    return Ok(!self.good_pages.contains(id));
+                }
+                Visit::Lost(damage) => lose(report, damage.from, Some(damage.until)),
+                Visit::Leaf(entries) => {
+                    let before = report.files_lost.len();
+                    report.entries += entries.len() as u64;
+                    progress.advance(entries.len() as u64, 0);
+                    for (key, node) in entries {
+                        let contents = node.content.iter().chain(node.streams.iter().map(|stream| &stream.content));
+                        for content in contents {
+                            if node.kind == Kind::File && !self.content(content, report, progress)? {
+                                lose(report, key.clone(), None);
+                                break;
+                            }
+                        }
+                    }
+                    if report.files_lost.len() == before {
+                        self.good_pages.insert(page);
+                    }
+                }
+            }
+            Ok(true)
+        })
+    }
+
+    /// Whether a file's bytes can be had.
+    fn content(&mut self, content: &Content, report: &mut VerifyReport, progress: &dyn Progress) -> Result<bool, VaultError> {
+        let mut seen = [0; 16];
+        seen.copy_from_slice(&content.hash.0[..16]);
+        if self.data && self.good_content.contains(&seen) {
+            return Ok(true);
+        }
+        let reader = self.reader;
+        let mut hash = ContentHasher::default();
+        let (mut good, mut size, mut bytes) = (true, 0, 0);
+        let walked = for_each_extent(reader, &content.extents, &mut |extent| {
+            if !self.data {
+                good &= self.has_blob(&extent.blob)?;
+                return Ok(());
+            }
+            let blob = reader.fetch(&extent.blob)?;
+            let from = extent.offset as usize;
+            let Some(slice) = blob.get(from..from + extent.length as usize).filter(|_| extent.at >= size) else {
+                good = false;
+                return Ok(());
+            };
+            hash.hole(extent.at - size);
+            hash.data(slice);
+            size = extent.at + u64::from(extent.length);
+            bytes += slice.len() as u64;
+            progress.advance(0, slice.len() as u64);
+            Ok(())
+        });
+        match walked {
+            Err(VaultError::BlobLost { .. } | VaultError::Format { .. }) => return Ok(false),
+            other => other?,
+        }
+        if self.data && good {
+            hash.hole(content.size.saturating_sub(size));
+            good = hash.finish() == (content.size, content.hash);
+            report.files += 1;
+            report.file_bytes += bytes;
+            if good {
+                self.good_content.insert(seen);
+            }
+        }
+        Ok(good)
+    }
+
+    /// Whether a blob can be had: by the index, or by trying when its pack is damaged.
+    fn has_blob(&mut self, id: &BlobId) -> Result<bool, VaultError> {
+        let places = self.reader.index.locate(id)?;
+        if places.iter().any(|place| !self.lost.contains(&place.pack)) {
+            return Ok(true);
+        }
+        if let Some(known) = self.blobs.get(id) {
+            return Ok(*known);
+        }
+        let good = match self.reader.fetch(id) {
+            Ok(_) => true,
+            Err(VaultError::BlobLost { .. }) => false,
+            Err(other) => return Err(other),
+        };
+        self.blobs.insert(*id, good);
+        Ok(good)
+    }
+}

@@ -1,0 +1,317 @@
+//! The simulator's own file trees: a source made from a seed, a target that remembers what was written, and the comparison of both.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use keepwell_format::node::{Attribute, Content, FileId, Owner, Stream};
+use keepwell_format::port::{Encoding, Piece, ReadFile, Source, SourceInfo, Steady, Target, Walk, Walked, WriteError, WriteFile};
+use keepwell_format::{Gap, Key, Kind, Node, Time};
+
+use crate::random::Random;
+
+/// What a file holds: runs of bytes and of nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Run {
+    Bytes(Vec<u8>),
+    Hole(u64),
+}
+
+/// One thing in a tree. Further paths of a file name the first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thing {
+    pub node: Node,
+    pub runs: Vec<Run>,
+    pub link_to: Option<Key>,
+}
+
+/// A whole tree by key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tree {
+    pub things: BTreeMap<Key, Thing>,
+    clock: i64,
+    ids: u128,
+}
+
+impl Tree {
+    /// A small tree with a bit of everything.
+    pub fn new(random: &mut Random) -> Self {
+        let mut tree = Self { things: BTreeMap::new(), clock: 1_000, ids: 0 };
+        tree.add(Key::root(), Kind::Folder, Vec::new());
+        let mut folders = vec![Key::root()];
+        for number in 0..4 + random.below(4) {
+            let folder = random.pick(&folders).join(format!("folder{number}").as_bytes()).expect("a name");
+            tree.add(folder.clone(), Kind::Folder, Vec::new());
+            folders.push(folder);
+        }
+        for number in 0..14 + random.below(10) {
+            let name = [format!("file{number}").as_bytes(), &[0xff, 0x80][..random.below(3) as usize]].concat();
+            let key = random.pick(&folders).join(&name).expect("a name");
+            let runs = content(random);
+            tree.add(key, Kind::File, runs);
+        }
+        let link = random.pick(&folders).join(b"link").expect("a name");
+        tree.add(link.clone(), Kind::Symlink, Vec::new());
+        tree.things.get_mut(&link).expect("just added").node.target = Some(b"no/where".to_vec());
+        tree.add_hard_link(random);
+        tree
+    }
+
+    fn add(&mut self, key: Key, kind: Kind, runs: Vec<Run>) {
+        self.ids += 1;
+        self.clock += 1;
+        let mut node = Node::new(kind);
+        let time = Time { seconds: self.clock, nanos: 7 };
+        (node.mtime, node.ctime) = (Some(time), Some(time));
+        node.owner = Some(Owner { mode: 0o640, uid: 7, gid: 9 });
+        node.file_id = Some(FileId { volume: 1, file: self.ids });
+        node.attributes = vec![Attribute { name: b"user.note".to_vec(), value: self.ids.to_le_bytes().to_vec() }];
+        self.things.insert(key, Thing { node, runs, link_to: None });
+    }
+
+    /// A second path for the first file.
+    fn add_hard_link(&mut self, random: &mut Random) {
+        let files: Vec<Key> = self.things.iter().filter(|(_, t)| t.node.kind == Kind::File).map(|(k, _)| k.clone()).collect();
+        let first = random.pick(&files).clone();
+        let further = Key::root().join(b"zz second path").expect("a name");
+        let node = self.things[&first].node.clone();
+        self.things.insert(further, Thing { node, runs: Vec::new(), link_to: Some(first) });
+    }
+
+    /// What a clinic does between two backups.
+    pub fn change(&mut self, random: &mut Random) {
+        let linked: Vec<Key> = self.things.values().filter_map(|thing| thing.link_to.clone()).collect();
+        let free = |(key, thing): &(&Key, &Thing)| thing.node.kind == Kind::File && thing.link_to.is_none() && !linked.contains(key);
+        let files: Vec<Key> = self.things.iter().filter(free).map(|(key, _)| key.clone()).collect();
+        for key in files {
+            match random.below(6) {
+                0 => drop(self.things.remove(&key)),
+                1 | 2 => {
+                    let mut runs = self.things[&key].runs.clone();
+                    edit(random, &mut runs);
+                    self.add(key, Kind::File, runs);
+                }
+                _ => {}
+            }
+        }
+        let runs = content(random);
+        self.add(Key::root().join(b"new").expect("a name"), Kind::File, runs);
+    }
+}
+
+fn bytes(random: &mut Random, length: u64) -> Vec<u8> {
+    // Half compressible: a few values only.
+    let few = random.below(2) == 0;
+    (0..length).map(|_| if few { b"abcd"[random.below(4) as usize] } else { random.below(256) as u8 }).collect()
+}
+
+fn content(random: &mut Random) -> Vec<Run> {
+    match random.below(8) {
+        0 => Vec::new(),
+        1 => vec![Run::Hole(5_000), Run::Bytes(bytes(random, 700)), Run::Hole(100_000)],
+        2 => {
+            let length = 9_000 + random.below(9_000);
+            vec![Run::Bytes(bytes(random, length))]
+        }
+        3 => vec![Run::Bytes(b"the same in many places".to_vec())],
+        _ => {
+            let length = 1 + random.below(900);
+            vec![Run::Bytes(bytes(random, length))]
+        }
+    }
+}
+
+fn edit(random: &mut Random, runs: &mut Vec<Run>) {
+    let extra = bytes(random, 40);
+    match runs.first_mut() {
+        Some(Run::Bytes(old)) => {
+            let at = random.below(old.len() as u64 + 1) as usize;
+            old.splice(at..at, extra);
+        }
+        _ => runs.insert(0, Run::Bytes(extra)),
+    }
+}
+
+/// Reads a tree.
+pub struct TreeSource<'a> {
+    tree: &'a Tree,
+    info: SourceInfo,
+}
+
+impl<'a> TreeSource<'a> {
+    pub fn new(tree: &'a Tree) -> Self {
+        let info = SourceInfo {
+            location: "/simulated".to_owned(),
+            identity: "simulated".to_owned(),
+            encoding: Encoding::Bytes,
+            parallel_reads: 1,
+        };
+        Self { tree, info }
+    }
+}
+
+impl Source for TreeSource<'_> {
+    fn info(&self) -> &SourceInfo {
+        &self.info
+    }
+
+    fn walk(&self) -> Result<Walk<'_>, Gap> {
+        let linked = |id: Option<FileId>| self.tree.things.values().filter(|thing| thing.node.file_id == id).count();
+        Ok(Box::new(self.tree.things.iter().map(move |(key, thing)| {
+            let first = thing.link_to.as_ref().map_or(thing, |first| &self.tree.things[first]);
+            let links = u32::try_from(linked(thing.node.file_id)).expect("few");
+            Ok(Walked { key: key.clone(), node: thing.node.clone(), size: size(&first.runs), links })
+        })))
+    }
+
+    fn open(&self, entry: &Walked) -> Result<Box<dyn ReadFile + '_>, Gap> {
+        let thing = &self.tree.things[&entry.key];
+        let first = thing.link_to.as_ref().map_or(thing, |first| &self.tree.things[first]);
+        Ok(Box::new(Reader { runs: &first.runs, offset: 0 }))
+    }
+}
+
+fn size(runs: &[Run]) -> u64 {
+    runs.iter()
+        .map(|run| match run {
+            Run::Bytes(bytes) => bytes.len() as u64,
+            Run::Hole(length) => *length,
+        })
+        .sum()
+}
+
+struct Reader<'a> {
+    runs: &'a [Run],
+    offset: usize,
+}
+
+impl ReadFile for Reader<'_> {
+    fn next(&mut self, buffer: &mut [u8]) -> Result<Piece, Gap> {
+        match self.runs.split_first() {
+            None => Ok(Piece::End),
+            Some((Run::Hole(length), rest)) => {
+                self.runs = rest;
+                Ok(Piece::Hole(*length))
+            }
+            Some((Run::Bytes(bytes), rest)) => {
+                let count = (bytes.len() - self.offset).min(buffer.len());
+                buffer[..count].copy_from_slice(&bytes[self.offset..self.offset + count]);
+                self.offset += count;
+                if self.offset == bytes.len() {
+                    (self.runs, self.offset) = (rest, 0);
+                }
+                Ok(Piece::Data(count))
+            }
+        }
+    }
+
+    fn finish(&mut self, _: &mut Node) -> Result<Steady, Gap> {
+        Ok(Steady::Unchanged)
+    }
+}
+
+/// Remembers what is written to it.
+#[derive(Default)]
+pub struct TreeTarget {
+    things: Mutex<BTreeMap<Key, Thing>>,
+}
+
+impl TreeTarget {
+    fn put(&self, key: &Key, node: &Node, runs: Vec<Run>, link_to: Option<Key>) {
+        let node = Node { content: None, link_to: None, ..node.clone() };
+        self.things.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), Thing { node, runs, link_to });
+    }
+
+    /// What differs from the tree that was backed up, if anything.
+    pub fn difference(self, tree: &Tree) -> Option<String> {
+        let mut things = self.things.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for (key, expected) in &tree.things {
+            let Some(found) = things.remove(key) else {
+                return Some(format!("{key} is missing"));
+            };
+            let node = if found.link_to.is_some() { expected.node.clone() } else { found.node };
+            let found = Thing { node, runs: merged(&found.runs), link_to: found.link_to };
+            let expected = Thing { runs: merged(&expected.runs), ..expected.clone() };
+            if found != expected {
+                return Some(format!("{key} differs: {found:?} is not {expected:?}"));
+            }
+        }
+        things.keys().next().map(|key| format!("{key} should not be there"))
+    }
+}
+
+/// Neighbouring runs of a kind as one, for comparison.
+fn merged(runs: &[Run]) -> Vec<Run> {
+    let mut out: Vec<Run> = Vec::new();
+    for run in runs {
+        match (out.last_mut(), run) {
+            (Some(Run::Bytes(last)), Run::Bytes(more)) => last.extend_from_slice(more),
+            (Some(Run::Hole(last)), Run::Hole(more)) => *last += more,
+            _ => out.push(run.clone()),
+        }
+    }
+    out
+}
+
+impl Target for TreeTarget {
+    fn folder(&self, _: &Key, _: &Node) -> Result<(), WriteError> {
+        Ok(())
+    }
+
+    fn file(&self, key: &Key, _: &Node, content: &Content) -> Result<Box<dyn WriteFile + '_>, WriteError> {
+        Ok(Box::new(Writer { target: self, key: key.clone(), size: content.size, end: 0, runs: Vec::new() }))
+    }
+
+    fn stream(&self, _: &Key, _: &Stream) -> Result<Box<dyn WriteFile + '_>, WriteError> {
+        Err(WriteError { fatal: false, text: "no streams here".to_owned() })
+    }
+
+    fn special(&self, key: &Key, node: &Node) -> Result<(), WriteError> {
+        self.put(key, node, Vec::new(), None);
+        Ok(())
+    }
+
+    fn link(&self, key: &Key, to: &Key) -> Result<(), WriteError> {
+        self.put(key, &Node::new(Kind::File), Vec::new(), Some(to.clone()));
+        Ok(())
+    }
+
+    fn finish_folder(&self, key: &Key, node: &Node) -> Result<(), WriteError> {
+        self.put(key, node, Vec::new(), None);
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), WriteError> {
+        Ok(())
+    }
+
+    fn parallel_writes(&self) -> usize {
+        1
+    }
+}
+
+struct Writer<'a> {
+    target: &'a TreeTarget,
+    key: Key,
+    size: u64,
+    end: u64,
+    runs: Vec<Run>,
+}
+
+impl WriteFile for Writer<'_> {
+    fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<(), WriteError> {
+        if at > self.end {
+            self.runs.push(Run::Hole(at - self.end));
+        }
+        self.runs.push(Run::Bytes(bytes.to_vec()));
+        self.end = at + bytes.len() as u64;
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>, node: &Node) -> Result<(), WriteError> {
+        if self.size > self.end {
+            self.runs.push(Run::Hole(self.size - self.end));
+        }
+        self.target.put(&self.key, node, self.runs, None);
+        Ok(())
+    }
+}
