@@ -5,7 +5,7 @@
 #   SCALE=0.25       size of the data; SETS="clinic imaging db random"; PEERS="keepwell restic borg"; RUNS=1
 #
 # Speeds are source MiB per CPU second (user + system of all processes), so that a loaded machine matters less; rescan is files per CPU
-# second. "next" is the second generation: what the repository grew by, as a share of the source.
+# second. "next" is the second generation: how much the repository grew by it.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -85,7 +85,7 @@ contend() { # PEER SET
         before=$(stored)
         /usr/bin/python3 "$here/make_dataset.py" apply "$data"
         step "${peer}_backup" "$source"
-        next="$(divide $((100 * ($(stored) - before))) "$size" 1) %"
+        next="$(divide $((100 * ($(stored) - before))) "$before" 1) %"
     fi
     step "${peer}_restore" "$work/out"
     local restore_cpu=$cpu
