@@ -6,6 +6,18 @@ use super::tree::Tree;
 
 const PAGE: &str = "docs/format.md";
 
+/// Words of the page, and how the source says the same. One changes with the other.
+const SIZES: [(&str, &str); 8] = [
+    ("a header of 160 bytes", "HEADER_LEN: usize = 160;"),
+    ("A pack is at most 64 MiB", "MAX_PACK: u64 = 64 << 20;"),
+    ("256 KiB are written as whole copies", "SMALL: u64 = 256 << 10;"),
+    ("Plaintext length is 1 byte to 16 MiB", "MAX_BLOB: usize = 16 << 20;"),
+    ("its encoding has reached 64 KiB", "FULL_ENCODED: usize = 64 << 10;"),
+    ("More than 64 extents: form 1", "MAX_INLINE_EXTENTS: usize = 64;"),
+    ("or at 512 items", "MAX_PAGE_ITEMS: usize = 512;"),
+    ("first gaps, at most 100", "MAX_GAPS: usize = 100;"),
+];
+
 pub(super) fn check(tree: &Tree) -> Vec<Complaint> {
     let Some(page) = tree.get(PAGE) else {
         return vec![Complaint::new(PAGE, "is missing")];
@@ -17,7 +29,14 @@ pub(super) fn check(tree: &Tree) -> Vec<Complaint> {
         complaints.extend(unknown.map(|constant| Complaint::at(PAGE, at + 1, format!("no source file has {constant}"))));
     }
     complaints.extend(unwritten_magics(tree, page));
+    complaints.extend(unequal_sizes(page, &source));
     complaints
+}
+
+/// Bounds that page and source no longer say alike.
+fn unequal_sizes(page: &str, source: &str) -> impl Iterator<Item = Complaint> {
+    let apart = SIZES.iter().filter(move |(words, code)| page.contains(words) != source.contains(code));
+    apart.map(|(words, code)| Complaint::new(PAGE, format!("\"{words}\" and `{code}` belong together, and one of them is gone")))
 }
 
 /// Magics in the source that the page does not know.
@@ -74,6 +93,15 @@ mod tests {
         assert_eq!(complaints("\"KWTHING\\0\" \"KWOTHER\\0\"", SOURCE), 1);
         assert_eq!(complaints("\"KWTHING\\0\" seal(key, \"other\", aad)", SOURCE), 1);
         assert_eq!(complaints("\"KWTHING\\0\" KDF(\"keepwell v1 other\", k)", SOURCE), 1);
+    }
+
+    #[test]
+    fn a_bound_that_changes_on_one_side_is_named() {
+        let (words, code) = SIZES[0];
+        let page = format!("\"KWTHING\\0\" {words}");
+        assert_eq!(complaints(&page, &format!("{SOURCE}const {code}\n")), 0);
+        assert_eq!(complaints(&page, SOURCE), 1);
+        assert_eq!(complaints("\"KWTHING\\0\"", &format!("{SOURCE}const {code}\n")), 1);
     }
 
     #[test]
