@@ -38,7 +38,9 @@ configure() { # PORT
     # The server looks into DIR/share as this user, so it must be able to get there; folders above DIR are the caller's affair.
     chmod 711 "$dir"
     chmod 700 "$dir/private"
-    id "$user" >/dev/null 2>&1 || useradd -M -s /usr/sbin/nologin "$user"
+    # Asked again, because another server of ours may be starting.
+    id "$user" >/dev/null 2>&1 || useradd -M -s /usr/sbin/nologin "$user" 2>/dev/null || id "$user" >/dev/null ||
+        die "could not create the user $user"
     chown "$user": "$dir/share"
     cat >"$dir/smb.conf" <<CONF
 [global]
@@ -80,6 +82,31 @@ configure() { # PORT
 CONF
 }
 
+set_password() {
+    [ -s "$dir/password" ] || (umask 077 && od -An -N12 -tx1 /dev/urandom | tr -d ' \n' >"$dir/password" && echo >>"$dir/password")
+    password=$(cat "$dir/password")
+    printf '%s\n%s\n' "$password" "$password" | smbpasswd -c "$dir/smb.conf" -s -a "$user" >"$dir/log/smbpasswd" 2>&1 ||
+        die "could not set the password, see $dir/log/smbpasswd"
+}
+
+launch() { # PORT: whether the server answers there
+    configure "$1"
+    set_password
+    # In the foreground it leads its own process group and ends its children when it is told to stop.
+    smbd -s "$dir/smb.conf" -F </dev/null >"$dir/log/smbd.out" 2>&1 &
+    echo $! >"$dir/smbd.pid"
+    waited=0
+    while [ $waited -lt 150 ]; do
+        sleep 0.1
+        waited=$((waited + 1))
+        # Right after the start the process is still this script.
+        ours || [ $waited -lt 10 ] || return 1
+        if ours && listens "$1"; then return 0; fi
+    done
+    end
+    return 1
+}
+
 start() {
     command -v smbd >/dev/null || die "smbd is not installed (apt-get install samba samba-vfs-modules samba-common-bin)"
     [ "$(id -u)" = 0 ] || die "must run as root: smbd changes to the user who signs in"
@@ -87,36 +114,30 @@ start() {
     dir=$(cd "$dir" && pwd -P)
     ours && die "a server for $dir is already running"
     port=${1:-0}
-    [ "$port" != 0 ] || port=$(free_port)
-    listens "$port" && die "port $port is in use"
-    configure "$port"
-    [ -s "$dir/password" ] || (umask 077 && od -An -N12 -tx1 /dev/urandom | tr -d ' \n' >"$dir/password" && echo >>"$dir/password")
-    password=$(cat "$dir/password")
-    printf '%s\n%s\n' "$password" "$password" | smbpasswd -c "$dir/smb.conf" -s -a "$user" >"$dir/log/smbpasswd" 2>&1 ||
-        die "could not set the password, see $dir/log/smbpasswd"
-    # In the foreground it leads its own process group and ends its children when it is told to stop.
-    smbd -s "$dir/smb.conf" -F </dev/null >"$dir/log/smbd.out" 2>&1 &
-    echo $! >"$dir/smbd.pid"
-    waited=0
-    until listens "$port"; do
-        ours || [ $waited -lt 10 ] || die "smbd ended at once, see $dir/log"
-        [ $waited -lt 150 ] || die "smbd does not answer on port $port, see $dir/log"
-        sleep 0.1
-        waited=$((waited + 1))
-    done
+    if [ "$port" != 0 ]; then
+        listens "$port" && die "port $port is in use"
+        launch "$port" || die "smbd does not answer on port $port, see $dir/log"
+    else
+        # Somebody else may take the same free port meanwhile.
+        port=$(free_port)
+        launch "$port" || { port=$(free_port) && launch "$port"; } || die "smbd does not answer on port $port, see $dir/log"
+    fi
     echo "$port" >"$dir/port"
     echo "$user" >"$dir/user"
     echo "smb://$user@127.0.0.1:$port/share" | tee "$dir/url"
 }
 
+end() {
+    ours || return 0
+    kill "$pid"
+    waited=0
+    while ours && [ $waited -lt 100 ]; do sleep 0.1; waited=$((waited + 1)); done
+    ! ours || kill -9 "$pid"
+}
+
 stop() {
     dir=$(cd "$dir" 2>/dev/null && pwd -P) || return 0
-    if ours; then
-        kill "$pid"
-        waited=0
-        while ours && [ $waited -lt 100 ]; do sleep 0.1; waited=$((waited + 1)); done
-        ! ours || kill -9 "$pid"
-    fi
+    end
     rm -f "$dir/smbd.pid" "$dir/port" "$dir/url"
 }
 

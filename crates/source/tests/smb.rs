@@ -1,0 +1,209 @@
+//! The contract on a real Samba server. Needs root and `smbd`; says so and passes where they are missing.
+
+#![allow(clippy::unwrap_used, reason = "tests may unwrap")]
+
+mod contract;
+
+use std::fs;
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _, lchown, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use contract::{Keeps, compare, walk};
+use keepwell_format::port::{Encoding, Piece, Source as _, Steady};
+use keepwell_format::{GapReason, Kind};
+use keepwell_source::{LocalSource, SmbSource, SmbUrl, SourceError};
+
+/// A server that lives as long as this does.
+struct Samba {
+    folder: tempfile::TempDir,
+    url: SmbUrl,
+    password: String,
+}
+
+impl Samba {
+    /// None, with a printed reason, if there can be none on this machine.
+    fn start(encrypt: &str) -> Option<Self> {
+        if Command::new("smbd").arg("--version").output().is_err() {
+            println!("skipped: smbd is not installed");
+            return None;
+        }
+        if !rustix::process::geteuid().is_root() {
+            println!("skipped: smbd needs root");
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let started = Command::new(script()).args(["start".as_ref(), folder.path()]).env("KEEPWELL_SAMBA_ENCRYPT", encrypt).output().unwrap();
+        assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
+        let url = SmbUrl::parse(String::from_utf8(started.stdout).unwrap().trim()).unwrap();
+        let password = fs::read_to_string(folder.path().join("password")).unwrap().trim().to_owned();
+        Some(Self { folder, url, password })
+    }
+
+    fn share(&self) -> PathBuf {
+        self.folder.path().join("share")
+    }
+
+    fn connect(&self) -> SmbSource {
+        SmbSource::connect(&self.url, &self.password).unwrap()
+    }
+
+    /// Gives all to the user the server works as.
+    fn hand_over(&self) {
+        let owner = Command::new("id").args(["-u", "keepwell-demo"]).output().unwrap();
+        let owner = String::from_utf8(owner.stdout).unwrap().trim().parse().unwrap();
+        for entry in walk(&LocalSource::open(self.share()).unwrap()).iter().rev() {
+            lchown(self.share().join(entry.key.to_string().trim_start_matches('/')), Some(owner), None).unwrap();
+        }
+    }
+}
+
+impl Drop for Samba {
+    fn drop(&mut self) {
+        let _ = Command::new(script()).args(["stop".as_ref(), self.folder.path()]).status();
+    }
+}
+
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/samba.sh")
+}
+
+/// What the stopgap keeps of a tree of files and folders.
+const FILES: Keeps = Keeps { posix: false, holes: false, time_unit: 100 };
+
+fn files(share: &Path) {
+    fs::create_dir_all(share.join("a/b/c")).unwrap();
+    fs::create_dir_all(share.join("a.d")).unwrap();
+    fs::create_dir(share.join("empty")).unwrap();
+    for n in 0..1_200 {
+        fs::write(share.join(format!("a/b/{n}.txt")), format!("file {n}").repeat(n % 50)).unwrap();
+    }
+    let big: Vec<u8> = (0..5_000_001_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
+    fs::write(share.join("a/b/c/big"), &big).unwrap();
+    fs::write(share.join("just-over-small"), &big[..65_537]).unwrap();
+    fs::write(share.join("just-small"), &big[..65_536]).unwrap();
+    fs::File::create(share.join("sparse")).unwrap().write_all_at(b"x", 2 << 20).unwrap();
+    for name in ["Röntgen – Müller", "Ka\u{308}se", "K\u{e4}se", "日本語", "\u{1F9B7}", "\u{FF5E}", "%20 #;@", &"n".repeat(255)] {
+        fs::write(share.join(name), name).unwrap();
+    }
+    let old = std::time::SystemTime::UNIX_EPOCH - std::time::Duration::from_nanos(86_400_123_456_700);
+    fs::File::options().write(true).open(share.join("just-small")).unwrap().set_modified(old).unwrap();
+}
+
+#[test]
+fn a_share_is_read_as_it_is() {
+    let Some(samba) = Samba::start("default") else { return };
+    files(&samba.share());
+    samba.hand_over();
+    let source = samba.connect();
+    assert_eq!(source.info().location, samba.url.to_string());
+    assert_eq!(source.info().encoding, Encoding::Wtf8);
+    assert_eq!(source.info().identity, samba.connect().info().identity);
+    compare(&LocalSource::open(samba.share()).unwrap(), &source, FILES);
+    let all = walk(&source);
+    assert!(all.iter().all(|entry| entry.node.gap.is_none() && entry.node.file_id.is_some() && entry.node.btime.is_some()));
+    let ids: std::collections::BTreeSet<_> = all.iter().map(|entry| entry.node.file_id).collect();
+    assert_eq!(ids.len(), all.len());
+
+    let below = SmbUrl { path: vec!["a".into(), "b".into()], ..samba.url.clone() };
+    let part = SmbSource::connect(&below, &samba.password).unwrap();
+    compare(&LocalSource::open(samba.share().join("a/b")).unwrap(), &part, FILES);
+}
+
+#[test]
+fn many_files_are_read_at_once() {
+    let Some(samba) = Samba::start("desired") else { return };
+    files(&samba.share());
+    samba.hand_over();
+    let source = samba.connect();
+    let all: Vec<_> = walk(&source).into_iter().filter(|entry| entry.node.kind == Kind::File).collect();
+    std::thread::scope(|scope| {
+        for worker in 0..source.info().parallel_reads {
+            let (all, source, share) = (&all, &source, samba.share());
+            scope.spawn(move || {
+                for entry in all.iter().skip(worker).step_by(source.info().parallel_reads) {
+                    let runs = contract::read(source, entry).unwrap();
+                    let bytes: Vec<u8> = runs.into_iter().flat_map(|(_, run)| run).collect();
+                    let path = String::from_utf8(entry.key.to_path()).unwrap();
+                    assert!(bytes == fs::read(share.join(path)).unwrap(), "{}", entry.key);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn what_cannot_be_read_is_a_gap_and_loops_end() {
+    let Some(samba) = Samba::start("default") else { return };
+    let share = samba.share();
+    fs::create_dir_all(share.join("folder/inner")).unwrap();
+    symlink("..", share.join("folder/up")).unwrap();
+    fs::write(share.join("gone"), b"x").unwrap();
+    fs::write(share.join("shared"), b"x").unwrap();
+    samba.hand_over();
+    fs::create_dir(share.join("closed-folder")).unwrap();
+    fs::write(share.join("closed"), b"root's").unwrap();
+    for name in ["closed", "closed-folder"] {
+        fs::set_permissions(share.join(name), fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    let source = samba.connect();
+    let all = walk(&source);
+    let find = |path: &str| all.iter().find(|entry| entry.key.to_string() == path).unwrap();
+    let reason = |path: &str| find(path).node.gap.as_ref().map(|gap| gap.reason);
+    assert_eq!(reason("folder/up"), Some(GapReason::Unsupported));
+    assert_eq!(reason("closed-folder"), Some(GapReason::Permission));
+    assert_eq!(source.open(find("closed")).err().map(|gap| gap.reason), Some(GapReason::Permission));
+    fs::remove_file(share.join("gone")).unwrap();
+    let gap = source.open(find("gone")).err().unwrap();
+    assert_eq!(gap.reason, GapReason::Vanished);
+    assert!(!gap.text.contains("gone/") && gap.text.contains("OBJECT_NAME_NOT_FOUND"), "{}", gap.text);
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_read_is_labelled() {
+    let Some(samba) = Samba::start("default") else { return };
+    fs::write(samba.share().join("log"), vec![1; 3_000_000]).unwrap();
+    samba.hand_over();
+    let source = samba.connect();
+    let entry = walk(&source).pop().unwrap();
+    let mut file = source.open(&entry).unwrap();
+    let mut buffer = vec![0; 1 << 20];
+    assert!(matches!(file.next(&mut buffer).unwrap(), Piece::Data(_)));
+    fs::File::options().write(true).open(samba.share().join("log")).unwrap().write_all_at(&[2; 9], 3_000_000).unwrap();
+    while !matches!(file.next(&mut buffer).unwrap(), Piece::End) {}
+    assert_eq!(file.finish(&mut entry.node.clone()).unwrap(), Steady::Changed);
+}
+
+#[test]
+fn a_server_that_goes_away_ends_the_walk_with_an_error() {
+    let Some(samba) = Samba::start("default") else { return };
+    fs::create_dir_all(samba.share().join("a/b")).unwrap();
+    samba.hand_over();
+    let source = samba.connect();
+    let mut steps = source.walk().unwrap();
+    assert!(steps.next().unwrap().is_ok());
+    drop(samba);
+    let rest: Vec<_> = steps.collect();
+    assert_eq!(rest.len(), 1);
+    assert_eq!(rest[0].as_ref().err().map(|gap| gap.reason), Some(GapReason::Read));
+}
+
+#[test]
+fn sessions_that_are_not_safe_or_not_possible_are_refused() {
+    let Some(samba) = Samba::start("default") else { return };
+    let refused = |url: &SmbUrl, password: &str| SmbSource::connect(url, password).unwrap_err();
+    assert!(matches!(refused(&samba.url, "wrong"), SourceError::SignIn { .. }));
+    let with = |change: &dyn Fn(&mut SmbUrl)| {
+        let mut url = samba.url.clone();
+        change(&mut url);
+        url
+    };
+    assert!(matches!(refused(&with(&|url| url.user = "guest".into()), ""), SourceError::Unsigned(_)));
+    assert!(matches!(refused(&with(&|url| url.user = "nobody-known".into()), "x"), SourceError::SignIn { .. }));
+    assert!(matches!(refused(&with(&|url| url.share = "none".into()), &samba.password), SourceError::Share { .. }));
+    assert!(matches!(refused(&with(&|url| url.path = vec!["none".into()]), &samba.password), SourceError::Share { .. }));
+    assert!(matches!(refused(&with(&|url| url.port = 1), &samba.password), SourceError::Unreachable { .. }));
+    let Some(strict) = Samba::start("required") else { return };
+    let error = refused(&strict.url, &strict.password);
+    assert!(matches!(error, SourceError::Share { .. }), "{error:?}");
+}
