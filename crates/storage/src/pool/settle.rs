@@ -1,0 +1,128 @@
+//! What interrupted writes left behind.
+//!
+//! A commit syncs all temporary shards, with their names, before it renames the first. So a temporary shard beside a final one
+//! of the same object and layout is the rest of a commit, and is renamed; any other means nothing, and is removed.
+//! With read access nothing is touched; the rest of a commit is read where it lies.
+
+use super::listing::{Listing, ShardAt};
+use super::{Access, Pool};
+use crate::disk::{Disk, DiskError, FileKind};
+use crate::label::LABEL_FILE;
+use crate::object::{Class, ObjectName, ShardName, TEMP};
+
+/// Temporary files found at open.
+#[derive(Default)]
+pub(super) struct Leftovers {
+    found: Vec<Leftover>,
+}
+
+struct Leftover {
+    slot: u8,
+    folder: &'static str,
+    path: String,
+    shard: Option<(ObjectName, ShardAt)>,
+}
+
+impl Leftovers {
+    /// Reads the directories of a disk into the listing.
+    pub(super) fn list_disk(&mut self, slot: u8, disk: &dyn Disk, listing: &mut Listing) -> Result<(), DiskError> {
+        let mut folders = Vec::new();
+        for class in Class::ALL {
+            folders.push((class, disk.list(class.folder())?));
+        }
+        for file in disk.list("")? {
+            let ours = file.name == LABEL_FILE || Class::ALL.iter().any(|class| class.folder() == file.name);
+            if file.kind == FileKind::File && file.name.starts_with(TEMP) {
+                self.found.push(Leftover { slot, folder: "", path: file.name, shard: None });
+            } else if !ours && file.name != "lost+found" {
+                listing.foreign.push((disk.name().into(), file.name));
+            }
+        }
+        for (class, files) in folders {
+            for file in files {
+                self.take(slot, disk.name(), class, &file.name, file.kind, listing);
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, slot: u8, disk: &str, class: Class, file: &str, kind: FileKind, listing: &mut Listing) {
+        let at = |shard: ShardName| {
+            let at = ShardAt { layout: shard.layout, index: shard.index, slot };
+            (ObjectName { class, id: shard.object }, at)
+        };
+        let path = format!("{}/{file}", class.folder());
+        match (ShardName::parse(file), file.strip_prefix(TEMP)) {
+            _ if kind != FileKind::File => listing.foreign.push((disk.into(), path)),
+            (Some(shard), _) => {
+                let (name, at) = at(shard);
+                listing.insert(name, at);
+            }
+            (None, Some(rest)) => {
+                let shard = rest.split_once('-').and_then(|(_, shard)| ShardName::parse(shard)).map(at);
+                self.found.push(Leftover { slot, folder: class.folder(), path, shard });
+            }
+            (None, None) => listing.foreign.push((disk.into(), path)),
+        }
+    }
+}
+
+/// The name of a shard that is being written.
+pub(super) fn temp_path(number: u64, name: ObjectName, at: ShardAt) -> String {
+    format!("{}/{TEMP}{number}-{}", name.class.folder(), at.name(name.id))
+}
+
+impl Pool {
+    /// Finishes or removes interrupted writes. A disk that will not have it gets no writes in this session.
+    pub(super) fn settle(&mut self, leftovers: Leftovers) {
+        if self.access == Access::Read {
+            return self.overlook(leftovers);
+        }
+        let mut touched: Vec<(u8, &'static str)> = Vec::new();
+        let mut finished = Vec::new();
+        for left in leftovers.found {
+            let Some(disk) = self.readable(left.slot) else { continue };
+            let rest = left.shard.filter(|(name, at)| self.is_rest_of_commit(disk.as_ref(), &left.path, *name, *at));
+            let done = match rest {
+                Some((name, at)) => disk.rename(&left.path, &at.path(name)),
+                None => disk.remove(&left.path),
+            };
+            match done {
+                Ok(()) => {
+                    touched.push((left.slot, left.folder));
+                    finished.extend(rest);
+                }
+                Err(error) => self.mark_failed(left.slot, error),
+            }
+        }
+        touched.sort_unstable();
+        touched.dedup();
+        for (slot, folder) in touched {
+            if let Some(Err(error)) = self.readable(slot).map(|disk| disk.sync_folder(folder)) {
+                self.mark_failed(slot, error);
+            }
+        }
+        let mut listing = self.listing_mut();
+        finished.into_iter().for_each(|(name, at)| listing.insert(name, at));
+    }
+
+    /// Reads the rest of an interrupted commit where it lies.
+    fn overlook(&mut self, leftovers: Leftovers) {
+        for left in leftovers.found {
+            let Some(((name, at), disk)) = left.shard.zip(self.readable(left.slot)) else { continue };
+            if self.is_rest_of_commit(disk.as_ref(), &left.path, name, at) {
+                let mut listing = self.listing_mut();
+                listing.insert(name, at);
+                listing.unfinished.insert((name, at), left.path);
+            }
+        }
+    }
+
+    fn is_rest_of_commit(&self, disk: &dyn Disk, path: &str, name: ObjectName, at: ShardAt) -> bool {
+        let begun = self.listing().get(name).is_some_and(|entry| {
+            let same = |other: &&ShardAt| other.layout == at.layout;
+            entry.shards.iter().any(|other| same(&other)) && !entry.shards.contains(&at)
+        });
+        begun && super::recover::load(disk, path, self.vault, name, at).is_ok()
+    }
+}
