@@ -33,7 +33,8 @@ impl Samba {
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
-        let started = Command::new(script()).args(["start".as_ref(), folder.path()]).env("KEEPWELL_SAMBA_ENCRYPT", encrypt).output().unwrap();
+        let started =
+            Command::new(script()).args(["start".as_ref(), folder.path()]).env("KEEPWELL_SAMBA_ENCRYPT", encrypt).output().unwrap();
         assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
         let url = SmbUrl::parse(String::from_utf8(started.stdout).unwrap().trim()).unwrap();
         let password = fs::read_to_string(folder.path().join("password")).unwrap().trim().to_owned();
