@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use keepwell_format::manifest::SeqRanges;
 use keepwell_format::{DiskId, PackId};
-use keepwell_storage::{ObjectName, Pool};
+use keepwell_storage::{Adopted, Class, ObjectName, Pool, RepairOutcome};
 
 use crate::VaultError;
 use crate::blobs::{BlobWriter, pack_name};
@@ -14,8 +14,8 @@ use crate::lanes::Lanes;
 use crate::pack::{Frame, open_frame};
 use crate::report::{RepairReport, VerifyReport};
 use crate::snapshot;
-use crate::vault::{Sealed, Vault};
-use crate::verify::{CLASSES, Check};
+use crate::vault::{Sealed, Vault, describe};
+use crate::verify::{CLASSES, Check, ailing};
 
 impl Sealed {
     /// Rebuilds what redundancy can rebuild. Needs no key.
@@ -59,7 +59,7 @@ impl Vault {
                     if elsewhere {
                         continue;
                     }
-                    let sealed = self.pool.read_range(&pack_name(*pack), place.offset, place.stored_len as usize);
+                    let sealed = self.pool.read_range(pack_name(*pack), place.offset, place.stored_len as usize);
                     match sealed.ok().filter(|sealed| open_frame(&self.keys, &place.frame, sealed).is_ok()) {
                         Some(sealed) => {
                             writer.store_frame(Frame { info: place.frame, sealed })?;
@@ -71,7 +71,7 @@ impl Vault {
             }
             writer.flush()?;
             for pack in lost {
-                self.pool.set_aside(&pack_name(*pack))?;
+                self.pool.set_aside(pack_name(*pack))?;
                 report.packs_lost.push(*pack);
             }
             Ok(())
@@ -85,28 +85,32 @@ fn rebuild(
     adopt: &mut dyn FnMut() -> DiskId,
     progress: &dyn Progress,
 ) -> Result<(RepairReport, Vec<PackId>), VaultError> {
-    let mut report = RepairReport { disks_adopted: pool.adopt_empty_disks(&mut || adopt().0)?, ..RepairReport::default() };
+    let ids: Vec<[u8; 16]> = (0..pool.empty_disks()).map(|_| adopt().0).collect();
+    let adopted = pool.adopt_empty_disks(&ids)?.into_iter();
+    let disks_adopted = adopted.map(|(Adopted::Empty(name) | Adopted::Relabelled(name))| name).collect();
+    let mut report = RepairReport { disks_adopted, ..RepairReport::default() };
     let names: Vec<ObjectName> =
         CLASSES.into_iter().flat_map(|class| pool.objects(class).into_iter().map(move |id| ObjectName { class, id })).collect();
     progress.begin(Step::Repair, names.len() as u64, 0);
     let mut lost = Vec::new();
     for name in names {
-        let found = pool.repair_object(&name)?;
+        let repaired = pool.repair_object(name)?;
         report.objects += 1;
-        report.shards_written += found.shards_written as u64;
-        if found.is_lost() {
-            if name.class == keepwell_storage::Class::Pack {
-                lost.push(PackId(name.id.0));
+        report.shards_written += repaired.shards_written as u64;
+        match repaired.outcome {
+            RepairOutcome::Whole => {}
+            RepairOutcome::Healed => report.healed += 1,
+            RepairOutcome::Degraded => report.remaining.push(format!("{name} has less redundancy than it should have")),
+            RepairOutcome::Lost => {
+                report.remaining.push(format!("{name} can't be put together any more"));
+                if name.class == Class::Pack {
+                    lost.push(PackId(name.id.0));
+                }
             }
-            report.remaining.push(format!("{name} can't be put together any more"));
-        } else if !found.is_whole() {
-            report.remaining.push(format!("{name} has less redundancy than it should have"));
-        } else if found.shards_written > 0 {
-            report.healed += 1;
         }
         progress.advance(1, 0);
     }
     let health = pool.health();
-    report.remaining.extend(health.disks.iter().filter(|disk| !disk.state.is_fine()).map(|disk| format!("{}: {}", disk.name, disk.state)));
+    report.remaining.extend(ailing(&health).map(|disk| format!("{}: {}", disk.name, describe(disk))));
     Ok((report, lost))
 }

@@ -53,7 +53,7 @@ pub(crate) fn encode(keys: &Keys, draft: Draft) -> Vec<u8> {
 pub(crate) fn load(pool: &Pool, keys: &Keys, id: ObjectId) -> Result<Snapshot, VaultError> {
     let broken = |source| VaultError::Format { what: "a snapshot's manifest", source };
     let crypt = |what| move |source| VaultError::Crypt { what, source };
-    let (bytes, _) = pool.read_object(&ObjectName { class: Class::Manifest, id })?;
+    let (bytes, _) = pool.read_object(ObjectName { class: Class::Manifest, id })?;
     let manifest = Manifest::decode(&bytes).map_err(broken)?;
     if manifest.vault != keys.vault {
         return Err(broken(FormatError::Invalid { what: "manifest", why: "it belongs to another vault" }));

@@ -38,7 +38,7 @@ fn newest<T, R: Ord>(
     let mut best: Option<T> = None;
     for id in pool.objects(class) {
         // A damaged one is no obstacle while another is whole.
-        let Ok((bytes, _)) = pool.read_object(&ObjectName { class, id }) else { continue };
+        let Ok((bytes, _)) = pool.read_object(ObjectName { class, id }) else { continue };
         match decode(&bytes) {
             Ok(found) if best.as_ref().is_none_or(|best| rank(best) < rank(&found)) => best = Some(found),
             Ok(_) => {}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use keepwell_format::keys::Slots;
 use keepwell_format::{Key, Kind, Node, PackId, VaultId};
-use keepwell_storage::{Class, ObjectName, Pool};
+use keepwell_storage::{Class, DiskHealth, ObjectName, Pool};
 
 use crate::blobs::BlobReader;
 use crate::catalog::Cursor;
@@ -90,17 +90,25 @@ fn open_index(place: &IndexPlace, vault: VaultId) -> Result<Arc<dyn Index>, Vaul
     }
 }
 
+/// A disk's state in words; with the reason where there is one.
+pub(crate) fn describe(disk: &DiskHealth) -> String {
+    match disk.failed.as_ref().or(Some(&disk.note)).filter(|note| !note.is_empty()) {
+        Some(note) => format!("{}: {note}", disk.state),
+        None => disk.state.to_string(),
+    }
+}
+
 pub(crate) fn pool_stats(pool: &Pool) -> Result<VaultStats, VaultError> {
     let mut stats = VaultStats::default();
     for id in pool.objects(Class::Pack) {
         stats.packs += 1;
-        stats.pack_bytes += pool.len(&ObjectName { class: Class::Pack, id }).unwrap_or(0);
+        stats.pack_bytes += pool.len(ObjectName { class: Class::Pack, id }).unwrap_or(0);
     }
     stats.snapshots = pool.objects(Class::Manifest).len() as u64;
     let health = pool.health();
-    stats.degraded_objects = health.degraded_objects as u64;
-    stats.disk_bytes = health.used_bytes;
-    stats.disks = health.disks.iter().map(|disk| (disk.name.clone(), disk.state.to_string(), disk.space.total, disk.space.free)).collect();
+    stats.degraded_objects = health.degraded_objects;
+    stats.disk_bytes = pool.stored_bytes()?;
+    stats.disks = health.disks.iter().map(|disk| (disk.name.clone(), describe(disk), disk.total_bytes, disk.free_bytes)).collect();
     Ok(stats)
 }
 
@@ -149,12 +157,12 @@ impl Vault {
     /// Reads a pack's directory: its two ends, or all of it from redundancy when those are damaged.
     fn read_pack(&self, id: PackId) -> Result<IndexedPack, VaultError> {
         let name = crate::blobs::pack_name(id);
-        let len = self.pool.len(&name)?;
-        let quick = pack::read_directory(&self.keys, len, &mut |at, n| Ok(self.pool.read_range(&name, at, n)?));
+        let len = self.pool.len(name)?;
+        let quick = pack::read_directory(&self.keys, len, &mut |at, n| Ok(self.pool.read_range(name, at, n)?));
         let (header, directory) = match quick {
             Ok(found) => found,
             Err(_) => {
-                let (bytes, _) = self.pool.read_object(&name)?;
+                let (bytes, _) = self.pool.read_object(name)?;
                 pack::read_directory(&self.keys, bytes.len() as u64, &mut |at, n| slice(&bytes, at, n))?
             }
         };

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use keepwell_format::node::Content;
 use keepwell_format::{BlobId, Key, Kind, PackId};
-use keepwell_storage::{Class, ObjectName, Pool};
+use keepwell_storage::{Class, DiskHealth, DiskState, ObjectName, Pool, PoolHealth, ScrubReport, ScrubVerdict};
 
 use crate::VaultError;
 use crate::blobs::BlobReader;
@@ -14,7 +14,7 @@ use crate::chunker::ContentHasher;
 use crate::env::{Progress, Step};
 use crate::report::{DamageReport, LostFile, VerifyReport};
 use crate::snapshot::{self, Snapshot};
-use crate::vault::{Sealed, Vault};
+use crate::vault::{Sealed, Vault, describe};
 
 /// Classes of objects a vault has.
 pub(crate) const CLASSES: [Class; 4] = [Class::Slots, Class::Keyring, Class::Manifest, Class::Pack];
@@ -53,23 +53,36 @@ pub(crate) fn scrub(pool: &Pool, progress: &dyn Progress) -> Result<(DamageRepor
     let mut report = DamageReport::default();
     let mut lost = HashSet::new();
     for name in names {
-        let found = pool.scrub(&name)?;
+        let found = pool.scrub(name)?;
         report.objects += 1;
         report.read_bytes += found.read_bytes;
-        if found.is_lost() {
-            report.lost.push(name.to_string());
-            if name.class == Class::Pack {
-                lost.insert(PackId(name.id.0));
+        match found.verdict {
+            ScrubVerdict::Whole => {}
+            ScrubVerdict::Degraded => report.healable.push((name.to_string(), faults(&found))),
+            ScrubVerdict::Lost { .. } => {
+                report.lost.push(name.to_string());
+                if name.class == Class::Pack {
+                    lost.insert(PackId(name.id.0));
+                }
             }
-        } else if !found.is_whole() {
-            report.healable.push((name.to_string(), found.to_string()));
         }
         progress.advance(1, found.read_bytes);
     }
     let health = pool.health();
-    report.disks = health.disks.iter().filter(|disk| !disk.state.is_fine()).map(|d| (d.name.clone(), d.state.to_string())).collect();
-    report.foreign = pool.foreign_files()?.into_iter().map(|(disk, path)| format!("{disk}/{path}")).collect();
+    report.disks = ailing(&health).map(|disk| (disk.name.clone(), describe(disk))).collect();
+    report.foreign = pool.foreign_files().into_iter().map(|(disk, path)| format!("{disk}/{path}")).collect();
     Ok((report, lost))
+}
+
+/// What is wrong with an object that can still be read.
+fn faults(found: &ScrubReport) -> String {
+    let damaged: Vec<String> = found.damaged.iter().map(|check| format!("{}: {}", check.shard.disk, check.fault)).collect();
+    if damaged.is_empty() { "some of its shards are missing".to_owned() } else { damaged.join("; ") }
+}
+
+/// Disks that are not as they should be.
+pub(crate) fn ailing(health: &PoolHealth) -> impl Iterator<Item = &DiskHealth> {
+    health.disks.iter().filter(|disk| disk.state != DiskState::Present || disk.failed.is_some())
 }
 
 /// A check of snapshots, newest first. What was seen once is not read again.

@@ -57,7 +57,7 @@ impl<'a> BlobReader<'a> {
 
     /// Reads just the frame.
     fn fast(&self, place: &Location) -> Result<Vec<u8>, String> {
-        let sealed = self.pool.read_range(&pack_name(place.pack), place.offset, place.stored_len as usize).map_err(|e| e.to_string())?;
+        let sealed = self.pool.read_range(pack_name(place.pack), place.offset, place.stored_len as usize).map_err(|e| e.to_string())?;
         open_frame(self.keys, &place.frame, &sealed)
     }
 
@@ -77,7 +77,7 @@ impl<'a> BlobReader<'a> {
             return Ok(Arc::clone(bytes));
         }
         *cached = None;
-        let bytes = Arc::new(self.pool.read_object(&pack_name(pack))?.0);
+        let bytes = Arc::new(self.pool.read_object(pack_name(pack))?.0);
         *cached = Some((pack, Arc::clone(&bytes)));
         Ok(bytes)
     }

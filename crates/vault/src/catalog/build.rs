@@ -60,7 +60,8 @@ impl<'a> CatalogBuilder<'a> {
     pub(crate) fn push(&mut self, writer: &mut BlobWriter<'_>, key: &Key, node: &Node) -> Result<(), VaultError> {
         let bytes = node.content.as_ref().map_or(0, |content| content.size);
         let gaps = u64::from(node.gap.is_some() || node.inconsistent);
-        self.leaf.page.push(key, node);
+        let disorder = |source| VaultError::Format { what: "the source's list of entries", source };
+        self.leaf.page.push(key, node).map_err(disorder)?;
         self.leaf.add(key, 1, bytes, gaps);
         if self.leaf.page.encoded_len() >= PAGE_LIMIT || self.keys.ends_page(0, key) {
             self.end_leaf(writer)?;
@@ -82,7 +83,7 @@ impl<'a> CatalogBuilder<'a> {
             self.inner.push(Level::new(InnerBuilder::new(level)));
         }
         let page = &mut self.inner[at];
-        page.page.push(&child);
+        page.page.push(&child).expect("pages end in the order of their keys");
         page.referenced += 1;
         page.only = (page.referenced == 1).then_some(child.page);
         page.add(&child.first, child.entries, child.bytes, child.gaps);
