@@ -14,6 +14,7 @@ use crate::coding::{decode, encode_object};
 use crate::disk::{Disk, DiskError};
 use crate::error::PoolError;
 use crate::object::{ObjectId, ObjectName};
+use crate::shard::HEADER_LEN;
 
 /// What a commit did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -88,6 +89,7 @@ impl Pool {
         for object in done {
             for shard in object.shards.iter().filter(|s| s.phase == Phase::Durable) {
                 listing.insert(object.name, shard.at);
+                listing.used_bytes += object.layout.shard_len(object.len) + HEADER_LEN as u64;
             }
             listing.set_len(object.name, object.len);
         }

@@ -69,6 +69,11 @@ impl Entry {
         distinct(|at| at.index) == usize::from(layout.width()) && distinct(|at| at.slot) >= usize::from(layout.width())
     }
 
+    /// Whether some layout has `k` different shards.
+    pub(super) fn is_readable(&self) -> bool {
+        self.layouts().first().is_some_and(|(layout, group)| spare(*layout, group) >= 0)
+    }
+
     pub(super) fn insert(&mut self, at: ShardAt) {
         if let Err(place) = self.shards.binary_search(&at) {
             self.shards.insert(place, at);
@@ -77,7 +82,7 @@ impl Entry {
 }
 
 /// Distinct shards beyond the `k` that are needed; negative when there are too few.
-fn spare(layout: Layout, group: &[ShardAt]) -> i32 {
+pub(super) fn spare(layout: Layout, group: &[ShardAt]) -> i32 {
     let mut indices: Vec<u8> = group.iter().map(|at| at.index).collect();
     indices.dedup();
     indices.len() as i32 - i32::from(layout.k)
@@ -88,6 +93,8 @@ fn spare(layout: Layout, group: &[ShardAt]) -> i32 {
 pub(super) struct Listing {
     objects: HashMap<ObjectName, Entry>,
     pub(super) foreign: Vec<(String, String)>,
+    /// Bytes of all shard files.
+    pub(super) used_bytes: u64,
     /// Shards that still have a temporary name (read access only).
     pub(super) unfinished: BTreeMap<(ObjectName, ShardAt), String>,
 }

@@ -4,6 +4,7 @@
 //! the truth; the listing in memory is read from them at open and follows each commit.
 
 mod adopt;
+mod aside;
 mod commit;
 mod create;
 mod health;

@@ -1,12 +1,14 @@
 //! What interrupted writes left behind.
 //!
 //! A commit syncs all temporary shards, with their names, before it renames the first. So a temporary shard beside a final one
-//! of the same object and layout is the rest of a commit, and is renamed; any other means nothing, and is removed.
+//! of the same object and layout is the rest of a commit, and is renamed; any other means nothing, and is removed. A good shard of an
+//! object that was set aside as lost is taken back when a returning disk has another one.
 //! With read access nothing is touched; the rest of a commit is read where it lies.
 
+use super::aside::set_aside_shard;
 use super::listing::{Listing, ShardAt};
 use super::{Access, Pool};
-use crate::disk::{Disk, DiskError, FileKind};
+use crate::disk::{Disk, DiskError, FileInfo, FileKind};
 use crate::label::LABEL_FILE;
 use crate::object::{Class, ObjectName, ShardName, TEMP};
 
@@ -21,6 +23,8 @@ struct Leftover {
     folder: &'static str,
     path: String,
     shard: Option<(ObjectName, ShardAt)>,
+    /// Else it was set aside: never removed.
+    temporary: bool,
 }
 
 impl Leftovers {
@@ -33,36 +37,43 @@ impl Leftovers {
         for file in disk.list("")? {
             let ours = file.name == LABEL_FILE || Class::ALL.iter().any(|class| class.folder() == file.name);
             if file.kind == FileKind::File && file.name.starts_with(TEMP) {
-                self.found.push(Leftover { slot, folder: "", path: file.name, shard: None });
+                self.found.push(Leftover { slot, folder: "", path: file.name, shard: None, temporary: true });
             } else if !ours && file.name != "lost+found" {
                 listing.foreign.push((disk.name().into(), file.name));
             }
         }
         for (class, files) in folders {
             for file in files {
-                self.take(slot, disk.name(), class, &file.name, file.kind, listing);
+                self.take(slot, disk.name(), class, &file, listing);
             }
         }
         Ok(())
     }
 
-    fn take(&mut self, slot: u8, disk: &str, class: Class, file: &str, kind: FileKind, listing: &mut Listing) {
+    fn take(&mut self, slot: u8, disk: &str, class: Class, file: &FileInfo, listing: &mut Listing) {
         let at = |shard: ShardName| {
             let at = ShardAt { layout: shard.layout, index: shard.index, slot };
             (ObjectName { class, id: shard.object }, at)
         };
-        let path = format!("{}/{file}", class.folder());
-        match (ShardName::parse(file), file.strip_prefix(TEMP)) {
-            _ if kind != FileKind::File => listing.foreign.push((disk.into(), path)),
+        let path = format!("{}/{}", class.folder(), file.name);
+        match (ShardName::parse(&file.name), file.name.strip_prefix(TEMP)) {
+            _ if file.kind != FileKind::File => listing.foreign.push((disk.into(), path)),
             (Some(shard), _) => {
                 let (name, at) = at(shard);
                 listing.insert(name, at);
+                listing.used_bytes += file.len;
             }
             (None, Some(rest)) => {
                 let shard = rest.split_once('-').and_then(|(_, shard)| ShardName::parse(shard)).map(at);
-                self.found.push(Leftover { slot, folder: class.folder(), path, shard });
+                self.found.push(Leftover { slot, folder: class.folder(), path, shard, temporary: true });
             }
-            (None, None) => listing.foreign.push((disk.into(), path)),
+            (None, None) => match set_aside_shard(&file.name) {
+                Some(shard) => {
+                    let shard = Some(at(shard));
+                    self.found.push(Leftover { slot, folder: class.folder(), path, shard, temporary: false });
+                }
+                None => listing.foreign.push((disk.into(), path)),
+            },
         }
     }
 }
@@ -85,7 +96,8 @@ impl Pool {
             let rest = left.shard.filter(|(name, at)| self.is_rest_of_commit(disk.as_ref(), &left.path, *name, *at));
             let done = match rest {
                 Some((name, at)) => disk.rename(&left.path, &at.path(name)),
-                None => disk.remove(&left.path),
+                None if left.temporary => disk.remove(&left.path),
+                None => continue,
             };
             match done {
                 Ok(()) => {
