@@ -183,6 +183,23 @@ fn a_restore_cannot_be_led_outside() {
 }
 
 #[test]
+fn access_lists_of_the_target_are_not_passed_on() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (from, to) = (scratch.path().join("from"), scratch.path().join("to"));
+    fs::create_dir_all(from.join("folder")).unwrap();
+    fs::write(from.join("folder/file"), b"x").unwrap();
+    fs::create_dir(&to).unwrap();
+    for kind in ["system.posix_acl_default", "system.posix_acl_access"] {
+        if rustix::fs::setxattr(&to, kind, &contract::acl::usual(), rustix::fs::XattrFlags::empty()).is_err() {
+            return println!("skipped: this file system has no access lists");
+        }
+    }
+    let source = LocalSource::open(&from).unwrap();
+    copy(&source, &LocalTarget::create(&to).unwrap());
+    compare(&source, &LocalSource::open(&to).unwrap(), EVERYTHING);
+}
+
+#[test]
 fn the_identity_stays_and_tells_trees_apart() {
     let scratch = tempfile::tempdir().unwrap();
     fs::create_dir(scratch.path().join("a")).unwrap();

@@ -13,6 +13,9 @@ use super::metadata::{Place, look, set_attribute};
 /// Set-user-id and set-group-id.
 const SET_ID: u16 = 0o6000;
 
+/// Values up to here fit everywhere, unless the disk is full.
+const LONG_VALUE: usize = 1024;
+
 /// Puts the node's metadata on what `fd` stands for, and hands everything that failed to `warn`; fatal errors are returned.
 /// `only_path` says that the descriptor was opened with `O_PATH`.
 pub(super) fn apply(fd: &OwnedFd, only_path: bool, node: &Node, warn: &mut dyn FnMut(String)) -> Result<()> {
@@ -27,12 +30,13 @@ pub(super) fn apply(fd: &OwnedFd, only_path: bool, node: &Node, warn: &mut dyn F
         }
     }
     for attribute in &node.attributes {
+        let what = format!("attribute {}", attribute.name.escape_ascii());
         match set_attribute(fd, only_path, attribute) {
             // Some file systems say so when a value is too long for them.
-            Err(Errno::NOSPC) if attribute.value.len() > 1024 => {
-                warn(format!("attribute of {} bytes: too large for this file system", attribute.value.len()))
+            Err(Errno::NOSPC) if attribute.value.len() > LONG_VALUE => {
+                warn(format!("{what}: {} bytes are too many for this file system", attribute.value.len()));
             }
-            set => tell(set, "attribute", warn)?,
+            set => tell(set, &what, warn)?,
         }
     }
     if node.descriptor.is_some() {

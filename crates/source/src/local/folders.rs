@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::{Errno, Result};
 
 /// Folders kept open at most; half of them are closed when there are more.
-const OPEN_MAX: usize = 256;
+const OPEN_MAX: usize = 128;
 
 /// The folders of one tree, by encoded key. Shared by threads.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 //! Must never write outside it: names are single components, opened from the target's own folder, and no link is followed,
 //! whatever the tree says. Everything is created closed to others; the right owner and mode come when the content is there.
 
+use std::ffi::CStr;
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -12,7 +13,7 @@ use keepwell_format::node::{Content, Stream};
 use keepwell_format::port::{Target, WriteError, WriteFile};
 use keepwell_format::{Key, Kind, Node};
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, ftruncate, linkat, makedev, mkdirat, mknodat, openat, removexattr, symlinkat, syncfs,
+    AtFlags, CWD, FileType, Mode, OFlags, fremovexattr, ftruncate, linkat, makedev, mkdirat, mknodat, openat, symlinkat, syncfs,
 };
 use rustix::io::{Errno, pwrite};
 
@@ -22,6 +23,9 @@ use crate::SourceError;
 
 /// Writes side by side that keep a disk busy.
 const PARALLEL_WRITES: usize = 4;
+
+const ACCESS_LIST: &CStr = c"system.posix_acl_access";
+const DEFAULT_ACCESS_LIST: &CStr = c"system.posix_acl_default";
 
 /// Warnings kept with their keys.
 const WARNINGS_KEPT: usize = 100;
@@ -62,7 +66,7 @@ impl LocalTarget {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = openat(CWD, path, flags, Mode::empty()).map_err(|e| SourceError::io(path, "opened", e))?;
         // Else all that is made below would inherit it.
-        match removexattr(path, c"system.posix_acl_default") {
+        match fremovexattr(&root, DEFAULT_ACCESS_LIST) {
             Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
             Err(errno) => return Err(SourceError::io(path, "cleared of its default access list", errno)),
         }
@@ -170,6 +174,13 @@ impl Target for LocalTarget {
 
     fn finish_folder(&self, key: &Key, node: &Node) -> Result<(), WriteError> {
         let folder = self.folders.get(key.as_bytes()).map_err(|e| error("open a folder", e))?;
+        if key.is_root() && !node.attributes.iter().any(|attribute| attribute.name == ACCESS_LIST.to_bytes()) {
+            // Its own, from before the restore or inherited from above.
+            match fremovexattr(&*folder, ACCESS_LIST) {
+                Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
+                Err(errno) => self.warn(key, format!("access list: {}", std::io::Error::from(errno))),
+            }
+        }
         self.apply(key, &folder, false, node)
     }
 
