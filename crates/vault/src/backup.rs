@@ -295,4 +295,3 @@ impl<'env, 'a> Run<'env, 'a> {
         })
     }
 }
-

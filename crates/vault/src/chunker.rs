@@ -100,13 +100,7 @@ impl<'a> Cutter<'a> {
         let most = keys.chunk.max as usize + READ_AHEAD;
         // One byte more than expected: the end is then seen without a second read.
         let size = usize::try_from(expected.saturating_add(1)).map_or(most, |n| n.min(most));
-        Self {
-            keys,
-            masks: [strict, loose, strict << 1, loose << 1],
-            buffer: vec![0; size],
-            filled: 0,
-            hash: ContentHasher::default(),
-        }
+        Self { keys, masks: [strict, loose, strict << 1, loose << 1], buffer: vec![0; size], filled: 0, hash: ContentHasher::default() }
     }
 
     /// Reads the next piece behind what is there.

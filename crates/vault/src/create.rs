@@ -3,7 +3,7 @@
 use std::fmt;
 
 use keepwell_crypt::{Argon2Cost, CryptError, KitFile, KitSeed, Sealer, Secret, Signer, kit_recipient, split};
-use keepwell_format::keys::{ChunkSizes, KitPayload, KitPublic, Keyring, KeyringBody, PassphraseSlot, Slot, SlotKind, Slots};
+use keepwell_format::keys::{ChunkSizes, Keyring, KeyringBody, KitPayload, KitPublic, PassphraseSlot, Slot, SlotKind, Slots};
 use keepwell_format::{Epoch, VaultId};
 use keepwell_storage::{Class, Pool, Spread};
 use zeroize::Zeroizing;
@@ -53,11 +53,7 @@ pub fn create(pool: &Pool, new: &NewVault<'_>, random: Random<'_>) -> Result<[Ki
     let seed = KitSeed::random(random);
     let set = set_number(random);
     let shares = split(&seed, set, random);
-    let kit = KitPublic {
-        set,
-        recipient: kit_recipient(&seed),
-        commitments: [0, 1, 2].map(|i: usize| shares[i].commitment(&new.vault.0)),
-    };
+    let kit = KitPublic { set, recipient: kit_recipient(&seed), commitments: [0, 1, 2].map(|i: usize| shares[i].commitment(&new.vault.0)) };
     let payload = KitPayload { vault: new.vault, epoch, vault_key: Zeroizing::new(*vault_key.expose()) };
     let wrapped = keepwell_crypt::wrap_for_recipient(&kit.recipient, &payload.encode()).map_err(crypt)?;
     let mut slots = vec![Slot { kind: SlotKind::Kit, payload: wrapped }];

@@ -80,11 +80,7 @@ impl Vault {
 }
 
 /// The part that needs no key. Also tells the packs that are beyond repair.
-fn rebuild(
-    pool: &Pool,
-    adopt: &mut dyn FnMut() -> DiskId,
-    progress: &dyn Progress,
-) -> Result<(RepairReport, Vec<PackId>), VaultError> {
+fn rebuild(pool: &Pool, adopt: &mut dyn FnMut() -> DiskId, progress: &dyn Progress) -> Result<(RepairReport, Vec<PackId>), VaultError> {
     let ids: Vec<[u8; 16]> = (0..pool.empty_disks()).map(|_| adopt().0).collect();
     let adopted = pool.adopt_empty_disks(&ids)?.into_iter();
     let disks_adopted = adopted.map(|(Adopted::Empty(name) | Adopted::Relabelled(name))| name).collect();

@@ -70,13 +70,7 @@ fn stopped(error: WriteError) -> VaultError {
 }
 
 impl<'a> Restore<'a> {
-    fn new(
-        reader: &'a BlobReader<'a>,
-        snapshot: &'a Snapshot,
-        from: Key,
-        target: &'a dyn Target,
-        progress: &'a dyn Progress,
-    ) -> Self {
+    fn new(reader: &'a BlobReader<'a>, snapshot: &'a Snapshot, from: Key, target: &'a dyn Target, progress: &'a dyn Progress) -> Self {
         Self { reader, snapshot, from, target, progress, report: RestoreReport::default(), stand_ins: HashMap::new() }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use keepwell_crypt::{Argon2Cost, CryptError, KitFile, Sealer, Secret, combine};
-use keepwell_format::keys::{KitPayload, Keyring, KeyringBody, PassphraseSlot, SlotKind, Slots};
+use keepwell_format::keys::{Keyring, KeyringBody, KitPayload, PassphraseSlot, SlotKind, Slots};
 use keepwell_format::{FormatError, VaultId};
 use keepwell_storage::{Class, ObjectName, Pool};
 use zeroize::Zeroizing;
@@ -104,8 +104,7 @@ fn by_passphrase(slots: &Slots, passphrase: &[u8]) -> Result<Secret, VaultError>
     for slot in slots.slots.iter().filter(|slot| slot.kind == SlotKind::Passphrase) {
         let slot = PassphraseSlot::decode(&slot.payload).map_err(|source| VaultError::Format { what: "a passphrase slot", source })?;
         let cost = Argon2Cost { m_kib: slot.m_kib, t: slot.t, p: slot.p };
-        let opened =
-            keepwell_crypt::unwrap_with_passphrase(passphrase, &slot.salt, cost, &slots.vault.0, slots.epoch.0, &slot.sealed);
+        let opened = keepwell_crypt::unwrap_with_passphrase(passphrase, &slot.salt, cost, &slots.vault.0, slots.epoch.0, &slot.sealed);
         if let Ok(key) = opened {
             return Ok(key);
         }

@@ -113,13 +113,7 @@ pub(crate) fn pool_stats(pool: &Pool) -> Result<VaultStats, VaultError> {
 }
 
 impl Vault {
-    fn assemble(
-        pool: Arc<Pool>,
-        env: Env,
-        keys: Keys,
-        index: Arc<dyn Index>,
-        progress: &dyn Progress,
-    ) -> Result<Self, VaultError> {
+    fn assemble(pool: Arc<Pool>, env: Env, keys: Keys, index: Arc<dyn Index>, progress: &dyn Progress) -> Result<Self, VaultError> {
         let mut vault = Self { pool, env, keys, index, unreadable: Vec::new() };
         vault.reconcile(progress)?;
         Ok(vault)
@@ -177,11 +171,9 @@ impl Vault {
     /// The snapshot that a person means: an id, a unique beginning of one, `latest`, or `NAME@latest`.
     pub fn resolve(&self, text: &str) -> Result<Snapshot, VaultError> {
         let (snapshots, lost) = snapshot::load_all(&self.pool, &self.keys);
-        snapshot::resolve(&snapshots, text).map_err(|error| {
-            match lost.iter().find(|(id, _)| !text.is_empty() && id.starts_with(text)) {
-                Some((id, why)) => VaultError::NoSnapshot(format!("snapshot {id} is there but can't be read: {why}")),
-                None => error,
-            }
+        snapshot::resolve(&snapshots, text).map_err(|error| match lost.iter().find(|(id, _)| !text.is_empty() && id.starts_with(text)) {
+            Some((id, why)) => VaultError::NoSnapshot(format!("snapshot {id} is there but can't be read: {why}")),
+            None => error,
         })
     }
 

@@ -9,8 +9,8 @@ use keepwell_format::pack::PackContent;
 use keepwell_format::{BlobId, PackId, PackSeq};
 use keepwell_storage::{Class, EncodedObject, Layout, Pool, Staged, encode_object};
 
-use crate::VaultError;
 use super::pack_name;
+use crate::VaultError;
 use crate::env::Env;
 use crate::index::{Index, IndexedPack};
 use crate::keys::Keys;
@@ -244,4 +244,3 @@ fn encode(pool: &Pool, keys: &Keys, finished: Finished) -> (EncodedObject, Index
     let id = PackId(object.name().id.0);
     (object, IndexedPack { id, seq: header.seq, content: header.content, directory })
 }
-

@@ -128,11 +128,7 @@ pub(crate) fn read_page(reader: &BlobReader<'_>, level: u8, id: &BlobId) -> Resu
         Page::Leaf(_) => 0,
         Page::Inner { level, .. } => *level,
     };
-    if found == level {
-        Ok(page)
-    } else {
-        Err(broken(FormatError::Invalid { what: "catalog", why: "a page stands at the wrong level" }))
-    }
+    if found == level { Ok(page) } else { Err(broken(FormatError::Invalid { what: "catalog", why: "a page stands at the wrong level" })) }
 }
 
 /// A part of a catalog that can't be read: from the first key up to the second (none: to the end).

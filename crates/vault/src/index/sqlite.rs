@@ -72,9 +72,8 @@ fn prepare(connection: &mut Connection, vault: VaultId) -> rusqlite::Result<()> 
         transaction.execute_batch(TABLES)?;
         transaction.execute("INSERT INTO meta VALUES (?1, ?2)", params![SCHEMA, vault.0])?;
     }
-    let ours = transaction
-        .query_row("SELECT 1 FROM meta WHERE schema = ?1 AND vault = ?2", params![SCHEMA, vault.0], |_| Ok(()))
-        .optional()?;
+    let ours =
+        transaction.query_row("SELECT 1 FROM meta WHERE schema = ?1 AND vault = ?2", params![SCHEMA, vault.0], |_| Ok(())).optional()?;
     transaction.commit()?;
     ours.ok_or(rusqlite::Error::QueryReturnedNoRows)
 }

@@ -18,9 +18,13 @@ const AHEAD: usize = 3;
 
 /// What became of a file.
 pub(super) enum Written {
-    Whole { bytes: u64 },
+    Whole {
+        bytes: u64,
+    },
     /// The vault can't give it any more.
-    Lost { why: String },
+    Lost {
+        why: String,
+    },
     /// The target did not take it.
     Refused(WriteError),
     /// The run can't go on.

@@ -11,30 +11,30 @@ use crate::random::Random;
 
 /// What a file holds: runs of bytes and of nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Run {
+pub(crate) enum Run {
     Bytes(Vec<u8>),
     Hole(u64),
 }
 
 /// One thing in a tree. Further paths of a file name the first.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Thing {
-    pub node: Node,
-    pub runs: Vec<Run>,
-    pub link_to: Option<Key>,
+pub(crate) struct Thing {
+    pub(crate) node: Node,
+    pub(crate) runs: Vec<Run>,
+    pub(crate) link_to: Option<Key>,
 }
 
 /// A whole tree by key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tree {
-    pub things: BTreeMap<Key, Thing>,
+pub(crate) struct Tree {
+    pub(crate) things: BTreeMap<Key, Thing>,
     clock: i64,
     ids: u128,
 }
 
 impl Tree {
     /// A small tree with a bit of everything.
-    pub fn new(random: &mut Random) -> Self {
+    pub(crate) fn new(random: &mut Random) -> Self {
         let mut tree = Self { things: BTreeMap::new(), clock: 1_000, ids: 0 };
         tree.add(Key::root(), Kind::Folder, Vec::new());
         let mut folders = vec![Key::root()];
@@ -78,7 +78,7 @@ impl Tree {
     }
 
     /// What a clinic does between two backups.
-    pub fn change(&mut self, random: &mut Random) {
+    pub(crate) fn change(&mut self, random: &mut Random) {
         let linked: Vec<Key> = self.things.values().filter_map(|thing| thing.link_to.clone()).collect();
         let free = |(key, thing): &(&Key, &Thing)| thing.node.kind == Kind::File && thing.link_to.is_none() && !linked.contains(key);
         let files: Vec<Key> = self.things.iter().filter(free).map(|(key, _)| key.clone()).collect();
@@ -132,13 +132,13 @@ fn edit(random: &mut Random, runs: &mut Vec<Run>) {
 }
 
 /// Reads a tree.
-pub struct TreeSource<'a> {
+pub(crate) struct TreeSource<'a> {
     tree: &'a Tree,
     info: SourceInfo,
 }
 
 impl<'a> TreeSource<'a> {
-    pub fn new(tree: &'a Tree) -> Self {
+    pub(crate) fn new(tree: &'a Tree) -> Self {
         let info = SourceInfo {
             location: "/simulated".to_owned(),
             identity: "simulated".to_owned(),
@@ -211,7 +211,7 @@ impl ReadFile for Reader<'_> {
 
 /// Remembers what is written to it.
 #[derive(Default)]
-pub struct TreeTarget {
+pub(crate) struct TreeTarget {
     things: Mutex<BTreeMap<Key, Thing>>,
 }
 
@@ -222,7 +222,7 @@ impl TreeTarget {
     }
 
     /// What differs from the tree that was backed up, if anything.
-    pub fn difference(self, tree: &Tree) -> Option<String> {
+    pub(crate) fn difference(self, tree: &Tree) -> Option<String> {
         let mut things = self.things.into_inner().unwrap_or_else(PoisonError::into_inner);
         for (key, expected) in &tree.things {
             let Some(found) = things.remove(key) else {

@@ -1,0 +1,6 @@
+//! The simulator: engine and pool on simulated disks with a clock of their own. A seed gives the same run each time.
+
+mod random;
+mod roundtrip;
+mod tree;
+mod world;
