@@ -8,13 +8,14 @@ use cargo_metadata::MetadataCommand;
 use super::Complaint;
 
 /// Crate, and what of ours it may use.
-const LAYERS: [(&str, &[&str]); 7] = [
+const LAYERS: [(&str, &[&str]); 8] = [
     ("keepwell-format", &[]),
     ("keepwell-crypt", &[]),
     ("keepwell-storage", &[]),
     ("keepwell-vault", &["keepwell-format", "keepwell-crypt", "keepwell-storage"]),
     ("keepwell-source", &["keepwell-format"]),
     ("keepwell-cli", &["keepwell-format", "keepwell-crypt", "keepwell-storage", "keepwell-vault", "keepwell-source"]),
+    ("keepwell-fuzz", &["keepwell-format", "keepwell-crypt", "keepwell-storage", "keepwell-source"]),
     ("xtask", &[]),
 ];
 

@@ -1,0 +1,134 @@
+//! Writes the seeds of `corpus` anew: test vectors of `keepwell-format`, valid structures of the other crates, and spoilt ones.
+//! Files that fuzzing found have other names and stay.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use keepwell_crypt::{KitFile, KitSeed, Sealer, Secret, kit_recipient, split, wrap_for_recipient};
+use keepwell_format::keys::Keyring;
+use keepwell_format::{Child, InnerBuilder, Key, Kind, LeafBuilder, Node};
+use keepwell_fuzz::SEED;
+use keepwell_storage::{Class, Label, Layout, encode_object};
+use serde_json::Value;
+
+fn main() -> io::Result<()> {
+    vectors()?;
+    pages()?;
+    kits()?;
+    disks()?;
+    texts()
+}
+
+/// Every test vector, valid or not, is a seed of the target that parses its structure.
+fn vectors() -> io::Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/format/tests/vectors");
+    for file in fs::read_dir(folder)? {
+        let vectors: Vec<Value> = serde_json::from_slice(&fs::read(file?.path())?)?;
+        for (n, vector) in vectors.iter().enumerate() {
+            let (structure, expect) = (text(&vector["structure"]), text(&vector["expect"]));
+            let target = match structure {
+                "varint" => "codec",
+                "leaf-page" | "inner-page" => "page",
+                "extent-leaf" | "extent-inner" => "extent_page",
+                other => &other.replace('-', "_"),
+            };
+            write(target, &format!("{expect}-{structure}-{n}"), &unhex(text(&vector["hex"])))?;
+        }
+    }
+    Ok(())
+}
+
+/// Pages with more entries than a person would write.
+fn pages() -> io::Result<()> {
+    let (mut leaf, mut inner) = (LeafBuilder::new(), InnerBuilder::new(2));
+    for n in 0..60u64 {
+        let first = Key::from_path(format!("Praxis/Patient {n:04}/Brief.pdf").as_bytes()).expect("a path");
+        let node = Node { target: Some(vec![n as u8 / 7; 10]), dos: Some(n as u32), ..Node::new(Kind::Symlink) };
+        leaf.push(&first, &node).expect("keys ascend");
+        let page = keepwell_format::BlobId([n as u8; 32]);
+        inner.push(&Child { first, page, entries: n + 1, bytes: n << n.min(50), gaps: n / 9 }).expect("keys ascend");
+    }
+    write("page", "leaf-of-60", &leaf.finish())?;
+    write("page", "inner-of-60", &inner.finish())?;
+    let keyring = Keyring { vault: keepwell_format::VaultId([1; 16]), epoch: keepwell_format::Epoch(1), revision: 0, sealed: Vec::new() };
+    write("keyring", "sealed-nothing", &keyring.encode())
+}
+
+fn kits() -> io::Result<()> {
+    let seed = KitSeed::from_bytes(SEED);
+    let shares = split(&seed, 300, &mut |bytes| bytes.fill(0x5a));
+    for share in shares {
+        let words = share.to_words().map(|row| row.join(" "));
+        let name = format!("share-{}", share.index());
+        write("kit_words", &name, words.join("\n").as_bytes())?;
+        write("kit_words", &format!("{name}-wrong-word"), words.join("\n").replacen(&words[1][..4], "zoo ", 1).as_bytes())?;
+        let file = KitFile { vault: [1; 16], set: 300, share };
+        write("kit_file", &name, file.render("Praxis", "today").as_bytes())?;
+    }
+    write("kit_file", "no-words", b"vault: 01\nset: 1\nshare: 1\n")?;
+    let slot = wrap_for_recipient(&kit_recipient(&seed), &[3; 52]).map_err(io::Error::other)?;
+    write("kit_slot", "cut", &slot[..slot.len() - 1])?;
+    write("kit_slot", "valid", &slot)?;
+    write("kit_slot", "header-only", b"age-encryption.org/v1\n-> X25519 \n---\n")?;
+    let sealer = Sealer::new(&Secret::from_bytes(SEED), "fuzz");
+    write("sealed", "valid", &sealer.seal(b"aad", b"plain"))?;
+    write("sealed", "of-nothing", &sealer.seal(b"aad", b""))
+}
+
+fn disks() -> io::Result<()> {
+    let layout = Layout::new(2, 1).expect("a layout");
+    let members: Vec<[u8; 16]> = (0..3).map(|n| [n; 16]).collect();
+    let label = Label { vault: [1; 16], disk: [1; 16], layout, generation: 1, members };
+    write("disk_label", "valid", &label.encode())?;
+    write("disk_label", "many", &Label { members: (0..200).map(|n| [n; 16]).collect(), ..label.clone() }.encode())?;
+    write("disk_label", "stranger", &Label { disk: [9; 16], ..label }.encode())?;
+    for class in [Class::Pack, Class::Manifest] {
+        let object = encode_object(layout, [1; 16], class, vec![7; 1000]);
+        let (header, _) = object.shard(2);
+        write("shard_header", &format!("{class:?}").to_lowercase(), &header)?;
+    }
+    write("shard_header", "nothing", &[0; 160])
+}
+
+fn texts() -> io::Result<()> {
+    let id = "0123456789abcdef".repeat(4);
+    for (target, lines) in [
+        ("id", vec![id.clone(), id[..32].to_owned(), id.to_uppercase(), String::new()]),
+        ("key", ["", "a", "a\0b c\0d", "a/b/c", "../a", "a\0\0b", "\u{e9}\u{0}x", "/"].map(str::to_owned).to_vec()),
+        ("shard_name", vec![format!("{id}.0-2-1"), format!("{id}.2-2-1"), format!("{id}.02-2-1"), ".tmp-1".to_owned()]),
+        (
+            "smb_url",
+            [
+                "smb://user@host/share",
+                "smb://DOM;user@host:4455/share/a/b",
+                "smb://u@[::1]:445/s",
+                "smb://a%20b@h/Eigene%20Dateien/%C3%A4/",
+                "smb://u:p@h/s",
+                "smb://u@h/s/../t",
+                "SMB://u@h",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+        ),
+    ] {
+        for (n, line) in lines.iter().enumerate() {
+            write(target, &format!("seed-{n}"), line.as_bytes())?;
+        }
+    }
+    Ok(())
+}
+
+fn write(target: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join(name), bytes)
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn unhex(hex: &str) -> Vec<u8> {
+    (0..hex.len() / 2).filter_map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).ok()).collect()
+}

@@ -1,0 +1,52 @@
+//! One function for every parser of bytes that others may have written: disks, paper, a person's keyboard.
+//!
+//! A target takes any bytes and must not panic, hang or take memory without bound. Where the parser accepts them, it also asserts that
+//! the value has this one encoding. Coverage-guided fuzzing (`fuzz_targets`) and the replay of the corpus (`tests/replay.rs`) share these.
+
+mod crypt;
+mod format;
+mod source;
+mod storage;
+
+pub use crypt::{SEED, kit_file, kit_slot, kit_words, sealed};
+pub use format::{
+    codec, directory, extent_page, id, key, keyring, keyring_body, kit_payload, manifest, manifest_body, pack_header, page,
+    passphrase_slot, slots, trailer,
+};
+pub use source::smb_url;
+pub use storage::{disk_label, shard_header, shard_name};
+
+/// A parser under test.
+pub type Target = fn(&[u8]);
+
+/// Every target by its name, which is also its folder in `corpus` and its program in `fuzz_targets`. Add new ones here.
+pub const TARGETS: &[(&str, Target)] = &[
+    ("codec", codec),
+    ("directory", directory),
+    ("disk_label", disk_label),
+    ("extent_page", extent_page),
+    ("id", id),
+    ("key", key),
+    ("keyring", keyring),
+    ("keyring_body", keyring_body),
+    ("kit_file", kit_file),
+    ("kit_payload", kit_payload),
+    ("kit_slot", kit_slot),
+    ("kit_words", kit_words),
+    ("manifest", manifest),
+    ("manifest_body", manifest_body),
+    ("pack_header", pack_header),
+    ("page", page),
+    ("passphrase_slot", passphrase_slot),
+    ("sealed", sealed),
+    ("shard_header", shard_header),
+    ("shard_name", shard_name),
+    ("slots", slots),
+    ("smb_url", smb_url),
+    ("trailer", trailer),
+];
+
+/// Input for parsers of text. What is no UTF-8 is no input.
+fn text(data: &[u8]) -> Option<&str> {
+    std::str::from_utf8(data).ok()
+}
