@@ -1,0 +1,257 @@
+//! The shape of the command line: a contract that scripts rely on. Parses; never opens a file.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand};
+use keepwell_storage::Layout;
+
+/// Keepwell keeps every version of a practice's files, encrypted, on several disks.
+#[derive(Debug, Parser)]
+#[command(name = "keepwell", version, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// Print one JSON object on standard output, and progress as JSON lines on standard error
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) area: Area,
+}
+
+/// What the command is about.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Area {
+    /// A vault in a folder, with nothing but its disks and a recovery kit or passphrase
+    #[command(
+        subcommand,
+        after_help = "Exit codes: 0 complete, 3 partial (gaps or damage, which are listed), 1 failed, 2 wrong usage.\n\
+                      U is kit:FILE,FILE (any two of the three kit files) or passphrase:FILE.\n\
+                      SNAP is a snapshot's id, the beginning of one, latest, or NAME@latest."
+    )]
+    Vault(Command),
+}
+
+/// What to do with it.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a new, empty vault and its recovery kit
+    Init(InitArgs),
+    /// Make a snapshot of a folder or an SMB share
+    Backup(BackupArgs),
+    /// List the snapshots, newest last
+    List(KeyedArgs),
+    /// List a folder of a snapshot
+    Ls(LsArgs),
+    /// Show what changed from one snapshot to another
+    Diff(DiffArgs),
+    /// Write a snapshot, or a part of it, into a new folder
+    Restore(RestoreArgs),
+    /// Check everything: without a key the disks, with a key also the snapshots
+    Verify(VerifyArgs),
+    /// Rebuild what is damaged or missing from the other disks
+    Repair(MaybeKeyedArgs),
+    /// Say how big the vault is and how its disks are
+    Stats(MaybeKeyedArgs),
+}
+
+impl Command {
+    /// The word the user typed.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Init(_) => "init",
+            Self::Backup(_) => "backup",
+            Self::List(_) => "list",
+            Self::Ls(_) => "ls",
+            Self::Diff(_) => "diff",
+            Self::Restore(_) => "restore",
+            Self::Verify(_) => "verify",
+            Self::Repair(_) => "repair",
+            Self::Stats(_) => "stats",
+        }
+    }
+}
+
+/// `init`.
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Folder to make: absent or empty; gets one folder per disk
+    #[arg(long, value_name = "DIR")]
+    pub(crate) vault: PathBuf,
+    /// Number of disks [default: K+M of the layout, or 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
+    pub(crate) disks: Option<u8>,
+    /// Data and parity shards; any M disks may be lost [default: 1+0, 1+1, 2+1 or 4+2, by number of disks]
+    #[arg(long, value_name = "K+M")]
+    pub(crate) layout: Option<Layout>,
+    /// Folder for the three files of the recovery kit; not inside the vault
+    #[arg(long, value_name = "DIR")]
+    pub(crate) kit_out: PathBuf,
+    /// Also let the passphrase in this file open the vault
+    #[arg(long, value_name = "F")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// Make a vault for tests: protections that need days of waiting may be shortened in it
+    #[arg(long)]
+    pub(crate) test: bool,
+}
+
+/// `list`, and the beginning of every command that needs a key.
+#[derive(Debug, Args)]
+pub(crate) struct KeyedArgs {
+    /// Folder of the vault
+    #[arg(long, value_name = "DIR")]
+    pub(crate) vault: PathBuf,
+    /// kit:FILE,FILE or passphrase:FILE
+    #[arg(long, value_name = "U")]
+    pub(crate) unlock: UnlockArg,
+}
+
+/// `repair` and `stats`: do more with a key.
+#[derive(Debug, Args)]
+pub(crate) struct MaybeKeyedArgs {
+    /// Folder of the vault
+    #[arg(long, value_name = "DIR")]
+    pub(crate) vault: PathBuf,
+    /// kit:FILE,FILE or passphrase:FILE
+    #[arg(long, value_name = "U")]
+    pub(crate) unlock: Option<UnlockArg>,
+}
+
+/// `backup`.
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    #[command(flatten)]
+    pub(crate) keyed: KeyedArgs,
+    /// Name of the series of snapshots [default: last part of SOURCE]
+    #[arg(long, value_parser = parse_name)]
+    pub(crate) name: Option<String>,
+    /// Compression level of zstd
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=22))]
+    pub(crate) level: i32,
+    /// Share of the unchanged files that is read all the same, from 0 to 1, to find silent changes
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.0, value_parser = parse_fraction)]
+    pub(crate) reread: f64,
+    /// File with the password of an SMB share
+    #[arg(long, value_name = "F")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// A folder, or smb://user@host[:port]/share[/path]
+    #[arg(value_name = "SOURCE")]
+    pub(crate) source: OsString,
+}
+
+/// `ls`.
+#[derive(Debug, Args)]
+pub(crate) struct LsArgs {
+    #[command(flatten)]
+    pub(crate) keyed: KeyedArgs,
+    /// Id, unique beginning of one, latest, or NAME@latest
+    #[arg(value_name = "SNAP")]
+    pub(crate) snapshot: String,
+    /// Folder or file in it [default: its root]
+    #[arg(value_name = "PATH")]
+    pub(crate) path: Option<OsString>,
+}
+
+/// `diff`.
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    #[command(flatten)]
+    pub(crate) keyed: KeyedArgs,
+    /// The snapshot to compare from
+    #[arg(value_name = "SNAP")]
+    pub(crate) from: String,
+    /// The snapshot to compare to
+    #[arg(value_name = "SNAP")]
+    pub(crate) to: String,
+}
+
+/// `restore`.
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    #[command(flatten)]
+    pub(crate) keyed: KeyedArgs,
+    /// Id, unique beginning of one, latest, or NAME@latest
+    #[arg(value_name = "SNAP")]
+    pub(crate) snapshot: String,
+    /// Only what is at this path; TARGET gets what it holds
+    #[arg(long, value_name = "P")]
+    pub(crate) path: Option<OsString>,
+    /// Folder to make: absent or empty
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) to: PathBuf,
+}
+
+/// `verify`.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub(crate) keyed: MaybeKeyedArgs,
+    /// Read every file of every snapshot, not only the shards
+    #[arg(long, requires = "unlock")]
+    pub(crate) data: bool,
+}
+
+/// `U`: where the key is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum UnlockArg {
+    /// Two kit files.
+    Kit(PathBuf, PathBuf),
+    /// A file with a passphrase.
+    Passphrase(PathBuf),
+}
+
+impl FromStr for UnlockArg {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const FORMS: &str = "wanted is kit:FILE,FILE (two of the three kit files) or passphrase:FILE";
+        match text.split_once(':') {
+            Some(("kit", files)) => match files.split(',').collect::<Vec<_>>()[..] {
+                [a, b] if a.is_empty() || b.is_empty() => Err(FORMS),
+                [a, b] if a == b => Err("the same kit file is given twice; two different ones are needed"),
+                [a, b] => Ok(Self::Kit(a.into(), b.into())),
+                _ => Err("two kit files are needed, with one comma between them (and none in their names)"),
+            },
+            Some(("passphrase", file)) if !file.is_empty() => Ok(Self::Passphrase(file.into())),
+            _ => Err(FORMS),
+        }
+    }
+}
+
+fn parse_fraction(text: &str) -> Result<f64, &'static str> {
+    text.parse().ok().filter(|fraction| (0.0..=1.0).contains(fraction)).ok_or("wanted is a number from 0 to 1")
+}
+
+fn parse_name(text: &str) -> Result<String, &'static str> {
+    if text.is_empty() || text.len() > 255 || text.chars().any(char::is_control) {
+        return Err("a name has 1 to 255 bytes and no control characters");
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn clap_finds_no_fault_with_the_definition() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn unlock_forms() {
+        assert_eq!("kit:a,b".parse(), Ok(UnlockArg::Kit("a".into(), "b".into())));
+        assert_eq!("passphrase:a,b:c".parse(), Ok(UnlockArg::Passphrase("a,b:c".into())));
+        for bad in ["", "kit", "kit:", "kit:a", "kit:a,", "kit:a,a", "kit:a,b,c", "passphrase:", "tpm:x", "/kit-1.txt"] {
+            assert!(bad.parse::<UnlockArg>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn fractions_and_names() {
+        assert_eq!(parse_fraction("0.25"), Ok(0.25));
+        assert!(["-0.1", "1.1", "NaN", "x"].iter().all(|bad| parse_fraction(bad).is_err()));
+        assert!(["", "a\nb"].iter().all(|bad| parse_name(bad).is_err()));
+    }
+}

@@ -1,0 +1,93 @@
+//! The command line `keepwell`: a vault directory and what opens it, nothing else. Never prompts, never has a network but an SMB source's.
+
+mod args;
+mod backup;
+mod diff;
+mod exit;
+mod init;
+mod list;
+mod ls;
+mod opening;
+mod output;
+mod progress;
+mod random;
+mod repair;
+mod restore;
+mod stats;
+mod text;
+mod unlock;
+mod verify;
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use args::{Area, Cli, Command};
+use exit::{CliError, Exit};
+use output::Answer;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error).into(),
+    };
+    start_log(cli.json);
+    keepwell_source::raise_open_files();
+    let Area::Vault(command) = cli.area;
+    let mut answer = Answer::new(command.name(), cli.json);
+    let result = run(&command, &mut answer);
+    answer.finish(result).into()
+}
+
+fn run(command: &Command, answer: &mut Answer) -> Result<Exit, CliError> {
+    match command {
+        Command::Init(args) => init::run(args, answer),
+        Command::Backup(args) => backup::run(args, answer),
+        Command::List(args) => list::run(args, answer),
+        Command::Ls(args) => ls::run(args, answer),
+        Command::Diff(args) => diff::run(args, answer),
+        Command::Restore(args) => restore::run(args, answer),
+        Command::Verify(args) => verify::run(args, answer),
+        Command::Repair(args) => repair::run(args, answer),
+        Command::Stats(args) => stats::run(args, answer),
+    }
+}
+
+/// Help and version are answers; anything else that clap stops at is wrong usage, which programs hear as an object too.
+fn usage(error: &clap::Error) -> Exit {
+    let json = std::env::args_os().any(|arg| arg == "--json");
+    if !error.use_stderr() || !json {
+        // Nothing better can be done when standard error is closed.
+        let _ = error.print();
+        return if error.use_stderr() { Exit::Usage } else { Exit::Complete };
+    }
+    let words = ["init", "backup", "list", "ls", "diff", "restore", "verify", "repair", "stats"];
+    let mut typed = std::env::args_os().filter_map(|arg| arg.into_string().ok());
+    let command = typed.find(|arg| words.contains(&arg.as_str())).unwrap_or_default();
+    Answer::new(&command, true).finish(Err(CliError::Usage(error.to_string().trim_end().to_owned())))
+}
+
+/// The log goes to standard error: warnings, or what `RUST_LOG` asks for.
+fn start_log(json: bool) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Log).without_time();
+    if json { log.json().init() } else { log.with_target(false).with_ansi(false).init() }
+}
+
+/// Standard error, where a line of progress may stand.
+struct Log;
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = io::Stderr;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        let mut err = io::stderr();
+        if err.is_terminal() {
+            let _ = err.write_all(progress::CLEAR.as_bytes());
+        }
+        err
+    }
+}

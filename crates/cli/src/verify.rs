@@ -1,0 +1,118 @@
+//! `keepwell vault verify`: hashes of all shards; with a key also every catalog, with `--data` every file.
+
+use keepwell_format::Key;
+use keepwell_storage::Access;
+use keepwell_vault::{DamageReport, LostFile, VerifyReport};
+use serde_json::{Value, json};
+
+use crate::args::VerifyArgs;
+use crate::exit::{CliError, Exit};
+use crate::opening::{self, Opened};
+use crate::output::Answer;
+use crate::progress::Meter;
+use crate::text;
+
+/// Runs it.
+pub(crate) fn run(args: &VerifyArgs, answer: &mut Answer) -> Result<Exit, CliError> {
+    let opened = opening::maybe_unlocked(&args.keyed, Access::Read, answer)?;
+    let meter = Meter::start(answer.is_json());
+    let (report, keys) = match &opened {
+        Opened::Sealed(vault) => (vault.verify(&meter)?, false),
+        Opened::Vault(vault) => (vault.verify(args.data, &meter)?, true),
+    };
+    drop(meter);
+    show_summary(answer, &report, keys, args.data);
+    show_damage(answer, &report.damage);
+    show_lost_snapshots(answer, &report);
+    show_lost_files(answer, &report.files_lost);
+    answer.line(if report.is_clean() { "All of it is as it should be." } else { verdict(&report) });
+    Ok(Exit::of(report.is_clean()))
+}
+
+fn verdict(report: &VerifyReport) -> &'static str {
+    let lost = !(report.damage.lost.is_empty() && report.snapshots_lost.is_empty() && report.files_lost.is_empty());
+    if lost {
+        "Something is lost, as listed; everything else can be restored."
+    } else if report.damage.healable.is_empty() && report.damage.disks.is_empty() {
+        "No data is damaged; the files listed are not the vault's and were left alone."
+    } else {
+        "Nothing is lost, but there is less redundancy than there should be: bring missing disks back, then run 'keepwell vault repair'."
+    }
+}
+
+fn show_summary(answer: &mut Answer, report: &VerifyReport, keys: bool, data: bool) {
+    let damage = &report.damage;
+    answer.field("with_keys", keys);
+    answer.field("with_data", data);
+    answer.field("objects", damage.objects);
+    answer.field("read_bytes", damage.read_bytes);
+    answer.field("snapshots", report.snapshots);
+    answer.field("entries", report.entries);
+    answer.field("files", report.files);
+    answer.field("file_bytes", report.file_bytes);
+    answer.line(format_args!("Checked {} on the disks, {}.", text::count(damage.objects, "object"), text::size(damage.read_bytes)));
+    if keys {
+        answer.line(format_args!("Walked {} with {}.", text::count(report.snapshots, "snapshot"), text::count(report.entries, "entry")));
+    }
+    if data {
+        answer.line(format_args!("Read {}, {}.", text::count(report.files, "different file"), text::size(report.file_bytes)));
+    }
+}
+
+/// What is wrong with the pool's objects and disks.
+fn show_damage(answer: &mut Answer, damage: &DamageReport) {
+    let pair = |(name, why): &(String, String)| format!("{name}: {why}");
+    let pair_value = |(name, why): &(String, String)| json!({ "name": name, "why": why });
+    let heading = |answer: &mut Answer, count: usize, text: &str| {
+        if count > 0 {
+            answer.line(format_args!("{text} ({count}):"));
+        }
+    };
+    heading(answer, damage.disks.len(), "Disks that are not as they should be");
+    answer.list("disks", &damage.disks, pair, pair_value);
+    heading(answer, damage.healable.len(), "Damaged or missing, but can be rebuilt from the other disks");
+    answer.list("healable", &damage.healable, pair, pair_value);
+    heading(answer, damage.lost.len(), "Lost: too few good shards are left");
+    answer.list("lost", &damage.lost, String::clone, |name| json!(name));
+    heading(answer, damage.foreign.len(), "Files in the vault's folders that are not the vault's");
+    answer.list("foreign", &damage.foreign, String::clone, |name| json!(name));
+}
+
+fn show_lost_snapshots(answer: &mut Answer, report: &VerifyReport) {
+    if !report.snapshots_lost.is_empty() {
+        answer.line(format_args!("Snapshots that can't be read ({}):", report.snapshots_lost.len()));
+    }
+    answer.list(
+        "snapshots_lost",
+        &report.snapshots_lost,
+        |(id, why)| format!("{id}: {why}"),
+        |(id, why)| json!({ "snapshot": id, "why": why }),
+    );
+}
+
+/// Files that can't be restored any more.
+pub(crate) fn show_lost_files(answer: &mut Answer, lost: &[LostFile]) {
+    if !lost.is_empty() {
+        answer.line(format_args!("Files that can't be restored ({}):", lost.len()));
+    }
+    answer.list("files_lost", lost, lost_line, lost_value);
+}
+
+fn lost_line(file: &LostFile) -> String {
+    let until = match &file.until {
+        None => String::new(),
+        Some(None) => " and everything after it".into(),
+        Some(Some(end)) => format!(" and everything after it, up to {end}"),
+    };
+    format!("snapshot {} ('{}'): {}{until}", file.snapshot.short(), text::shown(file.name.as_bytes()), file.key)
+}
+
+fn lost_value(file: &LostFile) -> Value {
+    let mut fields = text::path_fields(&file.key);
+    fields.insert("snapshot".into(), json!(file.snapshot.to_string()));
+    fields.insert("name".into(), json!(file.name));
+    fields.insert("range".into(), json!(file.until.is_some()));
+    let end: Option<&Key> = file.until.iter().flatten().next();
+    fields.extend(end.iter().flat_map(|key| text::bytes_fields("until", &key.to_path())));
+    fields.into()
+}
