@@ -1,0 +1,10 @@
+//! The pool as its users see it: everyday life, damage, failing disks, crashes.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod coding;
+mod crash;
+mod damage;
+mod disks;
+mod failing;
+mod life;
