@@ -11,7 +11,7 @@ from lib.checks import Checks, full_size, remove
 from lib.compare import fingerprint
 from lib.program import Vault
 
-KILLS = 250 if full_size() else 50
+KILLS = int(os.environ.get("KILLS", "250" if full_size() else "50"))
 SEED = int(os.environ.get("SEED", "1"))
 checks = Checks("kills")
 
