@@ -48,7 +48,6 @@ impl Vault {
             Workers::Inline => Workers::Inline,
             Workers::Threads(_) => Workers::Threads(source.info().parallel_reads),
         };
-        let mut finished = None;
         std::thread::scope(|scope| {
             let lanes = Lanes::start(scope, self.env.workers);
             let readers = Lanes::start(scope, readers);
@@ -57,69 +56,9 @@ impl Vault {
             let base = Base::find(&reader, &snapshots, &options.name, &source.info().identity)?;
             let mut run = Run::new(self, source, options, progress, readers, writer, base);
             run.walk()?;
-            finished = Some(run.finish()?);
-            Ok::<(), VaultError>(())
-        })?;
-        let run = finished.expect("a run that did not fail has finished");
-        self.commit_snapshot(source, options, started, snapshots.last(), run)
-    }
-
-    fn commit_snapshot(
-        &self,
-        source: &dyn Source,
-        options: &BackupOptions,
-        started: Time,
-        previous: Option<&Snapshot>,
-        run: Finished,
-    ) -> Result<BackupReport, VaultError> {
-        let info = source.info();
-        let whole = run.statistics.gaps == 0 && run.statistics.inconsistent == 0;
-        let outcome = if whole { Outcome::Complete } else { Outcome::Partial };
-        let finished = self.env.clock.now();
-        let body = ManifestBody {
-            name: options.name.clone(),
-            source: info.location.clone(),
-            identity: info.identity.clone(),
-            encoding: info.encoding,
-            outcome,
-            started,
-            finished,
-            depth: run.depth,
-            root: run.root,
-            base: run.base,
-            gaps: run.gaps.clone(),
-            statistics: run.statistics.clone(),
-            program: concat!("keepwell ", env!("CARGO_PKG_VERSION")).to_owned(),
-        };
-        let draft = Draft {
-            sequence: previous.map_or(1, |last| last.sequence + 1),
-            previous: previous.map_or(SnapshotId::NONE, |last| last.id),
-            received: finished.seconds,
-            needs: run.needs,
-            body,
-        };
-        let id = self.pool.put(Class::Manifest, Spread::Layout, &snapshot::encode(&self.keys, draft))?;
-        Ok(BackupReport {
-            snapshot: SnapshotId(id.0),
-            outcome,
-            gaps: run.gaps,
-            inconsistent: run.inconsistent,
-            statistics: run.statistics,
-            degraded_objects: run.degraded,
+            run.commit(options, started, snapshots.last())
         })
     }
-}
-
-/// What a run leaves for the manifest.
-struct Finished {
-    depth: u8,
-    root: BlobId,
-    base: SnapshotId,
-    needs: keepwell_format::manifest::SeqRanges,
-    gaps: Vec<(Key, Gap)>,
-    inconsistent: Vec<Key>,
-    statistics: Statistics,
-    degraded: u64,
 }
 
 /// A run under way. Takes entries in order, and hands them to the catalog in order.
@@ -261,7 +200,7 @@ impl<'env, 'a> Run<'env, 'a> {
             Kind::Folder => counts.folders += 1,
             _ => {}
         }
-        counts.content_bytes += node.content.as_ref().map_or(0, |content| content.size);
+        counts.content_bytes = counts.content_bytes.saturating_add(node.content.as_ref().map_or(0, |content| content.size));
         if let Some(gap) = &node.gap {
             counts.gaps += 1;
             if self.gaps.len() < MAX_GAPS {
@@ -277,21 +216,47 @@ impl<'env, 'a> Run<'env, 'a> {
         self.progress.advance(1, 0);
     }
 
-    fn finish(mut self) -> Result<Finished, VaultError> {
+    /// Ends the catalog, makes everything durable, then writes the manifest: only with that the snapshot exists.
+    fn commit(mut self, options: &BackupOptions, started: Time, previous: Option<&Snapshot>) -> Result<BackupReport, VaultError> {
         let (depth, root) = self.catalog.finish(&mut self.writer)?;
         self.writer.flush()?;
-        self.writer.count(&mut self.statistics);
-        let mut needs = std::mem::take(&mut self.writer.needs);
-        needs.union(self.base.needs());
-        Ok(Finished {
-            depth,
-            root,
-            base: self.base.id(),
-            needs,
+        let draft = self.draft(options, started, previous, (depth, root));
+        let outcome = draft.body.outcome;
+        let id = self.vault.pool.put(Class::Manifest, Spread::Layout, &snapshot::encode(&self.vault.keys, draft))?;
+        Ok(BackupReport {
+            snapshot: SnapshotId(id.0),
+            outcome,
             gaps: self.gaps,
             inconsistent: self.inconsistent,
             statistics: self.statistics,
-            degraded: self.writer.degraded,
+            degraded_objects: self.writer.degraded,
         })
+    }
+
+    fn draft(&mut self, options: &BackupOptions, started: Time, previous: Option<&Snapshot>, (depth, root): (u8, BlobId)) -> Draft {
+        self.writer.count(&mut self.statistics);
+        let info = self.source.info();
+        let whole = self.statistics.gaps == 0 && self.statistics.inconsistent == 0;
+        let mut needs = std::mem::take(&mut self.writer.needs);
+        needs.union(self.base.needs());
+        let finished = self.vault.env.clock.now();
+        let body = ManifestBody {
+            name: options.name.clone(),
+            source: info.location.clone(),
+            identity: info.identity.clone(),
+            encoding: info.encoding,
+            outcome: if whole { Outcome::Complete } else { Outcome::Partial },
+            started,
+            finished,
+            depth,
+            root,
+            base: self.base.id(),
+            gaps: self.gaps.clone(),
+            statistics: self.statistics.clone(),
+            program: concat!("keepwell ", env!("CARGO_PKG_VERSION")).to_owned(),
+        };
+        let sequence = previous.map_or(1, |last| last.sequence + 1);
+        let previous = previous.map_or(SnapshotId::NONE, |last| last.id);
+        Draft { sequence, previous, received: finished.seconds, needs, body }
     }
 }

@@ -215,6 +215,16 @@ impl Vault {
         Ok(stats)
     }
 
+    /// Visits every sealed frame, as it lies in its pack. For checks of the vault's ciphertext.
+    pub fn for_each_frame(&self, visit: &mut dyn FnMut(&[u8])) -> Result<(), VaultError> {
+        for (pack, _) in self.index.packs()? {
+            for place in self.index.content(&pack)? {
+                visit(&self.pool.read_range(crate::blobs::pack_name(pack), place.offset, place.stored_len as usize)?);
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn reader(&self) -> BlobReader<'_> {
         BlobReader::new(&self.pool, &self.keys, &*self.index)
     }

@@ -8,9 +8,6 @@ use crate::VaultError;
 use crate::blobs::BlobWriter;
 use crate::keys::Keys;
 
-/// A page ends here at the latest.
-const PAGE_LIMIT: usize = 64 << 10;
-
 /// Collects entries into pages.
 pub(crate) struct CatalogBuilder<'a> {
     keys: &'a Keys,
@@ -38,7 +35,8 @@ impl<B> Level<B> {
     fn add(&mut self, key: &Key, entries: u64, bytes: u64, gaps: u64) {
         self.first.get_or_insert_with(|| key.clone());
         self.entries += entries;
-        self.bytes += bytes;
+        // Sparse files may claim more than there is.
+        self.bytes = self.bytes.saturating_add(bytes);
         self.gaps += gaps;
     }
 
@@ -63,7 +61,7 @@ impl<'a> CatalogBuilder<'a> {
         let disorder = |source| VaultError::Format { what: "the source's list of entries", source };
         self.leaf.page.push(key, node).map_err(disorder)?;
         self.leaf.add(key, 1, bytes, gaps);
-        if self.leaf.page.encoded_len() >= PAGE_LIMIT || self.keys.ends_page(0, key) {
+        if self.leaf.page.is_full() || self.keys.ends_page(0, key) {
             self.end_leaf(writer)?;
         }
         Ok(())
@@ -87,7 +85,7 @@ impl<'a> CatalogBuilder<'a> {
         page.referenced += 1;
         page.only = (page.referenced == 1).then_some(child.page);
         page.add(&child.first, child.entries, child.bytes, child.gaps);
-        if page.page.encoded_len() >= PAGE_LIMIT || self.keys.ends_page(level, &child.first) {
+        if page.page.is_full() || self.keys.ends_page(level, &child.first) {
             let id = writer.store_page(BlobKind::Page, page.page.finish())?;
             if let Some(child) = page.child(id) {
                 return self.push_child(writer, level + 1, child);
@@ -97,7 +95,7 @@ impl<'a> CatalogBuilder<'a> {
     }
 
     /// Ends all pages: the level and id of the root.
-    pub(crate) fn finish(mut self, writer: &mut BlobWriter<'_>) -> Result<(u8, BlobId), VaultError> {
+    pub(crate) fn finish(&mut self, writer: &mut BlobWriter<'_>) -> Result<(u8, BlobId), VaultError> {
         if self.leaf.first.is_some() {
             self.end_leaf(writer)?;
         }

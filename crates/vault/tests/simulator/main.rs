@@ -1,6 +1,9 @@
 //! The simulator: engine and pool on simulated disks with a clock of their own. A seed gives the same run each time.
 
+mod crash;
+mod journal;
 mod random;
 mod roundtrip;
+mod salts;
 mod tree;
 mod world;

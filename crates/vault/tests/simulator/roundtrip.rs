@@ -70,7 +70,7 @@ fn a_lost_disk_is_rebuilt_and_a_second_loss_survived() {
     drop(vault);
     disks[0] = Arc::new(MemoryDisk::new("disk-1"));
     let mut vault = open(dynamic(&disks), Access::Write, Arc::new(MemoryIndex::default()), &env).unwrap();
-    let report = vault.repair(&mut new_disk_id, &NoProgress).unwrap();
+    let report = vault.repair(&mut || new_disk_id(1), &NoProgress).unwrap();
     assert_eq!(report.disks_adopted, ["disk-1"]);
     assert_eq!(report.remaining, Vec::<String>::new());
     assert!(vault.verify(true, &NoProgress).unwrap().is_clean());
@@ -104,7 +104,7 @@ fn what_is_lost_beyond_parity_is_named_exactly_and_can_be_backed_up_again() {
     let report = vault.restore(&snapshot, &keepwell_vault::RestoreOptions::default(), &target, &NoProgress).unwrap();
     let missing: Vec<Key> = report.missing.iter().map(|trouble| trouble.key.clone()).collect();
     assert!(missing.iter().all(|key| lost.contains(key)), "{missing:?} {lost:?}");
-    vault.repair(&mut new_disk_id, &NoProgress).unwrap();
+    vault.repair(&mut || new_disk_id(1), &NoProgress).unwrap();
     backup(&vault, &tree).unwrap();
     let snapshot = vault.resolve("latest").unwrap();
     assert_eq!(difference(&vault, &snapshot, &tree), None);

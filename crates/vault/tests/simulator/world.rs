@@ -1,7 +1,8 @@
 //! The simulator's surroundings: a vault on memory disks, a clock that moves by itself, and the check that a snapshot holds a tree exactly.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use keepwell_crypt::Argon2Cost;
 use keepwell_format::keys::ChunkSizes;
@@ -34,8 +35,15 @@ pub(crate) fn env() -> Env {
     Env { pack_target: 8 << 10, group: 2, ..Env::new(clock, Workers::Inline) }
 }
 
-/// Disks of a fresh vault.
+/// Disks of a fresh vault: of each layout the same ones, as making a vault uses the system's randomness.
 pub(crate) fn fresh(layout: Layout, disks: usize) -> Vec<MemoryDisk> {
+    static MADE: Mutex<BTreeMap<(Layout, usize), Vec<MemoryDisk>>> = Mutex::new(BTreeMap::new());
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let images = made.entry((layout, disks)).or_insert_with(|| make(layout, disks));
+    images.iter().map(MemoryDisk::image).collect()
+}
+
+fn make(layout: Layout, disks: usize) -> Vec<MemoryDisk> {
     let blank: Vec<Arc<MemoryDisk>> = (1..=disks).map(|n| Arc::new(MemoryDisk::new(format!("disk-{n}")))).collect();
     let dynamic = blank.iter().map(|disk| Arc::clone(disk) as Arc<dyn Disk>).collect();
     let mut random = Random::new(42);
@@ -90,9 +98,8 @@ pub(crate) fn difference(vault: &Vault, snapshot: &Snapshot, tree: &Tree) -> Opt
     }
 }
 
-pub(crate) fn new_disk_id() -> DiskId {
-    static NEXT: AtomicI64 = AtomicI64::new(1_000);
+pub(crate) fn new_disk_id(seed: u64) -> DiskId {
     let mut id = [0xee; 16];
-    id[..8].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_le_bytes());
+    id[..8].copy_from_slice(&seed.to_le_bytes());
     DiskId(id)
 }

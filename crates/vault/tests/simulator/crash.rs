@@ -1,0 +1,186 @@
+//! The power fails at every I/O step that changes a disk, in a run of backup, disk loss, repair, second backup, and more backups until
+//! there are 200 steps. After each crash, and the loss of as many more disks as the layout allows, with an index that is absent, older or current: every acknowledged snapshot comes
+//! back identical, every snapshot that can be seen comes back at all, and the next run completes.
+//!
+//! `KEEPWELL_SEEDS=N` says how many seeds (40 by default), `KEEPWELL_FIRST_SEED=N` where to begin; a seed gives the same run each time.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use keepwell_storage::{Access, Disk, FaultyDisk, Layout, Machine, MemoryDisk, Op};
+use keepwell_vault::{Env, MemoryIndex, NoProgress};
+
+use crate::journal::JournaledIndex;
+use crate::random::Random;
+use crate::salts::Salts;
+use crate::tree::Tree;
+use crate::world::{backup, difference, env, fresh, new_disk_id, open};
+
+const LAYOUTS: [&str; 4] = ["2+1", "1+1", "1+0", "4+2"];
+
+/// Steps of a scenario at least.
+const STEPS: usize = 200;
+
+/// What a crash at one step leaves, and what has been promised by then.
+struct Crash {
+    step: u64,
+    op: String,
+    images: Vec<MemoryDisk>,
+    index: MemoryIndex,
+    promised: usize,
+    /// Disks that may be lost on top.
+    spare: usize,
+}
+
+/// What the hook shares with the scenario.
+#[derive(Default)]
+struct Promises {
+    promised: usize,
+    spare: usize,
+    crashes: Vec<Crash>,
+}
+
+/// One seed's run, with all its crashes.
+struct Scenario {
+    seed: u64,
+    layout: Layout,
+    /// What each snapshot holds, oldest first.
+    trees: Vec<Tree>,
+    crashes: Vec<Crash>,
+    digest: [u8; 32],
+}
+
+/// Runs the scenario once, and takes an image of the disks before every step.
+fn play(seed: u64) -> Scenario {
+    let layout: Layout = LAYOUTS[(seed % LAYOUTS.len() as u64) as usize].parse().unwrap();
+    let mut random = Random::new(seed);
+    let machine = Machine::new();
+    let blank = fresh(layout, usize::from(layout.width()));
+    let mut disks: Vec<Arc<FaultyDisk>> = blank.iter().map(|image| Arc::new(FaultyDisk::from_image(&machine, image))).collect();
+    let index = JournaledIndex::default();
+    let shared = Arc::new(Mutex::new(Promises { spare: usize::from(layout.m), ..Promises::default() }));
+    let (env, mut tree) = (env(), Tree::new(&mut random));
+    let mut trees = vec![tree.clone()];
+
+    watch(&machine, &disks, &index, &shared, seed);
+    let vault = open(dynamic(&disks), Access::Write, index.share(), &env).unwrap();
+    backup(&vault, &tree).unwrap();
+    drop(vault);
+    let state = || shared.lock().unwrap_or_else(PoisonError::into_inner);
+    state().promised = 1;
+
+    if layout.m > 0 {
+        let gone = random.below(disks.len() as u64) as usize;
+        disks[gone] = Arc::new(FaultyDisk::new(&machine, format!("disk-{}", gone + 1)));
+        state().spare = usize::from(layout.m) - 1;
+        watch(&machine, &disks, &index, &shared, seed);
+        let mut vault = open(dynamic(&disks), Access::Write, index.share(), &env).unwrap();
+        let report = vault.repair(&mut || new_disk_id(seed), &NoProgress).unwrap();
+        assert_eq!(report.remaining, Vec::<String>::new(), "seed {seed}");
+        drop(vault);
+        state().spare = usize::from(layout.m);
+    }
+
+    while trees.len() < 2 || state().crashes.len() < STEPS {
+        tree.change(&mut random);
+        trees.push(tree.clone());
+        let vault = open(dynamic(&disks), Access::Write, index.share(), &env).unwrap();
+        backup(&vault, &tree).unwrap();
+        state().promised += 1;
+    }
+    let end = Op { number: machine.ops(), disk: String::new(), kind: keepwell_storage::OpKind::List, path: "the end".to_owned() };
+    take(&disks, &index, &shared, seed, &end);
+    machine.clear_hook();
+    let crashes = std::mem::take(&mut state().crashes);
+    Scenario { seed, layout, trees, crashes, digest: machine.digest() }
+}
+
+fn dynamic(disks: &[Arc<FaultyDisk>]) -> Vec<Arc<dyn Disk>> {
+    disks.iter().map(|disk| Arc::clone(disk) as Arc<dyn Disk>).collect()
+}
+
+fn watch(machine: &Arc<Machine>, disks: &[Arc<FaultyDisk>], index: &JournaledIndex, shared: &Arc<Mutex<Promises>>, seed: u64) {
+    let (disks, index, shared) = (disks.to_vec(), index.clone(), Arc::clone(shared));
+    machine.set_hook(move |op| {
+        if op.kind.changes() {
+            take(&disks, &index, &shared, seed, op);
+        }
+    });
+}
+
+fn take(disks: &[Arc<FaultyDisk>], index: &JournaledIndex, shared: &Arc<Mutex<Promises>>, seed: u64, op: &Op) {
+    let mut random = Random::new(seed ^ op.number.wrapping_mul(0x9e37_79b9));
+    let luck = random.next();
+    let images = disks.iter().map(|disk| disk.crash_image(luck)).collect();
+    let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
+    let (promised, spare) = (state.promised, state.spare);
+    let op = format!("{:?} {} {}", op.kind, op.disk, op.path);
+    let step = state.crashes.len() as u64;
+    state.crashes.push(Crash { step, op, images, index: index.after_crash(&mut random), promised, spare });
+}
+
+/// Opens what a crash left, and holds it against what was promised. Answers what is wrong.
+fn judge(scenario: &Scenario, crash: &Crash, env: &Env, salts: &mut Salts) -> Option<String> {
+    let mut random = Random::new(scenario.seed ^ (crash.step << 20));
+    let mut disks: Vec<Arc<dyn Disk>> = crash.images.iter().map(|image| Arc::new(image.image()) as Arc<dyn Disk>).collect();
+    for _ in 0..random.below(crash.spare as u64 + 1) {
+        let gone = random.below(disks.len() as u64) as usize;
+        disks[gone] = Arc::new(MemoryDisk::new(format!("disk-{}", gone + 1)));
+    }
+    let vault = match open(disks.clone(), Access::Write, Arc::new(crash.index.clone()), env) {
+        Ok(vault) => vault,
+        Err(error) => return Some(format!("the vault does not open: {error:?}")),
+    };
+    let snapshots = vault.snapshots().ok()?;
+    if snapshots.len() < crash.promised {
+        return Some(format!("{} snapshots were promised, {} are there", crash.promised, snapshots.len()));
+    }
+    for (snapshot, tree) in snapshots.iter().zip(&scenario.trees) {
+        if let Some(wrong) = difference(&vault, snapshot, tree) {
+            return Some(format!("snapshot {}: {wrong}", snapshot.sequence));
+        }
+    }
+    let tree = scenario.trees.get(crash.promised).or(scenario.trees.last())?;
+    if let Err(error) = backup(&vault, tree) {
+        return Some(format!("the next run fails: {error:?}"));
+    }
+    let newest = vault.snapshots().ok()?.pop()?;
+    salts.collect(&vault).or_else(|| difference(&vault, &newest, tree).map(|wrong| format!("the next run: {wrong}")))
+}
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+#[test]
+fn every_crash_keeps_every_promise() {
+    let (first, count) = (setting("KEEPWELL_FIRST_SEED", 0), setting("KEEPWELL_SEEDS", 40));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    let steps: Vec<u64> = std::thread::scope(|scope| {
+        let work = |thread: u64| move || (first..first + count).filter(|seed| seed % threads == thread).map(simulate).collect::<Vec<u64>>();
+        let running: Vec<_> = (0..threads).map(|thread| scope.spawn(work(thread))).collect();
+        running.into_iter().flat_map(|thread| thread.join().expect("a seed failed; its panic is above")).collect()
+    });
+    let (least, sum) = (steps.iter().min().copied().unwrap_or(0), steps.iter().sum::<u64>());
+    println!("{count} seeds from {first}, {sum} crashes, at least {least} steps a seed");
+    assert!(least >= STEPS as u64, "a scenario has only {least} steps");
+}
+
+/// One seed: every crash of it. Answers the number of steps.
+fn simulate(seed: u64) -> u64 {
+    let (scenario, env) = (play(seed), env());
+    let mut salts = Salts::default();
+    for crash in &scenario.crashes {
+        if let Some(wrong) = judge(&scenario, crash, &env, &mut salts) {
+            let (layout, step, op) = (scenario.layout, crash.step, &crash.op);
+            panic!("seed {seed} ({layout}), crash before step {step} ({op}): {wrong}");
+        }
+    }
+    scenario.crashes.len() as u64
+}
+
+#[test]
+fn the_same_seed_makes_the_same_calls() {
+    for seed in 0..4 {
+        assert_eq!(play(seed).digest, play(seed).digest, "seed {seed}");
+    }
+}
