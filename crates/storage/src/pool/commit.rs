@@ -48,7 +48,10 @@ impl Pool {
             waiting = Vec::new();
             while let Some(object) = short.pop() {
                 match self.restage(&object) {
-                    Ok(again) => waiting.push(again),
+                    Ok(again) => {
+                        self.list_durable(&object);
+                        waiting.push(again);
+                    }
                     Err(error) => {
                         short.push(object);
                         short.append(&mut waiting);
@@ -85,19 +88,20 @@ impl Pool {
 
     /// Puts what is durable into the listing.
     pub(super) fn enlist(&self, done: &[Staged], report: &mut CommitReport) {
-        let mut listing = self.listing_mut();
-        for object in done {
-            for shard in object.shards.iter().filter(|s| s.phase == Phase::Durable) {
-                listing.insert(object.name, shard.at);
-                listing.used_bytes += object.layout.shard_len(object.len) + HEADER_LEN as u64;
-            }
-            listing.set_len(object.name, object.len);
-        }
-        drop(listing);
+        done.iter().for_each(|object| self.list_durable(object));
         let listing = self.listing();
         report.objects += done.len();
         let full = |o: &&Staged| listing.get(o.name).is_some_and(|entry| entry.has_all(self.full_layout(o.spread, o.len)));
         report.degraded.extend(done.iter().filter(|o| !full(o)).map(|o| o.name));
+    }
+
+    fn list_durable(&self, object: &Staged) {
+        let mut listing = self.listing_mut();
+        for shard in object.shards.iter().filter(|s| s.phase == Phase::Durable) {
+            listing.insert(object.name, shard.at);
+            listing.used_bytes += object.layout.shard_len(object.len) + HEADER_LEN as u64;
+        }
+        listing.set_len(object.name, object.len);
     }
 
     /// One job per disk; a disk that fails leaves its shards in the phase they had.
