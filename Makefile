@@ -18,7 +18,7 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 setup:  ## install what the build and the tests need (Debian; root or sudo, only if something is missing)
-	@tests/setup build test
+	@tests/setup build test demo
 
 build:  ## the program: target/release/keepwell
 	cargo build --release --locked --package keepwell-cli
@@ -38,6 +38,7 @@ test: setup  ## everything that has to pass before a change goes in
 	@$(stage) format     cargo fmt --all --check
 	@$(stage) lints      cargo clippy --quiet --workspace --all-targets --locked -- -D warnings
 	@$(stage) build      $(MAKE) --no-print-directory build
+	@$(stage) compile    cargo test --quiet --workspace --locked --no-run
 	@$(stage) unit       tests/unit
 	@$(stage) simulator  tests/simulator
 	@$(stage) fuzz       tests/fuzz replay
@@ -47,7 +48,7 @@ test: setup  ## everything that has to pass before a change goes in
 	@$(stage) total
 
 test-long: test  ## the same, then at full size: all of /usr, whole data sets, more seeds, more kills
-	@$(stage) simulator  env KEEPWELL_LONG=1 tests/simulator
+	@$(stage) simulator  env KEEPWELL_SEEDS=3000 tests/simulator
 	@$(stage) fuzz       tests/fuzz long
 	@$(stage) roundtrip  env SIZE=full tests/scenario roundtrip
 	@$(stage) kills      env SIZE=full tests/scenario kills

@@ -76,7 +76,7 @@ change() {
     for number in $(seq 1 40); do echo "Addendum: see the letter of today." >> "$share/patients/$((number % 30))/P$number/visit-1.txt"; done
     mv "$share/imaging/scan-1.dcm" "$share/imaging/scan-1-final.dcm"
     rm -r "$share/patients/7"
-    printf 'Dear colleague,\n' > "$share/patients/letter to a colleague, \xc3\xbc\xc3\xa9.txt"
+    printf 'Dear colleague,\n' > "$share/patients/letter to a colleague, "$'\u00fc\u00e9.txt'
     hand_over
 }
 
