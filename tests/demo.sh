@@ -121,7 +121,7 @@ mv "$vault/disk-2" "$demo/dead-disk-2"
 rm -rf "$vault/cache"
 
 say "Restoring both snapshots from the two disks that are left, with two of the three kit papers"
-first=$("$keepwell" vault list --vault "$vault" --unlock "$unlock" --json | /usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)["snapshots"][0]["id"])')
+first=$("$keepwell" vault list --vault "$vault" --unlock "$unlock" --json 2> /dev/null | /usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)["snapshots"][0]["id"])')
 run "$keepwell" vault restore --vault "$vault" --unlock "$unlock" practice@latest --to "$out/latest"
 run "$keepwell" vault restore --vault "$vault" --unlock "$unlock" "$first" --to "$out/first"
 same "the newest snapshot with the share" "$share" "$out/latest"

@@ -16,7 +16,6 @@ const LAYERS: [(&str, &[&str]); 8] = [
     ("keepwell-source", &["keepwell-format"]),
     ("keepwell-cli", &["keepwell-format", "keepwell-crypt", "keepwell-storage", "keepwell-vault", "keepwell-source"]),
     ("keepwell-fuzz", &["keepwell-format", "keepwell-crypt", "keepwell-storage", "keepwell-source"]),
-    ("keepwell-fuzz", &["keepwell-format", "keepwell-crypt", "keepwell-storage", "keepwell-vault", "keepwell-source"]),
     ("xtask", &[]),
 ];
 
