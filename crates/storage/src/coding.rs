@@ -5,9 +5,14 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use reed_solomon_simd::ReedSolomonEncoder;
+
 use crate::layout::Layout;
 use crate::object::{Class, ObjectId, ObjectName};
 use crate::shard::{HEADER_LEN, ShardHeader};
+
+/// Bytes of each shard that are coded at a time.
+const STRIP: usize = 128 << 10;
 
 /// An object cut into shards. Keeps the object, so that another layout costs only new parity.
 pub struct EncodedObject {
@@ -101,12 +106,7 @@ fn cut(layout: Layout, vault: [u8; 16], object: ObjectName, mut padded: Vec<u8>)
     let object_len = padded.len() as u64;
     let shard_len = layout.shard_len(object_len) as usize;
     padded.resize(shard_len * usize::from(layout.k), 0);
-    let parity = if layout.k == 1 || layout.m == 0 {
-        Vec::new()
-    } else {
-        reed_solomon_simd::encode(layout.k.into(), layout.m.into(), padded.chunks_exact(shard_len))
-            .expect("counts are within the format's bounds and shards are multiples of 64 bytes")
-    };
+    let parity = if layout.k == 1 || layout.m == 0 { Vec::new() } else { parity(layout, &padded, shard_len) };
     let mut headers: Vec<ShardHeader> = Vec::with_capacity(layout.width().into());
     for index in 0..layout.width() {
         let payload_hash = match headers.first() {
@@ -116,6 +116,22 @@ fn cut(layout: Layout, vault: [u8; 16], object: ObjectName, mut padded: Vec<u8>)
         headers.push(ShardHeader { vault, object, index, layout, object_len, payload_hash });
     }
     EncodedObject { padded, parity, headers }
+}
+
+/// Equal strips of shards are coded independently, which keeps the coder's own memory small.
+fn parity(layout: Layout, padded: &[u8], shard_len: usize) -> Vec<Vec<u8>> {
+    const BOUNDS: &str = "counts are within the format's bounds and strips are multiples of 64 bytes";
+    let (k, m) = (layout.k.into(), layout.m.into());
+    let mut parity: Vec<Vec<u8>> = (0..m).map(|_| Vec::with_capacity(shard_len)).collect();
+    let mut encoder = ReedSolomonEncoder::new(k, m, STRIP.min(shard_len)).expect(BOUNDS);
+    for start in (0..shard_len).step_by(STRIP) {
+        let end = shard_len.min(start + STRIP);
+        encoder.reset(k, m, end - start).expect(BOUNDS);
+        padded.chunks_exact(shard_len).for_each(|shard| encoder.add_original_shard(&shard[start..end]).expect(BOUNDS));
+        let strips = encoder.encode().expect(BOUNDS);
+        parity.iter_mut().zip(strips.recovery_iter()).for_each(|(shard, strip)| shard.extend_from_slice(strip));
+    }
+    parity
 }
 
 fn payload<'a>(padded: &'a [u8], parity: &'a [Vec<u8>], layout: Layout, index: usize) -> &'a [u8] {

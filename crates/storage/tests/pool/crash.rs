@@ -19,8 +19,8 @@ fn object(number: usize) -> Vec<u8> {
     bytes(if number % 3 == 2 { 700 } else { 270_000 + number }, number as u8)
 }
 
-/// Writes six objects in groups and alone, damages one shard, repairs all.
-fn run(pool: &Pool, disks: &[Arc<FaultyDisk>], acknowledged: &Mutex<usize>) {
+/// Writes six objects in groups and alone, then repairs all.
+fn run(pool: &Pool, acknowledged: &Mutex<usize>) {
     for group in [0..3, 3..5] {
         let encode = |number| encode_object(pool.plan(object(number).len()), pool.vault(), Class::Pack, object(number));
         let staged = group.clone().map(|number| pool.stage(encode(number)).unwrap()).collect();
@@ -29,7 +29,6 @@ fn run(pool: &Pool, disks: &[Arc<FaultyDisk>], acknowledged: &Mutex<usize>) {
     }
     pool.put(Class::Pack, Spread::Layout, &object(5)).unwrap();
     *acknowledged.lock().unwrap() = 6;
-    let _ = disks;
     for id in pool.objects(Class::Pack) {
         pool.repair_object(ObjectName { class: Class::Pack, id }).unwrap();
     }
@@ -59,7 +58,7 @@ fn moments(layout: Layout, degraded: bool, seeds: u64) -> (Vec<Moment>, [u8; 32]
             }
         }
     });
-    run(&pool, &disks, &acknowledged);
+    run(&pool, &acknowledged);
     machine.clear_hook();
     drop(pool);
     (std::mem::take(&mut *taken.lock().unwrap()), machine.digest())
