@@ -81,7 +81,10 @@ pub(crate) struct Filling {
 impl Filling {
     pub(crate) fn new(keys: &Keys, content: PackContent, seq: PackSeq, target: usize) -> Self {
         let header = PackHeader { content, epoch: keys.epoch, vault: keys.vault, seq };
-        Self { header, bytes: header.encode().to_vec(), directory: Directory { entries: Vec::new() }, target }
+        // Room for directory and padding too, so that a full pack is never copied to grow.
+        let mut bytes = Vec::with_capacity(target + (2 << 20));
+        bytes.extend_from_slice(&header.encode());
+        Self { header, bytes, directory: Directory { entries: Vec::new() }, target }
     }
 
     /// Takes a frame, unless the pack would grow beyond what it is filled to.

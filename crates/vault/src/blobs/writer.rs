@@ -39,7 +39,6 @@ pub(crate) struct BlobWriter<'env> {
     sealing_bytes: usize,
     data: Vec<Option<Filling>>,
     metadata: Option<Filling>,
-    finishing: VecDeque<Ticket<(EncodedObject, IndexedPack)>>,
     staged: Vec<(Staged, IndexedPack)>,
     /// Packs that the snapshot under way needs, as far as this run met them.
     pub(crate) needs: SeqRanges,
@@ -74,7 +73,6 @@ impl<'env> BlobWriter<'env> {
             sealing_bytes: 0,
             data: (0..OPEN_DATA_PACKS).map(|_| None).collect(),
             metadata: None,
-            finishing: VecDeque::new(),
             staged: Vec::new(),
             needs: SeqRanges::default(),
             new_blobs: 0,
@@ -169,26 +167,15 @@ impl<'env> BlobWriter<'env> {
         Filling::new(self.keys, content, seq, target)
     }
 
-    /// Seals and encodes a full pack on a worker; takes those that are ready.
+    /// Seals a full pack, works out its shards, and writes them; durable they are with their group. One pack at a time, here: a second
+    /// one on a worker would cost its memory again, and the other workers have frames to seal meanwhile.
     fn close_pack(&mut self, slot: Option<usize>) -> Result<(), VaultError> {
         let Some(filling) = self.slot(slot).take() else {
             return Ok(());
         };
         self.needs.insert(filling.seq());
-        let (pool, keys) = (self.pool, self.keys);
-        self.finishing.push_back(self.lanes.submit(move || encode(pool, keys, filling.finish(keys))));
-        let waiting = if self.lanes.is_inline() { 0 } else { 1 };
-        while self.finishing.len() > waiting {
-            self.stage_one()?;
-        }
-        Ok(())
-    }
-
-    fn stage_one(&mut self) -> Result<(), VaultError> {
-        if let Some(ticket) = self.finishing.pop_front() {
-            let (object, pack) = ticket.wait();
-            self.staged.push((self.pool.stage(object)?, pack));
-        }
+        let (object, pack) = encode(self.pool, self.keys, filling.finish(self.keys));
+        self.staged.push((self.pool.stage(object)?, pack));
         if self.staged.len() >= self.env.group { self.commit() } else { Ok(()) }
     }
 
@@ -214,9 +201,6 @@ impl<'env> BlobWriter<'env> {
         }
         for slot in (0..OPEN_DATA_PACKS).map(Some).chain([None]) {
             self.close_pack(slot)?;
-        }
-        while !self.finishing.is_empty() {
-            self.stage_one()?;
         }
         self.commit()
     }
