@@ -14,6 +14,8 @@ pub struct Snapshot {
     pub id: SnapshotId,
     /// Its number, rising.
     pub sequence: u64,
+    /// The newest snapshot of the vault before it; none for the first.
+    pub previous: SnapshotId,
     /// When the vault received it, seconds since 1970.
     pub received: i64,
     /// Packs it may need.
@@ -63,11 +65,11 @@ pub(crate) fn load(pool: &Pool, keys: &Keys, id: ObjectId) -> Result<Snapshot, V
     let sealer = keys.manifest(manifest.epoch).map_err(crypt("a snapshot's manifest is sealed with a key that the keyring lacks"))?;
     let body = sealer.open(&manifest.head(), &manifest.sealed).map_err(crypt("a snapshot's manifest can't be opened"))?;
     let body = ManifestBody::decode(&body).map_err(broken)?;
-    let (sequence, received, needs) = (manifest.sequence, manifest.received, manifest.needs);
-    Ok(Snapshot { id: SnapshotId(id.0), sequence, received, needs, body })
+    let Manifest { sequence, previous, received, needs, .. } = manifest;
+    Ok(Snapshot { id: SnapshotId(id.0), sequence, previous, received, needs, body })
 }
 
-/// All manifests of the pool, oldest first, and those that can't be read.
+/// All manifests of the pool, oldest first, and those that can't be read or that others know to be missing.
 pub(crate) fn load_all(pool: &Pool, keys: &Keys) -> (Vec<Snapshot>, Vec<(String, String)>) {
     let mut lost = Vec::new();
     let mut snapshots: Vec<Snapshot> = Vec::new();
@@ -78,6 +80,14 @@ pub(crate) fn load_all(pool: &Pool, keys: &Keys) -> (Vec<Snapshot>, Vec<(String,
         }
     }
     snapshots.sort_by_key(|snapshot| (snapshot.sequence, snapshot.id));
+    for snapshot in &snapshots {
+        let previous = snapshot.previous;
+        let known = previous.is_none() || snapshots.iter().any(|s| s.id == previous) || lost.iter().any(|(id, _)| *id == previous.to_string());
+        if !known {
+            let why = format!("its manifest is gone; snapshot {} names it as the one before", snapshot.id.short());
+            lost.push((previous.to_string(), why));
+        }
+    }
     (snapshots, lost)
 }
 

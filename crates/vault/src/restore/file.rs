@@ -31,6 +31,9 @@ pub(super) enum Written {
     Failed(VaultError),
 }
 
+/// Blobs on their way, in the order of the file.
+type Ahead = VecDeque<(Extent, Ticket<Result<Vec<u8>, VaultError>>)>;
+
 enum Stop {
     Vault(VaultError),
     Target(WriteError),
@@ -96,7 +99,7 @@ fn write_content<'env>(
 ) -> Result<u64, Stop> {
     let mut out = Out { file, progress, hash: ContentHasher::default(), size: 0, bytes: 0 };
     let alone = matches!(&content.extents, Extents::Inline(list) if list.len() < 2);
-    let mut ahead: VecDeque<(Extent, Ticket<Result<Vec<u8>, VaultError>>)> = VecDeque::new();
+    let mut ahead = Ahead::new();
     let mut stop = None;
     let walked = for_each_extent(reader, &content.extents, &mut |extent| {
         let ticket = if alone { Ticket::Ready(reader.fetch(&extent.blob)) } else { fetch.submit(move || reader.fetch(&extent.blob)) };
@@ -123,7 +126,7 @@ struct Out<'a> {
 }
 
 impl Out<'_> {
-    fn write_first(&mut self, ahead: &mut VecDeque<(Extent, Ticket<Result<Vec<u8>, VaultError>>)>) -> Result<(), Stop> {
+    fn write_first(&mut self, ahead: &mut Ahead) -> Result<(), Stop> {
         let Some((extent, ticket)) = ahead.pop_front() else {
             return Ok(());
         };

@@ -1,5 +1,7 @@
 //! The simulator: engine and pool on simulated disks with a clock of their own. A seed gives the same run each time.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
 mod crash;
 mod journal;
 mod random;
