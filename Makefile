@@ -41,7 +41,7 @@ test: setup  ## everything that has to pass before a change goes in
 	@$(stage) compile    cargo test --quiet --workspace --locked --no-run
 	@$(stage) unit       tests/unit
 	@$(stage) simulator  tests/simulator
-	@$(stage) fuzz       tests/fuzz replay
+	@$(stage) fuzz       tests/fuzz.sh replay
 	@$(stage) roundtrip  tests/scenario roundtrip
 	@$(stage) damage     tests/scenario damage
 	@$(stage) kills      tests/scenario kills
@@ -49,7 +49,7 @@ test: setup  ## everything that has to pass before a change goes in
 
 test-long: test  ## the same, then at full size: all of /usr, whole data sets, more seeds, more kills
 	@$(stage) simulator  env KEEPWELL_SEEDS=3000 tests/simulator
-	@$(stage) fuzz       tests/fuzz long
+	@$(stage) fuzz       tests/fuzz.sh long
 	@$(stage) roundtrip  env SIZE=full tests/scenario roundtrip
 	@$(stage) kills      env SIZE=full tests/scenario kills
 
@@ -57,7 +57,7 @@ scenario: build  ## one of tests/scenarios: make scenario NAME=damage
 	@tests/scenario $(NAME)
 
 fuzz:  ## replay the fuzz corpus
-	@tests/fuzz replay
+	@tests/fuzz.sh replay
 
 bench: build  ## against restic and borg, on generated data in BENCH_DATA (outside the checkout)
 	@tests/setup build bench

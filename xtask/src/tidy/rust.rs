@@ -45,7 +45,7 @@ fn check_line(line: &str, shipped: bool) -> Option<String> {
 }
 
 fn is_test_file(path: &str) -> bool {
-    path.split('/').any(|part| matches!(part, "tests" | "benches" | "fuzz" | "tests.rs" | "xtask"))
+    path.split('/').any(|part| matches!(part, "tests" | "benches" | "tests.rs" | "xtask"))
 }
 
 #[cfg(test)]

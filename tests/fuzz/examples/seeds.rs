@@ -22,7 +22,7 @@ fn main() -> io::Result<()> {
 
 /// Every test vector, valid or not, is a seed of the target that parses its structure.
 fn vectors() -> io::Result<()> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/format/tests/vectors");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates/format/tests/vectors");
     for file in fs::read_dir(folder)? {
         let vectors: Vec<Value> = serde_json::from_slice(&fs::read(file?.path())?)?;
         for (n, vector) in vectors.iter().enumerate() {
