@@ -86,7 +86,8 @@ fn check_places(args: &InitArgs) -> Result<(), CliError> {
 fn resolved(path: &Path) -> Result<PathBuf, CliError> {
     let absolute = std::path::absolute(path).map_err(CliError::file("find", path))?;
     let there = absolute.ancestors().find_map(|ancestor| Some((ancestor, ancestor.canonicalize().ok()?)));
-    let resolved = there.and_then(|(ancestor, found)| Some(found.join(absolute.strip_prefix(ancestor).ok()?)));
+    let resolved =
+        there.and_then(|(ancestor, found)| Some(found.components().chain(absolute.strip_prefix(ancestor).ok()?.components()).collect()));
     Ok(resolved.unwrap_or(absolute))
 }
 

@@ -7,6 +7,7 @@ mod exit;
 mod init;
 mod list;
 mod ls;
+mod memory;
 mod opening;
 mod output;
 mod progress;
@@ -30,6 +31,7 @@ use exit::{CliError, Exit};
 use output::Answer;
 
 fn main() -> ExitCode {
+    memory::restart_lean();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error).into(),

@@ -55,11 +55,28 @@ impl Answer {
         }
     }
 
+    /// What people read before a list that is not empty.
+    pub(crate) fn heading(&mut self, text: &str, items: usize) {
+        if items > 0 {
+            self.line(format_args!("{text} ({items}):"));
+        }
+    }
+
     /// A field for programs that lists `items` and, for each, what `line` makes of it for people, indented.
     pub(crate) fn list<T>(&mut self, name: &str, items: &[T], line: impl Fn(&T) -> String, value: impl Fn(&T) -> Value) {
         self.begin_list(name);
         items.iter().for_each(|item| self.item(|| format!("  {}", line(item)), || value(item)));
         self.end_list();
+    }
+
+    /// The same where one cause can make very many items: people get the first twenty and the number of the others.
+    pub(crate) fn long_list<T>(&mut self, name: &str, items: &[T], line: impl Fn(&T) -> String, value: impl Fn(&T) -> Value) {
+        const SHOWN: usize = 20;
+        if self.is_json() || items.len() <= SHOWN {
+            return self.list(name, items, line, value);
+        }
+        self.list(name, &items[..SHOWN], line, value);
+        self.line(format_args!("  and {} more; --json names all", items.len() - SHOWN));
     }
 
     /// Begins a list for programs.

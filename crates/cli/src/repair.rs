@@ -41,18 +41,18 @@ fn show(answer: &mut Answer, report: &RepairReport) {
     answer.field("shards_written", report.shards_written);
     answer.field("blobs_salvaged", report.blobs_salvaged);
     answer.line(format_args!("Looked at {}, repaired {}.", text::count(report.objects, "object"), report.healed));
-    let named = |answer: &mut Answer, name: &str, heading: &str, items: &[String]| {
-        if !items.is_empty() {
-            answer.line(format_args!("{heading} ({}):", items.len()));
-        }
-        answer.list(name, items, String::clone, |item| json!(item));
-    };
     let packs: Vec<String> = report.packs_lost.iter().map(ToString::to_string).collect();
     let blobs: Vec<String> = report.blobs_lost.iter().map(ToString::to_string).collect();
-    named(answer, "disks_adopted", "Empty disks that belong to the vault now", &report.disks_adopted);
-    named(answer, "packs_lost", "Packs that are lost; what was readable in them was copied out", &packs);
-    named(answer, "blobs_lost", "Pieces of files that are lost", &blobs);
-    named(answer, "snapshots_lost", "Snapshots that are lost", &report.snapshots_lost);
+    let name = |item: &String| item.clone();
+    answer.heading("Empty disks that belong to the vault now", report.disks_adopted.len());
+    answer.list("disks_adopted", &report.disks_adopted, name, |item| json!(item));
+    answer.heading("Packs that are lost; what was readable in them was copied out", packs.len());
+    answer.long_list("packs_lost", &packs, name, |item| json!(item));
+    answer.heading("Pieces of files that are lost", blobs.len());
+    answer.long_list("blobs_lost", &blobs, name, |item| json!(item));
+    answer.heading("Snapshots that are lost", report.snapshots_lost.len());
+    answer.list("snapshots_lost", &report.snapshots_lost, name, |item| json!(item));
     verify::show_lost_files(answer, &report.files_lost);
-    named(answer, "remaining", "Still not as it should be", &report.remaining);
+    answer.heading("Still not as it should be", report.remaining.len());
+    answer.long_list("remaining", &report.remaining, name, |item| json!(item));
 }

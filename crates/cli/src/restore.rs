@@ -44,9 +44,7 @@ fn show(answer: &mut Answer, report: &RestoreReport, warnings: &Warnings) {
             "  {reads} met damage or a missing disk and were healed from the other disks; 'keepwell vault verify' says more."
         ));
     }
-    if !report.missing.is_empty() {
-        answer.line(format_args!("Not restored, or not whole ({}):", report.missing.len()));
-    }
+    answer.heading("Not restored, or not whole", report.missing.len());
     answer.list(
         "missing",
         &report.missing,

@@ -41,7 +41,10 @@ pub(crate) fn run(args: &MaybeKeyedArgs, answer: &mut Answer) -> Result<Exit, Cl
     answer.list(
         "disks",
         &stats.disks,
-        |(name, state, total, free)| format!("{name}: {state}, {} of {} free", text::size(*free), text::size(*total)),
+        |(name, state, total, free)| match total {
+            0 => format!("{name}: {state}"),
+            _ => format!("{name}: {state}, {} of {} free", text::size(*free), text::size(*total)),
+        },
         |(name, state, total, free)| json!({ "name": name, "state": state, "total_bytes": total, "free_bytes": free }),
     );
     Ok(Exit::Complete)

@@ -63,25 +63,18 @@ fn show_summary(answer: &mut Answer, report: &VerifyReport, keys: bool, data: bo
 fn show_damage(answer: &mut Answer, damage: &DamageReport) {
     let pair = |(name, why): &(String, String)| format!("{name}: {why}");
     let pair_value = |(name, why): &(String, String)| json!({ "name": name, "why": why });
-    let heading = |answer: &mut Answer, count: usize, text: &str| {
-        if count > 0 {
-            answer.line(format_args!("{text} ({count}):"));
-        }
-    };
-    heading(answer, damage.disks.len(), "Disks that are not as they should be");
+    answer.heading("Disks that are not as they should be", damage.disks.len());
     answer.list("disks", &damage.disks, pair, pair_value);
-    heading(answer, damage.healable.len(), "Damaged or missing, but can be rebuilt from the other disks");
-    answer.list("healable", &damage.healable, pair, pair_value);
-    heading(answer, damage.lost.len(), "Lost: too few good shards are left");
+    answer.heading("Damaged or missing, but can be rebuilt from the other disks", damage.healable.len());
+    answer.long_list("healable", &damage.healable, pair, pair_value);
+    answer.heading("Lost: too few good shards are left", damage.lost.len());
     answer.list("lost", &damage.lost, String::clone, |name| json!(name));
-    heading(answer, damage.foreign.len(), "Files in the vault's folders that are not the vault's");
-    answer.list("foreign", &damage.foreign, String::clone, |name| json!(name));
+    answer.heading("Files in the vault's folders that are not the vault's", damage.foreign.len());
+    answer.long_list("foreign", &damage.foreign, String::clone, |name| json!(name));
 }
 
 fn show_lost_snapshots(answer: &mut Answer, report: &VerifyReport) {
-    if !report.snapshots_lost.is_empty() {
-        answer.line(format_args!("Snapshots that can't be read ({}):", report.snapshots_lost.len()));
-    }
+    answer.heading("Snapshots that can't be read", report.snapshots_lost.len());
     answer.list(
         "snapshots_lost",
         &report.snapshots_lost,
@@ -92,9 +85,7 @@ fn show_lost_snapshots(answer: &mut Answer, report: &VerifyReport) {
 
 /// Files that can't be restored any more.
 pub(crate) fn show_lost_files(answer: &mut Answer, lost: &[LostFile]) {
-    if !lost.is_empty() {
-        answer.line(format_args!("Files that can't be restored ({}):", lost.len()));
-    }
+    answer.heading("Files that can't be restored", lost.len());
     answer.list("files_lost", lost, lost_line, lost_value);
 }
 
