@@ -31,7 +31,7 @@ use exit::{CliError, Exit};
 use output::Answer;
 
 fn main() -> ExitCode {
-    memory::restart_lean();
+    memory::share_arena();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error).into(),

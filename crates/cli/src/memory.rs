@@ -1,22 +1,14 @@
-//! Keeps freed buffers from staying with the process. Owns two settings of the C library's allocator, and nothing else.
-//!
-//! glibc keeps what several threads have freed in arenas of their own: a backup of 4 GB on two cores peaked at 250 to 261 MiB by default
-//! and at 159 MiB with these settings, at the same speed within what could be told apart. They can only be set by an unsafe call or by
-//! the environment at the start of a process, so the program starts itself anew once, under the same process id.
+//! Keeps freed buffers from staying with the process. Owns one setting of the C library's allocator, and nothing else.
 
-use std::os::unix::process::CommandExt;
-use std::process::Command;
-
-/// Buffers of packs and large chunks go back to the system when they are freed; all others share two arenas.
-const SETTINGS: [(&str, &str); 2] = [("MALLOC_MMAP_THRESHOLD_", "1048576"), ("MALLOC_ARENA_MAX", "2")];
-
-/// Starts the program anew with the settings, unless somebody has set them: so at most once. Where that fails, it goes on without.
-pub(crate) fn restart_lean() {
-    if !cfg!(target_env = "gnu") || SETTINGS.iter().any(|(name, _)| std::env::var_os(name).is_some()) {
-        return;
-    }
-    let mut words = std::env::args_os();
-    let (Some(name), Ok(program)) = (words.next(), std::env::current_exe()) else { return };
-    let error = Command::new(program).arg0(name).args(words).envs(SETTINGS).exec();
-    tracing::debug!(%error, "going on with the allocator's own settings");
+/// Lets all threads share one arena. glibc gives each thread its own and keeps in it what the thread has freed: a backup of 2 GiB of images
+/// peaked at 221 MiB by default and at 155 MiB with this, in the same processor time, as the engine allocates large pieces and few of them.
+#[cfg(target_env = "gnu")]
+pub(crate) fn share_arena() {
+    #[expect(unsafe_code, reason = "mallopt has no safe wrapper; see docs/decisions/0005-one-arena.md")]
+    // SAFETY: called first thing in `main`, before any other thread exists; M_ARENA_MAX takes any positive number (mallopt(3)).
+    let _ = unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
 }
+
+/// Other C libraries have one arena anyway.
+#[cfg(not(target_env = "gnu"))]
+pub(crate) fn share_arena() {}
