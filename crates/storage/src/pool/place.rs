@@ -89,7 +89,7 @@ impl Pool {
     pub(super) fn with_room(&self, id: ObjectId, spread: Spread, len: u64) -> Result<Vec<Candidate>, PoolError> {
         let (roomy, full) = self.room(id, spread, len);
         match full {
-            Some((disk, space)) if self.layout_on(spread, len, roomy.len()) != self.layout_on(spread, len, roomy.len() + 1) => {
+            Some((disk, space)) if self.layout_on(spread, len, roomy.len()) != self.layout_on(spread, len, self.writable().len()) => {
                 Err(self.full_error(disk.disk.as_ref(), Some(space)))
             }
             _ => Ok(roomy),
