@@ -7,3 +7,6 @@ mod walk;
 pub(crate) use build::CatalogBuilder;
 pub(crate) use extents::{ExtentsBuilder, for_each_extent};
 pub(crate) use walk::{Cursor, Visit, walk_pages};
+
+#[cfg(test)]
+mod tests;

@@ -202,3 +202,6 @@ impl ContentHasher {
         (self.size, ContentHash(*self.hasher.finalize().as_bytes()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,8 @@ mod create;
 mod diff;
 mod env;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod index;
 mod keys;
 mod lanes;
