@@ -82,7 +82,8 @@ pub(crate) fn load_all(pool: &Pool, keys: &Keys) -> (Vec<Snapshot>, Vec<(String,
     snapshots.sort_by_key(|snapshot| (snapshot.sequence, snapshot.id));
     for snapshot in &snapshots {
         let previous = snapshot.previous;
-        let known = previous.is_none() || snapshots.iter().any(|s| s.id == previous) || lost.iter().any(|(id, _)| *id == previous.to_string());
+        let known =
+            previous.is_none() || snapshots.iter().any(|s| s.id == previous) || lost.iter().any(|(id, _)| *id == previous.to_string());
         if !known {
             let why = format!("its manifest is gone; snapshot {} names it as the one before", snapshot.id.short());
             lost.push((previous.to_string(), why));
