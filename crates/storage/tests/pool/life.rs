@@ -179,7 +179,7 @@ fn when_all_disks_are_full_the_error_says_full() {
     let disks = memory(3);
     let mut pool = create(&disks, layout("2+1"));
     pool.set_reserve(Reserve::Bytes(0));
-    disks.iter().for_each(|disk| disk.set_capacity(2000));
+    disks.iter().for_each(|disk| disk.set_capacity(1000));
     for len in [600_000, 1500] {
         let error = pool.put(Class::Pack, Spread::Layout, &bytes(len, 2)).unwrap_err();
         assert!(matches!(error, PoolError::Full { .. }), "{error}");
