@@ -41,6 +41,7 @@ test: setup  ## everything that has to pass before a change goes in
 	@$(stage) compile    cargo test --quiet --workspace --locked --no-run
 	@$(stage) unit       tests/unit
 	@$(stage) simulator  tests/simulator
+	@$(stage) mutants    tests/mutants
 	@$(stage) fuzz       tests/fuzz.sh replay
 	@$(stage) roundtrip  tests/scenario roundtrip
 	@$(stage) damage     tests/scenario damage

@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use keepwell_storage::{Access, Disk, FaultyDisk, Layout, Machine, MemoryDisk, Op};
-use keepwell_vault::{Env, MemoryIndex, NoProgress};
+use keepwell_vault::{Env, MemoryIndex, NoProgress, VaultError};
 
 use crate::journal::JournaledIndex;
 use crate::random::Random;
@@ -62,8 +62,8 @@ fn play(seed: u64) -> Scenario {
     let mut trees = vec![tree.clone()];
 
     watch(&machine, &disks, &index, &shared, seed);
-    let vault = open(dynamic(&disks), Access::Write, index.share(), &env).unwrap();
-    backup(&vault, &tree).unwrap();
+    let vault = must(seed, &shared, open(dynamic(&disks), Access::Write, index.share(), &env));
+    must(seed, &shared, backup(&vault, &tree));
     drop(vault);
     let state = || shared.lock().unwrap_or_else(PoisonError::into_inner);
     state().promised = 1;
@@ -73,9 +73,9 @@ fn play(seed: u64) -> Scenario {
         disks[gone] = Arc::new(FaultyDisk::new(&machine, format!("disk-{}", gone + 1)));
         state().spare = usize::from(layout.m) - 1;
         watch(&machine, &disks, &index, &shared, seed);
-        let mut vault = open(dynamic(&disks), Access::Write, index.share(), &env).unwrap();
-        let report = vault.repair(&mut || new_disk_id(seed), &NoProgress).unwrap();
-        assert_eq!(report.remaining, Vec::<String>::new(), "seed {seed}");
+        let mut vault = must(seed, &shared, open(dynamic(&disks), Access::Write, index.share(), &env));
+        let report = must(seed, &shared, vault.repair(&mut || new_disk_id(seed), &NoProgress));
+        assert_eq!(report.remaining, Vec::<String>::new(), "seed {seed}, after a repair");
         drop(vault);
         state().spare = usize::from(layout.m);
     }
@@ -83,8 +83,8 @@ fn play(seed: u64) -> Scenario {
     while trees.len() < 2 || state().crashes.len() < STEPS {
         tree.change(&mut random);
         trees.push(tree.clone());
-        let vault = open(dynamic(&disks), Access::Write, index.share(), &env).unwrap();
-        backup(&vault, &tree).unwrap();
+        let vault = must(seed, &shared, open(dynamic(&disks), Access::Write, index.share(), &env));
+        must(seed, &shared, backup(&vault, &tree));
         state().promised += 1;
     }
     let end = Op { number: machine.ops(), disk: String::new(), kind: keepwell_storage::OpKind::List, path: "the end".to_owned() };
@@ -92,6 +92,14 @@ fn play(seed: u64) -> Scenario {
     machine.clear_hook();
     let crashes = std::mem::take(&mut state().crashes);
     Scenario { seed, layout, trees, crashes, digest: machine.digest() }
+}
+
+/// What has to work whenever no more disks are lost than the layout allows.
+fn must<T>(seed: u64, shared: &Mutex<Promises>, result: Result<T, VaultError>) -> T {
+    result.unwrap_or_else(|error| {
+        let step = shared.lock().unwrap_or_else(PoisonError::into_inner).crashes.len();
+        panic!("seed {seed}, after step {step}, without a crash: {error:?}")
+    })
 }
 
 fn dynamic(disks: &[Arc<FaultyDisk>]) -> Vec<Arc<dyn Disk>> {
@@ -144,7 +152,7 @@ fn judge(scenario: &Scenario, crash: &Crash, env: &Env, salts: &mut Salts) -> Op
         return Some(format!("the next run fails: {error:?}"));
     }
     let newest = vault.snapshots().ok()?.pop()?;
-    salts.collect(&vault).or_else(|| difference(&vault, &newest, tree).map(|wrong| format!("the next run: {wrong}")))
+    difference(&vault, &newest, tree).map(|wrong| format!("the next run: {wrong}")).or_else(|| salts.collect(&vault))
 }
 
 fn setting(name: &str, default: u64) -> u64 {
