@@ -2,7 +2,7 @@
 
 use keepwell_format::blob::BlobKind;
 use keepwell_format::page::{Child, InnerBuilder, LeafBuilder};
-use keepwell_format::{BlobId, Key, Node};
+use keepwell_format::{BlobId, FormatError, Key, Node};
 
 use crate::VaultError;
 use crate::blobs::BlobWriter;
@@ -98,6 +98,10 @@ impl<'a> CatalogBuilder<'a> {
     pub(crate) fn finish(&mut self, writer: &mut BlobWriter<'_>) -> Result<(u8, BlobId), VaultError> {
         if self.leaf.first.is_some() {
             self.end_leaf(writer)?;
+        }
+        if self.inner.is_empty() {
+            let source = FormatError::Invalid { what: "catalog", why: "not even the root is in it" };
+            return Err(VaultError::Format { what: "the source's list of entries", source });
         }
         let mut level = 1;
         loop {

@@ -105,6 +105,13 @@ fn a_catalog_of_any_size_reads_back_whole() {
 }
 
 #[test]
+fn a_source_without_even_a_root_is_refused() {
+    let scratch = Scratch::new();
+    let (refused, _) = scratch.store(|writer| Ok(CatalogBuilder::new(&scratch.keys).finish(writer).is_err()));
+    assert!(refused);
+}
+
+#[test]
 fn a_cursor_begins_at_any_key() {
     for count in [0, 1, 31, 5_000] {
         let (scratch, entries) = (Scratch::new(), entries(count));
