@@ -66,9 +66,9 @@ impl Layout {
         Self::copies(disks.max(least.width().into()))
     }
 
-    /// Shards that must be durable before an object counts as written.
+    /// Shards that must be durable before an object counts as written: of whole copies all, else one more than are needed to read it.
     pub fn acknowledged_at(self) -> u8 {
-        if self.m == 0 { self.k } else { self.k + 1 }
+        if self.m == 0 || self.k == 1 { self.width() } else { self.k + 1 }
     }
 
     /// Bytes of each shard of an object: 64 * ceil(len / 64 k), at least 64.
@@ -147,6 +147,13 @@ mod tests {
         assert_eq!(layout("1+1").fallback_small(1), Some(Layout::SINGLE));
         assert_eq!(layout("4+2").fallback_everywhere(5), Layout::new(1, 4));
         assert_eq!(layout("2+1").fallback_everywhere(1), None);
+    }
+
+    #[test]
+    fn what_counts_as_written() {
+        let least = |k, m| Layout { k, m }.acknowledged_at();
+        assert_eq!([least(4, 2), least(2, 2), least(2, 1)], [5, 3, 3]);
+        assert_eq!([least(1, 2), least(1, 1), least(1, 5), least(1, 0), least(4, 0)], [3, 2, 6, 1, 4]);
     }
 
     #[test]

@@ -148,9 +148,13 @@ impl Pool {
         for object in staged {
             let known = self.contains(object.name);
             let readable = object.count(Phase::Renamed) >= usize::from(object.layout.k);
+            let folder = object.name.class.folder();
             for shard in object.shards.iter().filter(|s| s.phase >= Phase::Renamed) {
                 if known || readable {
-                    self.listing_mut().insert(object.name, shard.at);
+                    // What is listed is leaned on: a name that is not durable is left for the next open.
+                    if shard.phase == Phase::Durable || shard.disk.sync_folder(folder).is_ok() {
+                        self.listing_mut().insert(object.name, shard.at);
+                    }
                 } else {
                     // A disk that fails here leaves a shard too few to matter: it is reported, and never was acknowledged.
                     let _ = shard.disk.remove(&shard.path);

@@ -3,7 +3,10 @@
 //! A commit syncs all temporary shards, with their names, before it renames the first. So a temporary shard beside a final one
 //! of the same object and layout is the rest of a commit, and is renamed; any other means nothing, and is removed. A good shard of an
 //! object that was set aside as lost is taken back when a returning disk has another one.
+//! Then whatever can be seen is made durable before anything leans on it.
 //! With read access nothing is touched; the rest of a commit is read where it lies.
+
+use std::collections::BTreeSet;
 
 use super::aside::set_aside_shard;
 use super::listing::{Listing, ShardAt};
@@ -107,15 +110,25 @@ impl Pool {
                 Err(error) => self.mark_failed(left.slot, error),
             }
         }
-        touched.sort_unstable();
-        touched.dedup();
-        for (slot, folder) in touched {
+        let mut listing = self.listing_mut();
+        finished.into_iter().for_each(|(name, at)| listing.insert(name, at));
+        drop(listing);
+        self.harden(touched);
+    }
+
+    /// Syncs every folder that lists a shard, and the root of each disk that takes writes: a run that was killed may have left names that can be seen
+    /// and are not durable, and this session will lean on them. `touched` are further folders to sync, by slot.
+    fn harden(&self, touched: Vec<(u8, &'static str)>) {
+        let mut folders: BTreeSet<(u8, &'static str)> = touched.into_iter().collect();
+        folders.extend((0..).zip(self.slots().iter()).filter(|(_, slot)| slot.writable().is_some()).map(|(slot, _)| (slot, "")));
+        for (name, entry) in self.listing().entries() {
+            folders.extend(entry.shards.iter().map(|at| (at.slot, name.class.folder())));
+        }
+        for (slot, folder) in folders {
             if let Some(Err(error)) = self.readable(slot).map(|disk| disk.sync_folder(folder)) {
                 self.mark_failed(slot, error);
             }
         }
-        let mut listing = self.listing_mut();
-        finished.into_iter().for_each(|(name, at)| listing.insert(name, at));
     }
 
     /// Reads the rest of an interrupted commit where it lies.

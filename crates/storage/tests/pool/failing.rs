@@ -80,6 +80,30 @@ fn what_was_acknowledged_in_spite_of_a_failing_disk_can_lose_another_one() {
     }
 }
 
+#[test]
+fn whole_copies_count_only_when_all_are_durable() {
+    let small = bytes(1000, 1);
+    for (class, copies) in [(Class::Manifest, 3), (Class::Slots, 5)] {
+        let put = |fail: Option<u64>| {
+            let machine = Machine::new();
+            let disks = faulty(&machine, 6);
+            let pool = create(&disks, layout("4+2"));
+            let start = machine.ops();
+            fail.into_iter().for_each(|number| machine.fail_at(number, DiskErrorKind::Io));
+            pool.put(class, class.spread(), &small).unwrap();
+            let calls = start..machine.ops();
+            drop(pool);
+            disks.iter().for_each(|disk| disk.power_cycle(calls.end));
+            (calls, disks)
+        };
+        for number in put(None).0 {
+            let path = |path: &String| path.starts_with(class.folder()) && !path.contains(".tmp-");
+            let holding = put(Some(number)).1.iter().filter(|disk| disk.paths().iter().any(path)).count();
+            assert!(holding >= copies, "{class:?}, call {number}: {holding} copies");
+        }
+    }
+}
+
 /// Shards of an object on all disks, by layout.
 fn shards(disks: &[Arc<FaultyDisk>], object: ObjectId) -> BTreeMap<Layout, usize> {
     let mut shards = BTreeMap::new();
