@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use keepwell_format::manifest::{MAX_GAPS, ManifestBody, Outcome, Statistics};
 use keepwell_format::node::FileId;
 use keepwell_format::port::{Source, Walked};
-use keepwell_format::{BlobId, Gap, Key, Kind, Node, SnapshotId, Time};
+use keepwell_format::{BlobId, Gap, GapReason, Key, Kind, Node, SnapshotId, Time};
 use keepwell_storage::{Class, Spread};
 
 use crate::VaultError;
@@ -42,7 +42,8 @@ impl Vault {
     pub fn backup(&self, source: &dyn Source, options: &BackupOptions, progress: &dyn Progress) -> Result<BackupReport, VaultError> {
         let started = self.env.clock.now();
         progress.begin(Step::Backup, 0, 0);
-        let (snapshots, _) = snapshot::load_all(&self.pool, &self.keys);
+        let (snapshots, _) = snapshot::load_all(&self.pool, &self.keys)?;
+        let floor = snapshot::highest_seq(&snapshots);
         let reader = self.reader();
         let readers = match self.env.workers {
             Workers::Inline => Workers::Inline,
@@ -52,7 +53,7 @@ impl Vault {
             let lanes = Lanes::start(scope, self.env.workers);
             let readers = Lanes::start(scope, readers);
             let run = snapshots.last().map_or(1, |last| last.sequence + 1);
-            let writer = BlobWriter::new(&self.pool, &self.keys, &*self.index, lanes, &self.env, options.level, run)?;
+            let writer = BlobWriter::new(&self.pool, &self.keys, &*self.index, lanes, &self.env, options.level, (run, floor))?;
             let base = Base::find(&reader, &snapshots, &options.name, &source.info().identity)?;
             let mut run = Run::new(self, source, options, progress, readers, writer, base);
             run.walk()?;
@@ -75,6 +76,8 @@ struct Run<'env, 'a> {
     reading: queue::Load,
     /// First paths of files with several, while more of their paths may come.
     links: HashMap<FileId, (Key, u32)>,
+    /// First paths that could not be read, and the path that owns the content instead, once there is one.
+    orphans: HashMap<Key, Option<Key>>,
     gaps: Vec<(Key, Gap)>,
     inconsistent: Vec<Key>,
     statistics: Statistics,
@@ -102,6 +105,7 @@ impl<'env, 'a> Run<'env, 'a> {
             queue: VecDeque::new(),
             reading: queue::Load::default(),
             links: HashMap::new(),
+            orphans: HashMap::new(),
             gaps: Vec::new(),
             inconsistent: Vec::new(),
             statistics: Statistics::default(),
@@ -111,7 +115,7 @@ impl<'env, 'a> Run<'env, 'a> {
     fn walk(&mut self) -> Result<(), VaultError> {
         for walked in self.source.walk().map_err(VaultError::Source)? {
             self.take(walked.map_err(VaultError::Source)?)?;
-            while self.queue.len() > QUEUE_LIMIT || matches!(self.queue.front(), Some(Pending::Ready(..))) {
+            while self.queue.len() > QUEUE_LIMIT || self.queue.front().is_some_and(|first| !matches!(first, Pending::Reading(_))) {
                 self.settle_first()?;
             }
         }
@@ -125,8 +129,12 @@ impl<'env, 'a> Run<'env, 'a> {
     fn take(&mut self, mut walked: Walked) -> Result<(), VaultError> {
         let before = self.base.at(&walked.key)?;
         if let Some(first) = self.first_path(&walked) {
-            walked.node.link_to = Some(first);
-        } else if walked.node.kind == Kind::File && walked.node.gap.is_none() {
+            self.queue.push_back(Pending::Link(Box::new(walked), first));
+            return Ok(());
+        }
+        // Metadata that can't be read is no reason to leave the content.
+        let readable = walked.node.gap.as_ref().is_none_or(|gap| gap.reason == GapReason::Metadata);
+        if walked.node.kind == Kind::File && readable {
             match before.filter(|node| base::is_unchanged(&walked, node)) {
                 Some(node) if !self.is_reread(&walked.key) && self.base.is_whole(&node)? => {
                     self.statistics.unchanged_files += 1;
@@ -136,7 +144,7 @@ impl<'env, 'a> Run<'env, 'a> {
                 _ => return self.read(walked),
             }
         }
-        self.queue.push_back(Pending::Ready(walked.key, Box::new(walked.node)));
+        self.queue.push_back(Pending::Ready(Box::new(walked)));
         Ok(())
     }
 
@@ -158,12 +166,13 @@ impl<'env, 'a> Run<'env, 'a> {
         Some(first)
     }
 
-    /// Whether an unchanged file's turn has come to be read all the same.
+    /// Whether an unchanged file's turn has come to be read all the same: with a share of 1/n, once in each n runs.
     fn is_reread(&self, key: &Key) -> bool {
-        let turn = blake3::hash(&[&self.base.sequence().to_le_bytes()[..], key.as_bytes()].concat());
         #[expect(clippy::cast_precision_loss, reason = "a share of files needs no 64 bits")]
-        let place = crate::keys::first_u64(turn.as_bytes()) as f64 / u64::MAX as f64;
-        place < self.reread
+        let place = crate::keys::first_u64(blake3::hash(key.as_bytes()).as_bytes()) as f64 / u64::MAX as f64;
+        #[expect(clippy::cast_precision_loss, reason = "runs are counted in thousands")]
+        let turn = (place + self.base.sequence() as f64 * self.reread).fract();
+        turn < self.reread
     }
 
     fn read(&mut self, walked: Walked) -> Result<(), VaultError> {
@@ -178,18 +187,53 @@ impl<'env, 'a> Run<'env, 'a> {
 
     /// Takes the first entry of the queue to its end and into the catalog.
     fn settle_first(&mut self) -> Result<(), VaultError> {
-        let (key, node) = match self.queue.pop_front() {
+        let Walked { key, node, links, .. } = match self.queue.pop_front() {
             None => return Ok(()),
-            Some(Pending::Ready(key, node)) => (key, *node),
+            Some(Pending::Ready(walked)) => *walked,
+            Some(Pending::Link(walked, first)) => self.settle_link(*walked, first)?,
             Some(Pending::Reading(reading)) => {
                 self.reading.remove(reading.size);
-                let (walked, read_bytes) = reading.finish(&mut self.writer, self.progress)?;
-                self.statistics.read_bytes += read_bytes;
-                (walked.key, walked.node)
+                self.finish(reading)?
             }
         };
+        if node.kind == Kind::File && links > 1 && node.content.is_none() && node.link_to.is_none() {
+            self.orphans.entry(key.clone()).or_default();
+        }
+        self.enter(key, node)
+    }
+
+    fn finish(&mut self, reading: Reading) -> Result<Walked, VaultError> {
+        let (walked, read_bytes) = reading.finish(&mut self.writer, self.progress)?;
+        self.statistics.read_bytes += read_bytes;
+        Ok(walked)
+    }
+
+    /// Makes an entry a link to the first path of its file. Where that could not be read, this one may be: the first that can be owns the content.
+    fn settle_link(&mut self, mut walked: Walked, first: Key) -> Result<Walked, VaultError> {
+        match self.orphans.get(&first) {
+            None => walked.node.link_to = Some(first),
+            Some(Some(owner)) => walked.node.link_to = Some(owner.clone()),
+            Some(None) => {
+                walked = self.finish(Reading::start(&self.readers, &self.vault.keys, self.source, walked))?;
+                if walked.node.content.is_some() {
+                    self.orphans.insert(first, Some(walked.key.clone()));
+                }
+            }
+        }
+        Ok(walked)
+    }
+
+    /// Puts an entry into the catalog; one that does not fit loses its metadata, not the run.
+    fn enter(&mut self, key: Key, node: Node) -> Result<(), VaultError> {
+        let Err(VaultError::Format { .. }) = self.catalog.push(&mut self.writer, &key, &node) else {
+            self.count(&key, &node);
+            return Ok(());
+        };
+        let gap = Gap { reason: GapReason::Metadata, text: "its attributes are too large to be kept".to_owned() };
+        let node = Node { attributes: Vec::new(), streams: Vec::new(), descriptor: None, gap: node.gap.clone().or(Some(gap)), ..node };
+        self.catalog.push(&mut self.writer, &key, &node)?;
         self.count(&key, &node);
-        self.catalog.push(&mut self.writer, &key, &node)
+        Ok(())
     }
 
     fn count(&mut self, key: &Key, node: &Node) {

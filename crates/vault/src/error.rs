@@ -76,6 +76,13 @@ pub enum VaultError {
     Target(String),
 }
 
+impl VaultError {
+    /// Whether a newer release wrote what could not be read: no damage, and nothing to work around.
+    pub(crate) fn is_newer(&self) -> bool {
+        matches!(self, Self::Format { source: FormatError::Newer { .. } | FormatError::Unsupported(_), .. })
+    }
+}
+
 impl From<PoolError> for VaultError {
     fn from(error: PoolError) -> Self {
         Self::Pool(Box::new(error))

@@ -54,7 +54,7 @@ impl Scratch {
         std::thread::scope(|scope| {
             let lanes = Lanes::start(scope, Workers::Inline);
             let env = Env { pack_target: 64 << 10, group: 2, ..Env::new(Arc::new(Midnight), Workers::Inline) };
-            let mut writer = BlobWriter::new(&self.pool, &self.keys, &self.index, lanes, &env, 1, 1).expect("the index answers");
+            let mut writer = BlobWriter::new(&self.pool, &self.keys, &self.index, lanes, &env, 1, (1, 0)).expect("the index answers");
             let result = work(&mut writer).expect("a memory disk takes it");
             writer.flush().expect("a memory disk takes it");
             (result, writer.new_blobs)

@@ -3,7 +3,6 @@
 
 use std::collections::HashSet;
 
-use keepwell_format::manifest::SeqRanges;
 use keepwell_format::{DiskId, PackId};
 use keepwell_storage::{Adopted, Class, ObjectName, Pool, RepairOutcome};
 
@@ -33,18 +32,13 @@ impl Vault {
             self.salvage(&lost, &mut report)?;
             self.reconcile(progress)?;
         }
-        let (snapshots, snapshots_lost) = snapshot::load_all(&self.pool, &self.keys);
+        let (snapshots, snapshots_lost) = snapshot::load_all(&self.pool, &self.keys)?;
         report.snapshots_lost = snapshots_lost.into_iter().map(|(id, _)| id).collect();
-        let mut present = SeqRanges::new();
-        self.index.packs()?.into_iter().for_each(|(_, seq)| present.insert(seq));
-        let whole = snapshots.iter().all(|snapshot| snapshot.needs.iter().all(|seq| present.contains(seq)));
-        if !whole {
-            let reader = self.reader();
-            let mut check = Check::new(&reader, HashSet::new(), false);
-            let mut found = VerifyReport::default();
-            snapshots.iter().try_for_each(|snapshot| check.snapshot(snapshot, &mut found, progress))?;
-            report.files_lost = found.files_lost;
-        }
+        let reader = self.reader();
+        let mut check = Check::new(&reader, HashSet::new(), false);
+        let mut found = VerifyReport::default();
+        snapshots.iter().rev().try_for_each(|snapshot| check.snapshot(snapshot, &mut found, progress))?;
+        report.files_lost = found.files_lost;
         Ok(report)
     }
 
@@ -52,7 +46,8 @@ impl Vault {
     fn salvage(&self, lost: &[PackId], report: &mut RepairReport) -> Result<(), VaultError> {
         std::thread::scope(|scope| {
             let lanes = Lanes::start(scope, Workers::Inline);
-            let mut writer = BlobWriter::new(&self.pool, &self.keys, &*self.index, lanes, &self.env, 3, 0)?;
+            let floor = snapshot::highest_seq(&snapshot::load_all(&self.pool, &self.keys)?.0);
+            let mut writer = BlobWriter::new(&self.pool, &self.keys, &*self.index, lanes, &self.env, 3, (0, floor))?;
             for pack in lost {
                 for place in self.index.content(pack)? {
                     let elsewhere = self.index.locate(&place.frame.blob)?.iter().any(|other| !lost.contains(&other.pack));
@@ -71,8 +66,9 @@ impl Vault {
             }
             writer.flush()?;
             for pack in lost {
-                self.pool.set_aside(pack_name(*pack))?;
-                report.packs_lost.push(*pack);
+                if self.pool.set_aside(pack_name(*pack))? {
+                    report.packs_lost.push(*pack);
+                }
             }
             Ok(())
         })

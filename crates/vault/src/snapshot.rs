@@ -24,6 +24,9 @@ pub struct Snapshot {
     pub body: ManifestBody,
 }
 
+/// Manifests that can't be read: id and why.
+type Lost = Vec<(String, String)>;
+
 /// What is to become a snapshot.
 pub(crate) struct Draft {
     pub(crate) sequence: u64,
@@ -70,16 +73,18 @@ pub(crate) fn load(pool: &Pool, keys: &Keys, id: ObjectId) -> Result<Snapshot, V
 }
 
 /// All manifests of the pool, oldest first, and those that can't be read or that others know to be missing.
-pub(crate) fn load_all(pool: &Pool, keys: &Keys) -> (Vec<Snapshot>, Vec<(String, String)>) {
+/// One that a newer release wrote is an error: what it says must not be passed over.
+pub(crate) fn load_all(pool: &Pool, keys: &Keys) -> Result<(Vec<Snapshot>, Lost), VaultError> {
     let mut lost = Vec::new();
     let mut snapshots: Vec<Snapshot> = Vec::new();
     for id in pool.objects(Class::Manifest) {
         match load(pool, keys, id) {
             Ok(snapshot) => snapshots.push(snapshot),
+            Err(error) if error.is_newer() => return Err(error),
             Err(error) => lost.push((SnapshotId(id.0).to_string(), error.to_string())),
         }
     }
-    snapshots.sort_by_key(|snapshot| (snapshot.sequence, snapshot.id));
+    snapshots.sort_by_key(|snapshot| (snapshot.sequence, snapshot.received, snapshot.id));
     for snapshot in &snapshots {
         let previous = snapshot.previous;
         let known =
@@ -89,7 +94,12 @@ pub(crate) fn load_all(pool: &Pool, keys: &Keys) -> (Vec<Snapshot>, Vec<(String,
             lost.push((previous.to_string(), why));
         }
     }
-    (snapshots, lost)
+    Ok((snapshots, lost))
+}
+
+/// The highest number of a pack that any snapshot names.
+pub(crate) fn highest_seq(snapshots: &[Snapshot]) -> u64 {
+    snapshots.iter().filter_map(|snapshot| snapshot.needs.ranges().last()).map(|range| range.end - 1).max().unwrap_or(0)
 }
 
 /// Finds the snapshot that a person means: an id, a unique beginning of one, `latest`, or `NAME@latest`.

@@ -137,6 +137,7 @@ impl Vault {
             for id in batch {
                 match self.read_pack(*id) {
                     Ok(pack) => packs.push(pack),
+                    Err(error) if error.is_newer() => return Err(error),
                     Err(error) => self.unreadable.push((*id, error.to_string())),
                 }
             }
@@ -165,12 +166,12 @@ impl Vault {
 
     /// All snapshots, oldest first.
     pub fn snapshots(&self) -> Result<Vec<Snapshot>, VaultError> {
-        Ok(snapshot::load_all(&self.pool, &self.keys).0)
+        Ok(snapshot::load_all(&self.pool, &self.keys)?.0)
     }
 
     /// The snapshot that a person means: an id, a unique beginning of one, `latest`, or `NAME@latest`.
     pub fn resolve(&self, text: &str) -> Result<Snapshot, VaultError> {
-        let (snapshots, lost) = snapshot::load_all(&self.pool, &self.keys);
+        let (snapshots, lost) = snapshot::load_all(&self.pool, &self.keys)?;
         snapshot::resolve(&snapshots, text).map_err(|error| match lost.iter().find(|(id, _)| !text.is_empty() && id.starts_with(text)) {
             Some((id, why)) => VaultError::NoSnapshot(format!("snapshot {id} is there but can't be read: {why}")),
             None => error,

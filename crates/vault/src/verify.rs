@@ -4,12 +4,12 @@
 use std::collections::{HashMap, HashSet};
 
 use keepwell_format::node::Content;
-use keepwell_format::{BlobId, Key, Kind, PackId};
+use keepwell_format::{BlobId, Key, Kind, Node, PackId};
 use keepwell_storage::{Class, DiskHealth, DiskState, ObjectName, Pool, PoolHealth, ScrubReport, ScrubVerdict};
 
 use crate::VaultError;
 use crate::blobs::BlobReader;
-use crate::catalog::{Visit, for_each_extent, walk_pages};
+use crate::catalog::{Damage, Visit, for_each_extent, is_damage, walk_pages};
 use crate::chunker::ContentHasher;
 use crate::env::{Progress, Step};
 use crate::report::{DamageReport, LostFile, VerifyReport};
@@ -31,7 +31,7 @@ impl Vault {
     pub fn verify(&self, data: bool, progress: &dyn Progress) -> Result<VerifyReport, VaultError> {
         let (damage, lost) = scrub(&self.pool, progress)?;
         let mut report = VerifyReport { damage, ..VerifyReport::default() };
-        let (snapshots, snapshots_lost) = snapshot::load_all(&self.pool, &self.keys);
+        let (snapshots, snapshots_lost) = snapshot::load_all(&self.pool, &self.keys)?;
         report.snapshots_lost = snapshots_lost;
         let reader = self.reader();
         let mut check = Check::new(&reader, lost, data);
@@ -91,10 +91,23 @@ pub(crate) struct Check<'a> {
     /// Packs that can't be put together: each of their blobs is tried.
     lost: HashSet<PackId>,
     data: bool,
-    /// Pages without damage below them.
+    /// Leaves without damage. None with a further path of a file: that one's first path may lie on another page.
     good_pages: HashSet<BlobId>,
     blobs: HashMap<BlobId, bool>,
     good_content: HashSet<[u8; 16]>,
+}
+
+/// What is lost of the snapshot that is walked: further paths of a file are lost with the first.
+#[derive(Default)]
+struct LostHere {
+    files: HashSet<Key>,
+    parts: Vec<Damage>,
+}
+
+impl LostHere {
+    fn holds(&self, first: Option<&Key>) -> bool {
+        first.is_some_and(|first| self.files.contains(first) || self.parts.iter().any(|part| part.covers(first)))
+    }
 }
 
 impl<'a> Check<'a> {
@@ -108,6 +121,7 @@ impl<'a> Check<'a> {
             report.files_lost.push(LostFile { snapshot: snapshot.id, name: snapshot.body.name.clone(), key, until });
         };
         let mut page = BlobId::NONE;
+        let mut lost_here = LostHere::default();
         let reader = self.reader;
         walk_pages(reader, snapshot, &mut |visit| {
             match visit {
@@ -115,27 +129,41 @@ impl<'a> Check<'a> {
                     page = *id;
                     return Ok(!self.good_pages.contains(id));
                 }
-                Visit::Lost(damage) => lose(report, damage.from, Some(damage.until)),
+                Visit::Lost(damage) => {
+                    lose(report, damage.from.clone(), Some(damage.until.clone()));
+                    lost_here.parts.push(damage);
+                }
                 Visit::Leaf(entries) => {
-                    let before = report.files_lost.len();
+                    let mut good = true;
                     report.entries += entries.len() as u64;
                     progress.advance(entries.len() as u64, 0);
                     for (key, node) in entries {
-                        let contents = node.content.iter().chain(node.streams.iter().map(|stream| &stream.content));
-                        for content in contents {
-                            if node.kind == Kind::File && !self.content(content, report, progress)? {
-                                lose(report, key.clone(), None);
-                                break;
-                            }
+                        good &= node.link_to.is_none();
+                        if lost_here.holds(node.link_to.as_ref()) || !self.file(&node, report, progress)? {
+                            good = false;
+                            lost_here.files.insert(key.clone());
+                            lose(report, key, None);
                         }
                     }
-                    if report.files_lost.len() == before {
+                    if good {
                         self.good_pages.insert(page);
                     }
                 }
             }
             Ok(true)
         })
+    }
+
+    /// Whether all of a file can be had.
+    fn file(&mut self, node: &Node, report: &mut VerifyReport, progress: &dyn Progress) -> Result<bool, VaultError> {
+        if node.kind == Kind::File {
+            for content in node.content.iter().chain(node.streams.iter().map(|stream| &stream.content)) {
+                if !self.content(content, report, progress)? {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// Whether a file's bytes can be had.
@@ -167,7 +195,7 @@ impl<'a> Check<'a> {
             Ok(())
         });
         match walked {
-            Err(VaultError::BlobLost { .. } | VaultError::Format { .. }) => return Ok(false),
+            Err(error) if is_damage(&error) => return Ok(false),
             other => other?,
         }
         if self.data && good {

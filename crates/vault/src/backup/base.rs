@@ -17,6 +17,7 @@ pub(super) struct Base<'a> {
     next: Option<(Key, Node)>,
     /// Packs that the snapshot needs are gone: each of its blobs is looked up before it is relied on.
     doubtful: bool,
+    needs: SeqRanges,
 }
 
 impl<'a> Base<'a> {
@@ -26,12 +27,14 @@ impl<'a> Base<'a> {
             snapshot.body.name == name && snapshot.body.outcome != Outcome::Held && snapshot.body.identity == identity
         };
         let snapshot = snapshots.iter().rfind(fits).cloned();
-        let mut base = Self { reader, snapshot, cursor: None, next: None, doubtful: false };
+        let mut base = Self { reader, snapshot, cursor: None, next: None, doubtful: false, needs: SeqRanges::new() };
         if let Some(snapshot) = &base.snapshot {
             let mut present = SeqRanges::new();
             let packs = reader.index.packs()?.into_iter();
             packs.filter(|(id, _)| reader.pool.is_readable(pack_name(*id))).for_each(|(_, seq)| present.insert(seq));
             base.doubtful = !snapshot.needs.iter().all(|seq| present.contains(seq));
+            // After a salvage an old entry's blobs lie in packs that the base does not name; then all that is there may be needed.
+            base.needs = if base.doubtful { present } else { snapshot.needs.clone() };
             base.cursor = Some(Cursor::new(reader, snapshot, &Key::root()));
             base.step()?;
         }
@@ -103,8 +106,7 @@ impl<'a> Base<'a> {
     }
 
     pub(super) fn needs(&self) -> &SeqRanges {
-        static NONE: SeqRanges = SeqRanges::new();
-        self.snapshot.as_ref().map_or(&NONE, |snapshot| &snapshot.needs)
+        &self.needs
     }
 }
 

@@ -3,7 +3,7 @@
 use crossbeam_channel::{Receiver, bounded};
 use keepwell_format::node::{Content, Extent, Gap};
 use keepwell_format::port::{Source, Walked};
-use keepwell_format::{GapReason, Key, Node};
+use keepwell_format::{GapReason, Key};
 
 use crate::VaultError;
 use crate::blobs::BlobWriter;
@@ -24,7 +24,9 @@ const EVENTS: usize = 2;
 
 /// An entry that is not in the catalog yet.
 pub(super) enum Pending {
-    Ready(Key, Box<Node>),
+    Ready(Box<Walked>),
+    /// A further path of a file whose first path is this.
+    Link(Box<Walked>, Key),
     Reading(Reading),
 }
 

@@ -48,6 +48,7 @@ pub(crate) struct BlobWriter<'env> {
 }
 
 impl<'env> BlobWriter<'env> {
+    /// A writer for run `run`; packs get numbers above `floor`.
     pub(crate) fn new(
         pool: &'env Pool,
         keys: &'env Keys,
@@ -55,9 +56,10 @@ impl<'env> BlobWriter<'env> {
         lanes: Lanes<'env>,
         env: &Env,
         level: i32,
-        run: u64,
+        (run, floor): (u64, u64),
     ) -> Result<Self, VaultError> {
-        let newest = index.packs()?.iter().map(|(_, seq)| seq.0).max().unwrap_or(0);
+        // Never again a number that a pack had which is gone: manifests tell by numbers whether all is there.
+        let newest = index.packs()?.iter().map(|(_, seq)| seq.0).max().unwrap_or(0).max(floor);
         Ok(Self {
             pool,
             keys,

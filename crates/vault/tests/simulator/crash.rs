@@ -1,6 +1,7 @@
 //! The power fails at every I/O step that changes a disk, in a run of backup, disk loss, repair, second backup, and more backups until
 //! there are 200 steps. After each crash, and the loss of as many more disks as the layout allows, with an index that is absent, older or current: every acknowledged snapshot comes
 //! back identical, every snapshot that can be seen comes back at all, and the next run completes.
+//! Besides, the process alone is killed at every such step, and the power fails after the next run.
 //!
 //! `KEEPWELL_SEEDS=N` says how many seeds (40 by default), `KEEPWELL_FIRST_SEED=N` where to begin; a seed gives the same run each time.
 
@@ -13,7 +14,7 @@ use crate::journal::JournaledIndex;
 use crate::random::Random;
 use crate::salts::Salts;
 use crate::tree::Tree;
-use crate::world::{backup, difference, env, fresh, new_disk_id, open};
+use crate::world::{backup, difference, env, fresh, new_disk_id, open, open_images};
 
 const LAYOUTS: [&str; 4] = ["2+1", "1+1", "1+0", "4+2"];
 
@@ -184,6 +185,80 @@ fn simulate(seed: u64) -> u64 {
         }
     }
     scenario.crashes.len() as u64
+}
+
+/// What the system still had to write when the process died is lost later, after another run has leaned on it.
+#[test]
+fn a_killed_run_and_then_no_power_keep_every_promise() {
+    let (first, count) = (setting("KEEPWELL_FIRST_SEED", 0), setting("KEEPWELL_SEEDS", 40).div_ceil(10));
+    for seed in first..first + count {
+        for layout in ["1+0", "2+1"].map(|text| text.parse().unwrap()) {
+            let steps = changes(seed, layout);
+            for (number, op) in &steps {
+                if let Some(wrong) = kill(seed, layout, *number) {
+                    panic!("seed {seed} ({layout}), killed before step {number} ({op}): {wrong}");
+                }
+            }
+            println!("seed {seed} ({layout}): {} kills", steps.len());
+        }
+    }
+}
+
+/// The calls of an undisturbed first run that change a disk.
+fn changes(seed: u64, layout: Layout) -> Vec<(u64, String)> {
+    let (machine, disks) = boot(layout);
+    let (steps, env) = (Arc::new(Mutex::new(Vec::new())), env());
+    let heard = Arc::clone(&steps);
+    machine.set_hook(move |op| {
+        if op.kind.changes() {
+            let line = format!("{:?} {} {}", op.kind, op.disk, op.path);
+            heard.lock().unwrap_or_else(PoisonError::into_inner).push((op.number, line));
+        }
+    });
+    let vault = open(dynamic(&disks), Access::Write, Arc::new(MemoryIndex::default()), &env).unwrap();
+    backup(&vault, &Tree::new(&mut Random::new(seed))).unwrap();
+    machine.clear_hook();
+    std::mem::take(&mut steps.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn boot(layout: Layout) -> (Arc<Machine>, Vec<Arc<FaultyDisk>>) {
+    let machine = Machine::new();
+    let blank = fresh(layout, usize::from(layout.width()));
+    let disks = blank.iter().map(|image| Arc::new(FaultyDisk::from_image(&machine, image))).collect();
+    (machine, disks)
+}
+
+/// A run is killed before call `number`, the next one completes, the power fails, and as many disks are lost as may be. Answers what is wrong.
+fn kill(seed: u64, layout: Layout, number: u64) -> Option<String> {
+    let (machine, disks) = boot(layout);
+    let mut random = Random::new(seed ^ number << 20);
+    let (index, env, mut tree) = (Arc::new(MemoryIndex::default()), env(), Tree::new(&mut Random::new(seed)));
+    machine.crash_at(number);
+    let killed = open(dynamic(&disks), Access::Write, Arc::clone(&index) as _, &env).and_then(|vault| backup(&vault, &tree));
+    // The process is gone. The disks are not: what was written is in their caches.
+    machine.restart();
+    if killed.is_ok() || random.below(4) == 0 {
+        tree.change(&mut random);
+    }
+    let index = if random.below(2) == 0 { index } else { Arc::default() };
+    let next = open(dynamic(&disks), Access::Write, index, &env).and_then(|vault| backup(&vault, &tree));
+    if let Err(error) = next {
+        return Some(format!("the next run fails: {error:?}"));
+    }
+    (0..2).find_map(|_| {
+        let luck = random.next();
+        let mut left: Vec<MemoryDisk> = disks.iter().map(|disk| disk.crash_image(luck)).collect();
+        for _ in 0..layout.m {
+            let gone = random.below(left.len() as u64) as usize;
+            left[gone] = MemoryDisk::new(format!("disk-{}", gone + 1));
+        }
+        let vault = match open_images(&left, Access::Read, &env) {
+            Ok(vault) => vault,
+            Err(error) => return Some(format!("the vault does not open: {error:?}")),
+        };
+        let newest = vault.snapshots().ok().and_then(|mut all| all.pop());
+        newest.map_or(Some("no snapshot".to_owned()), |newest| difference(&vault, &newest, &tree))
+    })
 }
 
 #[test]

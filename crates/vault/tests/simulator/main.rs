@@ -5,6 +5,7 @@
 mod crash;
 mod journal;
 mod random;
+mod regressions;
 mod roundtrip;
 mod salts;
 mod tree;
