@@ -172,7 +172,7 @@ pub(crate) struct RestoreArgs {
     /// Id, unique beginning of one, latest, or NAME@latest
     #[arg(value_name = "SNAP")]
     pub(crate) snapshot: String,
-    /// Only what is at this path; TARGET gets what it holds
+    /// Only what is at this path; TARGET gets what the folder holds, or the file itself
     #[arg(long, value_name = "P")]
     pub(crate) path: Option<OsString>,
     /// Folder to make: absent or empty

@@ -101,6 +101,8 @@ pub trait WriteFile: Send {
     fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<(), WriteError>;
     /// All bytes are there: sets the size and everything else of the node.
     fn finish(self: Box<Self>, node: &Node) -> Result<(), WriteError>;
+    /// It can't be had whole: removes what was begun.
+    fn abandon(self: Box<Self>);
 }
 
 /// A place that a tree can be restored to.
@@ -109,7 +111,7 @@ pub trait Target: Send + Sync {
     fn folder(&self, key: &Key, node: &Node) -> Result<(), WriteError>;
     /// Begins a regular file. Files may be written side by side from several threads; their folders exist.
     fn file(&self, key: &Key, node: &Node, content: &Content) -> Result<Box<dyn WriteFile + '_>, WriteError>;
-    /// Begins an alternate stream of a file that is finished.
+    /// Begins an alternate stream of a file whose content is there; the file is finished after its streams.
     fn stream(&self, key: &Key, stream: &Stream) -> Result<Box<dyn WriteFile + '_>, WriteError>;
     /// Makes a symbolic link, fifo, socket, device or reparse point with its metadata.
     fn special(&self, key: &Key, node: &Node) -> Result<(), WriteError>;

@@ -13,7 +13,7 @@ use keepwell_format::node::{Content, Stream};
 use keepwell_format::port::{Target, WriteError, WriteFile};
 use keepwell_format::{Key, Kind, Node};
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, fremovexattr, ftruncate, linkat, makedev, mkdirat, mknodat, openat, symlinkat, syncfs,
+    AtFlags, CWD, FileType, Mode, OFlags, fremovexattr, ftruncate, linkat, makedev, mkdirat, mknodat, openat, symlinkat, syncfs, unlinkat,
 };
 use rustix::io::{Errno, pwrite};
 
@@ -225,5 +225,15 @@ impl WriteFile for LocalWriter<'_> {
             ftruncate(&self.file, self.size).map_err(|e| error("set the size", e))?;
         }
         self.target.apply(&self.key, &self.file, false, node)
+    }
+
+    fn abandon(self: Box<Self>) {
+        let removed = self.target.place(&self.key).and_then(|(parent, name)| {
+            let flags = AtFlags::empty();
+            unlinkat(&*parent, name, flags).map_err(|e| error("remove a file that is not whole", e))
+        });
+        if let Err(error) = removed {
+            self.target.warn(&self.key, error.text);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use keepwell_format::blob::BlobKind;
 use keepwell_format::extents::{ExtentPage, ExtentRun, MAX_INLINE_EXTENTS};
 use keepwell_format::node::Extents;
-use keepwell_format::{BlobId, Extent};
+use keepwell_format::{BlobId, Extent, FormatError};
 
 use crate::VaultError;
 use crate::blobs::{BlobReader, BlobWriter};
@@ -133,14 +133,14 @@ fn visit_page(
     let broken = |source| VaultError::Format { what: "a page of a file's extent tree", source };
     match ExtentPage::decode(&reader.fetch(id)?).map_err(broken)? {
         ExtentPage::Leaf(runs) if level == 0 => runs.into_iter().try_for_each(|run| {
-            *at += run.hole;
-            let extent = Extent { at: *at, blob: run.blob, offset: run.offset, length: run.length };
-            *at += u64::from(run.length);
-            visit(extent)
+            let overflow = || broken(FormatError::Invalid { what: "extent tree", why: "it reaches beyond the longest file there can be" });
+            let start = at.checked_add(run.hole).ok_or_else(overflow)?;
+            *at = start.checked_add(u64::from(run.length)).ok_or_else(overflow)?;
+            visit(Extent { at: start, blob: run.blob, offset: run.offset, length: run.length })
         }),
         ExtentPage::Inner { level: found, children } if found == level => {
             children.iter().try_for_each(|(child, _)| visit_page(reader, level - 1, child, at, visit))
         }
-        _ => Err(broken(keepwell_format::FormatError::Invalid { what: "extent tree", why: "a page stands at the wrong level" })),
+        _ => Err(broken(FormatError::Invalid { what: "extent tree", why: "a page stands at the wrong level" })),
     }
 }

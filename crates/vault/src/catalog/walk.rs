@@ -47,7 +47,7 @@ impl<'a> Cursor<'a> {
                 return Ok(None);
             };
             match self.follow(level, &child) {
-                Err(VaultError::BlobLost { .. } | VaultError::Format { .. }) => {
+                Err(error) if is_damage(&error) => {
                     let until = self.stack.iter().rev().find_map(|(_, children)| children.last()).map(|next| next.first.clone());
                     lost(Damage { from: child.first, until });
                 }
@@ -131,6 +131,11 @@ pub(crate) fn read_page(reader: &BlobReader<'_>, level: u8, id: &BlobId) -> Resu
     if found == level { Ok(page) } else { Err(broken(FormatError::Invalid { what: "catalog", why: "a page stands at the wrong level" })) }
 }
 
+/// Whether what was to be read is lost. What a newer release wrote is not.
+pub(crate) fn is_damage(error: &VaultError) -> bool {
+    matches!(error, VaultError::BlobLost { .. } | VaultError::Format { .. }) && !error.is_newer()
+}
+
 /// A part of a catalog that can't be read: from the first key up to the second (none: to the end).
 #[derive(Debug)]
 pub(crate) struct Damage {
@@ -139,6 +144,11 @@ pub(crate) struct Damage {
 }
 
 impl Damage {
+    /// Whether the entry with this key is lost with it.
+    pub(crate) fn covers(&self, key: &Key) -> bool {
+        self.from <= *key && self.until.as_ref().is_none_or(|until| key < until)
+    }
+
     /// Whether entries at or below `folder` may be lost with it.
     pub(crate) fn touches(&self, folder: &Key) -> bool {
         let ends_before = self.until.as_ref().is_some_and(|until| until <= folder);
@@ -185,7 +195,7 @@ fn walk_page(
             }
             Ok(())
         }
-        Err(VaultError::BlobLost { .. } | VaultError::Format { .. }) => {
+        Err(error) if is_damage(&error) => {
             visit(Visit::Lost(Damage { from: from.clone(), until: until.cloned() })).map(|_| ())
         }
         Err(other) => Err(other),

@@ -1,6 +1,9 @@
 //! Writes one file: its blobs are fetched ahead by workers, written in order, and hashed on the way.
+//! Must never leave a file under its name that is not whole.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use keepwell_format::node::{Content, Extents, Stream};
 use keepwell_format::port::{Target, WriteError, WriteFile};
@@ -8,7 +11,7 @@ use keepwell_format::{Extent, Key, Node};
 
 use crate::VaultError;
 use crate::blobs::BlobReader;
-use crate::catalog::for_each_extent;
+use crate::catalog::{for_each_extent, is_damage};
 use crate::chunker::ContentHasher;
 use crate::env::Progress;
 use crate::lanes::{Lanes, Ticket};
@@ -20,6 +23,8 @@ const AHEAD: usize = 3;
 pub(super) enum Written {
     Whole {
         bytes: u64,
+        /// Why an alternate stream of it is not there.
+        without: Option<String>,
     },
     /// The vault can't give it any more.
     Lost {
@@ -29,6 +34,16 @@ pub(super) enum Written {
     Refused(WriteError),
     /// The run can't go on.
     Failed(VaultError),
+}
+
+/// What all files of a restore share.
+#[derive(Clone, Copy)]
+pub(super) struct Files<'env> {
+    pub(super) reader: &'env BlobReader<'env>,
+    pub(super) target: &'env dyn Target,
+    pub(super) progress: &'env dyn Progress,
+    /// Set when the run has failed: what still waits is not begun.
+    pub(super) over: &'env AtomicBool,
 }
 
 /// Blobs on their way, in the order of the file.
@@ -45,75 +60,104 @@ impl From<WriteError> for Stop {
     }
 }
 
+impl Stop {
+    /// Why just this file or stream is not there; none when nothing further can be.
+    fn only_this(&self) -> Option<String> {
+        match self {
+            Self::Vault(error) => is_damage(error).then(|| error.to_string()),
+            Self::Target(error) => (!error.fatal).then(|| error.text.clone()),
+        }
+    }
+}
+
+/// Stands for what was not done any more; nobody gets to see it.
+fn given_up() -> VaultError {
+    VaultError::Target("it was given up".to_owned())
+}
+
 /// Writes a file with its streams and metadata.
-pub(super) fn write_file<'env>(
-    reader: &'env BlobReader<'env>,
-    target: &dyn Target,
-    progress: &dyn Progress,
-    fetch: &Lanes<'env>,
-    key: &Key,
-    node: &Node,
-) -> Written {
-    match try_write(reader, target, progress, fetch, key, node) {
-        Ok(bytes) => Written::Whole { bytes },
+pub(super) fn write_file<'env>(files: Files<'env>, fetch: &Lanes<'env>, key: &Key, node: &Node) -> Written {
+    if files.over.load(Ordering::Relaxed) {
+        return Written::Failed(given_up());
+    }
+    match try_write(files, fetch, key, node) {
+        Ok((bytes, without)) => Written::Whole { bytes, without },
         Err(Stop::Target(error)) => Written::Refused(error),
-        Err(Stop::Vault(error @ (VaultError::BlobLost { .. } | VaultError::Format { .. }))) => Written::Lost { why: error.to_string() },
+        Err(Stop::Vault(error)) if is_damage(&error) => Written::Lost { why: error.to_string() },
         Err(Stop::Vault(error)) => Written::Failed(error),
     }
 }
 
-fn try_write<'env>(
-    reader: &'env BlobReader<'env>,
-    target: &dyn Target,
-    progress: &dyn Progress,
-    fetch: &Lanes<'env>,
-    key: &Key,
-    node: &Node,
-) -> Result<u64, Stop> {
+fn try_write<'env>(files: Files<'env>, fetch: &Lanes<'env>, key: &Key, node: &Node) -> Result<(u64, Option<String>), Stop> {
     let Some(content) = &node.content else {
-        return Ok(0);
+        return Ok((0, None));
     };
-    let mut file = target.file(key, node, content)?;
-    let mut bytes = write_content(reader, progress, fetch, &mut *file, content)?;
-    let last = node.streams.is_empty();
-    if last {
-        file.finish(node)?;
-        return Ok(bytes);
-    }
+    let (file, mut bytes) = fill(files, fetch, files.target.file(key, node, content)?, content)?;
+    let mut without = None;
     for stream in &node.streams {
-        let Stream { content, .. } = stream;
-        let mut out = target.stream(key, stream)?;
-        bytes += write_content(reader, progress, fetch, &mut *out, content)?;
-        out.finish(node)?;
+        match write_stream(files, fetch, key, node, stream) {
+            Ok(more) => bytes += more,
+            Err(stop) => match stop.only_this() {
+                // Not worth the file.
+                Some(why) => without = Some(why),
+                None => {
+                    file.abandon();
+                    return Err(stop);
+                }
+            },
+        }
     }
     file.finish(node)?;
+    Ok((bytes, without))
+}
+
+fn write_stream<'env>(files: Files<'env>, fetch: &Lanes<'env>, key: &Key, node: &Node, stream: &Stream) -> Result<u64, Stop> {
+    let (out, bytes) = fill(files, fetch, files.target.stream(key, stream)?, &stream.content)?;
+    out.finish(node)?;
     Ok(bytes)
 }
 
-fn write_content<'env>(
-    reader: &'env BlobReader<'env>,
-    progress: &dyn Progress,
+/// Writes all bytes of a file or stream, or removes it.
+fn fill<'env, 't>(
+    files: Files<'env>,
     fetch: &Lanes<'env>,
-    file: &mut dyn WriteFile,
+    mut file: Box<dyn WriteFile + 't>,
     content: &Content,
-) -> Result<u64, Stop> {
+) -> Result<(Box<dyn WriteFile + 't>, u64), Stop> {
+    match write_content(files, fetch, &mut *file, content) {
+        Ok(bytes) => Ok((file, bytes)),
+        Err(stop) => {
+            file.abandon();
+            Err(stop)
+        }
+    }
+}
+
+fn write_content<'env>(files: Files<'env>, fetch: &Lanes<'env>, file: &mut dyn WriteFile, content: &Content) -> Result<u64, Stop> {
+    let Files { reader, progress, over, .. } = files;
     let mut out = Out { file, progress, hash: ContentHasher::default(), size: 0, bytes: 0 };
     let alone = matches!(&content.extents, Extents::Inline(list) if list.len() < 2);
+    let most = if alone { 0 } else { AHEAD };
     let mut ahead = Ahead::new();
     let mut stop = None;
+    let stopped = Arc::new(AtomicBool::new(false));
     let walked = for_each_extent(reader, &content.extents, &mut |extent| {
-        let ticket = if alone { Ticket::Ready(reader.fetch(&extent.blob)) } else { fetch.submit(move || reader.fetch(&extent.blob)) };
-        ahead.push_back((extent, ticket));
-        while stop.is_none() && (ahead.len() > AHEAD || (alone && !ahead.is_empty())) {
+        let needless = Arc::clone(&stopped);
+        let job = move || {
+            if needless.load(Ordering::Relaxed) || over.load(Ordering::Relaxed) { Err(given_up()) } else { reader.fetch(&extent.blob) }
+        };
+        ahead.push_back((extent, if alone { Ticket::Ready(job()) } else { fetch.submit(job) }));
+        while stop.is_none() && ahead.len() > most {
             stop = out.write_first(&mut ahead).err();
         }
-        Ok(())
+        if stop.is_some() { Err(given_up()) } else { Ok(()) }
     });
-    while stop.is_none() && !ahead.is_empty() {
+    while stop.is_none() && walked.is_ok() && !ahead.is_empty() {
         stop = out.write_first(&mut ahead).err();
     }
-    walked.map_err(Stop::Vault)?;
+    stopped.store(true, Ordering::Relaxed);
     stop.map_or(Ok(()), Err)?;
+    walked.map_err(Stop::Vault)?;
     out.finish(content)
 }
 

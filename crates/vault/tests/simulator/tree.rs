@@ -1,6 +1,6 @@
 //! The simulator's own file trees: a source made from a seed, a target that remembers what was written, and the comparison of both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use keepwell_format::node::{Attribute, Content, FileId, Owner, Stream};
@@ -213,9 +213,24 @@ impl ReadFile for Reader<'_> {
 #[derive(Default)]
 pub(crate) struct TreeTarget {
     things: Mutex<BTreeMap<Key, Thing>>,
+    folders: Mutex<BTreeSet<Key>>,
 }
 
 impl TreeTarget {
+    /// What is there.
+    pub(crate) fn keys(&self) -> Vec<Key> {
+        self.things.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
+    /// Nothing can be put into a folder that was not made.
+    fn enter(&self, key: &Key) -> Result<(), WriteError> {
+        let folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        if key.parent().is_none_or(|parent| folders.contains(&parent)) {
+            return Ok(());
+        }
+        Err(WriteError { fatal: false, text: "there is no such folder".to_owned() })
+    }
+
     fn put(&self, key: &Key, node: &Node, runs: Vec<Run>, link_to: Option<Key>) {
         let node = Node { content: None, link_to: None, ..node.clone() };
         self.things.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), Thing { node, runs, link_to });
@@ -253,11 +268,15 @@ fn merged(runs: &[Run]) -> Vec<Run> {
 }
 
 impl Target for TreeTarget {
-    fn folder(&self, _: &Key, _: &Node) -> Result<(), WriteError> {
+    fn folder(&self, key: &Key, _: &Node) -> Result<(), WriteError> {
+        self.enter(key)?;
+        self.folders.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
         Ok(())
     }
 
-    fn file(&self, key: &Key, _: &Node, content: &Content) -> Result<Box<dyn WriteFile + '_>, WriteError> {
+    fn file(&self, key: &Key, node: &Node, content: &Content) -> Result<Box<dyn WriteFile + '_>, WriteError> {
+        self.enter(key)?;
+        self.put(key, node, Vec::new(), None);
         Ok(Box::new(Writer { target: self, key: key.clone(), size: content.size, end: 0, runs: Vec::new() }))
     }
 
@@ -266,11 +285,16 @@ impl Target for TreeTarget {
     }
 
     fn special(&self, key: &Key, node: &Node) -> Result<(), WriteError> {
+        self.enter(key)?;
         self.put(key, node, Vec::new(), None);
         Ok(())
     }
 
     fn link(&self, key: &Key, to: &Key) -> Result<(), WriteError> {
+        self.enter(key)?;
+        if !self.keys().contains(to) {
+            return Err(WriteError { fatal: false, text: "there is no such file".to_owned() });
+        }
         self.put(key, &Node::new(Kind::File), Vec::new(), Some(to.clone()));
         Ok(())
     }
@@ -313,5 +337,9 @@ impl WriteFile for Writer<'_> {
         }
         self.target.put(&self.key, node, self.runs, None);
         Ok(())
+    }
+
+    fn abandon(self: Box<Self>) {
+        self.target.things.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
     }
 }
