@@ -122,7 +122,7 @@ impl<'a> Cutter<'a> {
         let mut at = self.hash.size - self.filled as u64;
         let mut from = 0;
         while let Some(length) = self.cut_length(from, all) {
-            let whole = from == 0 && length == self.filled && all;
+            let whole = from == 0 && length == self.filled && all && length >= self.buffer.len() / 2;
             let plain = if whole { self.take_all() } else { self.buffer[from..from + length].to_vec() };
             let id = self.keys.blob_id(BlobKind::Data, &plain);
             if !emit(ReadEvent::Chunk { at, id, plain }) {
@@ -153,7 +153,7 @@ impl<'a> Cutter<'a> {
         (all || length < window.len() || length == max).then_some(length)
     }
 
-    /// Gives the buffer away: a small file is one chunk and is not copied.
+    /// Gives the buffer away: a small file is one chunk and is not copied. Only when it is mostly full, as a new one has to be zeroed.
     fn take_all(&mut self) -> Vec<u8> {
         let mut plain = std::mem::take(&mut self.buffer);
         plain.truncate(self.filled);

@@ -193,3 +193,18 @@ fn the_content_hash_tells_holes_from_bytes() {
     assert_eq!(hash(&[Run::Hole(3), Run::Hole(4)]), spelled(&[], 7), "nothing but holes");
     assert_ne!(hash(&[Run::Hole(7)]), hash(&[data(&[0; 7])]), "zeros are not a hole");
 }
+
+#[test]
+fn chunks_between_holes_hold_no_memory_but_their_own() {
+    let runs: Vec<Run> = (0..20).flat_map(|_| [Run::Data(noise(1000)), Run::Hole(1 << 20)]).collect();
+    let info = SourceInfo { location: String::new(), identity: String::new(), encoding: Encoding::Bytes, parallel_reads: 1 };
+    let walked = Walked { key: Key::root(), node: Node::new(Kind::File), size: 20 << 20, links: 1 };
+    let mut held = Vec::new();
+    read_file(&keys(PRODUCTION), &OneFile { info, runs, step: usize::MAX }, walked, &mut |event| {
+        if let ReadEvent::Chunk { plain, .. } = event {
+            held.push(plain.capacity());
+        }
+        true
+    });
+    assert_eq!(held, [1000; 20]);
+}
