@@ -73,12 +73,13 @@ fn time(stamp: &StatxTimestamp) -> Time {
     Time { seconds: stamp.tv_sec, nanos: stamp.tv_nsec }
 }
 
-/// Adds all extended attributes that this user may read, POSIX ACLs among them, in ascending order. What can't be read is a gap.
+/// Adds all extended attributes that this user may read, POSIX ACLs among them, in ascending order. What can't be read is a gap in
+/// the metadata, never in the content: whether the file itself is gone, opening it tells.
 pub(super) fn add_attributes(node: &mut Node, place: Place<'_>, scratch: &mut Scratch) {
     node.attributes.clear();
     if let Err(errno) = read_attributes(node, place, scratch) {
-        let reason = if errno == Errno::NOENT { GapReason::Vanished } else { GapReason::Metadata };
-        node.gap.get_or_insert(Gap { reason, text: format!("extended attributes: {}", std::io::Error::from(errno)) });
+        let text = format!("extended attributes: {}", std::io::Error::from(errno));
+        node.gap.get_or_insert(Gap { reason: GapReason::Metadata, text });
     }
     node.attributes.sort();
 }

@@ -45,14 +45,16 @@ struct Names {
 }
 
 impl Names {
-    /// Reads the names of an open folder; the gap says if it could not be read to its end.
-    fn read(folder: &OwnedFd, buffer: &mut [MaybeUninit<u8>]) -> (Self, Option<Gap>) {
+    /// Reads the names of an open folder that make keys in `key`; the gap says what is left out, or that it could not be read to its end.
+    fn read(folder: &OwnedFd, key: &Key, buffer: &mut [MaybeUninit<u8>]) -> (Self, Option<Gap>) {
         let mut names = Self::default();
         let mut entries = RawDir::new(folder, buffer);
         let mut failed = None;
         while let Some(entry) = entries.next() {
             match entry {
                 Ok(entry) if matches!(entry.file_name().to_bytes(), b"." | b"..") => {}
+                // Names that the format can't keep, which no file system but a damaged one has, and paths that are too long for it.
+                Ok(entry) if key.join(entry.file_name().to_bytes()).is_err() => failed = failed.or_else(|| Some(too_long())),
                 Ok(entry) => failed = names.push(entry.file_name().to_bytes(), kind(entry.file_type())).err().or(failed),
                 Err(errno) => {
                     failed = Some(Gap { reason: GapReason::Listing, ..gap(errno, GapReason::Listing) });
@@ -100,13 +102,8 @@ impl<'a> LocalWalk<'a> {
                 self.path.pop();
                 continue;
             };
-            let key = match current.key.join(&name) {
-                Ok(key) => key,
-                Err(error) => {
-                    tracing::warn!(%error, "a file system lists an impossible name");
-                    continue;
-                }
-            };
+            // Checked when the folder was listed.
+            let Ok(key) = current.key.join(&name) else { continue };
             return Some(match current.reopen(self.source) {
                 Ok(folder) => self.entry(&folder, &name, key, guess),
                 Err(errno) => lost(key, guess, errno),
@@ -146,7 +143,7 @@ impl<'a> LocalWalk<'a> {
         };
         let mut node = node(&seen, self.source.volume(&seen, Some(&folder)));
         add_attributes(&mut node, Place::Open(&folder), &mut self.scratch);
-        let (names, failed) = Names::read(&folder, &mut self.buffer);
+        let (names, failed) = Names::read(&folder, &key, &mut self.buffer);
         node.gap = failed.or(node.gap);
         if let Some(above) = self.path.last_mut() {
             above.folder = None;
@@ -186,6 +183,10 @@ impl Listing {
     }
 }
 
+fn too_long() -> Gap {
+    Gap { reason: GapReason::Name, text: "it holds names that can't be kept (the path is too long)".into() }
+}
+
 fn identity(seen: &Statx) -> (u32, u32, u64) {
     (seen.stx_dev_major, seen.stx_dev_minor, seen.stx_ino)
 }
@@ -202,5 +203,31 @@ impl Iterator for LocalWalk<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.step().map(Ok)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keepwell_format::port::Source as _;
+    use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
+
+    use super::*;
+
+    #[test]
+    fn a_path_that_is_too_long_for_a_key_is_its_folders_gap() {
+        let scratch = tempfile::tempdir().unwrap();
+        let name = [b'n'; 250];
+        let mut folder = openat(CWD, scratch.path(), OFlags::DIRECTORY, Mode::empty()).unwrap();
+        for _ in 0..530 {
+            mkdirat(&folder, &name[..], Mode::RWXU).unwrap();
+            folder = openat(&folder, &name[..], OFlags::DIRECTORY, Mode::empty()).unwrap();
+        }
+        let source = LocalSource::open(scratch.path()).unwrap();
+        let entries: Vec<Walked> = source.walk().unwrap().map(|entry| entry.unwrap()).collect();
+        let fit = (Key::MAX_LEN + 1) / (name.len() + 1);
+        assert_eq!(entries.len(), 1 + fit);
+        let (last, above) = entries.split_last().unwrap();
+        assert_eq!(last.node.gap.as_ref().map(|gap| gap.reason), Some(GapReason::Name));
+        assert!(above.iter().all(|entry| entry.node.gap.is_none()));
     }
 }

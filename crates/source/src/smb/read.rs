@@ -29,6 +29,8 @@ pub(super) struct SmbFile<'a> {
     ahead: VecDeque<(u64, JoinHandle<smb2::Result<Vec<u8>>>)>,
     /// Where the next read starts.
     asked: u64,
+    /// Bytes that came.
+    delivered: u64,
     /// Read and not yet handed on.
     data: Vec<u8>,
     taken: usize,
@@ -38,13 +40,22 @@ impl<'a> SmbFile<'a> {
     pub(super) fn open(source: &'a SmbSource, entry: &Walked) -> smb2::Result<Self> {
         let path = source.path(&entry.key);
         let mut connection = source.connection.clone();
-        let mut file =
-            Self { source, path, opened: FileInfo::default(), reader: None, ahead: VecDeque::new(), asked: 0, data: Vec::new(), taken: 0 };
+        let mut file = Self {
+            source,
+            path,
+            opened: FileInfo::default(),
+            reader: None,
+            ahead: VecDeque::new(),
+            asked: 0,
+            delivered: 0,
+            data: Vec::new(),
+            taken: 0,
+        };
         if entry.size <= SMALL {
             let whole = source.tree.read_file_compound_sized_with_info(&mut connection, &file.path, SMALL);
             match source.runtime.block_on(whole) {
                 Ok((data, info)) => {
-                    (file.data, file.opened) = (data, info);
+                    (file.delivered, file.data, file.opened) = (data.len() as u64, data, info);
                     return Ok(file);
                 }
                 // It has grown since the walk.
@@ -69,10 +80,12 @@ impl<'a> SmbFile<'a> {
         let Some((length, read)) = self.ahead.pop_front() else { return Ok(()) };
         let read = self.source.runtime.block_on(read).map_err(|_| gap(&smb2::Error::Cancelled))?;
         self.data = read.map_err(|error| gap(&error))?;
-        if (self.data.len() as u64) < length {
-            // It was cut while it was read: what comes behind is gone.
+        let came = self.data.len() as u64;
+        self.delivered += came;
+        if came < length {
+            // A server may answer less than was asked for: goes on behind that. Where nothing comes, the file was cut while it was read.
             self.ahead.drain(..).for_each(|(_, read)| read.abort());
-            self.asked = u64::MAX;
+            self.asked = if came == 0 { u64::MAX } else { self.delivered };
         }
         Ok(())
     }
@@ -100,6 +113,9 @@ impl ReadFile for SmbFile<'_> {
     /// Compares with what was seen when the file was opened. If it changed before that but held still since, what was read is
     /// whole, and the node gets the times that belong to it.
     fn finish(&mut self, node: &mut Node) -> Result<Steady, Gap> {
+        if self.delivered != self.opened.size {
+            return Ok(Steady::Changed);
+        }
         // What came in one round trip had no time to change.
         if self.reader.is_some() {
             let mut connection = self.source.connection.clone();
