@@ -190,7 +190,7 @@ fn simulate(seed: u64) -> u64 {
 /// What the system still had to write when the process died is lost later, after another run has leaned on it.
 #[test]
 fn a_killed_run_and_then_no_power_keep_every_promise() {
-    let (first, count) = (setting("KEEPWELL_FIRST_SEED", 0), setting("KEEPWELL_SEEDS", 40).div_ceil(10));
+    let (first, count) = (setting("KEEPWELL_FIRST_SEED", 0), setting("KEEPWELL_SEEDS", 40).div_ceil(5));
     for seed in first..first + count {
         for layout in ["1+0", "2+1"].map(|text| text.parse().unwrap()) {
             let steps = changes(seed, layout);
