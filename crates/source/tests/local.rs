@@ -146,6 +146,20 @@ fn a_folder_replaced_by_a_link_is_not_followed() {
 }
 
 #[test]
+fn a_file_that_is_abandoned_leaves_nothing() {
+    let scratch = tempfile::tempdir().unwrap();
+    let key = |path: &str| Key::from_path(path.as_bytes()).unwrap();
+    let target = LocalTarget::create(scratch.path().join("t")).unwrap();
+    let content = Content { size: 9, hash: ContentHash([0; 32]), extents: Extents::Inline(Vec::new()) };
+    target.folder(&key("a"), &Node::new(Kind::Folder)).unwrap();
+    let mut file = target.file(&key("a/b"), &Node::new(Kind::File), &content).unwrap();
+    file.write_at(0, b"half").unwrap();
+    file.abandon();
+    assert_eq!(fs::read_dir(scratch.path().join("t/a")).unwrap().count(), 0);
+    assert_eq!(target.warnings().count, 0);
+}
+
+#[test]
 fn sources_and_targets_that_make_no_sense_are_refused() {
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("file");

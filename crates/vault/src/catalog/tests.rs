@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use keepwell_format::blob::BlobKind;
+use keepwell_format::extents::{ExtentPage, ExtentRun};
 use keepwell_format::manifest::{ManifestBody, Outcome, SeqRanges, Statistics};
 use keepwell_format::node::{Content, Extents};
 use keepwell_format::port::Encoding;
 use keepwell_format::{BlobId, ContentHash, Extent, Key, Kind, Node, SnapshotId, Time};
 
 use super::*;
+use crate::VaultError;
 use crate::fixture::Scratch;
 use crate::snapshot::Snapshot;
 
@@ -220,4 +223,33 @@ fn a_change_in_a_large_file_costs_few_extent_pages() {
     list[2_500].blob = BlobId([0xfe; 32]);
     let (_, new) = store_extents(&scratch, &list);
     assert!(all >= 20 && new <= 4, "{new} new pages, {all} at first");
+}
+
+#[test]
+fn an_extent_tree_that_reaches_beyond_any_file_is_refused() {
+    let scratch = Scratch::new();
+    let (root, _) = scratch.store(|writer| {
+        let run = |hole| ExtentRun { hole, blob: BlobId([7; 32]), offset: 0, length: 1 };
+        let first = writer.store_page(BlobKind::Extents, ExtentPage::Leaf(vec![run(1 << 63)]).encode())?;
+        let second = writer.store_page(BlobKind::Extents, ExtentPage::Leaf(vec![run(u64::MAX >> 1)]).encode())?;
+        let children = vec![(first, 1), (second, 1)];
+        writer.store_page(BlobKind::Extents, ExtentPage::Inner { level: 1, children }.encode())
+    });
+    let found = for_each_extent(&scratch.reader(), &Extents::Tree { depth: 1, root }, &mut |_| Ok(()));
+    assert!(matches!(found, Err(VaultError::Format { .. })), "{found:?}");
+}
+
+#[test]
+fn a_page_of_a_newer_release_is_not_called_lost() {
+    let scratch = Scratch::new();
+    let (mut snapshot, _) = build(&scratch, &entries(0));
+    (snapshot.body.root, _) = scratch.store(|writer| writer.store_page(BlobKind::Page, vec![2; 40]));
+    let reader = scratch.reader();
+    let found = Cursor::new(&reader, &snapshot, &Key::root()).next_past_damage(&mut |damage| panic!("{damage:?}"));
+    assert!(found.unwrap_err().is_newer());
+    let walked = walk_pages(&reader, &snapshot, &mut |visit| match visit {
+        Visit::Lost(damage) => panic!("{damage:?}"),
+        Visit::Page(_) | Visit::Leaf(_) => Ok(true),
+    });
+    assert!(walked.unwrap_err().is_newer());
 }

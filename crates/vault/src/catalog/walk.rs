@@ -195,9 +195,7 @@ fn walk_page(
             }
             Ok(())
         }
-        Err(error) if is_damage(&error) => {
-            visit(Visit::Lost(Damage { from: from.clone(), until: until.cloned() })).map(|_| ())
-        }
+        Err(error) if is_damage(&error) => visit(Visit::Lost(Damage { from: from.clone(), until: until.cloned() })).map(|_| ()),
         Err(other) => Err(other),
     }
 }

@@ -27,9 +27,7 @@ pub(super) enum Written {
         without: Option<String>,
     },
     /// The vault can't give it any more.
-    Lost {
-        why: String,
-    },
+    Lost { why: String },
     /// The target did not take it.
     Refused(WriteError),
     /// The run can't go on.

@@ -1,0 +1,210 @@
+//! Restores from a vault with one blob lost, whichever it is: all else comes back, and what does not is named.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use keepwell_format::blob::BlobKind;
+use keepwell_format::node::FileId;
+use keepwell_format::port::{ReadFile, Source, SourceInfo, Walk, Walked};
+use keepwell_format::{BlobId, Gap, GapReason, Key, Kind, Node, PackId, PackSeq};
+use keepwell_storage::Access;
+use keepwell_vault::{
+    Env, Index, IndexedPack, Location, MemoryIndex, NoProgress, RestoreOptions, RestoreReport, Vault, VaultError, Workers,
+};
+
+use crate::random::Random;
+use crate::tree::{Run, Thing, Tree, TreeSource, TreeTarget};
+use crate::world::{backup, dynamic, env, fresh, open, shared};
+
+/// An index that denies one blob.
+#[derive(Clone, Default)]
+struct Denying {
+    index: Arc<MemoryIndex>,
+    lost: Arc<Mutex<Option<BlobId>>>,
+}
+
+impl Denying {
+    fn lose(&self, blob: Option<BlobId>) {
+        *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = blob;
+    }
+
+    fn blobs(&self) -> Vec<(BlobId, BlobKind)> {
+        let packs = self.index.packs().unwrap();
+        let frames = packs.iter().flat_map(|(pack, _)| self.index.content(pack).unwrap());
+        frames.map(|place| (place.frame.blob, place.frame.kind)).collect()
+    }
+}
+
+impl Index for Denying {
+    fn packs(&self) -> Result<Vec<(PackId, PackSeq)>, VaultError> {
+        self.index.packs()
+    }
+
+    fn add(&self, packs: &[IndexedPack]) -> Result<(), VaultError> {
+        self.index.add(packs)
+    }
+
+    fn drop_packs(&self, packs: &[PackId]) -> Result<(), VaultError> {
+        self.index.drop_packs(packs)
+    }
+
+    fn locate(&self, blob: &BlobId) -> Result<Vec<Location>, VaultError> {
+        let lost = *self.lost.lock().unwrap_or_else(PoisonError::into_inner) == Some(*blob);
+        if lost { Ok(Vec::new()) } else { self.index.locate(blob) }
+    }
+
+    fn content(&self, pack: &PackId) -> Result<Vec<Location>, VaultError> {
+        self.index.content(pack)
+    }
+
+    fn totals(&self) -> Result<(u64, u64), VaultError> {
+        self.index.totals()
+    }
+}
+
+fn key(path: &str) -> Key {
+    Key::from_path(path.as_bytes()).unwrap()
+}
+
+/// A tree of many leaves, with folders below folders and a file of two paths that lie far from each other.
+fn broad() -> Tree {
+    let mut tree = Tree::new(&mut Random::new(3));
+    let file = tree.things.values().find(|thing| thing.node.kind == Kind::File && thing.link_to.is_none()).unwrap().node.clone();
+    let folder = tree.things[&Key::root()].node.clone();
+    let mut add = |path: String, node: &Node, id: u128, link_to: Option<Key>| {
+        let node = Node { file_id: Some(FileId { volume: 1, file: id }), ..node.clone() };
+        let runs = if node.kind == Kind::File && link_to.is_none() { vec![Run::Bytes(path.clone().into_bytes())] } else { Vec::new() };
+        tree.things.insert(key(&path), Thing { node, runs, link_to });
+    };
+    for n in 0..20 {
+        add(format!("m{n:02}"), &folder, 1000 + n, None);
+        for k in 0..12 {
+            add(format!("m{n:02}/patient{k}"), &folder, 2000 + 100 * n + k, None);
+            add(format!("m{n:02}/patient{k}/letter"), &file, 5000 + 100 * n + k, None);
+        }
+    }
+    add("m03/shared".to_owned(), &file, 9999, None);
+    add("m15/shared too".to_owned(), &file, 9999, Some(key("m03/shared")));
+    add("m16/shared too".to_owned(), &file, 9999, Some(key("m03/shared")));
+    tree
+}
+
+fn restore(vault: &Vault, path: &str) -> (Result<RestoreReport, VaultError>, BTreeSet<Key>) {
+    let target = TreeTarget::default();
+    let snapshot = vault.resolve("latest").unwrap();
+    let report = vault.restore(&snapshot, &RestoreOptions { path: Some(key(path)) }, &target, &NoProgress);
+    (report, target.keys().into_iter().collect())
+}
+
+fn stored(tree: &Tree) -> (Vault, Denying) {
+    let index = Denying::default();
+    let vault = open(dynamic(&shared(fresh("1+0".parse().unwrap(), 1))), Access::Write, Arc::new(index.clone()), &env()).unwrap();
+    backup(&vault, tree).unwrap();
+    (vault, index)
+}
+
+#[test]
+fn whatever_blob_is_lost_all_else_is_restored_and_the_rest_named() {
+    let tree = broad();
+    let (vault, index) = stored(&tree);
+    let blobs = index.blobs();
+    assert!(blobs.iter().filter(|(_, kind)| *kind == BlobKind::Page).count() > 5);
+    for (blob, kind) in blobs {
+        index.lose(Some(blob));
+        let lost = vault.verify(true, &NoProgress).unwrap().files_lost;
+        assert!(!lost.is_empty(), "{kind:?} {blob}");
+        let (report, there) = restore(&vault, "");
+        let troubles: BTreeSet<Key> = report.unwrap().missing.into_iter().map(|trouble| trouble.key).collect();
+        let said: BTreeSet<Key> = lost.iter().map(|file| file.key.clone()).collect();
+        assert_eq!(troubles, said, "{kind:?} {blob}: restore and verify name the same");
+        for (key, thing) in &tree.things {
+            let named = lost.iter().any(|file| match &file.until {
+                None => file.key == *key,
+                Some(until) => file.key <= *key && until.as_ref().is_none_or(|until| key < until),
+            });
+            let folder = thing.node.kind == Kind::Folder;
+            assert!(there.contains(key) != named || folder && named, "{kind:?} {blob}: {key}, lost {named}");
+        }
+    }
+}
+
+#[test]
+fn a_part_is_restored_though_the_page_of_a_first_path_outside_of_it_is_lost() {
+    let tree = broad();
+    let (vault, index) = stored(&tree);
+    let mut met = 0;
+    for (blob, _) in index.blobs().into_iter().filter(|(_, kind)| *kind == BlobKind::Page) {
+        index.lose(Some(blob));
+        let (report, there) = restore(&vault, "m16");
+        let Ok(report) = report else { continue };
+        if there.contains(&key("patient3/letter")) && !there.contains(&key("shared too")) {
+            met += u32::from(report.missing.iter().any(|trouble| trouble.key == key("shared too")));
+        }
+    }
+    assert!(met > 0);
+}
+
+#[test]
+fn a_file_that_is_asked_for_by_its_path_is_restored_under_its_name() {
+    let (vault, _) = stored(&broad());
+    for (path, name) in [("m07/patient2/letter", "letter"), ("m16/shared too", "shared too")] {
+        let (report, there) = restore(&vault, path);
+        let report = report.unwrap();
+        assert_eq!((report.files, report.folders, report.missing), (1, 0, Vec::new()), "{path}");
+        assert_eq!(there, BTreeSet::from([key(name)]));
+    }
+}
+
+/// A source one of whose files can't be opened, by any path.
+struct Locked<'a>(TreeSource<'a>);
+
+impl Source for Locked<'_> {
+    fn info(&self) -> &SourceInfo {
+        self.0.info()
+    }
+
+    fn walk(&self) -> Result<Walk<'_>, Gap> {
+        self.0.walk()
+    }
+
+    fn open(&self, entry: &Walked) -> Result<Box<dyn ReadFile + '_>, Gap> {
+        if entry.key.name().starts_with(b"shared") {
+            return Err(Gap { reason: GapReason::Vanished, text: "gone".to_owned() });
+        }
+        self.0.open(entry)
+    }
+}
+
+#[test]
+fn a_further_path_whose_content_was_never_read_is_named() {
+    let tree = broad();
+    let (vault, _) = stored(&tree);
+    let options = keepwell_vault::BackupOptions { name: "other".to_owned(), level: 1, reread: 0.0 };
+    vault.backup(&Locked(TreeSource::new(&tree)), &options, &NoProgress).unwrap();
+    let (report, there) = restore(&vault, "m16");
+    let named = report.unwrap().missing.into_iter().filter(|trouble| trouble.key == key("shared too")).count();
+    assert_eq!((named, there.contains(&key("shared too"))), (1, false));
+}
+
+#[test]
+fn a_file_that_loses_a_blob_in_its_middle_leaves_nothing_behind_whatever_the_threads_do() {
+    let mut tree = broad();
+    let mut bytes = vec![0; 200_000];
+    Random::new(8).fill(&mut bytes);
+    tree.things.get_mut(&key("m05/patient1/letter")).unwrap().runs = vec![Run::Bytes(bytes)];
+    let index = Denying::default();
+    let env = Env { workers: Workers::Threads(2), ..env() };
+    let disks = shared(fresh("1+0".parse().unwrap(), 1));
+    let vault = open(dynamic(&disks), Access::Write, Arc::new(index.clone()), &env).unwrap();
+    backup(&vault, &tree).unwrap();
+    let large = index.blobs().into_iter().filter(|(_, kind)| *kind == BlobKind::Data);
+    let mut met = 0;
+    for (blob, _) in large.step_by(7) {
+        index.lose(Some(blob));
+        let (report, there) = restore(&vault, "m05/patient1");
+        let report = report.unwrap();
+        assert_eq!(there.contains(&key("letter")), report.missing.is_empty());
+        met += report.missing.len();
+    }
+    assert!(met > 3);
+}
