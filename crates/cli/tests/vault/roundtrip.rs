@@ -55,6 +55,11 @@ fn restore_of_a_path_puts_what_it_held_into_the_target() {
     assert_eq!(run.exit, 0, "{run:?}");
     assert!(same(&stage.at("source/letters/2026"), &stage.at("out/deep")));
 
+    let file = stage.open(&["restore", "latest", "--path", "letters/2026/a.txt", "--to", &stage.text("one")]);
+    assert_eq!((file.exit, file.answer["files"].as_u64(), file.answer["folders"].as_u64()), (0, Some(1), Some(0)), "{file:?}");
+    assert_eq!(fs::read(stage.at("one/a.txt")).unwrap(), fs::read(stage.at("source/letters/2026/a.txt")).unwrap());
+    assert_eq!(fs::read_dir(stage.at("one")).unwrap().count(), 1);
+
     let missing = stage.open(&["restore", "latest", "--path", "nowhere", "--to", &stage.text("other")]);
     assert_eq!(missing.exit, 1);
     assert!(missing.failure().1.contains("nowhere"), "{missing:?}");
