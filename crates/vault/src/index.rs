@@ -1,6 +1,7 @@
 //! Where each blob lies. A cache: everything in it is read back from the packs' directories when it is gone, and rows whose pack is gone are
 //! dropped at open. Holds keyed ids and positions, never a name.
 
+mod healing;
 mod memory;
 mod sqlite;
 
@@ -10,6 +11,7 @@ use keepwell_format::blob::FrameInfo;
 use keepwell_format::pack::{Directory, PackContent};
 use keepwell_format::{BlobId, PackId, PackSeq};
 
+pub(crate) use healing::{Healing, catch_up};
 pub use memory::MemoryIndex;
 pub use sqlite::SqliteIndex;
 
@@ -66,6 +68,12 @@ pub trait Index: Send + Sync {
     fn content(&self, pack: &PackId) -> Result<Vec<Location>, VaultError>;
     /// Number of blobs and their plaintext bytes.
     fn totals(&self) -> Result<(u64, u64), VaultError>;
+    /// The same, read from the packs alone, where that can be had. For those who doubt what this one says.
+    fn reread(&self) -> Result<Option<&dyn Index>, VaultError> {
+        Ok(None)
+    }
+    /// It was caught telling something wrong: whoever opens it next finds it empty.
+    fn discard(&self) {}
 }
 
 impl IndexedPack {

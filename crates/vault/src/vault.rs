@@ -1,7 +1,6 @@
 //! A vault: without keys ([`Sealed`]) it can be checked and healed, with keys ([`Vault`]) it can be used. Opening brings the index in step with
 //! the pool, because an index ahead of the pool would let new backups lean on packs that are gone.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use keepwell_format::keys::Slots;
@@ -10,16 +9,13 @@ use keepwell_storage::{Class, DiskHealth, ObjectName, Pool};
 
 use crate::blobs::BlobReader;
 use crate::catalog::Cursor;
-use crate::env::{Env, Progress, Step};
-use crate::index::{Index, IndexPlace, IndexedPack, SqliteIndex};
+use crate::env::{Env, Progress};
+use crate::index::{Healing, Index, IndexPlace, SqliteIndex, catch_up};
 use crate::keys::Keys;
 use crate::report::VaultStats;
 use crate::snapshot::{self, Snapshot};
 use crate::unlock::{self, Unlock};
-use crate::{VaultError, pack};
-
-/// Packs that are told to the index at a time.
-const BATCH: usize = 64;
+use crate::VaultError;
 
 /// A vault without its keys.
 #[derive(Debug)]
@@ -33,7 +29,7 @@ pub struct Sealed {
 pub struct Vault {
     pub(crate) pool: Arc<Pool>,
     pub(crate) env: Env,
-    pub(crate) keys: Keys,
+    pub(crate) keys: Arc<Keys>,
     pub(crate) index: Arc<dyn Index>,
     /// Packs of the pool whose directory can't be read.
     pub(crate) unreadable: Vec<(PackId, String)>,
@@ -114,54 +110,17 @@ pub(crate) fn pool_stats(pool: &Pool) -> Result<VaultStats, VaultError> {
 
 impl Vault {
     fn assemble(pool: Arc<Pool>, env: Env, keys: Keys, index: Arc<dyn Index>, progress: &dyn Progress) -> Result<Self, VaultError> {
+        let keys = Arc::new(keys);
+        let index = Arc::new(Healing::new(index, Arc::clone(&pool), Arc::clone(&keys)));
         let mut vault = Self { pool, env, keys, index, unreadable: Vec::new() };
         vault.reconcile(progress)?;
         Ok(vault)
     }
 
-    /// Brings the index in step with the pool: drops packs that are gone, reads the directories of those it does not know.
+    /// Brings the index in step with the pool.
     pub(crate) fn reconcile(&mut self, progress: &dyn Progress) -> Result<(), VaultError> {
-        let present: BTreeSet<PackId> = self.pool.objects(Class::Pack).into_iter().map(|id| PackId(id.0)).collect();
-        let known: BTreeSet<PackId> = self.index.packs()?.into_iter().map(|(id, _)| id).collect();
-        let gone: Vec<PackId> = known.difference(&present).copied().collect();
-        if !gone.is_empty() {
-            self.index.drop_packs(&gone)?;
-        }
-        let new: Vec<PackId> = present.difference(&known).copied().collect();
-        if new.len() > BATCH {
-            progress.begin(Step::Index, new.len() as u64, 0);
-        }
-        self.unreadable.clear();
-        for batch in new.chunks(BATCH) {
-            let mut packs = Vec::with_capacity(batch.len());
-            for id in batch {
-                match self.read_pack(*id) {
-                    Ok(pack) => packs.push(pack),
-                    Err(error) if error.is_newer() => return Err(error),
-                    Err(error) => self.unreadable.push((*id, error.to_string())),
-                }
-            }
-            self.index.add(&packs)?;
-            if new.len() > BATCH {
-                progress.advance(batch.len() as u64, 0);
-            }
-        }
+        self.unreadable = catch_up(&*self.index, &self.pool, &self.keys, progress)?;
         Ok(())
-    }
-
-    /// Reads a pack's directory: its two ends, or all of it from redundancy when those are damaged.
-    fn read_pack(&self, id: PackId) -> Result<IndexedPack, VaultError> {
-        let name = crate::blobs::pack_name(id);
-        let len = self.pool.len(name)?;
-        let quick = pack::read_directory(&self.keys, len, &mut |at, n| Ok(self.pool.read_range(name, at, n)?));
-        let (header, directory) = match quick {
-            Ok(found) => found,
-            Err(_) => {
-                let (bytes, _) = self.pool.read_object(name)?;
-                pack::read_directory(&self.keys, bytes.len() as u64, &mut |at, n| slice(&bytes, at, n))?
-            }
-        };
-        Ok(IndexedPack { id, seq: header.seq, content: header.content, directory })
     }
 
     /// All snapshots, oldest first.
@@ -236,10 +195,4 @@ fn behind(key: &Key, depth: usize) -> Key {
     let mut bytes = key.components().take(depth).collect::<Vec<_>>().join(&0);
     bytes.push(1);
     Key::from_bytes(bytes).expect("a longer name is a name")
-}
-
-fn slice(bytes: &[u8], at: u64, length: usize) -> Result<Vec<u8>, VaultError> {
-    let short = || VaultError::Format { what: "a pack", source: keepwell_format::FormatError::Truncated("pack") };
-    let from = usize::try_from(at).map_err(|_| short())?;
-    bytes.get(from..from.saturating_add(length)).map(<[u8]>::to_vec).ok_or_else(short)
 }

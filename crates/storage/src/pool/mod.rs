@@ -116,6 +116,11 @@ impl Pool {
         self.vault
     }
 
+    /// What it was opened for.
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
     /// The layout that objects are meant to have.
     pub fn layout(&self) -> Layout {
         self.layout

@@ -36,14 +36,33 @@ impl<'a> BlobReader<'a> {
     /// The whole plaintext of a blob.
     pub(crate) fn fetch(&self, id: &BlobId) -> Result<Vec<u8>, VaultError> {
         let places = self.index.locate(id)?;
+        let why = match self.from_places(&places) {
+            Ok(plain) => return Ok(plain),
+            Err(why) => why,
+        };
+        // The index is only a cache: a blob is lost when the packs say so.
+        if let Some(index) = self.index.reread()? {
+            let other = index.locate(id)?;
+            if other != places
+                && let Ok(plain) = self.from_places(&other)
+            {
+                self.stats.healed.fetch_add(1, Ordering::Relaxed);
+                self.index.discard();
+                return Ok(plain);
+            }
+        }
+        Err(VaultError::BlobLost { id: id.short(), why })
+    }
+
+    fn from_places(&self, places: &[Location]) -> Result<Vec<u8>, String> {
         let mut why = "no pack that is there holds it".to_owned();
-        for place in &places {
+        for place in places {
             match self.fast(place) {
                 Ok(plain) => return Ok(plain),
                 Err(text) => why = text,
             }
         }
-        for place in &places {
+        for place in places {
             match self.rebuilt(place) {
                 Ok(plain) => {
                     self.stats.healed.fetch_add(1, Ordering::Relaxed);
@@ -52,7 +71,7 @@ impl<'a> BlobReader<'a> {
                 Err(text) => why = text,
             }
         }
-        Err(VaultError::BlobLost { id: id.short(), why })
+        Err(why)
     }
 
     /// Reads just the frame.
@@ -65,7 +84,7 @@ impl<'a> BlobReader<'a> {
     fn rebuilt(&self, place: &Location) -> Result<Vec<u8>, String> {
         let pack = self.whole_pack(place.pack).map_err(|e| e.to_string())?;
         let from = usize::try_from(place.offset).map_err(|e| e.to_string())?;
-        let sealed = pack.get(from..from + place.stored_len as usize).ok_or("its pack is shorter than it should be")?;
+        let sealed = pack.get(from..from.saturating_add(place.stored_len as usize)).ok_or("its pack is shorter than it should be")?;
         open_frame(self.keys, &place.frame, sealed)
     }
 

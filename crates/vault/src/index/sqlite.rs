@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use keepwell_format::blob::{BlobKind, Compression, FrameInfo};
 use keepwell_format::{BlobId, Epoch, PackId, PackSeq, VaultId};
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use super::{Index, IndexPlace, IndexedPack, Location};
 use crate::VaultError;
@@ -36,7 +36,10 @@ impl SqliteIndex {
     pub fn open(place: &IndexPlace, vault: VaultId) -> Result<Self, VaultError> {
         match place {
             IndexPlace::Memory => Self::new(Connection::open_in_memory(), "memory", vault),
-            IndexPlace::File(path) => Self::open_file(path, vault).or_else(|_| {
+            IndexPlace::File(path) => Self::open_file(path, vault).or_else(|error| {
+                if is_busy(&error) {
+                    return Err(error);
+                }
                 remove_database(path);
                 Self::open_file(path, vault)
             }),
@@ -78,6 +81,12 @@ fn prepare(connection: &mut Connection, vault: VaultId) -> rusqlite::Result<()> 
     ours.ok_or(rusqlite::Error::QueryReturnedNoRows)
 }
 
+/// Whether somebody else has it at the moment; nothing is wrong with it then.
+pub(super) fn is_busy(error: &VaultError) -> bool {
+    matches!(error, VaultError::Index { source, .. }
+        if matches!(source.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)))
+}
+
 fn remove_database(path: &Path) {
     for suffix in ["", "-wal", "-shm"] {
         let mut name = path.as_os_str().to_owned();
@@ -91,7 +100,7 @@ impl Index for SqliteIndex {
     fn packs(&self) -> Result<Vec<(PackId, PackSeq)>, VaultError> {
         self.with(|connection| {
             let mut statement = connection.prepare_cached("SELECT id, seq FROM packs ORDER BY id")?;
-            statement.query_map([], |row| Ok((PackId(row.get(0)?), PackSeq(row.get::<_, i64>(1)?.cast_unsigned()))))?.collect()
+            statement.query_map([], |row| Ok((PackId(row.get(0)?), PackSeq(unsigned(row, 1)?))))?.collect()
         })
     }
 
@@ -106,10 +115,13 @@ impl Index for SqliteIndex {
     fn drop_packs(&self, packs: &[PackId]) -> Result<(), VaultError> {
         self.with(|connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            transaction.execute_batch("CREATE TEMP TABLE IF NOT EXISTS gone (no INTEGER PRIMARY KEY); DELETE FROM gone;")?;
             for pack in packs {
-                transaction.execute("DELETE FROM frames WHERE pack = (SELECT no FROM packs WHERE id = ?1)", params![pack.0])?;
-                transaction.execute("DELETE FROM packs WHERE id = ?1", params![pack.0])?;
+                transaction.execute("INSERT OR IGNORE INTO gone SELECT no FROM packs WHERE id = ?1", params![pack.0])?;
             }
+            // One pass over the frames for all of them: there is no way from a pack to its frames but to look at each.
+            transaction.execute("DELETE FROM frames WHERE pack IN (SELECT no FROM gone)", [])?;
+            transaction.execute("DELETE FROM packs WHERE no IN (SELECT no FROM gone)", [])?;
             transaction.commit()
         })
     }
@@ -133,8 +145,15 @@ impl Index for SqliteIndex {
     fn totals(&self) -> Result<(u64, u64), VaultError> {
         self.with(|connection| {
             let sql = "SELECT count(*), coalesce(sum(plain), 0) FROM (SELECT min(plain) AS plain FROM frames GROUP BY prefix)";
-            connection.query_row(sql, [], |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned())))
+            connection.query_row(sql, [], |row| Ok((unsigned(row, 0)?, unsigned(row, 1)?)))
         })
+    }
+
+    fn discard(&self) {
+        // Whoever has it open goes on with it; whoever opens it next finds a version that is none.
+        if self.with(|connection| connection.execute("UPDATE meta SET schema = 0", [])).is_err() {
+            remove_database(Path::new(&self.path));
+        }
     }
 }
 
@@ -176,11 +195,11 @@ fn location(row: &Row<'_>) -> rusqlite::Result<Location> {
         plain_len: row.get(9)?,
         keep_map: row.get::<_, i64>(10)?.cast_unsigned(),
     };
-    Ok(Location {
-        pack: PackId(row.get(0)?),
-        seq: PackSeq(row.get::<_, i64>(1)?.cast_unsigned()),
-        offset: row.get::<_, i64>(2)?.cast_unsigned(),
-        stored_len: row.get(3)?,
-        frame,
-    })
+    Ok(Location { pack: PackId(row.get(0)?), seq: PackSeq(unsigned(row, 1)?), offset: unsigned(row, 2)?, stored_len: row.get(3)?, frame })
+}
+
+/// A number that was never negative when it was written.
+fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let number: i64 = row.get(column)?;
+    u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
 }
