@@ -7,6 +7,7 @@ use keepwell_format::keys::Slots;
 use keepwell_format::{Key, Kind, Node, PackId, VaultId};
 use keepwell_storage::{Class, DiskHealth, ObjectName, Pool};
 
+use crate::VaultError;
 use crate::blobs::BlobReader;
 use crate::catalog::Cursor;
 use crate::env::{Env, Progress};
@@ -15,7 +16,6 @@ use crate::keys::Keys;
 use crate::report::VaultStats;
 use crate::snapshot::{self, Snapshot};
 use crate::unlock::{self, Unlock};
-use crate::VaultError;
 
 /// A vault without its keys.
 #[derive(Debug)]
