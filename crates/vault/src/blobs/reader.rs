@@ -36,7 +36,7 @@ impl<'a> BlobReader<'a> {
     /// The whole plaintext of a blob.
     pub(crate) fn fetch(&self, id: &BlobId) -> Result<Vec<u8>, VaultError> {
         let places = self.index.locate(id)?;
-        let why = match self.from_places(&places) {
+        let why = match self.try_places(&places) {
             Ok(plain) => return Ok(plain),
             Err(why) => why,
         };
@@ -44,7 +44,7 @@ impl<'a> BlobReader<'a> {
         if let Some(index) = self.index.reread()? {
             let other = index.locate(id)?;
             if other != places
-                && let Ok(plain) = self.from_places(&other)
+                && let Ok(plain) = self.try_places(&other)
             {
                 self.stats.healed.fetch_add(1, Ordering::Relaxed);
                 self.index.discard();
@@ -54,7 +54,7 @@ impl<'a> BlobReader<'a> {
         Err(VaultError::BlobLost { id: id.short(), why })
     }
 
-    fn from_places(&self, places: &[Location]) -> Result<Vec<u8>, String> {
+    fn try_places(&self, places: &[Location]) -> Result<Vec<u8>, String> {
         let mut why = "no pack that is there holds it".to_owned();
         for place in places {
             match self.fast(place) {

@@ -43,13 +43,13 @@ impl Healing {
                 if !is_busy(&error) {
                     self.given.discard();
                 }
-                question(self.from_packs()?)
+                question(self.reread_packs()?)
             }
             other => other,
         }
     }
 
-    fn from_packs(&self) -> Result<&SqliteIndex, VaultError> {
+    fn reread_packs(&self) -> Result<&SqliteIndex, VaultError> {
         let _one_at_a_time = self.rereading.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(index) = self.reread.get() {
             return Ok(index);
@@ -93,7 +93,7 @@ impl Index for Healing {
     }
 
     fn reread(&self) -> Result<Option<&dyn Index>, VaultError> {
-        Ok(Some(self.from_packs()?))
+        Ok(Some(self.reread_packs()?))
     }
 
     fn discard(&self) {
@@ -120,6 +120,7 @@ pub(crate) fn catch_up(index: &dyn Index, pool: &Pool, keys: &Keys, progress: &d
         for id in batch {
             match read_pack(pool, keys, *id) {
                 Ok(pack) => packs.push(pack),
+                Err(error) if error.is_newer() => return Err(error),
                 Err(error) => unreadable.push((*id, error.to_string())),
             }
         }

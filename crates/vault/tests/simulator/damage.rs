@@ -1,64 +1,42 @@
 //! Restores from a vault with one blob lost, whichever it is: all else comes back, and what does not is named.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use keepwell_format::blob::BlobKind;
 use keepwell_format::node::FileId;
 use keepwell_format::port::{ReadFile, Source, SourceInfo, Walk, Walked};
-use keepwell_format::{BlobId, Gap, GapReason, Key, Kind, Node, PackId, PackSeq};
-use keepwell_storage::Access;
-use keepwell_vault::{
-    Env, Index, IndexedPack, Location, MemoryIndex, NoProgress, RestoreOptions, RestoreReport, Vault, VaultError, Workers,
-};
+use keepwell_format::{BlobId, Gap, GapReason, Key, Kind, Node};
+use keepwell_storage::{Access, Damage, HEADER_LEN, MemoryDisk};
+use keepwell_vault::{Env, Index, MemoryIndex, NoProgress, RestoreOptions, RestoreReport, Vault, VaultError, Workers};
 
 use crate::random::Random;
 use crate::tree::{Run, Thing, Tree, TreeSource, TreeTarget};
 use crate::world::{backup, dynamic, env, fresh, open, shared};
 
-/// An index that denies one blob.
-#[derive(Clone, Default)]
-struct Denying {
+/// A disk that loses one blob at a time: a bit of its frame is flipped, and flipped back when the next one's turn comes.
+struct Losing {
     index: Arc<MemoryIndex>,
-    lost: Arc<Mutex<Option<BlobId>>>,
+    disk: Arc<MemoryDisk>,
+    flipped: RefCell<Option<(String, Damage)>>,
 }
 
-impl Denying {
-    fn lose(&self, blob: Option<BlobId>) {
-        *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = blob;
+impl Losing {
+    fn lose(&self, blob: BlobId) {
+        let place = self.index.locate(&blob).unwrap()[0];
+        let path = format!("packs/{}.0-1-0", place.pack);
+        let bit = Damage::FlipBit((HEADER_LEN as u64 + place.offset + 40) * 8);
+        if let Some((path, bit)) = self.flipped.replace(Some((path.clone(), bit))) {
+            assert!(self.disk.damage(&path, bit));
+        }
+        assert!(self.disk.damage(&path, bit));
     }
 
     fn blobs(&self) -> Vec<(BlobId, BlobKind)> {
         let packs = self.index.packs().unwrap();
         let frames = packs.iter().flat_map(|(pack, _)| self.index.content(pack).unwrap());
         frames.map(|place| (place.frame.blob, place.frame.kind)).collect()
-    }
-}
-
-impl Index for Denying {
-    fn packs(&self) -> Result<Vec<(PackId, PackSeq)>, VaultError> {
-        self.index.packs()
-    }
-
-    fn add(&self, packs: &[IndexedPack]) -> Result<(), VaultError> {
-        self.index.add(packs)
-    }
-
-    fn drop_packs(&self, packs: &[PackId]) -> Result<(), VaultError> {
-        self.index.drop_packs(packs)
-    }
-
-    fn locate(&self, blob: &BlobId) -> Result<Vec<Location>, VaultError> {
-        let lost = *self.lost.lock().unwrap_or_else(PoisonError::into_inner) == Some(*blob);
-        if lost { Ok(Vec::new()) } else { self.index.locate(blob) }
-    }
-
-    fn content(&self, pack: &PackId) -> Result<Vec<Location>, VaultError> {
-        self.index.content(pack)
-    }
-
-    fn totals(&self) -> Result<(u64, u64), VaultError> {
-        self.index.totals()
     }
 }
 
@@ -96,11 +74,16 @@ fn restore(vault: &Vault, path: &str) -> (Result<RestoreReport, VaultError>, BTr
     (report, target.keys().into_iter().collect())
 }
 
-fn stored(tree: &Tree) -> (Vault, Denying) {
-    let index = Denying::default();
-    let vault = open(dynamic(&shared(fresh("1+0".parse().unwrap(), 1))), Access::Write, Arc::new(index.clone()), &env()).unwrap();
+fn stored_by(tree: &Tree, env: &Env) -> (Vault, Losing) {
+    let disks = shared(fresh("1+0".parse().unwrap(), 1));
+    let index = Arc::new(MemoryIndex::default());
+    let vault = open(dynamic(&disks), Access::Write, Arc::clone(&index) as _, env).unwrap();
     backup(&vault, tree).unwrap();
-    (vault, index)
+    (vault, Losing { index, disk: Arc::clone(&disks[0]), flipped: RefCell::default() })
+}
+
+fn stored(tree: &Tree) -> (Vault, Losing) {
+    stored_by(tree, &env())
 }
 
 #[test]
@@ -110,7 +93,7 @@ fn whatever_blob_is_lost_all_else_is_restored_and_the_rest_named() {
     let blobs = index.blobs();
     assert!(blobs.iter().filter(|(_, kind)| *kind == BlobKind::Page).count() > 5);
     for (blob, kind) in blobs {
-        index.lose(Some(blob));
+        index.lose(blob);
         let lost = vault.verify(true, &NoProgress).unwrap().files_lost;
         assert!(!lost.is_empty(), "{kind:?} {blob}");
         let (report, there) = restore(&vault, "");
@@ -134,7 +117,7 @@ fn a_part_is_restored_though_the_page_of_a_first_path_outside_of_it_is_lost() {
     let (vault, index) = stored(&tree);
     let mut met = 0;
     for (blob, _) in index.blobs().into_iter().filter(|(_, kind)| *kind == BlobKind::Page) {
-        index.lose(Some(blob));
+        index.lose(blob);
         let (report, there) = restore(&vault, "m16");
         let Ok(report) = report else { continue };
         if there.contains(&key("patient3/letter")) && !there.contains(&key("shared too")) {
@@ -192,15 +175,11 @@ fn a_file_that_loses_a_blob_in_its_middle_leaves_nothing_behind_whatever_the_thr
     let mut bytes = vec![0; 200_000];
     Random::new(8).fill(&mut bytes);
     tree.things.get_mut(&key("m05/patient1/letter")).unwrap().runs = vec![Run::Bytes(bytes)];
-    let index = Denying::default();
-    let env = Env { workers: Workers::Threads(2), ..env() };
-    let disks = shared(fresh("1+0".parse().unwrap(), 1));
-    let vault = open(dynamic(&disks), Access::Write, Arc::new(index.clone()), &env).unwrap();
-    backup(&vault, &tree).unwrap();
+    let (vault, index) = stored_by(&tree, &Env { workers: Workers::Threads(2), ..env() });
     let large = index.blobs().into_iter().filter(|(_, kind)| *kind == BlobKind::Data);
     let mut met = 0;
     for (blob, _) in large.step_by(7) {
-        index.lose(Some(blob));
+        index.lose(blob);
         let (report, there) = restore(&vault, "m05/patient1");
         let report = report.unwrap();
         assert_eq!(there.contains(&key("letter")), report.missing.is_empty());
