@@ -2,6 +2,7 @@
 //! themselves say. Never changes what others share in a way that only its own view of the pool justifies.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use keepwell_format::{BlobId, PackId, PackSeq};
@@ -23,19 +24,21 @@ pub(crate) struct Healing {
     given: Arc<dyn Index>,
     pool: Arc<Pool>,
     keys: Arc<Keys>,
-    /// Read from the packs alone; in use from the moment it is there.
+    /// Read from the packs alone. A second opinion on single blobs, as it lacks packs whose directory is damaged.
     reread: OnceLock<SqliteIndex>,
+    /// The given index failed: from then on the other one answers.
+    failed: AtomicBool,
     rereading: Mutex<()>,
 }
 
 impl Healing {
     pub(crate) fn new(given: Arc<dyn Index>, pool: Arc<Pool>, keys: Arc<Keys>) -> Self {
-        Self { given, pool, keys, reread: OnceLock::new(), rereading: Mutex::new(()) }
+        Self { given, pool, keys, reread: OnceLock::new(), failed: AtomicBool::new(false), rereading: Mutex::new(()) }
     }
 
     fn ask<T>(&self, question: impl Fn(&dyn Index) -> Result<T, VaultError>) -> Result<T, VaultError> {
-        if let Some(index) = self.reread.get() {
-            return question(index);
+        if self.failed.load(Ordering::Acquire) {
+            return question(self.reread_packs()?);
         }
         match question(&*self.given) {
             Err(error @ VaultError::Index { .. }) => {
@@ -43,7 +46,11 @@ impl Healing {
                 if !is_busy(&error) {
                     self.given.discard();
                 }
-                question(self.reread_packs()?)
+                let index = self.reread_packs()?;
+                // It may have been read before this run's latest packs.
+                catch_up(index, &self.pool, &self.keys, &NoProgress)?;
+                self.failed.store(true, Ordering::Release);
+                question(index)
             }
             other => other,
         }

@@ -187,3 +187,18 @@ fn a_file_that_loses_a_blob_in_its_middle_leaves_nothing_behind_whatever_the_thr
     }
     assert!(met > 3);
 }
+
+#[test]
+fn a_pack_without_its_directory_still_gives_what_the_index_knows_of_it() {
+    let (vault, index) = stored(&broad());
+    let (blob, _) = index.blobs().into_iter().find(|(_, kind)| *kind == BlobKind::Data).unwrap();
+    index.lose(blob);
+    let named =
+        |vault: &Vault| -> BTreeSet<Key> { vault.verify(true, &NoProgress).unwrap().files_lost.into_iter().map(|file| file.key).collect() };
+    let before = named(&vault);
+    let path = index.flipped.borrow().as_ref().unwrap().0.clone();
+    let trailer = index.disk.contents()[&path].len() as u64 - 10;
+    assert!(index.disk.damage(&path, Damage::FlipBit(trailer * 8)));
+    assert_eq!(named(&vault), before);
+    assert_eq!(restore(&vault, "").0.unwrap().missing.len(), before.len());
+}
