@@ -1,0 +1,112 @@
+//! What can go wrong between this client and a server. Owns the error type; never carries a file name or a secret.
+
+use std::io;
+
+use crate::NtStatus;
+
+/// Why something asked of a server did not happen.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SmbError {
+    /// No connection could be made, or it ended before the sign-in was complete.
+    #[error("cannot reach the SMB server {server}")]
+    Unreachable {
+        /// Host and port as given.
+        server: String,
+        /// What the network said.
+        #[source]
+        source: io::Error,
+    },
+    /// The connection, the session or the share was closed under us.
+    #[error("the connection to the SMB server was lost")]
+    Lost {
+        /// What the network or the server said.
+        #[source]
+        source: io::Error,
+    },
+    /// An answer did not come in time; the connection is closed.
+    #[error("the SMB server did not answer in time")]
+    Timeout,
+    /// The server refused the user or the password.
+    #[error("the SMB server refused to sign in {user}: {status}")]
+    SignIn {
+        /// The user name as given.
+        user: String,
+        /// What the server said.
+        status: NtStatus,
+    },
+    /// The token exchange of the sign-in failed.
+    #[error("could not sign in to the SMB server")]
+    Authentication {
+        /// What the authentication library said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The server would neither sign nor encrypt.
+    #[error("the SMB server offers neither signing nor encryption")]
+    NotSigned,
+    /// Encryption was required and the server cannot do it.
+    #[error("the SMB server does not offer encryption")]
+    NotEncrypted,
+    /// The server let us in as a guest or anonymously, which leaves everything unprotected.
+    #[error("the SMB server signed us in as a guest")]
+    Guest,
+    /// No common dialect: SMB1 only, or outside the range that was asked for.
+    #[error("the SMB server speaks no dialect that is allowed here")]
+    Refused,
+    /// A wrong signature, a failed decryption, or an answer without the protection agreed on; the connection is closed.
+    #[error("an answer of the SMB server was tampered with or not protected as agreed")]
+    Signature,
+    /// An answer whose body makes no sense. The connection stays usable.
+    #[error("malformed answer of the SMB server: {what}")]
+    Malformed {
+        /// What was wrong.
+        what: &'static str,
+    },
+    /// The server broke the rules of the protocol in a way that ends the connection.
+    #[error("the SMB server broke the protocol: {what}")]
+    Broken {
+        /// What was wrong.
+        what: &'static str,
+    },
+    /// The server answered with an error.
+    #[error("{during}: {status}")]
+    Status {
+        /// What it answered (MS-ERREF 2.3).
+        status: NtStatus,
+        /// What was asked.
+        during: &'static str,
+    },
+    /// The server allows fewer requests than one needs; the connection is closed.
+    #[error("the SMB server grants no more credits")]
+    Credits,
+    /// There is no such share, or the user may not use it.
+    #[error("the share {share} cannot be used: {status}")]
+    NoShare {
+        /// The share as given.
+        share: String,
+        /// What the server said.
+        status: NtStatus,
+    },
+    /// What was asked for makes no sense.
+    #[error("{what}")]
+    Config {
+        /// What was wrong.
+        what: &'static str,
+    },
+}
+
+impl SmbError {
+    /// The status the server answered with, where that is what went wrong.
+    pub fn status(&self) -> Option<NtStatus> {
+        match self {
+            Self::Status { status, .. } | Self::SignIn { status, .. } | Self::NoShare { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// Whether the connection can no longer be used: everything open is lost, a new connection may help.
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Lost { .. } | Self::Timeout | Self::Signature | Self::Broken { .. } | Self::Credits)
+    }
+}

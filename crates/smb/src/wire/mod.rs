@@ -1,0 +1,26 @@
+//! Messages as bytes (MS-SMB2 2.2). Owns layouts; never does input or output and never decides anything.
+
+pub(crate) mod cursor;
+
+/// What a request asks for (MS-SMB2 2.2.1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u16)]
+pub(crate) enum Command {
+    Negotiate = 0,
+    SessionSetup = 1,
+    Logoff = 2,
+    TreeConnect = 3,
+    TreeDisconnect = 4,
+    Create = 5,
+    Close = 6,
+    Flush = 7,
+    Read = 8,
+    Write = 9,
+    Ioctl = 11,
+    Cancel = 12,
+    Echo = 13,
+    QueryDirectory = 14,
+    QueryInfo = 16,
+    SetInfo = 17,
+    OplockBreak = 18,
+}
