@@ -3,6 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
+/// What a client library says; it names no file.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 /// A source or target can't be used. What goes wrong later, entry by entry, is a gap or a warning.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
@@ -38,20 +41,54 @@ pub enum SourceError {
         #[source]
         source: io::Error,
     },
-    /// Not a URL of a share. The URL itself is not told: it might hold a password.
-    #[error("this is no URL of a share: {0}. It must read smb://USER@HOST[:PORT]/SHARE[/PATH]")]
-    Url(&'static str),
+    /// Not a URL of a share or export. The URL itself is not told: it might hold a password.
+    #[error("this is no URL that can be read: {why}. It must be of the form {form}")]
+    Url {
+        /// What is wrong with it.
+        why: &'static str,
+        /// What it must look like.
+        form: &'static str,
+    },
+    /// Neither `latest` nor a time.
+    #[error("this is no time of a snapshot: write 'latest', or a time in UTC as in 2026-11-20T00:00:00Z")]
+    AsOf,
+    /// This kind of source, or this server, keeps no snapshots.
+    #[error("{location} has no snapshots of its own: nothing was read. Leave --as-of out to read it as it is")]
+    NoSnapshots {
+        /// URL or path without secrets.
+        location: String,
+    },
+    /// The server keeps others.
+    #[error(
+        "{location} has no snapshot of {wanted}: nothing was read. Its newest one is of {newest}; 'keepwell source snapshots' lists all"
+    )]
+    NoSuchSnapshot {
+        /// URL without secrets.
+        location: String,
+        /// The time asked for, UTC.
+        wanted: String,
+        /// The newest one's, UTC.
+        newest: String,
+    },
+    /// It takes one to get in.
+    #[error("{location} can't be opened without the password of its account: nothing was done. Give it with --password-file")]
+    NoPassword {
+        /// URL without secrets.
+        location: String,
+    },
     /// Nobody answers there.
-    #[error("{server} can't be reached: nothing was read. Check its name, the network, and that it serves SMB 2 or 3")]
+    #[error("{server} can't be reached: nothing was done. Check its name, the network, and that it serves {service}")]
     Unreachable {
         /// `host:port`.
         server: String,
+        /// `SMB 2.1 to 3.1.1`, `NFS 3`.
+        service: &'static str,
         /// What the client says.
         #[source]
-        source: smb2::Error,
+        source: Cause,
     },
     /// Wrong name or password, or a locked account.
-    #[error("{server} does not let {user} in: nothing was read. Check user name and password, and whether the account is locked")]
+    #[error("{server} does not let {user} in: nothing was done. Check user name and password, and whether the account is locked")]
     SignIn {
         /// `host:port`.
         server: String,
@@ -59,26 +96,37 @@ pub enum SourceError {
         user: String,
         /// What the client says.
         #[source]
-        source: smb2::Error,
+        source: Cause,
     },
     /// It offers no session that is protected against changes on the way.
-    #[error("{0} offers no signed session for this user: nothing was read. Switch on SMB signing there; guest access is not used")]
-    Unsigned(String),
-    /// The share or folder can't be opened.
     #[error(
-        "{location} can't be opened: nothing was read. Check that share and folder exist and that this user may read them; a server \
-         that demands encryption can't be read by this release"
+        "{server} offers no signed session for this user: nothing was done. Switch on SMB signing or encryption there; guest access is not used"
     )]
+    Unprotected {
+        /// `host:port`.
+        server: String,
+        /// What the client says.
+        #[source]
+        source: Cause,
+    },
+    /// The share, export or folder can't be opened.
+    #[error("{location} can't be opened: nothing was done. Check that share and folder exist and that this account may use them")]
     Share {
         /// URL without secrets.
         location: String,
         /// What the client says.
         #[source]
-        source: smb2::Error,
+        source: Cause,
+    },
+    /// Not in this release.
+    #[error("{location} can't be used this way by this release: nothing was done")]
+    NotYet {
+        /// URL without secrets.
+        location: String,
     },
     /// No threads to be had.
-    #[error("the SMB client could not start: nothing was read")]
-    Runtime(#[source] io::Error),
+    #[error("no further thread could be started: nothing was done")]
+    Threads(#[source] io::Error),
 }
 
 impl SourceError {

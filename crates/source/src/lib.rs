@@ -3,10 +3,16 @@
 //! Owns every way of reading and writing foreign trees behind the ports of `keepwell-format`. Never knows vaults, keys or chunks;
 //! a source is never written to.
 
+mod address;
+mod as_of;
 mod error;
 pub mod local;
 pub mod smb;
+pub mod url;
 
-pub use error::SourceError;
+pub use address::Address;
+pub use as_of::{AsOf, utc};
+pub use error::{Cause, SourceError};
 pub use local::{LocalSource, LocalTarget, Warnings, raise_open_files};
-pub use smb::{SmbSource, SmbUrl};
+pub use smb::SmbSource;
+pub use url::{NfsUrl, NfsVersion, SmbUrl};

@@ -199,7 +199,7 @@ fn sessions_that_are_not_safe_or_not_possible_are_refused() {
         change(&mut url);
         url
     };
-    assert!(matches!(refused(&with(&|url| url.user = "guest".into()), ""), SourceError::Unsigned(_)));
+    assert!(matches!(refused(&with(&|url| url.user = "guest".into()), ""), SourceError::Unprotected { .. }));
     assert!(matches!(refused(&with(&|url| url.user = "nobody-known".into()), "x"), SourceError::SignIn { .. }));
     assert!(matches!(refused(&with(&|url| url.share = "none".into()), &samba.password), SourceError::Share { .. }));
     assert!(matches!(refused(&with(&|url| url.path = vec!["none".into()]), &samba.password), SourceError::Share { .. }));

@@ -14,11 +14,9 @@
 
 mod read;
 mod source;
-mod url;
 mod walk;
 
 pub use source::SmbSource;
-pub use url::SmbUrl;
 
 use keepwell_format::{Gap, GapReason, Time};
 use smb2::ErrorKind;

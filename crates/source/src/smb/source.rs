@@ -10,10 +10,10 @@ use smb2::client::connection::Connection;
 use smb2::{ClientConfig, ErrorKind, SmbClient, Tree};
 use tokio::runtime::{Builder, Runtime};
 
+use super::gap;
 use super::read::SmbFile;
 use super::walk::SmbWalk;
-use super::{SmbUrl, gap};
-use crate::SourceError;
+use crate::{SmbUrl, SourceError};
 
 /// Reads in flight that hide a network's latency.
 const PARALLEL_READS: usize = 16;
@@ -39,7 +39,7 @@ impl SmbSource {
     /// # Errors
     /// [`SourceError`]: unreachable, refused, not signed, no such share or folder.
     pub fn connect(url: &SmbUrl, password: &str) -> Result<Self, SourceError> {
-        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(SourceError::Runtime)?;
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(SourceError::Threads)?;
         let opened = runtime.block_on(open(url, password));
         let (client, tree) = opened?;
         let connection = client.connection().clone();
@@ -71,7 +71,7 @@ impl SmbSource {
 async fn open(url: &SmbUrl, password: &str) -> Result<(SmbClient, Tree), SourceError> {
     // The client would take a guest session for this name.
     if url.user.eq_ignore_ascii_case("guest") {
-        return Err(SourceError::Unsigned(url.address()));
+        return Err(SourceError::Unprotected { server: url.address(), source: "the session is not signed".into() });
     }
     let config = ClientConfig {
         addr: url.address(),
@@ -86,9 +86,9 @@ async fn open(url: &SmbUrl, password: &str) -> Result<(SmbClient, Tree), SourceE
     let mut client = SmbClient::connect(config).await.map_err(|source| refused(url, source))?;
     let session = client.session();
     if !session.should_sign && !session.should_encrypt {
-        return Err(SourceError::Unsigned(url.address()));
+        return Err(SourceError::Unprotected { server: url.address(), source: "the session is not signed".into() });
     }
-    let share = |source| SourceError::Share { location: url.to_string(), source };
+    let share = |source| SourceError::Share { location: url.to_string(), source: Box::new(source) };
     let tree = client.connect_share(&url.share).await.map_err(share)?;
     let mut connection = client.connection().clone();
     let seen = tree.stat(&mut connection, &url.path.join("/")).await.map_err(share)?;
@@ -101,10 +101,12 @@ async fn open(url: &SmbUrl, password: &str) -> Result<(SmbClient, Tree), SourceE
 fn refused(url: &SmbUrl, source: smb2::Error) -> SourceError {
     let server = url.address();
     match source.kind() {
-        ErrorKind::AuthRequired => SourceError::SignIn { server, user: url.user.clone(), source },
-        ErrorKind::GuestSessionRefused | ErrorKind::SigningRequired | ErrorKind::SignatureInvalid => SourceError::Unsigned(server),
-        ErrorKind::AccessDenied => SourceError::Share { location: url.to_string(), source },
-        _ => SourceError::Unreachable { server, source },
+        ErrorKind::AuthRequired => SourceError::SignIn { server, user: url.user.clone(), source: Box::new(source) },
+        ErrorKind::GuestSessionRefused | ErrorKind::SigningRequired | ErrorKind::SignatureInvalid => {
+            SourceError::Unprotected { server, source: Box::new(source) }
+        }
+        ErrorKind::AccessDenied => SourceError::Share { location: url.to_string(), source: Box::new(source) },
+        _ => SourceError::Unreachable { server, service: "SMB 2 or 3", source: Box::new(source) },
     }
 }
 

@@ -57,7 +57,7 @@ impl<'a> SmbWalk<'a> {
         if entry.index_number.is_some() && self.path.iter().any(|above| above.id == entry.index_number) {
             node.gap =
                 Some(Gap { reason: GapReason::Unsupported, text: "a link to a folder above it: the folder would contain itself".into() });
-            return Ok(Walked { key, node, size: 0, links: 1 });
+            return Ok(Walked { key, node, size: 0, streams: Vec::new() });
         }
         match self.list(&key) {
             Ok(Listing { this, mut entries }) => {
@@ -72,7 +72,7 @@ impl<'a> SmbWalk<'a> {
             Err(error) if is_gone(error.kind()) => return Err(gap(&error)),
             Err(error) => node.gap = Some(gap(&error)),
         }
-        Ok(Walked { key, node, size: 0, links: 1 })
+        Ok(Walked { key, node, size: 0, streams: Vec::new() })
     }
 
     fn list(&self, key: &Key) -> smb2::Result<Listing> {
@@ -103,7 +103,7 @@ fn file(key: Key, entry: &DirectoryEntry) -> Walked {
         node.gap = Some(Gap { reason: GapReason::Unsupported, text: format!("a link or another reparse point ({tag:?})") });
     }
     let size = if node.kind == Kind::File { entry.size } else { 0 };
-    Walked { key, node, size, links: 1 }
+    Walked { key, node, size, streams: Vec::new() }
 }
 
 fn node(entry: &DirectoryEntry) -> Node {

@@ -1,13 +1,15 @@
 //! URLs of shares: `smb://[DOMAIN;]USER@HOST[:PORT]/SHARE[/PATH]`. Parses strictly; never holds a password.
 
 use std::fmt;
-use std::net::Ipv6Addr;
-use std::str::FromStr;
 
+use super::{decoded, dialled, host_and_port, strip_scheme, write_host};
 use crate::SourceError;
 
 /// Port of SMB over TCP.
 const PORT: u16 = 445;
+
+/// What a URL must look like.
+const FORM: &str = "smb://USER@HOST[:PORT]/SHARE[/PATH]";
 
 /// Where a share is and who reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,18 +34,17 @@ impl SmbUrl {
     /// # Errors
     /// [`SourceError::Url`] on anything else: a password, a query, empty parts, `..`.
     pub fn parse(text: &str) -> Result<Self, SourceError> {
-        parse(text).map_err(SourceError::Url)
+        parse(text).map_err(|why| SourceError::Url { why, form: FORM })
     }
 
     /// `host:port`, as one dials it.
     pub fn address(&self) -> String {
-        if self.host.contains(':') { format!("[{}]:{}", self.host, self.port) } else { format!("{}:{}", self.host, self.port) }
+        dialled(&self.host, self.port)
     }
 }
 
 fn parse(text: &str) -> Result<SmbUrl, &'static str> {
-    let rest =
-        text.get(..6).filter(|scheme| scheme.eq_ignore_ascii_case("smb://")).map(|_| &text[6..]).ok_or("it does not begin with smb://")?;
+    let rest = strip_scheme(text, "smb://").ok_or("it does not begin with smb://")?;
     if rest.chars().any(char::is_control) {
         return Err("it has control characters in it");
     }
@@ -57,6 +58,7 @@ fn parse(text: &str) -> Result<SmbUrl, &'static str> {
         None => (None, part(who)?),
     };
     let (host, port) = host_and_port(place)?;
+    let port = port.unwrap_or(PORT);
     if path.contains(['?', '#']) {
         return Err("? and # must be written as %3F and %23");
     }
@@ -65,39 +67,9 @@ fn parse(text: &str) -> Result<SmbUrl, &'static str> {
     Ok(SmbUrl { domain, user, host, port, share, path: parts.collect::<Result<_, _>>()? })
 }
 
-fn host_and_port(place: &str) -> Result<(String, u16), &'static str> {
-    let (host, port) = match place.strip_prefix('[') {
-        Some(rest) => {
-            let (host, port) = rest.split_once(']').ok_or("a bracket is not closed")?;
-            Ipv6Addr::from_str(host).map_err(|_| "what stands in brackets is no IPv6 address")?;
-            (host, port.strip_prefix(':').or(port.is_empty().then_some("445")).ok_or("something stands behind the bracket")?)
-        }
-        None => place.split_once(':').unwrap_or((place, "445")),
-    };
-    let named = host.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)) && !host.starts_with(['-', '.']);
-    if host.is_empty() || !(named || place.starts_with('[')) {
-        return Err("the host is no name and no address");
-    }
-    let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
-    let port = port.parse().ok().filter(|port| digits && *port != 0).ok_or("the port is no number from 1 to 65535")?;
-    Ok((host.into(), port))
-}
-
 /// One decoded name: of a user, share or folder.
 fn part(text: &str) -> Result<String, &'static str> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        rest = after;
-        if *first != b'%' {
-            bytes.push(*first);
-            continue;
-        }
-        let (high, low) = (after.first().and_then(hex), after.get(1).and_then(hex));
-        bytes.push(high.zip(low).map(|(high, low)| high << 4 | low).ok_or("% must be followed by two hex digits")?);
-        rest = &after[2..];
-    }
-    let name = String::from_utf8(bytes).map_err(|_| "a name in it is no UTF-8")?;
+    let name = String::from_utf8(decoded(text)?).map_err(|_| "a name in it is no UTF-8")?;
     if name.is_empty() || name == "." || name == ".." {
         return Err("a name in it is empty, '.' or '..'");
     }
@@ -105,10 +77,6 @@ fn part(text: &str) -> Result<String, &'static str> {
         return Err("a name in it holds a separator or a control character");
     }
     Ok(name)
-}
-
-fn hex(digit: &u8) -> Option<u8> {
-    char::from(*digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 /// The URL again, in the form that [`SmbUrl::parse`] reads.
@@ -120,14 +88,8 @@ impl fmt::Display for SmbUrl {
             f.write_str(";")?;
         }
         write_part(f, &self.user)?;
-        if self.host.contains(':') {
-            write!(f, "@[{}]", self.host)?
-        } else {
-            write!(f, "@{}", self.host)?
-        }
-        if self.port != PORT {
-            write!(f, ":{}", self.port)?;
-        }
+        f.write_str("@")?;
+        write_host(f, &self.host, Some(self.port).filter(|port| *port != PORT))?;
         for name in std::iter::once(&self.share).chain(&self.path) {
             f.write_str("/")?;
             write_part(f, name)?;
