@@ -23,7 +23,8 @@ const DEVICE: u64 = 1 << 11;
 const CONTENT: u64 = 1 << 12;
 const INCONSISTENT: u64 = 1 << 13;
 const GAP: u64 = 1 << 14;
-const ALL: u64 = (1 << 15) - 1;
+const LINKS: u64 = 1 << 15;
+const ALL: u64 = (1 << 16) - 1;
 
 const INLINE: u8 = 0;
 const TREE: u8 = 1;
@@ -83,6 +84,7 @@ pub(crate) fn flaw(key: &Key, node: &Node) -> Option<&'static str> {
         (node.link_to.as_ref().is_none_or(|first| !first.is_root() && first < key), "a hard link does not lead to an earlier entry"),
         (node.owner.is_none_or(|owner| owner.mode <= 0o7777), "a mode has more than 12 bits"),
         ([node.mtime, node.ctime, node.btime].iter().flatten().all(|time| time.nanos < 1_000_000_000), "nanoseconds make a second or more"),
+        (node.links > 0, "a file without a path"),
         (node.attributes.is_sorted_by(|a, b| a.name < b.name), "attribute names do not ascend"),
     ];
     let contents = node.content.iter().chain(node.streams.iter().map(|stream| &stream.content));
@@ -148,6 +150,9 @@ pub(crate) fn write_node(out: &mut Writer, tables: &mut Tables, node: &Node) {
     if let Some(gap) = &node.gap {
         write_gap(out, gap);
     }
+    if node.links > 1 {
+        out.varint(node.links.into());
+    }
 }
 
 /// Reads the node of `key`.
@@ -184,6 +189,10 @@ pub(crate) fn read_node(reader: &mut Reader<'_>, tables: &mut ReadTables<'_>, ke
     node.content = has(CONTENT).then(|| read_content(reader, &mut tables.blobs)).transpose()?;
     node.inconsistent = has(INCONSISTENT);
     node.gap = has(GAP).then(|| read_gap(reader)).transpose()?;
+    if has(LINKS) {
+        node.links = reader.varint32()?;
+        reader.check(node.links > 1, "a number of paths that goes without saying")?;
+    }
     flaw(key, &node).map_or(Ok(node), |why| Err(reader.invalid(why)))
 }
 
@@ -225,6 +234,7 @@ fn fields(node: &Node) -> u64 {
         (node.content.is_some(), CONTENT),
         (node.inconsistent, INCONSISTENT),
         (node.gap.is_some(), GAP),
+        (node.links > 1, LINKS),
     ];
     present.iter().fold(0, |fields, (there, bit)| if *there { fields | bit } else { fields })
 }

@@ -149,6 +149,8 @@ pub struct ManifestBody {
     pub statistics: Statistics,
     /// What wrote it, with its version.
     pub program: String,
+    /// Why it is held; empty unless the outcome is [`Outcome::Held`].
+    pub held: String,
 }
 
 impl ManifestBody {
@@ -164,7 +166,7 @@ impl ManifestBody {
             write_gap(&mut out, gap);
         }
         write_statistics(&mut out, &self.statistics);
-        out.text(&self.program);
+        out.text(&self.program).text(&self.held);
         out.into_bytes()
     }
 
@@ -185,7 +187,9 @@ impl ManifestBody {
             gaps: read_gaps(&mut reader)?,
             statistics: read_statistics(&mut reader)?,
             program: reader.text()?,
+            held: reader.text()?,
         };
+        reader.check(body.held.is_empty() != (body.outcome == Outcome::Held), "a held snapshot without a reason, or a reason without one")?;
         reader.check(body.depth <= MAX_LEVEL, "the catalog is too deep")?;
         reader.finish()?;
         Ok(body)

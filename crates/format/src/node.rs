@@ -167,6 +167,8 @@ pub struct Node {
     pub streams: Vec<Stream>,
     /// Link target or reparse data.
     pub target: Option<Vec<u8>>,
+    /// Paths that the source says the file has, from 1; those outside of the source count as well.
+    pub links: u32,
     /// The first path of a file with several; then there is no content here.
     pub link_to: Option<Key>,
     /// Device number: major, minor.
@@ -194,6 +196,7 @@ impl Node {
             attributes: Vec::new(),
             streams: Vec::new(),
             target: None,
+            links: 1,
             link_to: None,
             device: None,
             content: None,

@@ -3,7 +3,7 @@
 //! Declarations only. Shaped for remote servers: one ordered walk, many reads and writes in flight from several threads.
 
 use crate::node::{Content, Stream};
-use crate::{Gap, Key, Node};
+use crate::{Gap, GapReason, Key, Kind, Node, Time};
 
 /// How names are spelled in keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +37,8 @@ pub struct Walked {
     pub node: Node,
     /// Size of a regular file when it was looked at.
     pub size: u64,
-    /// Number of paths the source says this file has; 1 where it does not know.
-    pub links: u32,
+    /// Names of alternate streams, where the walk knows them: of folders and links. Those of a file come with [`ReadFile::streams`].
+    pub streams: Vec<Vec<u8>>,
 }
 
 /// A run of a file.
@@ -65,8 +65,13 @@ pub enum Steady {
 pub trait ReadFile: Send {
     /// The next run. Fills `buffer` from its start, as far as cheaply possible. Runs come in order and without overlap.
     fn next(&mut self, buffer: &mut [u8]) -> Result<Piece, Gap>;
-    /// After [`Piece::End`]: did the file hold still? May replace metadata that is out of date.
+    /// After [`Piece::End`]: did the file hold still? Adds the metadata that only an open file shows, and replaces what is out of date. A gap that
+    /// it leaves in the node says what of the file is not as it is now.
     fn finish(&mut self, node: &mut Node) -> Result<Steady, Gap>;
+    /// After [`ReadFile::finish`]: names of the file's alternate streams.
+    fn streams(&self) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
 }
 
 /// The entries of a tree in ascending order of their keys, the root first.
@@ -83,6 +88,10 @@ pub trait Source: Send + Sync {
     fn walk(&self) -> Result<Walk<'_>, Gap>;
     /// Opens the content of a regular file of the walk that is under way.
     fn open(&self, entry: &Walked) -> Result<Box<dyn ReadFile + '_>, Gap>;
+    /// Opens an alternate stream of an entry, by a name that the source gave.
+    fn stream(&self, _entry: &Walked, _name: &[u8]) -> Result<Box<dyn ReadFile + '_>, Gap> {
+        Err(Gap { reason: GapReason::Unsupported, text: "this kind of source has no alternate streams".to_owned() })
+    }
 }
 
 /// Why a restore could not write something. The text names no file.
@@ -93,6 +102,26 @@ pub struct WriteError {
     pub fatal: bool,
     /// In a person's words.
     pub text: String,
+}
+
+/// What a target holds already under a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Present {
+    /// What it is.
+    pub kind: Kind,
+    /// Bytes of a regular file.
+    pub size: u64,
+    /// Last change of its content.
+    pub mtime: Option<Time>,
+}
+
+/// How a file comes to its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placing {
+    /// Nothing is there; something that has come since is an error.
+    New,
+    /// It takes the place of a file when it is whole, and not before: until then the old one stays as it is.
+    Replace,
 }
 
 /// Receives one file.
@@ -107,11 +136,18 @@ pub trait WriteFile: Send {
 
 /// A place that a tree can be restored to.
 pub trait Target: Send + Sync {
-    /// Makes a folder, open for writing; its own metadata comes with [`Target::finish_folder`]. The root key is the target itself.
+    /// What is there already under a key, if anything.
+    fn look(&self, key: &Key) -> Result<Option<Present>, WriteError>;
+    /// What this account will not be able to set, in a person's words: read from the server, never tried by writing.
+    fn lacking(&self) -> Vec<String> {
+        Vec::new()
+    }
+    /// Makes a folder, open for writing, or takes one that is there; its own metadata comes with [`Target::finish_folder`]. The root key is the
+    /// target itself.
     fn folder(&self, key: &Key, node: &Node) -> Result<(), WriteError>;
     /// Begins a regular file. Files may be written side by side from several threads; their folders exist.
-    fn file(&self, key: &Key, node: &Node, content: &Content) -> Result<Box<dyn WriteFile + '_>, WriteError>;
-    /// Begins an alternate stream of a file whose content is there; the file is finished after its streams.
+    fn file(&self, key: &Key, node: &Node, content: &Content, placing: Placing) -> Result<Box<dyn WriteFile + '_>, WriteError>;
+    /// Begins an alternate stream of a file or folder whose content is there; the file or folder is finished after its streams.
     fn stream(&self, key: &Key, stream: &Stream) -> Result<Box<dyn WriteFile + '_>, WriteError>;
     /// Makes a symbolic link, fifo, socket, device or reparse point with its metadata.
     fn special(&self, key: &Key, node: &Node) -> Result<(), WriteError>;
@@ -119,6 +155,10 @@ pub trait Target: Send + Sync {
     fn link(&self, key: &Key, to: &Key) -> Result<(), WriteError>;
     /// Sets a folder's metadata, when all below it is done (children before parents).
     fn finish_folder(&self, key: &Key, node: &Node) -> Result<(), WriteError>;
+    /// Opens what was restored, or an alternate stream of it, to compare it with what it should be.
+    fn read(&self, key: &Key, stream: Option<&[u8]>) -> Result<Box<dyn ReadFile + '_>, Gap>;
+    /// Reads the metadata of what was restored and names what is not as it should be: `times`, `attributes`, `descriptor`, `owner`, ...
+    fn differences(&self, key: &Key, node: &Node) -> Result<Vec<&'static str>, Gap>;
     /// Waits until everything is durable.
     fn sync(&self) -> Result<(), WriteError>;
     /// Number of files that are best written at the same time.

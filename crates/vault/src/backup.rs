@@ -2,6 +2,7 @@
 //! all the manifest. Everything below a manifest is durable before it is written.
 
 mod base;
+mod guard;
 mod queue;
 
 use std::collections::{HashMap, VecDeque};
@@ -35,6 +36,8 @@ pub struct BackupOptions {
     pub level: i32,
     /// Share of the unchanged files that is read all the same, 0 to 1.
     pub reread: f64,
+    /// A person says that a source that looks collapsed or swapped is meant to be so: the snapshot is not held.
+    pub intended: bool,
 }
 
 impl Vault {
@@ -54,8 +57,9 @@ impl Vault {
             let readers = Lanes::start(scope, readers);
             let run = snapshots.last().map_or(1, |last| last.sequence + 1);
             let writer = BlobWriter::new(&self.pool, &self.keys, &*self.index, lanes, &self.env, options.level, (run, floor))?;
-            let base = Base::find(&reader, &snapshots, &options.name, &source.info().identity)?;
-            let mut run = Run::new(self, source, options, progress, readers, writer, base);
+            let accepted = guard::accepted(&snapshots, &options.name);
+            let base = Base::open(&reader, accepted.filter(|before| before.body.identity == source.info().identity))?;
+            let mut run = Run::new(self, source, options, progress, readers, writer, (accepted, base));
             run.walk()?;
             run.commit(options, started, snapshots.last())
         })
@@ -70,6 +74,8 @@ struct Run<'env, 'a> {
     readers: Lanes<'env>,
     writer: BlobWriter<'env>,
     catalog: CatalogBuilder<'env>,
+    /// The last accepted snapshot of this name.
+    accepted: Option<&'a Snapshot>,
     base: Base<'a>,
     reread: f64,
     queue: VecDeque<Pending>,
@@ -91,7 +97,7 @@ impl<'env, 'a> Run<'env, 'a> {
         progress: &'a dyn Progress,
         readers: Lanes<'env>,
         writer: BlobWriter<'env>,
-        base: Base<'a>,
+        (accepted, base): (Option<&'a Snapshot>, Base<'a>),
     ) -> Self {
         Self {
             vault,
@@ -100,6 +106,7 @@ impl<'env, 'a> Run<'env, 'a> {
             readers,
             writer,
             catalog: CatalogBuilder::new(&vault.keys),
+            accepted,
             base,
             reread: options.reread,
             queue: VecDeque::new(),
@@ -128,6 +135,9 @@ impl<'env, 'a> Run<'env, 'a> {
     /// Decides what is to be done with an entry.
     fn take(&mut self, mut walked: Walked) -> Result<(), VaultError> {
         let before = self.base.at(&walked.key)?;
+        if let Some(before) = before.as_ref().filter(|before| base::is_same_file(&walked.node, before)) {
+            base::complete(&mut walked.node, before);
+        }
         if let Some(first) = self.first_path(&walked) {
             self.queue.push_back(Pending::Link(Box::new(walked), first));
             return Ok(());
@@ -143,6 +153,8 @@ impl<'env, 'a> Run<'env, 'a> {
                 }
                 _ => return self.read(walked),
             }
+        } else if !walked.streams.is_empty() {
+            return self.read(walked);
         }
         self.queue.push_back(Pending::Ready(Box::new(walked)));
         Ok(())
@@ -151,11 +163,11 @@ impl<'env, 'a> Run<'env, 'a> {
     /// The path that owns this file's content, when it is not this one.
     fn first_path(&mut self, walked: &Walked) -> Option<Key> {
         let id = walked.node.file_id?;
-        if walked.links < 2 || walked.node.kind == Kind::Folder {
+        if walked.node.links < 2 || walked.node.kind == Kind::Folder {
             return None;
         }
         let Some((first, left)) = self.links.get_mut(&id) else {
-            self.links.insert(id, (walked.key.clone(), walked.links - 1));
+            self.links.insert(id, (walked.key.clone(), walked.node.links - 1));
             return None;
         };
         *left -= 1;
@@ -187,7 +199,7 @@ impl<'env, 'a> Run<'env, 'a> {
 
     /// Takes the first entry of the queue to its end and into the catalog.
     fn settle_first(&mut self) -> Result<(), VaultError> {
-        let Walked { key, node, links, .. } = match self.queue.pop_front() {
+        let Walked { key, node, .. } = match self.queue.pop_front() {
             None => return Ok(()),
             Some(Pending::Ready(walked)) => *walked,
             Some(Pending::Link(walked, first)) => self.settle_link(*walked, first)?,
@@ -196,16 +208,33 @@ impl<'env, 'a> Run<'env, 'a> {
                 self.finish(reading)?
             }
         };
-        if node.kind == Kind::File && links > 1 && node.content.is_none() && node.link_to.is_none() {
+        if node.kind == Kind::File && node.links > 1 && node.content.is_none() && node.link_to.is_none() {
             self.orphans.entry(key.clone()).or_default();
         }
         self.enter(key, node)
     }
 
     fn finish(&mut self, reading: Reading) -> Result<Walked, VaultError> {
-        let (walked, read_bytes) = reading.finish(&mut self.writer, self.progress)?;
+        let links = reading.links;
+        let (mut walked, read_bytes) = reading.finish(&mut self.writer, self.progress)?;
         self.statistics.read_bytes += read_bytes;
+        if links == 1 && walked.node.links > 1 && walked.node.content.is_some() {
+            self.join(&mut walked);
+        }
         Ok(walked)
+    }
+
+    /// Makes a file a link to its first path, where only opening it told that it has several.
+    fn join(&mut self, walked: &mut Walked) {
+        let Some(first) = self.first_path(walked) else { return };
+        let owner = match self.orphans.get_mut(&first) {
+            None => first,
+            Some(Some(owner)) => owner.clone(),
+            Some(none) => return *none = Some(walked.key.clone()),
+        };
+        walked.node.link_to = Some(owner);
+        walked.node.content = None;
+        walked.node.streams.clear();
     }
 
     /// Makes an entry a link to the first path of its file. Where that could not be read, this one may be: the first that can be owns the content.
@@ -265,11 +294,12 @@ impl<'env, 'a> Run<'env, 'a> {
         let (depth, root) = self.catalog.finish(&mut self.writer)?;
         self.writer.flush()?;
         let draft = self.draft(options, started, previous, (depth, root));
-        let outcome = draft.body.outcome;
+        let (outcome, held) = (draft.body.outcome, draft.body.held.clone());
         let id = self.vault.pool.put(Class::Manifest, Spread::Layout, &snapshot::encode(&self.vault.keys, draft))?;
         Ok(BackupReport {
             snapshot: SnapshotId(id.0),
             outcome,
+            held,
             gaps: self.gaps,
             inconsistent: self.inconsistent,
             statistics: self.statistics,
@@ -281,6 +311,7 @@ impl<'env, 'a> Run<'env, 'a> {
         self.writer.count(&mut self.statistics);
         let info = self.source.info();
         let whole = self.statistics.gaps == 0 && self.statistics.inconsistent == 0;
+        let held = if options.intended { None } else { guard::collapse(self.accepted, &info.identity, &self.statistics) };
         let mut needs = std::mem::take(&mut self.writer.needs);
         needs.union(self.base.needs());
         let finished = self.vault.env.clock.now();
@@ -289,7 +320,11 @@ impl<'env, 'a> Run<'env, 'a> {
             source: info.location.clone(),
             identity: info.identity.clone(),
             encoding: info.encoding,
-            outcome: if whole { Outcome::Complete } else { Outcome::Partial },
+            outcome: match held {
+                Some(_) => Outcome::Held,
+                None if whole => Outcome::Complete,
+                None => Outcome::Partial,
+            },
             started,
             finished,
             depth,
@@ -298,6 +333,7 @@ impl<'env, 'a> Run<'env, 'a> {
             gaps: self.gaps.clone(),
             statistics: self.statistics.clone(),
             program: concat!("keepwell ", env!("CARGO_PKG_VERSION")).to_owned(),
+            held: held.unwrap_or_default(),
         };
         let sequence = previous.map_or(1, |last| last.sequence + 1);
         let previous = previous.map_or(SnapshotId::NONE, |last| last.id);

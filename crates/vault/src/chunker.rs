@@ -3,7 +3,7 @@
 
 use keepwell_format::blob::BlobKind;
 use keepwell_format::port::{Piece, ReadFile, Source, Steady, Walked};
-use keepwell_format::{BlobId, ContentHash, Gap};
+use keepwell_format::{BlobId, ContentHash, Gap, GapReason, Kind, Node};
 
 use crate::keys::Keys;
 
@@ -11,53 +11,135 @@ use crate::keys::Keys;
 const READ_AHEAD: usize = 4 << 20;
 /// Files above this are not read a second time when they changed under the first.
 const RETRY_LIMIT: u64 = 1 << 30;
+/// Length that an alternate stream is expected to have.
+const STREAM: u64 = 64 << 10;
 /// Attempts at a file that does not hold still.
 const ATTEMPTS: u32 = 2;
 
-/// What comes out of reading a file.
+/// What comes out of reading an entry: the chunks of a file and `Content`, then the chunks of each alternate stream and `Stream`, then `Done`.
 #[derive(Debug)]
 pub(crate) enum ReadEvent {
     /// A chunk.
     Chunk { at: u64, id: BlobId, plain: Vec<u8> },
-    /// The file changed: what came so far is void, it is read again.
+    /// What came since the last end is void: it changed and is read again, or could not be read to its end.
     Restart,
-    /// The end.
-    Done { walked: Box<Walked>, size: u64, hash: ContentHash, inconsistent: bool },
-    /// It could not be read to its end.
-    Failed { walked: Box<Walked>, gap: Gap },
+    /// The end of the file's content.
+    Content { size: u64, hash: ContentHash },
+    /// The end of an alternate stream.
+    Stream { name: Vec<u8>, size: u64, hash: ContentHash },
+    /// The end of the entry. Without `Content` its node has a gap.
+    Done { walked: Box<Walked> },
 }
 
-/// Reads `walked` to its end, and tells `emit`, which answers whether anybody still listens.
+/// Nobody listens any more.
+struct Unheard;
+
+/// Reads all of `walked`, and tells `emit`, which answers whether anybody still listens.
 pub(crate) fn read_file(keys: &Keys, source: &dyn Source, mut walked: Walked, emit: &mut dyn FnMut(ReadEvent) -> bool) {
+    if read_all(keys, source, &mut walked, emit).is_ok() {
+        emit(ReadEvent::Done { walked: Box::new(walked) });
+    }
+}
+
+fn read_all(keys: &Keys, source: &dyn Source, walked: &mut Walked, emit: &mut dyn FnMut(ReadEvent) -> bool) -> Result<(), Unheard> {
+    let streams = match walked.node.kind {
+        Kind::File => read_content(keys, source, walked, emit)?,
+        _ => std::mem::take(&mut walked.streams),
+    };
+    for name in streams {
+        read_stream(keys, source, walked, name, emit)?;
+    }
+    Ok(())
+}
+
+/// Reads a file's own content. Answers the names of its streams; none if it could not be read.
+fn read_content(
+    keys: &Keys,
+    source: &dyn Source,
+    walked: &mut Walked,
+    emit: &mut dyn FnMut(ReadEvent) -> bool,
+) -> Result<Vec<Vec<u8>>, Unheard> {
     for attempt in 1..=ATTEMPTS {
         let last = attempt == ATTEMPTS || walked.size > RETRY_LIMIT;
-        match read_once(keys, source, &mut walked, emit) {
-            Ok(None) => return,
-            Ok(Some((_, _, Steady::Changed))) if !last => {
-                if !emit(ReadEvent::Restart) {
-                    return;
-                }
-            }
-            Ok(Some((size, hash, steady))) => {
-                let inconsistent = steady == Steady::Changed;
-                emit(ReadEvent::Done { walked: Box::new(walked), size, hash, inconsistent });
-                return;
+        match read_once(keys, source, walked, emit) {
+            Ok(None) => return Err(Unheard),
+            Ok(Some(Once { steady: Steady::Changed, .. })) if !last => tell(emit, ReadEvent::Restart)?,
+            Ok(Some(Once { size, hash, steady, streams })) => {
+                walked.node.inconsistent = steady == Steady::Changed;
+                tell(emit, ReadEvent::Content { size, hash })?;
+                return Ok(streams);
             }
             Err(gap) => {
-                emit(ReadEvent::Failed { walked: Box::new(walked), gap });
-                return;
+                walked.node.gap = Some(gap);
+                tell(emit, ReadEvent::Restart)?;
+                break;
             }
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// Reads an alternate stream. One that can't be had is a gap in what the entry holds beside its content.
+fn read_stream(
+    keys: &Keys,
+    source: &dyn Source,
+    walked: &mut Walked,
+    name: Vec<u8>,
+    emit: &mut dyn FnMut(ReadEvent) -> bool,
+) -> Result<(), Unheard> {
+    let read = source.stream(walked, &name).and_then(|mut stream| {
+        let Some((size, hash)) = cut_all(keys, &mut *stream, STREAM, emit)? else { return Ok(None) };
+        // What a stream's file says of times and descriptor is the file's affair.
+        Ok(Some((size, hash, stream.finish(&mut Node::new(Kind::File))?)))
+    });
+    match read {
+        Ok(None) => Err(Unheard),
+        Ok(Some((size, hash, steady))) => {
+            walked.node.inconsistent |= steady == Steady::Changed;
+            tell(emit, ReadEvent::Stream { name, size, hash })
+        }
+        Err(gap) => {
+            let text = format!("an alternate stream is missing: {}", gap.text);
+            walked.node.gap.get_or_insert(Gap { reason: GapReason::Metadata, text });
+            tell(emit, ReadEvent::Restart)
         }
     }
 }
 
-type Once = Option<(u64, ContentHash, Steady)>;
+fn tell(emit: &mut dyn FnMut(ReadEvent) -> bool, event: ReadEvent) -> Result<(), Unheard> {
+    if emit(event) { Ok(()) } else { Err(Unheard) }
+}
 
-fn read_once(keys: &Keys, source: &dyn Source, walked: &mut Walked, emit: &mut dyn FnMut(ReadEvent) -> bool) -> Result<Once, Gap> {
+/// One reading of a file.
+struct Once {
+    size: u64,
+    hash: ContentHash,
+    steady: Steady,
+    streams: Vec<Vec<u8>>,
+}
+
+fn read_once(keys: &Keys, source: &dyn Source, walked: &mut Walked, emit: &mut dyn FnMut(ReadEvent) -> bool) -> Result<Option<Once>, Gap> {
     let mut file = source.open(walked)?;
-    let mut cutter = Cutter::new(keys, walked.size);
+    let Some((size, hash)) = cut_all(keys, &mut *file, walked.size, emit)? else { return Ok(None) };
+    let steady = file.finish(&mut walked.node)?;
+    let streams = file.streams();
+    drop(file);
+    if steady == Steady::Changed {
+        walked.size = size;
+    }
+    Ok(Some(Once { size, hash, steady, streams }))
+}
+
+/// Cuts all that `file` gives. None when nobody listens any more.
+fn cut_all(
+    keys: &Keys,
+    file: &mut dyn ReadFile,
+    expected: u64,
+    emit: &mut dyn FnMut(ReadEvent) -> bool,
+) -> Result<Option<(u64, ContentHash)>, Gap> {
+    let mut cutter = Cutter::new(keys, expected);
     loop {
-        match cutter.fill(&mut *file)? {
+        match cutter.fill(file)? {
             Piece::Data(0) | Piece::End => break,
             Piece::Data(_) => {
                 if !cutter.cut(false, emit) {
@@ -72,16 +154,7 @@ fn read_once(keys: &Keys, source: &dyn Source, walked: &mut Walked, emit: &mut d
             }
         }
     }
-    if !cutter.cut(true, emit) {
-        return Ok(None);
-    }
-    let (size, hash) = cutter.hash.finish();
-    let steady = file.finish(&mut walked.node)?;
-    drop(file);
-    if steady == Steady::Changed {
-        walked.size = size;
-    }
-    Ok(Some((size, hash, steady)))
+    Ok(cutter.cut(true, emit).then(|| cutter.hash.finish()))
 }
 
 /// Bytes read and not cut yet.

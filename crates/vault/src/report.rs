@@ -30,8 +30,10 @@ pub struct Trouble {
 pub struct BackupReport {
     /// The snapshot it made.
     pub snapshot: SnapshotId,
-    /// Complete or partial.
+    /// Complete, partial or held.
     pub outcome: Outcome,
+    /// Why it is held; empty if it is not.
+    pub held: String,
     /// The first gaps, at most 100; `statistics` counts all.
     pub gaps: Vec<(Key, Gap)>,
     /// The first files that changed while they were read, at most 100.

@@ -1,6 +1,6 @@
 //! Snapshots: their signed manifests, written last of all, and how people name them.
 
-use keepwell_format::manifest::{Manifest, ManifestBody, SeqRanges};
+use keepwell_format::manifest::{Manifest, ManifestBody, Outcome, SeqRanges};
 use keepwell_format::{FormatError, SnapshotId};
 use keepwell_storage::{Class, ObjectId, ObjectName, Pool};
 
@@ -102,15 +102,17 @@ pub(crate) fn highest_seq(snapshots: &[Snapshot]) -> u64 {
     snapshots.iter().filter_map(|snapshot| snapshot.needs.ranges().last()).map(|range| range.end - 1).max().unwrap_or(0)
 }
 
-/// Finds the snapshot that a person means: an id, a unique beginning of one, `latest`, or `NAME@latest`.
+/// Finds the snapshot that a person means: an id, a unique beginning of one, `latest`, or `NAME@latest` (the last that is accepted).
 pub(crate) fn resolve(snapshots: &[Snapshot], text: &str) -> Result<Snapshot, VaultError> {
     let none = |why: String| VaultError::NoSnapshot(why);
+    // A held snapshot is never the latest: it is had by its id alone.
+    let accepted = |snapshot: &&Snapshot| snapshot.body.outcome != Outcome::Held;
     if text == "latest" {
-        return snapshots.last().cloned().ok_or_else(|| none("the vault holds no snapshot yet".to_owned()));
+        return snapshots.iter().rfind(accepted).cloned().ok_or_else(|| none("the vault holds no accepted snapshot yet".to_owned()));
     }
     if let Some(name) = text.strip_suffix("@latest") {
-        let found = snapshots.iter().rfind(|snapshot| snapshot.body.name == name);
-        return found.cloned().ok_or_else(|| none(format!("the vault holds no snapshot named {name}")));
+        let found = snapshots.iter().rfind(|snapshot| accepted(snapshot) && snapshot.body.name == name);
+        return found.cloned().ok_or_else(|| none(format!("the vault holds no accepted snapshot named {name}")));
     }
     let hits: Vec<&Snapshot> = snapshots.iter().filter(|s| !text.is_empty() && s.id.to_string().starts_with(text)).collect();
     match hits.as_slice() {

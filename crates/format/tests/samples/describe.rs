@@ -67,6 +67,7 @@ fn node(n: &Node) -> Value {
         ("content", n.content.as_ref().map(content)),
         ("inconsistent", n.inconsistent.then_some(Value::Bool(true))),
         ("gap", n.gap.as_ref().map(gap)),
+        ("links", (n.links > 1).then(|| n.links.into())),
     ];
     Value::Object(fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect::<Map<_, _>>())
 }
@@ -103,7 +104,7 @@ pub(super) fn body(v: &ManifestBody) -> Value {
     json!({
         "name": v.name, "source": v.source, "identity": v.identity, "encoding": word(v.encoding), "outcome": word(v.outcome),
         "started": time(v.started), "finished": time(v.finished), "depth": v.depth, "root": v.root.to_string(),
-        "base": v.base.to_string(), "gaps": gaps, "program": v.program,
+        "base": v.base.to_string(), "gaps": gaps, "program": v.program, "held": v.held,
         "statistics": {
             "entries": s.entries, "files": s.files, "folders": s.folders, "content_bytes": s.content_bytes,
             "unchanged_files": s.unchanged_files, "read_bytes": s.read_bytes, "new_blobs": s.new_blobs,

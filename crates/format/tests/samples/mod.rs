@@ -135,7 +135,7 @@ fn leaf() -> Page {
     Page::Leaf(vec![
         (Key::root(), Node { owner, mtime: time(1), attributes: vec![acl], ..Node::new(Kind::Folder) }),
         (key("a"), file),
-        (key("a.vhdx"), Node { content: tree, ..Node::new(Kind::File) }),
+        (key("a.vhdx"), Node { content: tree, links: 2, ..Node::new(Kind::File) }),
         (key("b"), Node { link_to: Some(key("a")), ..Node::new(Kind::File) }),
         (key("dev"), Node { device: Some((8, 300)), ..Node::new(Kind::BlockDevice) }),
         (key("link"), Node { target: Some(b"../ziel".to_vec()), ..Node::new(Kind::Symlink) }),
@@ -156,7 +156,7 @@ fn body() -> ManifestBody {
         source: "smb://backup@server/daten".into(),
         identity: "smb:5f0c:daten".into(),
         encoding: Encoding::Wtf8,
-        outcome: Outcome::Partial,
+        outcome: Outcome::Held,
         started: Time { seconds: 1_700_000_000, nanos: 1 },
         finished: Time { seconds: 1_700_000_100, nanos: 0 },
         depth: 2,
@@ -176,6 +176,7 @@ fn body() -> ManifestBody {
             inconsistent: 10,
         },
         program: "keepwell 0.1.0".into(),
+        held: "the source holds no files".into(),
     }
 }
 

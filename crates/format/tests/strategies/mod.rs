@@ -196,7 +196,8 @@ pub(crate) fn manifest_body() -> impl Strategy<Value = ManifestBody> {
                 inconsistent,
             };
             let base = SnapshotId(base);
-            ManifestBody { name, source, identity, encoding, outcome, started, finished, depth, root, base, gaps, statistics, program }
+            let held = if outcome == Outcome::Held { format!("held {name}") } else { String::new() };
+            ManifestBody { name, source, identity, encoding, outcome, started, finished, depth, root, base, gaps, statistics, program, held }
         },
     )
 }

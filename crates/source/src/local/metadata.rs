@@ -50,6 +50,9 @@ pub(super) fn node(seen: &Statx, volume: u64) -> Node {
     node.ctime = Some(time(&seen.stx_ctime));
     node.btime = StatxFlags::from_bits_retain(seen.stx_mask).contains(StatxFlags::BTIME).then(|| time(&seen.stx_btime));
     node.file_id = Some(FileId { volume, file: seen.stx_ino.into() });
+    if node.kind != Kind::Folder {
+        node.links = seen.stx_nlink.max(1);
+    }
     if matches!(node.kind, Kind::CharDevice | Kind::BlockDevice) {
         node.device = Some((seen.stx_rdev_major, seen.stx_rdev_minor));
     }

@@ -132,7 +132,7 @@ impl<'a> LocalWalk<'a> {
         }
         add_attributes(&mut node, Place::In(parent, name), &mut self.scratch);
         let size = if node.kind == Kind::File { seen.stx_size } else { 0 };
-        Walked { key, node, size, links: seen.stx_nlink }
+        Walked { key, node, size, streams: Vec::new() }
     }
 
     /// Lists a folder and makes it the current one. If it can't be opened, what can be seen from outside is told, with the gap.
@@ -150,7 +150,7 @@ impl<'a> LocalWalk<'a> {
         }
         let folder = if key.is_root() { Arc::new(folder) } else { self.source.folders.keep(key.as_bytes(), folder) };
         self.path.push(Listing { key: key.clone(), names, id: identity(&seen), folder: Some(folder) });
-        Walked { key, node, size: 0, links: 1 }
+        Walked { key, node, size: 0, streams: Vec::new() }
     }
 
     fn closed_folder(&mut self, parent: &OwnedFd, name: &[u8], key: Key, errno: Errno) -> Walked {
@@ -158,7 +158,6 @@ impl<'a> LocalWalk<'a> {
             Ok(seen) if FileType::from_raw_mode(seen.stx_mode.into()) == FileType::Directory => {
                 let mut walked = self.file(parent, name, key, &seen);
                 walked.node.gap = Some(gap(errno, GapReason::Listing));
-                walked.links = 1;
                 walked
             }
             // Something else has taken its place since the listing.
@@ -195,7 +194,7 @@ fn identity(seen: &Statx) -> (u32, u32, u64) {
 fn lost(key: Key, guess: Kind, errno: Errno) -> Walked {
     let mut node = Node::new(guess);
     node.gap = Some(gap(errno, GapReason::Metadata));
-    Walked { key, node, size: 0, links: 1 }
+    Walked { key, node, size: 0, streams: Vec::new() }
 }
 
 impl Iterator for LocalWalk<'_> {

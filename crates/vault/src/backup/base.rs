@@ -1,8 +1,8 @@
 //! The snapshot that unchanged entries are taken from, read in step with the walk.
 
-use keepwell_format::manifest::{Outcome, SeqRanges};
+use keepwell_format::manifest::SeqRanges;
 use keepwell_format::port::Walked;
-use keepwell_format::{Key, Kind, Node, SnapshotId};
+use keepwell_format::{GapReason, Key, Kind, Node, SnapshotId};
 
 use crate::VaultError;
 use crate::blobs::{BlobReader, pack_name};
@@ -21,13 +21,9 @@ pub(super) struct Base<'a> {
 }
 
 impl<'a> Base<'a> {
-    /// The last accepted snapshot of this name, if it was of the same tree.
-    pub(super) fn find(reader: &'a BlobReader<'a>, snapshots: &[Snapshot], name: &str, identity: &str) -> Result<Self, VaultError> {
-        let fits = |snapshot: &&Snapshot| {
-            snapshot.body.name == name && snapshot.body.outcome != Outcome::Held && snapshot.body.identity == identity
-        };
-        let snapshot = snapshots.iter().rfind(fits).cloned();
-        let mut base = Self { reader, snapshot, cursor: None, next: None, doubtful: false, needs: SeqRanges::new() };
+    /// Begins to read a snapshot of the same tree.
+    pub(super) fn open(reader: &'a BlobReader<'a>, snapshot: Option<&Snapshot>) -> Result<Self, VaultError> {
+        let mut base = Self { reader, snapshot: snapshot.cloned(), cursor: None, next: None, doubtful: false, needs: SeqRanges::new() };
         if let Some(snapshot) = &base.snapshot {
             let mut present = SeqRanges::new();
             let packs = reader.index.packs()?.into_iter();
@@ -107,6 +103,29 @@ impl<'a> Base<'a> {
 
     pub(super) fn needs(&self) -> &SeqRanges {
         &self.needs
+    }
+}
+
+/// Whether an entry is the file that it was, with the times that it had: then its metadata is what it was.
+pub(super) fn is_same_file(now: &Node, before: &Node) -> bool {
+    let same_times = now.mtime.is_some() && now.mtime == before.mtime && now.ctime.is_some() && now.ctime == before.ctime;
+    let metadata_missing = before.gap.as_ref().is_some_and(|gap| gap.reason != GapReason::Locked);
+    now.kind == Kind::File
+        && before.kind == Kind::File
+        && same_times
+        && now.file_id.is_some()
+        && now.file_id == before.file_id
+        && !metadata_missing
+}
+
+/// Adds what a walk does not show of the same file.
+pub(super) fn complete(now: &mut Node, before: &Node) {
+    now.links = now.links.max(before.links);
+    if now.descriptor.is_none() {
+        now.descriptor.clone_from(&before.descriptor);
+    }
+    if now.attributes.is_empty() {
+        now.attributes.clone_from(&before.attributes);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Entries on their way to the catalog: ready ones, and files that reader threads are reading ahead.
 
 use crossbeam_channel::{Receiver, bounded};
-use keepwell_format::node::{Content, Extent, Gap};
+use keepwell_format::node::{Content, Extent, Gap, Stream};
 use keepwell_format::port::{Source, Walked};
 use keepwell_format::{GapReason, Key};
 
@@ -68,6 +68,8 @@ impl Load {
 /// A file that is being read.
 pub(super) struct Reading {
     pub(super) size: u64,
+    /// Paths that the source said it has when it was begun.
+    pub(super) links: u32,
     events: Events,
 }
 
@@ -78,18 +80,18 @@ enum Events {
 
 impl Reading {
     pub(super) fn start<'env>(readers: &Lanes<'env>, keys: &'env Keys, source: &'env dyn Source, walked: Walked) -> Self {
-        let size = walked.size;
+        let (size, links) = (walked.size, walked.node.links);
         if readers.is_inline() {
             let mut events = Vec::new();
             read_file(keys, source, walked, &mut |event| {
                 events.push(event);
                 true
             });
-            return Self { size, events: Events::Now(events.into_iter()) };
+            return Self { size, links, events: Events::Now(events.into_iter()) };
         }
         let (sender, receiver) = bounded(EVENTS);
         readers.spawn(move || read_file(keys, source, walked, &mut |event| sender.send(event).is_ok()));
-        Self { size, events: Events::Later(receiver) }
+        Self { size, links, events: Events::Later(receiver) }
     }
 
     fn next(&mut self) -> Option<ReadEvent> {
@@ -102,6 +104,7 @@ impl Reading {
     /// Stores what is new of the file, and completes its entry. Also tells the bytes that were read.
     pub(super) fn finish(mut self, writer: &mut BlobWriter<'_>, progress: &dyn Progress) -> Result<(Walked, u64), VaultError> {
         let mut extents = ExtentsBuilder::default();
+        let (mut content, mut streams) = (None, Vec::new());
         let mut read_bytes = 0;
         loop {
             match self.next() {
@@ -113,14 +116,15 @@ impl Reading {
                     writer.store(keepwell_format::blob::BlobKind::Data, id, plain)?;
                 }
                 Some(ReadEvent::Restart) => extents = ExtentsBuilder::default(),
-                Some(ReadEvent::Done { mut walked, size, hash, inconsistent }) => {
-                    let extents = extents.finish(writer)?;
-                    walked.node.content = Some(Content { size, hash, extents });
-                    walked.node.inconsistent = inconsistent;
-                    return Ok((*walked, read_bytes));
+                Some(ReadEvent::Content { size, hash }) => {
+                    content = Some(Content { size, hash, extents: std::mem::take(&mut extents).finish(writer)? });
                 }
-                Some(ReadEvent::Failed { mut walked, gap }) => {
-                    walked.node.gap = Some(gap);
+                Some(ReadEvent::Stream { name, size, hash }) => {
+                    let content = Content { size, hash, extents: std::mem::take(&mut extents).finish(writer)? };
+                    streams.push(Stream { name, content });
+                }
+                Some(ReadEvent::Done { mut walked }) => {
+                    (walked.node.content, walked.node.streams) = (content, streams);
                     return Ok((*walked, read_bytes));
                 }
                 None => return Err(VaultError::Source(reader_died())),

@@ -65,6 +65,7 @@ fn build(scratch: &Scratch, entries: &Entries) -> (Snapshot, u64) {
         gaps: Vec::new(),
         statistics: Statistics::default(),
         program: String::new(),
+        held: String::new(),
     };
     let snapshot = Snapshot { id: SnapshotId::NONE, sequence: 1, previous: SnapshotId::NONE, received: 0, needs: SeqRanges::new(), body };
     (snapshot, pages)

@@ -83,7 +83,7 @@ impl Cut {
 fn cut(sizes: ChunkSizes, runs: &[Run], step: usize, expected: u64) -> Cut {
     let info = SourceInfo { location: String::new(), identity: String::new(), encoding: Encoding::Bytes, parallel_reads: 1 };
     let source = OneFile { info, runs: runs.to_vec(), step };
-    let walked = Walked { key: Key::root(), node: Node::new(Kind::File), size: expected, links: 1 };
+    let walked = Walked { key: Key::root(), node: Node::new(Kind::File), size: expected, streams: Vec::new() };
     let (mut chunks, mut bytes, mut end) = (Vec::new(), Vec::new(), None);
     read_file(&keys(sizes), &source, walked, &mut |event| {
         match event {
@@ -91,7 +91,8 @@ fn cut(sizes: ChunkSizes, runs: &[Run], step: usize, expected: u64) -> Cut {
                 chunks.push((at, id, plain.len()));
                 bytes.extend(plain);
             }
-            ReadEvent::Done { size, hash, inconsistent: false, .. } => end = Some((size, hash)),
+            ReadEvent::Content { size, hash } => end = Some((size, hash)),
+            ReadEvent::Done { walked } => assert!(!walked.node.inconsistent),
             other => panic!("{other:?}"),
         }
         true
@@ -198,7 +199,7 @@ fn the_content_hash_tells_holes_from_bytes() {
 fn chunks_between_holes_hold_no_memory_but_their_own() {
     let runs: Vec<Run> = (0..20).flat_map(|_| [Run::Data(noise(1000)), Run::Hole(1 << 20)]).collect();
     let info = SourceInfo { location: String::new(), identity: String::new(), encoding: Encoding::Bytes, parallel_reads: 1 };
-    let walked = Walked { key: Key::root(), node: Node::new(Kind::File), size: 20 << 20, links: 1 };
+    let walked = Walked { key: Key::root(), node: Node::new(Kind::File), size: 20 << 20, streams: Vec::new() };
     let mut held = Vec::new();
     read_file(&keys(PRODUCTION), &OneFile { info, runs, step: usize::MAX }, walked, &mut |event| {
         if let ReadEvent::Chunk { plain, .. } = event {

@@ -12,7 +12,8 @@ use keepwell_storage::{Access, Damage, HEADER_LEN, MemoryDisk};
 use keepwell_vault::{Env, Index, MemoryIndex, NoProgress, RestoreOptions, RestoreReport, Vault, VaultError, Workers};
 
 use crate::random::Random;
-use crate::tree::{Run, Thing, Tree, TreeSource, TreeTarget};
+use crate::target::TreeTarget;
+use crate::tree::{Run, Thing, Tree, TreeSource};
 use crate::world::{backup, dynamic, env, fresh, open, shared};
 
 /// A disk that loses one blob at a time: a bit of its frame is flipped, and flipped back when the next one's turn comes.
@@ -162,7 +163,7 @@ impl Source for Locked<'_> {
 fn a_further_path_whose_content_was_never_read_is_named() {
     let tree = broad();
     let (vault, _) = stored(&tree);
-    let options = keepwell_vault::BackupOptions { name: "other".to_owned(), level: 1, reread: 0.0 };
+    let options = keepwell_vault::BackupOptions { name: "other".to_owned(), level: 1, reread: 0.0, intended: false };
     vault.backup(&Locked(TreeSource::new(&tree)), &options, &NoProgress).unwrap();
     let (report, there) = restore(&vault, "m16");
     let named = report.unwrap().missing.into_iter().filter(|trouble| trouble.key == key("shared too")).count();

@@ -10,7 +10,8 @@ use keepwell_storage::{Access, Class, Damage, Disk, MemoryDisk, Pool, Spread};
 use keepwell_vault::{BackupOptions, BackupReport, Env, MemoryIndex, NoProgress, RestoreOptions, Vault, VaultError};
 
 use crate::random::Random;
-use crate::tree::{Run, Thing, Tree, TreeSource, TreeTarget};
+use crate::target::TreeTarget;
+use crate::tree::{Run, Thing, Tree, TreeSource};
 use crate::world::{backup, difference, dynamic, env, fresh, new_disk_id, open, shared};
 
 fn key(path: &str) -> Key {
@@ -18,7 +19,7 @@ fn key(path: &str) -> Key {
 }
 
 fn backup_as(vault: &Vault, source: &dyn Source, name: &str) -> Result<BackupReport, VaultError> {
-    vault.backup(source, &BackupOptions { name: name.to_owned(), level: 1, reread: 0.0 }, &NoProgress)
+    vault.backup(source, &BackupOptions { name: name.to_owned(), level: 1, reread: 0.0, intended: false }, &NoProgress)
 }
 
 /// Number and content of each pack on a 1+0 disk, from their clear headers.

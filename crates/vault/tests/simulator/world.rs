@@ -15,7 +15,8 @@ use keepwell_vault::{
 use zeroize::Zeroizing;
 
 use crate::random::Random;
-use crate::tree::{Tree, TreeSource, TreeTarget};
+use crate::target::TreeTarget;
+use crate::tree::{Tree, TreeSource};
 
 pub(crate) const PASSPHRASE: &[u8] = b"simulated";
 /// Small enough that a tree of a few files makes several packs of several chunks.
@@ -82,7 +83,7 @@ pub(crate) fn dynamic(disks: &[Arc<MemoryDisk>]) -> Vec<Arc<dyn Disk>> {
 }
 
 pub(crate) fn backup(vault: &Vault, tree: &Tree) -> Result<BackupReport, VaultError> {
-    let options = BackupOptions { name: "share".to_owned(), level: 1, reread: 0.0 };
+    let options = BackupOptions { name: "share".to_owned(), level: 1, reread: 0.0, intended: false };
     vault.backup(&TreeSource::new(tree), &options, &NoProgress)
 }
 
