@@ -12,7 +12,7 @@ use std::process::Command;
 
 use contract::{EVERYTHING, compare, copy, nasty, walk};
 use keepwell_format::node::{Content, Extents};
-use keepwell_format::port::{Piece, Source as _, Steady, Target as _, Walked};
+use keepwell_format::port::{Piece, Placing, Source as _, Steady, Target as _, Walked};
 use keepwell_format::{ContentHash, GapReason, Key, Kind, Node};
 use keepwell_source::{LocalSource, LocalTarget, SourceError, raise_open_files};
 
@@ -152,7 +152,7 @@ fn a_file_that_is_abandoned_leaves_nothing() {
     let target = LocalTarget::create(scratch.path().join("t")).unwrap();
     let content = Content { size: 9, hash: ContentHash([0; 32]), extents: Extents::Inline(Vec::new()) };
     target.folder(&key("a"), &Node::new(Kind::Folder)).unwrap();
-    let mut file = target.file(&key("a/b"), &Node::new(Kind::File), &content).unwrap();
+    let mut file = target.file(&key("a/b"), &Node::new(Kind::File), &content, Placing::New).unwrap();
     file.write_at(0, b"half").unwrap();
     file.abandon();
     assert_eq!(fs::read_dir(scratch.path().join("t/a")).unwrap().count(), 0);
@@ -183,13 +183,13 @@ fn a_restore_cannot_be_led_outside() {
     let content = Content { size: 0, hash: ContentHash::NONE, extents: Extents::Inline(Vec::new()) };
     target.special(&key("a"), &link).unwrap();
     let file = Node::new(Kind::File);
-    assert!(target.file(&key("a/b"), &file, &content).is_err());
+    assert!(target.file(&key("a/b"), &file, &content, Placing::New).is_err());
     assert!(target.folder(&key("a/b"), &Node::new(Kind::Folder)).is_err());
     assert!(target.folder(&key("a"), &Node::new(Kind::Folder)).is_err());
     assert!(target.finish_folder(&key("a"), &Node::new(Kind::Folder)).is_err());
-    assert!(target.file(&key("a"), &file, &content).is_err());
+    assert!(target.file(&key("a"), &file, &content, Placing::New).is_err());
     assert!(target.special(&Key::root(), &link).is_err());
-    target.file(&key("c"), &file, &content).unwrap().finish(&file).unwrap();
+    target.file(&key("c"), &file, &content, Placing::New).unwrap().finish(&file).unwrap();
     assert!(target.link(&key("a/c"), &key("c")).is_err());
     assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
     let mode = fs::metadata(scratch.path().join("t/c")).unwrap().permissions().mode();
@@ -295,7 +295,7 @@ fn what_a_user_may_not_set_is_warned_of() {
     node.owner = Some(keepwell_format::node::Owner { mode: 0o4755, uid: 0, gid: 0 });
     let content = Content { size: 0, hash: ContentHash::NONE, extents: Extents::Inline(Vec::new()) };
     let key = |path: &str| Key::from_path(path.as_bytes()).unwrap();
-    target.file(&key("f"), &node, &content).unwrap().finish(&node).unwrap();
+    target.file(&key("f"), &node, &content, Placing::New).unwrap().finish(&node).unwrap();
     let mode = fs::metadata(scratch.path().join("t/f")).unwrap().permissions().mode();
     assert_eq!(mode & 0o7777, 0o755, "not set-uid for somebody else");
     let mut device = Node::new(Kind::BlockDevice);

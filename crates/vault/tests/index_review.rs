@@ -5,6 +5,8 @@
 
 #[path = "simulator/random.rs"]
 mod random;
+#[path = "simulator/target.rs"]
+mod target;
 #[path = "simulator/tree.rs"]
 mod tree;
 #[path = "simulator/world.rs"]

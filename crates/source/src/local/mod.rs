@@ -4,12 +4,14 @@
 //! never resolved as a path. The one exception is `/proc/self/fd/N`, because Linux has no xattr calls relative to a folder.
 
 mod apply;
+mod compare;
 mod folders;
 mod metadata;
 mod read;
 mod source;
 mod target;
 mod walk;
+mod write;
 
 pub use source::LocalSource;
 pub use target::{LocalTarget, Warnings};

@@ -1,4 +1,4 @@
-//! A new folder of this machine as the place a tree is restored to.
+//! A folder of this machine as the place a tree is restored to.
 //!
 //! Must never write outside it: names are single components, opened from the target's own folder, and no link is followed,
 //! whatever the tree says. Everything is created closed to others; the right owner and mode come when the content is there.
@@ -7,25 +7,27 @@ use std::ffi::CStr;
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use keepwell_format::node::{Content, Stream};
-use keepwell_format::port::{Target, WriteError, WriteFile};
-use keepwell_format::{Key, Kind, Node};
-use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, fremovexattr, ftruncate, linkat, makedev, mkdirat, mknodat, openat, symlinkat, syncfs, unlinkat,
-};
-use rustix::io::{Errno, pwrite};
+use keepwell_format::port::{Placing, Present, ReadFile, Target, WriteError, WriteFile};
+use keepwell_format::{Gap, Key, Kind, Node};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fremovexattr, linkat, makedev, mkdirat, mknodat, openat, symlinkat, syncfs};
+use rustix::io::Errno;
 
 use super::apply::{apply, is_fatal};
+use super::compare;
 use super::folders::{Folders, open, split};
+use super::metadata::{self, Place};
+use super::write::LocalWriter;
 use crate::SourceError;
 
 /// Writes side by side that keep a disk busy.
 const PARALLEL_WRITES: usize = 4;
 
-const ACCESS_LIST: &CStr = c"system.posix_acl_access";
-const DEFAULT_ACCESS_LIST: &CStr = c"system.posix_acl_default";
+pub(super) const ACCESS_LIST: &CStr = c"system.posix_acl_access";
+pub(super) const DEFAULT_ACCESS_LIST: &CStr = c"system.posix_acl_default";
 
 /// Warnings kept with their keys.
 const WARNINGS_KEPT: usize = 100;
@@ -39,10 +41,15 @@ pub struct Warnings {
     pub first: Vec<(Key, String)>,
 }
 
-/// A folder that was empty when it was opened.
+/// A folder that takes what is restored.
 #[derive(Debug)]
 pub struct LocalTarget {
-    folders: Folders,
+    /// None: it is only looked at, and is not there.
+    folders: Option<Folders>,
+    /// It may have held something before, so its folders pass their default access lists on.
+    merging: bool,
+    /// Numbers of temporary names.
+    pub(super) temporary: AtomicU64,
     warnings: Mutex<Warnings>,
 }
 
@@ -53,24 +60,43 @@ impl LocalTarget {
     /// [`SourceError`] if something is in it already, or it can't be made.
     pub fn create(path: impl AsRef<Path>) -> Result<Self, SourceError> {
         let path = path.as_ref();
-        fs::create_dir_all(path).map_err(|e| match e.kind() {
-            std::io::ErrorKind::AlreadyExists => SourceError::NotFolder(path.into()),
-            _ => SourceError::io(path, "made", e),
-        })?;
-        if fs::read_dir(path).map_err(|e| SourceError::io(path, "opened", e))?.next().is_some() {
+        let target = Self::new(Some(make(path)?), false)?;
+        if !is_empty(path)? {
             return Err(SourceError::NotEmpty(path.into()));
         }
+        // Else all that is made below would inherit it.
+        match target.folders().and_then(|folders| fremovexattr(&**folders.root(), DEFAULT_ACCESS_LIST)) {
+            Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(target),
+            Err(errno) => Err(SourceError::io(path, "cleared of its default access list", errno)),
+        }
+    }
+
+    /// The same, whatever the folder holds.
+    ///
+    /// # Errors
+    /// [`SourceError`] if it can't be made or opened.
+    pub fn merge(path: impl AsRef<Path>) -> Result<Self, SourceError> {
+        Self::new(Some(make(path.as_ref())?), true)
+    }
+
+    /// Only for looking at what is there, if anything: nothing is made. With `empty`, something in it is an error as in [`LocalTarget::create`].
+    ///
+    /// # Errors
+    /// [`SourceError`] if it can't be opened.
+    pub fn preview(path: impl AsRef<Path>, empty: bool) -> Result<Self, SourceError> {
+        let path = path.as_ref();
+        match open_root(path) {
+            Err(SourceError::Missing(_)) => Self::new(None, true),
+            Ok(_) if empty && !is_empty(path)? => Err(SourceError::NotEmpty(path.into())),
+            root => Self::new(Some(root?), true),
+        }
+    }
+
+    fn new(root: Option<OwnedFd>, merging: bool) -> Result<Self, SourceError> {
         if fs::metadata("/proc/self/fd").is_err() {
             return Err(SourceError::NoProc);
         }
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = openat(CWD, path, flags, Mode::empty()).map_err(|e| SourceError::io(path, "opened", e))?;
-        // Else all that is made below would inherit it.
-        match fremovexattr(&root, DEFAULT_ACCESS_LIST) {
-            Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
-            Err(errno) => return Err(SourceError::io(path, "cleared of its default access list", errno)),
-        }
-        Ok(Self { folders: Folders::new(root), warnings: Mutex::default() })
+        Ok(Self { folders: root.map(Folders::new), merging, temporary: AtomicU64::new(0), warnings: Mutex::default() })
     }
 
     /// What could not be restored as it was, so far.
@@ -78,7 +104,7 @@ impl LocalTarget {
         self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn warn(&self, key: &Key, text: String) {
+    pub(super) fn warn(&self, key: &Key, text: String) {
         let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
         warnings.count += 1;
         if warnings.first.len() < WARNINGS_KEPT {
@@ -86,17 +112,39 @@ impl LocalTarget {
         }
     }
 
-    /// The open folder that `key` goes into, and its name there.
-    fn place<'k>(&self, key: &'k Key) -> Result<(Arc<OwnedFd>, &'k [u8]), WriteError> {
-        let (folder, name) = split(key.as_bytes());
-        if name.is_empty() {
-            return Err(WriteError { fatal: false, text: "the top of the tree can only be a folder".into() });
-        }
-        Ok((self.folders.get(folder).map_err(|e| error("open the folder", e))?, name))
+    pub(super) fn folders(&self) -> Result<&Folders, Errno> {
+        self.folders.as_ref().ok_or(Errno::NOENT)
     }
 
-    fn apply(&self, key: &Key, fd: &OwnedFd, only_path: bool, node: &Node) -> Result<(), WriteError> {
+    /// The open folder that `key` goes into, and its name there.
+    pub(super) fn place<'k>(&self, key: &'k Key) -> Result<(Arc<OwnedFd>, &'k [u8]), WriteError> {
+        if key.is_root() {
+            return Err(refused("the top of the tree can only be a folder"));
+        }
+        self.find(key).map_err(|e| error("open the folder", e))
+    }
+
+    pub(super) fn find<'k>(&self, key: &'k Key) -> Result<(Arc<OwnedFd>, &'k [u8]), Errno> {
+        let (folder, name) = split(key.as_bytes());
+        Ok((self.folders()?.get(folder)?, name))
+    }
+
+    pub(super) fn apply(&self, key: &Key, fd: &OwnedFd, only_path: bool, node: &Node) -> Result<(), WriteError> {
         apply(fd, only_path, node, &mut |text| self.warn(key, text)).map_err(|e| error("set owner, mode, attributes or times", e))
+    }
+
+    /// Takes the access lists away that something new got from the folder it is in.
+    pub(super) fn disinherit(&self, key: &Key, made: &OwnedFd, lists: &[&CStr]) {
+        for list in lists.iter().filter(|_| self.merging) {
+            self.remove_list(key, made, list);
+        }
+    }
+
+    fn remove_list(&self, key: &Key, fd: &OwnedFd, list: &CStr) {
+        match fremovexattr(fd, list) {
+            Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
+            Err(errno) => self.warn(key, format!("access list: {}", std::io::Error::from(errno))),
+        }
     }
 
     /// Makes the thing itself; false if this user may not, which is warned of.
@@ -110,11 +158,10 @@ impl LocalTarget {
             Kind::Socket => FileType::Socket,
             Kind::CharDevice => FileType::CharacterDevice,
             Kind::BlockDevice => FileType::BlockDevice,
-            Kind::Reparse => return Err(refused("a reparse point can't be kept by this file system")),
-            Kind::File | Kind::Folder | Kind::Unknown => return Err(refused("it was not read when the backup ran")),
+            _ => return Err(refused("this kind of thing can't be made on this file system")),
         };
-        let (major, minor) = node.device.unwrap_or_default();
-        match mknodat(parent, name, node_type, Mode::RUSR | Mode::WUSR, makedev(major, minor)) {
+        let device = node.device.map_or(0, |(major, minor)| makedev(major, minor));
+        match mknodat(parent, name, node_type, Mode::RUSR | Mode::WUSR, device) {
             Ok(()) => Ok(true),
             Err(errno @ (Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP)) => {
                 self.warn(key, format!("not made: {}", std::io::Error::from(errno)));
@@ -125,31 +172,75 @@ impl LocalTarget {
     }
 }
 
-fn error(doing: &str, errno: Errno) -> WriteError {
+/// Makes a folder with all above it, or takes it.
+fn make(path: &Path) -> Result<OwnedFd, SourceError> {
+    fs::create_dir_all(path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::AlreadyExists => SourceError::NotFolder(path.into()),
+        _ => SourceError::io(path, "made", e),
+    })?;
+    open_root(path)
+}
+
+fn open_root(path: &Path) -> Result<OwnedFd, SourceError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat(CWD, path, flags, Mode::empty()).map_err(|e| SourceError::io(path, "opened", e))
+}
+
+fn is_empty(path: &Path) -> Result<bool, SourceError> {
+    Ok(fs::read_dir(path).map_err(|e| SourceError::io(path, "opened", e))?.next().is_none())
+}
+
+pub(super) fn error(doing: &str, errno: Errno) -> WriteError {
     WriteError { fatal: is_fatal(errno), text: format!("could not {doing}: {}", std::io::Error::from(errno)) }
 }
 
-fn refused(why: &str) -> WriteError {
+pub(super) fn refused(why: &str) -> WriteError {
     WriteError { fatal: false, text: why.into() }
 }
 
 impl Target for LocalTarget {
+    fn look(&self, key: &Key) -> Result<Option<Present>, WriteError> {
+        let looked = self.folders().and_then(|folders| {
+            if key.is_root() {
+                return metadata::look(Place::Open(folders.root()));
+            }
+            let (parent, name) = self.find(key)?;
+            metadata::look(Place::In(&parent, name))
+        });
+        match looked {
+            Ok(seen) => {
+                let node = metadata::node(&seen, 0);
+                Ok(Some(Present { kind: node.kind, size: seen.stx_size, mtime: node.mtime }))
+            }
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(error("look at what is there", errno)),
+        }
+    }
+
+    fn lacking(&self) -> Vec<String> {
+        compare::lacking()
+    }
+
     fn folder(&self, key: &Key, _node: &Node) -> Result<(), WriteError> {
         if key.is_root() {
             return Ok(());
         }
         let (parent, name) = self.place(key)?;
-        mkdirat(&*parent, name, Mode::RWXU).map_err(|e| error("make a folder", e))?;
+        let made = match mkdirat(&*parent, name, Mode::RWXU) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
+            Err(errno) => return Err(error("make a folder", errno)),
+        };
         let folder = open(&parent, name).map_err(|e| error("open a folder", e))?;
-        self.folders.keep(key.as_bytes(), folder);
+        if made {
+            self.disinherit(key, &folder, &[ACCESS_LIST, DEFAULT_ACCESS_LIST]);
+        }
+        self.folders().map_err(|e| error("open a folder", e))?.keep(key.as_bytes(), folder);
         Ok(())
     }
 
-    fn file(&self, key: &Key, _node: &Node, content: &Content) -> Result<Box<dyn WriteFile + '_>, WriteError> {
-        let (parent, name) = self.place(key)?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(&*parent, name, flags, Mode::RUSR | Mode::WUSR).map_err(|e| error("make a file", e))?;
-        Ok(Box::new(LocalWriter { target: self, key: key.clone(), file, size: content.size, end: 0 }))
+    fn file(&self, key: &Key, _node: &Node, content: &Content, placing: Placing) -> Result<Box<dyn WriteFile + '_>, WriteError> {
+        Ok(Box::new(LocalWriter::begin(self, key, content.size, placing)?))
     }
 
     fn stream(&self, _key: &Key, _stream: &Stream) -> Result<Box<dyn WriteFile + '_>, WriteError> {
@@ -173,67 +264,28 @@ impl Target for LocalTarget {
     }
 
     fn finish_folder(&self, key: &Key, node: &Node) -> Result<(), WriteError> {
-        let folder = self.folders.get(key.as_bytes()).map_err(|e| error("open a folder", e))?;
+        let folder = self.folders().and_then(|folders| folders.get(key.as_bytes())).map_err(|e| error("open a folder", e))?;
         if key.is_root() && !node.attributes.iter().any(|attribute| attribute.name == ACCESS_LIST.to_bytes()) {
             // Its own, from before the restore or inherited from above.
-            match fremovexattr(&*folder, ACCESS_LIST) {
-                Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
-                Err(errno) => self.warn(key, format!("access list: {}", std::io::Error::from(errno))),
-            }
+            self.remove_list(key, &folder, ACCESS_LIST);
         }
         self.apply(key, &folder, false, node)
     }
 
+    fn read(&self, key: &Key, stream: Option<&[u8]>) -> Result<Box<dyn ReadFile + '_>, Gap> {
+        Ok(Box::new(compare::read(self, key, stream)?))
+    }
+
+    fn differences(&self, key: &Key, node: &Node) -> Result<Vec<&'static str>, Gap> {
+        compare::differences(self, key, node)
+    }
+
     fn sync(&self) -> Result<(), WriteError> {
-        syncfs(&**self.folders.root()).map_err(|e| WriteError { fatal: true, ..error("make everything durable", e) })
+        let synced = self.folders().and_then(|folders| syncfs(&**folders.root()));
+        synced.map_err(|e| WriteError { fatal: true, ..error("make everything durable", e) })
     }
 
     fn parallel_writes(&self) -> usize {
         PARALLEL_WRITES
-    }
-}
-
-/// A file that is being written.
-struct LocalWriter<'a> {
-    target: &'a LocalTarget,
-    key: Key,
-    file: OwnedFd,
-    size: u64,
-    /// End of what was written furthest back.
-    end: u64,
-}
-
-impl WriteFile for LocalWriter<'_> {
-    fn write_at(&mut self, mut at: u64, mut bytes: &[u8]) -> Result<(), WriteError> {
-        while !bytes.is_empty() {
-            match pwrite(&self.file, bytes, at) {
-                Ok(0) => return Err(refused("the file system took no bytes")),
-                Ok(written) => {
-                    at += written as u64;
-                    bytes = &bytes[written..];
-                }
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(error("write", errno)),
-            }
-        }
-        self.end = self.end.max(at);
-        Ok(())
-    }
-
-    fn finish(self: Box<Self>, node: &Node) -> Result<(), WriteError> {
-        if self.end != self.size {
-            ftruncate(&self.file, self.size).map_err(|e| error("set the size", e))?;
-        }
-        self.target.apply(&self.key, &self.file, false, node)
-    }
-
-    fn abandon(self: Box<Self>) {
-        let removed = self.target.place(&self.key).and_then(|(parent, name)| {
-            let flags = AtFlags::empty();
-            unlinkat(&*parent, name, flags).map_err(|e| error("remove a file that is not whole", e))
-        });
-        if let Err(error) = removed {
-            self.target.warn(&self.key, error.text);
-        }
     }
 }

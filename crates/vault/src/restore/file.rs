@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use keepwell_format::node::{Content, Extents, Stream};
-use keepwell_format::port::{Target, WriteError, WriteFile};
+use keepwell_format::port::{Placing, Target, WriteError, WriteFile};
 use keepwell_format::{Extent, Key, Node};
 
 use crate::VaultError;
@@ -90,7 +90,7 @@ fn try_write<'env>(files: Files<'env>, fetch: &Lanes<'env>, key: &Key, node: &No
     let Some(content) = &node.content else {
         return Ok((0, None));
     };
-    let (file, mut bytes) = fill(files, fetch, files.target.file(key, node, content)?, content)?;
+    let (file, mut bytes) = fill(files, fetch, files.target.file(key, node, content, Placing::New)?, content)?;
     let mut without = None;
     for stream in &node.streams {
         match write_stream(files, fetch, key, node, stream) {

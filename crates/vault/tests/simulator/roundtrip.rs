@@ -100,7 +100,7 @@ fn what_is_lost_beyond_parity_is_named_exactly_and_can_be_backed_up_again() {
     let lost: Vec<Key> = vault.verify(true, &NoProgress).unwrap().files_lost.into_iter().map(|file| file.key).collect();
     assert!(!lost.is_empty());
     let snapshot = vault.resolve("latest").unwrap();
-    let target = crate::tree::TreeTarget::default();
+    let target = crate::target::TreeTarget::default();
     let report = vault.restore(&snapshot, &keepwell_vault::RestoreOptions::default(), &target, &NoProgress).unwrap();
     let missing: Vec<Key> = report.missing.iter().map(|trouble| trouble.key.clone()).collect();
     assert!(missing.iter().all(|key| lost.contains(key)), "{missing:?} {lost:?}");

@@ -1,10 +1,9 @@
-//! The simulator's own file trees: a source made from a seed, a target that remembers what was written, and the comparison of both.
+//! The simulator's own file trees, and a source made from a seed.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
 
-use keepwell_format::node::{Attribute, Content, FileId, Owner, Stream};
-use keepwell_format::port::{Encoding, Piece, ReadFile, Source, SourceInfo, Steady, Target, Walk, Walked, WriteError, WriteFile};
+use keepwell_format::node::{Attribute, FileId, Owner};
+use keepwell_format::port::{Encoding, Piece, ReadFile, Source, SourceInfo, Steady, Walk, Walked};
 use keepwell_format::{Gap, Key, Kind, Node, Time};
 
 use crate::random::Random;
@@ -159,7 +158,8 @@ impl Source for TreeSource<'_> {
         Ok(Box::new(self.tree.things.iter().map(move |(key, thing)| {
             let first = thing.link_to.as_ref().map_or(thing, |first| &self.tree.things[first]);
             let links = u32::try_from(linked(thing.node.file_id)).expect("few");
-            Ok(Walked { key: key.clone(), node: thing.node.clone(), size: size(&first.runs), links })
+            let node = Node { links, ..thing.node.clone() };
+            Ok(Walked { key: key.clone(), node, size: size(&first.runs), streams: Vec::new() })
         })))
     }
 
@@ -170,7 +170,8 @@ impl Source for TreeSource<'_> {
     }
 }
 
-fn size(runs: &[Run]) -> u64 {
+/// Bytes, holes included.
+pub(crate) fn size(runs: &[Run]) -> u64 {
     runs.iter()
         .map(|run| match run {
             Run::Bytes(bytes) => bytes.len() as u64,
@@ -179,9 +180,10 @@ fn size(runs: &[Run]) -> u64 {
         .sum()
 }
 
-struct Reader<'a> {
-    runs: &'a [Run],
-    offset: usize,
+/// Reads runs.
+pub(crate) struct Reader<'a> {
+    pub(crate) runs: &'a [Run],
+    pub(crate) offset: usize,
 }
 
 impl ReadFile for Reader<'_> {
@@ -209,53 +211,8 @@ impl ReadFile for Reader<'_> {
     }
 }
 
-/// Remembers what is written to it.
-#[derive(Default)]
-pub(crate) struct TreeTarget {
-    things: Mutex<BTreeMap<Key, Thing>>,
-    folders: Mutex<BTreeSet<Key>>,
-}
-
-impl TreeTarget {
-    /// What is there.
-    pub(crate) fn keys(&self) -> Vec<Key> {
-        self.things.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
-    }
-
-    /// Nothing can be put into a folder that was not made.
-    fn enter(&self, key: &Key) -> Result<(), WriteError> {
-        let folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
-        if key.parent().is_none_or(|parent| folders.contains(&parent)) {
-            return Ok(());
-        }
-        Err(WriteError { fatal: false, text: "there is no such folder".to_owned() })
-    }
-
-    fn put(&self, key: &Key, node: &Node, runs: Vec<Run>, link_to: Option<Key>) {
-        let node = Node { content: None, link_to: None, ..node.clone() };
-        self.things.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), Thing { node, runs, link_to });
-    }
-
-    /// What differs from the tree that was backed up, if anything.
-    pub(crate) fn difference(self, tree: &Tree) -> Option<String> {
-        let mut things = self.things.into_inner().unwrap_or_else(PoisonError::into_inner);
-        for (key, expected) in &tree.things {
-            let Some(found) = things.remove(key) else {
-                return Some(format!("{key} is missing"));
-            };
-            let node = if found.link_to.is_some() { expected.node.clone() } else { found.node };
-            let found = Thing { node, runs: merged(&found.runs), link_to: found.link_to };
-            let expected = Thing { runs: merged(&expected.runs), ..expected.clone() };
-            if found != expected {
-                return Some(format!("{key} differs: {found:?} is not {expected:?}"));
-            }
-        }
-        things.keys().next().map(|key| format!("{key} should not be there"))
-    }
-}
-
 /// Neighbouring runs of a kind as one, for comparison.
-fn merged(runs: &[Run]) -> Vec<Run> {
+pub(crate) fn merged(runs: &[Run]) -> Vec<Run> {
     let mut out: Vec<Run> = Vec::new();
     for run in runs {
         match (out.last_mut(), run) {
@@ -265,81 +222,4 @@ fn merged(runs: &[Run]) -> Vec<Run> {
         }
     }
     out
-}
-
-impl Target for TreeTarget {
-    fn folder(&self, key: &Key, _: &Node) -> Result<(), WriteError> {
-        self.enter(key)?;
-        self.folders.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
-        Ok(())
-    }
-
-    fn file(&self, key: &Key, node: &Node, content: &Content) -> Result<Box<dyn WriteFile + '_>, WriteError> {
-        self.enter(key)?;
-        self.put(key, node, Vec::new(), None);
-        Ok(Box::new(Writer { target: self, key: key.clone(), size: content.size, end: 0, runs: Vec::new() }))
-    }
-
-    fn stream(&self, _: &Key, _: &Stream) -> Result<Box<dyn WriteFile + '_>, WriteError> {
-        Err(WriteError { fatal: false, text: "no streams here".to_owned() })
-    }
-
-    fn special(&self, key: &Key, node: &Node) -> Result<(), WriteError> {
-        self.enter(key)?;
-        self.put(key, node, Vec::new(), None);
-        Ok(())
-    }
-
-    fn link(&self, key: &Key, to: &Key) -> Result<(), WriteError> {
-        self.enter(key)?;
-        if !self.keys().contains(to) {
-            return Err(WriteError { fatal: false, text: "there is no such file".to_owned() });
-        }
-        self.put(key, &Node::new(Kind::File), Vec::new(), Some(to.clone()));
-        Ok(())
-    }
-
-    fn finish_folder(&self, key: &Key, node: &Node) -> Result<(), WriteError> {
-        self.put(key, node, Vec::new(), None);
-        Ok(())
-    }
-
-    fn sync(&self) -> Result<(), WriteError> {
-        Ok(())
-    }
-
-    fn parallel_writes(&self) -> usize {
-        1
-    }
-}
-
-struct Writer<'a> {
-    target: &'a TreeTarget,
-    key: Key,
-    size: u64,
-    end: u64,
-    runs: Vec<Run>,
-}
-
-impl WriteFile for Writer<'_> {
-    fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<(), WriteError> {
-        if at > self.end {
-            self.runs.push(Run::Hole(at - self.end));
-        }
-        self.runs.push(Run::Bytes(bytes.to_vec()));
-        self.end = at + bytes.len() as u64;
-        Ok(())
-    }
-
-    fn finish(mut self: Box<Self>, node: &Node) -> Result<(), WriteError> {
-        if self.size > self.end {
-            self.runs.push(Run::Hole(self.size - self.end));
-        }
-        self.target.put(&self.key, node, self.runs, None);
-        Ok(())
-    }
-
-    fn abandon(self: Box<Self>) {
-        self.target.things.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
-    }
 }
