@@ -1,0 +1,146 @@
+#!/bin/sh
+# Starts and stops a private NFS server (NFS-Ganesha, versions 3 and 4) for tests and the demo. Owns DIR (configuration, state, logs; not
+# what is put into DIR/share) and the processes it started; never listens beyond 127.0.0.1, never ends a process it did not start. The
+# one exception to the first is rpcbind, which Ganesha demands and which knows no addresses: it is started only where none runs.
+#
+#   tests/ganesha.sh start DIR [PORT]   PORT 0 or none: free ones. Needs root. Returns when the server answers.
+#   tests/ganesha.sh stop DIR
+#
+# After start: DIR/share is the folder behind the export /share, DIR/port and DIR/mountport the ports, DIR/url the URL
+# nfs://127.0.0.1:PORT/share?version=3&mountport=PORT. KEEPWELL_GANESHA_SQUASH: No_Root_Squash (default), Root_Squash or All_Squash;
+# KEEPWELL_GANESHA_ACCESS: RW (default) or RO.
+set -eu
+
+PATH="$PATH:/usr/sbin:/sbin"
+
+die() { echo "ganesha.sh: $*" >&2; exit 1; }
+
+# Whether the process in DIR/ganesha.pid is still the server that was started for DIR.
+ours() {
+    pid=$(cat "$dir/ganesha.pid" 2>/dev/null) || return 1
+    tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -Fqx "$dir/ganesha.conf"
+}
+
+listens() { # PORT: whether somebody listens there
+    grep -Eq "^ *[0-9]+: [0-9A-F]+:$(printf %04X "$1") [0-9A-F:]+ 0A " /proc/net/tcp /proc/net/tcp6 2>/dev/null
+}
+
+free_port() {
+    tries=0
+    while [ $tries -lt 100 ]; do
+        candidate=$((20000 + ($(od -An -N2 -tu2 /dev/urandom) % 12000)))
+        listens "$candidate" || { echo "$candidate"; return; }
+        tries=$((tries + 1))
+    done
+    die "found no free port between 20000 and 32000"
+}
+
+# Ganesha registers with it, or does not start. Several servers may start at once: the second rpcbind ends by itself.
+need_rpcbind() {
+    listens 111 && return
+    mkdir -p /run/rpcbind
+    rpcbind -f -i </dev/null >"$dir/log/rpcbind.out" 2>&1 &
+    echo $! >"$dir/rpcbind.pid"
+    waited=0
+    until listens 111; do
+        waited=$((waited + 1))
+        [ $waited -lt 100 ] || die "rpcbind does not answer, see $dir/log/rpcbind.out"
+        sleep 0.1
+    done
+}
+
+configure() { # PORT MOUNTPORT
+    for part in run state log share; do mkdir -p "$dir/$part"; done
+    cat >"$dir/ganesha.conf" <<CONF
+NFS_CORE_PARAM {
+ Protocols = 3, 4;
+ NFS_Port = $1;
+ MNT_Port = $2;
+ Bind_addr = 127.0.0.1;
+ Enable_NLM = false;
+ Enable_RQUOTA = false;
+ Enable_NFSACL = true;
+ Enable_UDP = false;
+ mount_path_pseudo = true;
+}
+NFSv4 { RecoveryRoot = $dir/state; Graceless = true; Only_Numeric_Owners = true; Minor_Versions = 0, 1, 2; }
+EXPORT {
+ Export_Id = 1;
+ Path = $dir/share;
+ Pseudo = /share;
+ Access_Type = ${KEEPWELL_GANESHA_ACCESS:-RW};
+ Squash = ${KEEPWELL_GANESHA_SQUASH:-No_Root_Squash};
+ SecType = sys;
+ Protocols = 3, 4;
+ Transports = TCP;
+ PrivilegedPort = false;
+ FSAL { Name = VFS; }
+}
+LOG { Default_Log_Level = EVENT; }
+CONF
+}
+
+launch() { # PORT MOUNTPORT: whether the server answers there
+    configure "$1" "$2"
+    ganesha.nfsd -F -f "$dir/ganesha.conf" -L "$dir/log/ganesha.log" -p "$dir/run/ganesha.pid" </dev/null >"$dir/log/ganesha.out" 2>&1 &
+    echo $! >"$dir/ganesha.pid"
+    waited=0
+    while [ $waited -lt 200 ]; do
+        sleep 0.1
+        waited=$((waited + 1))
+        # Right after the start the process is still this script.
+        ours || [ $waited -lt 10 ] || return 1
+        if ours && listens "$1" && listens "$2" && grep -q 'NFS SERVER INITIALIZED' "$dir/log/ganesha.log"; then return 0; fi
+    done
+    end
+    return 1
+}
+
+start() {
+    command -v ganesha.nfsd >/dev/null || die "ganesha.nfsd is not installed (apt-get install nfs-ganesha nfs-ganesha-vfs rpcbind)"
+    [ "$(id -u)" = 0 ] || die "must run as root: the server acts as the users who call"
+    mkdir -p "$dir/log"
+    dir=$(cd "$dir" && pwd -P)
+    ours && die "a server for $dir is already running"
+    need_rpcbind
+    port=${1:-0}
+    if [ "$port" != 0 ]; then
+        listens "$port" && die "port $port is in use"
+        mountport=$(free_port)
+        launch "$port" "$mountport" || die "the server does not answer on port $port, see $dir/log"
+    else
+        # Somebody else may take the same free port meanwhile.
+        port=$(free_port) mountport=$(free_port)
+        launch "$port" "$mountport" || { port=$(free_port) mountport=$(free_port) && launch "$port" "$mountport"; } ||
+            die "the server does not answer on port $port, see $dir/log"
+    fi
+    echo "$port" >"$dir/port"
+    echo "$mountport" >"$dir/mountport"
+    echo "nfs://127.0.0.1:$port/share?version=3&mountport=$mountport" | tee "$dir/url"
+}
+
+end() {
+    ours || return 0
+    kill "$pid"
+    waited=0
+    while ours && [ $waited -lt 100 ]; do sleep 0.1; waited=$((waited + 1)); done
+    ! ours || kill -9 "$pid"
+}
+
+stop() {
+    dir=$(cd "$dir" 2>/dev/null && pwd -P) || return 0
+    end
+    # Not while another server is registered with it.
+    if ! pidof ganesha.nfsd >/dev/null && [ "$(cat "/proc/$(cat "$dir/rpcbind.pid" 2>/dev/null || echo 0)/comm" 2>/dev/null)" = rpcbind ]; then
+        kill "$(cat "$dir/rpcbind.pid")"
+    fi
+    rm -f "$dir/rpcbind.pid" "$dir/ganesha.pid" "$dir/port" "$dir/mountport" "$dir/url"
+}
+
+[ $# -ge 2 ] || die "usage: ganesha.sh start DIR [PORT] | stop DIR"
+dir=$2
+case $1 in
+start) start "${3:-0}" ;;
+stop) stop ;;
+*) die "usage: ganesha.sh start DIR [PORT] | stop DIR" ;;
+esac
