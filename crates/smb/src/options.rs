@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::{Cipher, Signing};
+
 /// How a connection is made and kept.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -16,6 +18,10 @@ pub struct Options {
     pub max_dialect: Dialect,
     /// Refuse servers that only sign. Without it, encryption is used where the server can do it.
     pub require_encryption: bool,
+    /// Ciphers offered, best first; empty: never encrypt. Before SMB 3.1.1 there is only AES-128-CCM.
+    pub ciphers: Vec<Cipher>,
+    /// Signing algorithms offered to SMB 3.1.1 servers, best first. Older ones have no choice.
+    pub signing: Vec<Signing>,
 }
 
 impl Default for Options {
@@ -26,6 +32,8 @@ impl Default for Options {
             min_dialect: Dialect::Smb210,
             max_dialect: Dialect::Smb311,
             require_encryption: false,
+            ciphers: vec![Cipher::Aes128Gcm, Cipher::Aes256Gcm, Cipher::Aes128Ccm, Cipher::Aes256Ccm],
+            signing: vec![Signing::AesGmac, Signing::AesCmac, Signing::HmacSha256],
         }
     }
 }

@@ -1,6 +1,12 @@
 //! Signing in. Owns credentials and the tokens made from them; never prints, stores or copies a password.
 
+mod ntlm;
+mod spnego;
+
 use zeroize::Zeroizing;
+
+pub(crate) use ntlm::SignIn;
+pub(crate) use spnego::{Reply, offers_ntlm};
 
 /// Who signs in. Erased from memory when dropped.
 pub struct Credentials {
@@ -13,12 +19,5 @@ impl Credentials {
     /// `domain` is the Windows domain or workgroup, if the server needs one.
     pub fn new(domain: Option<&str>, user: &str, password: &str) -> Self {
         Self { domain: domain.map(str::to_owned), user: user.to_owned(), password: Zeroizing::new(password.to_owned()) }
-    }
-}
-
-#[expect(clippy::missing_fields_in_debug, reason = "a password is never printed")]
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials").field("domain", &self.domain).field("user", &self.user).finish()
     }
 }

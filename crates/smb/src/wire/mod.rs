@@ -1,6 +1,23 @@
 //! Messages as bytes (MS-SMB2 2.2). Owns layouts; never does input or output and never decides anything.
 
+pub(crate) mod close;
+pub(crate) mod create;
 pub(crate) mod cursor;
+pub(crate) mod fscc;
+pub(crate) mod info;
+pub(crate) mod ioctl;
+pub(crate) mod payload;
+pub(crate) mod transfer;
+pub(crate) mod echo;
+pub(crate) mod header;
+pub(crate) mod negotiate;
+pub(crate) mod session_setup;
+pub(crate) mod transform;
+pub(crate) mod tree;
+
+/// SecurityMode bits (MS-SMB2 2.2.3).
+pub(crate) const SIGNING_ENABLED: u16 = 1;
+pub(crate) const SIGNING_REQUIRED: u16 = 2;
 
 /// What a request asks for (MS-SMB2 2.2.1.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
