@@ -13,9 +13,9 @@ const LAYERS: [(&str, &[&str]); 11] = [
     ("keepwell-crypt", &[]),
     ("keepwell-storage", &[]),
     ("keepwell-vault", &["keepwell-format", "keepwell-crypt", "keepwell-storage"]),
-    ("keepwell-smb", &[]),
+    ("keepwell-smb", &["keepwell-smb-server"]),
     ("keepwell-nfs", &[]),
-    ("keepwell-source", &["keepwell-format", "keepwell-smb", "keepwell-nfs"]),
+    ("keepwell-source", &["keepwell-format", "keepwell-smb", "keepwell-nfs", "keepwell-smb-server"]),
     ("keepwell-cli", &["keepwell-format", "keepwell-crypt", "keepwell-storage", "keepwell-vault", "keepwell-source"]),
     ("keepwell-fuzz", &["keepwell-format", "keepwell-crypt", "keepwell-storage", "keepwell-source", "keepwell-smb", "keepwell-nfs"]),
     // The server that tests script: it shares no code with the client, so that an error of one does not hide in the other.
