@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
+use keepwell_source::AsOf;
 use keepwell_storage::Layout;
+
+use crate::remote::{AccountArgs, parse_as_of};
 
 /// Keepwell keeps every version of a practice's files, encrypted, on several disks.
 #[derive(Debug, Parser)]
@@ -24,7 +27,7 @@ pub(crate) enum Area {
     /// A vault in a folder, with nothing but its disks and a recovery kit or passphrase
     #[command(
         subcommand,
-        after_help = "Exit codes: 0 complete, 3 partial (gaps or damage, which are listed), 1 failed, 2 wrong usage.\n\
+        after_help = "Exit codes: 0 complete, 3 partial (gaps or damage, which are listed) or held, 1 failed, 2 wrong usage.\n\
                       U is kit:FILE,FILE (any two of the three kit files) or passphrase:FILE.\n\
                       SNAP is a snapshot's id, the beginning of one, latest, or NAME@latest."
     )]
@@ -36,7 +39,7 @@ pub(crate) enum Area {
 pub(crate) enum Command {
     /// Make a new, empty vault and its recovery kit
     Init(InitArgs),
-    /// Make a snapshot of a folder or an SMB share
+    /// Make a snapshot of a folder, an SMB share or an NFS export
     Backup(BackupArgs),
     /// List the snapshots, newest last
     List(KeyedArgs),
@@ -130,10 +133,15 @@ pub(crate) struct BackupArgs {
     /// Share of the unchanged files that is read all the same, from 0 to 1, to find silent changes
     #[arg(long, value_name = "FRACTION", default_value_t = 0.0, value_parser = parse_fraction)]
     pub(crate) reread: f64,
-    /// File with the password of an SMB share
-    #[arg(long, value_name = "F")]
-    pub(crate) password_file: Option<PathBuf>,
-    /// A folder, or smb://user@host[:port]/share[/path]
+    /// Read the server's own snapshot of this time (2026-11-20T00:00:00Z, UTC), or its latest [default: the share as it is]
+    #[arg(long, value_name = "TIME", value_parser = parse_as_of)]
+    pub(crate) as_of: Option<AsOf>,
+    /// Accept a source that lost many files or is another one than before: a person has looked, and it is meant to be so
+    #[arg(long)]
+    pub(crate) intended: bool,
+    #[command(flatten)]
+    pub(crate) account: AccountArgs,
+    /// A folder, smb://user@host[:port]/share[/path], or nfs://host[:port]/export[?version=3&mountport=N]
     #[arg(value_name = "SOURCE")]
     pub(crate) source: OsString,
 }

@@ -1,11 +1,7 @@
 //! `keepwell vault backup`: a source in, a snapshot out.
 
-use std::ffi::OsStr;
-use std::path::Path;
-
 use keepwell_format::manifest::{Outcome, Statistics};
-use keepwell_format::port::Source;
-use keepwell_source::{LocalSource, SmbSource, SmbUrl};
+use keepwell_source::AsOf;
 use keepwell_storage::Access;
 use keepwell_vault::{BackupOptions, BackupReport};
 use serde_json::{Value, json};
@@ -15,59 +11,23 @@ use crate::exit::{CliError, Exit};
 use crate::opening;
 use crate::output::Answer;
 use crate::progress::Meter;
-use crate::{text, unlock};
+use crate::remote::Remote;
+use crate::text;
 
 /// Runs it. The vault is opened before the source, so that a wrong key costs nobody a walk.
 pub(crate) fn run(args: &BackupArgs, answer: &mut Answer) -> Result<Exit, CliError> {
-    let address = address(&args.source, args.password_file.as_deref())?;
+    let remote = Remote::new(&args.source, &args.account)?;
     let vault = opening::unlocked(&args.keyed, Access::Write, answer)?;
-    let source = address.open()?;
-    let name = args.name.clone().unwrap_or_else(|| address.name());
-    let options = BackupOptions { name: name.clone(), level: args.level, reread: args.reread };
+    let source = remote.address.open_source(remote.password(), args.as_of.unwrap_or(AsOf::Live))?;
+    let name = args.name.clone().unwrap_or_else(|| remote.address.name());
+    let options = BackupOptions { name: name.clone(), level: args.level, reread: args.reread, intended: args.intended };
     let report = vault.backup(source.as_ref(), &options, &Meter::start(answer.is_json()))?;
     show(answer, &name, &report);
-    Ok(Exit::of(report.outcome == Outcome::Complete))
-}
-
-/// Where the source is.
-enum Address<'a> {
-    Folder(&'a Path),
-    Share(SmbUrl, &'a Path),
-}
-
-fn address<'a>(source: &'a OsStr, password_file: Option<&'a Path>) -> Result<Address<'a>, CliError> {
-    match (source.to_str().filter(|text| text.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("smb:"))), password_file) {
-        (None, None) => Ok(Address::Folder(Path::new(source))),
-        (None, Some(_)) => Err(CliError::Usage("--password-file is only for smb://user@host/share".into())),
-        (Some(_), None) => Err(CliError::Usage("an SMB share needs --password-file with the password of its account".into())),
-        (Some(url), Some(file)) => SmbUrl::parse(url).map(|url| Address::Share(url, file)).map_err(|why| CliError::Usage(why.to_string())),
-    }
-}
-
-impl Address<'_> {
-    fn open(&self) -> Result<Box<dyn Source>, CliError> {
-        match self {
-            Self::Folder(path) => Ok(Box::new(LocalSource::open(path)?)),
-            Self::Share(url, file) => {
-                let password = unlock::secret_line(file, "password")?;
-                let password = std::str::from_utf8(&password)
-                    .map_err(|_| CliError::Refused(format!("the password in {} is no UTF-8 text", file.display())))?;
-                Ok(Box::new(SmbSource::connect(url, password)?))
-            }
-        }
-    }
-
-    /// The last part of the path, or of the share's name.
-    fn name(&self) -> String {
-        let name = match self {
-            Self::Folder(path) => {
-                let whole = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-                whole.file_name().map(|name| text::shown(name.as_encoded_bytes()))
-            }
-            Self::Share(url, _) => Some(url.share.clone()),
-        };
-        name.unwrap_or_else(|| "root".into())
-    }
+    Ok(match report.outcome {
+        Outcome::Complete => Exit::Complete,
+        Outcome::Partial => Exit::Partial,
+        Outcome::Held => Exit::Held,
+    })
 }
 
 fn show(answer: &mut Answer, name: &str, report: &BackupReport) {
@@ -76,8 +36,8 @@ fn show(answer: &mut Answer, name: &str, report: &BackupReport) {
     answer.field("name", name);
     answer.field("statistics", statistics(s));
     answer.field("degraded_objects", report.degraded_objects);
-    let partial = if report.outcome == Outcome::Complete { "" } else { " (partial)" };
-    answer.line(format_args!("Snapshot {} of '{name}' was made{partial}.", report.snapshot.short()));
+    answer.line(format_args!("Snapshot {} of '{name}' was made{}.", report.snapshot.short(), aside(report.outcome)));
+    show_held(answer, report);
     answer.line(format_args!(
         "  {} in {}, {}; {} unchanged since the last time.",
         text::count(s.files, "file"),
@@ -97,6 +57,24 @@ fn show(answer: &mut Answer, name: &str, report: &BackupReport) {
         ));
     }
     show_gaps(answer, report);
+}
+
+fn aside(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Complete => "",
+        Outcome::Partial => " (partial)",
+        Outcome::Held => ", but is held",
+    }
+}
+
+fn show_held(answer: &mut Answer, report: &BackupReport) {
+    if report.held.is_empty() {
+        return;
+    }
+    answer.field("held", report.held.as_str());
+    answer.line(format_args!("HELD: {}.", report.held));
+    answer.line("  Earlier snapshots stay the latest good ones and nothing of them is lost. Look at the server before anything else.");
+    answer.line("  If it is meant to be so, run the backup again with --intended.");
 }
 
 fn show_gaps(answer: &mut Answer, report: &BackupReport) {

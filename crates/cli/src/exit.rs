@@ -9,18 +9,19 @@ use keepwell_source::SourceError;
 use keepwell_storage::PoolError;
 use keepwell_vault::VaultError;
 
-/// How a run ended; the number is the exit code, which scripts rely on.
+/// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub(crate) enum Exit {
     /// All that was asked for was done.
-    Complete = 0,
+    Complete,
     /// Nothing useful was done.
-    Failed = 1,
+    Failed,
     /// The command line makes no sense.
-    Usage = 2,
+    Usage,
     /// Done, but with gaps or damage, which were listed.
-    Partial = 3,
+    Partial,
+    /// A snapshot was made, but a person has to look before it counts.
+    Held,
 }
 
 impl Exit {
@@ -29,11 +30,22 @@ impl Exit {
         if clean { Self::Complete } else { Self::Partial }
     }
 
+    /// The exit code, which scripts rely on.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Complete => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Partial | Self::Held => 3,
+        }
+    }
+
     /// The word for it in JSON.
     pub(crate) fn outcome(self) -> &'static str {
         match self {
             Self::Complete => "complete",
             Self::Partial => "partial",
+            Self::Held => "held",
             Self::Failed | Self::Usage => "failed",
         }
     }
@@ -41,7 +53,7 @@ impl Exit {
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(exit.code())
     }
 }
 
@@ -131,8 +143,8 @@ mod tests {
 
     #[test]
     fn exit_codes_are_the_contract() {
-        let codes = [Exit::Complete, Exit::Failed, Exit::Usage, Exit::Partial].map(|exit| (exit as u8, exit.outcome()));
-        assert_eq!(codes, [(0, "complete"), (1, "failed"), (2, "failed"), (3, "partial")]);
+        let codes = [Exit::Complete, Exit::Failed, Exit::Usage, Exit::Partial, Exit::Held].map(|exit| (exit.code(), exit.outcome()));
+        assert_eq!(codes, [(0, "complete"), (1, "failed"), (2, "failed"), (3, "partial"), (3, "held")]);
         assert_eq!(CliError::Usage(String::new()).exit(), Exit::Usage);
         assert_eq!(CliError::Refused(String::new()).exit(), Exit::Failed);
     }

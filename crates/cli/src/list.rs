@@ -54,6 +54,7 @@ fn value(snapshot: &Snapshot) -> Value {
         "finished": text::rfc3339(body.finished),
         "base": (!body.base.is_none()).then(|| body.base.to_string()),
         "program": body.program,
+        "held": (!body.held.is_empty()).then_some(&body.held),
         "statistics": backup::statistics(&body.statistics),
         "gaps": body.gaps.iter().map(|(key, gap)| text::gap(key, gap)).collect::<Vec<_>>(),
     })

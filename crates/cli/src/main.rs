@@ -12,6 +12,7 @@ mod opening;
 mod output;
 mod progress;
 mod random;
+mod remote;
 mod repair;
 mod restore;
 mod stats;

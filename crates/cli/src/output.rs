@@ -120,7 +120,7 @@ impl Answer {
             self.field("causes", error.causes());
         }
         self.field("outcome", exit.outcome());
-        self.field("exit", exit as u8);
+        self.field("exit", exit.code());
         if self.is_json() {
             self.write(format_args!("}}\n"));
         }
