@@ -109,4 +109,44 @@ impl SmbError {
     pub fn is_gone(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Lost { .. } | Self::Timeout | Self::Signature | Self::Broken { .. } | Self::Credits)
     }
+
+    /// The same error once more: several may wait for what failed once.
+    pub(crate) fn replica(&self) -> Self {
+        let again = |source: &io::Error| io::Error::new(source.kind(), source.to_string());
+        match self {
+            Self::Unreachable { server, source } => Self::Unreachable { server: server.clone(), source: again(source) },
+            Self::Lost { source } => Self::Lost { source: again(source) },
+            Self::Timeout => Self::Timeout,
+            Self::SignIn { user, status } => Self::SignIn { user: user.clone(), status: *status },
+            Self::Authentication { source } => Self::Authentication { source: source.to_string().into() },
+            Self::NotSigned => Self::NotSigned,
+            Self::NotEncrypted => Self::NotEncrypted,
+            Self::Guest => Self::Guest,
+            Self::Refused => Self::Refused,
+            Self::Signature => Self::Signature,
+            Self::Malformed { what } => Self::Malformed { what },
+            Self::Broken { what } => Self::Broken { what },
+            Self::Status { status, during } => Self::Status { status: *status, during },
+            Self::Credits => Self::Credits,
+            Self::NoShare { share, status } => Self::NoShare { share: share.clone(), status: *status },
+            Self::Config { what } => Self::Config { what },
+        }
+    }
+
+    /// What an input or output error of the socket means.
+    pub(crate) fn from_socket(source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Self::Timeout,
+            _ => Self::Lost { source },
+        }
+    }
+
+    /// What a connection cannot survive, as the end of it.
+    pub(crate) fn fatal(self) -> Self {
+        match self {
+            Self::Malformed { what } => Self::Broken { what },
+            Self::Refused => Self::Broken { what: "an SMB1 message" },
+            other => other,
+        }
+    }
 }

@@ -4,19 +4,44 @@
 //! is neither encrypted nor signed, and knows nothing of snapshots, vaults or trees. Blocking: threads and deadlines, no runtime.
 
 mod auth;
+mod change;
 mod connection;
 mod crypto;
 mod error;
 mod facts;
+mod fetch;
+mod file;
+mod handle;
 mod link;
+mod listing;
 mod name;
+mod open;
 mod options;
+mod pending;
+mod rights;
+mod session;
+mod share;
+mod snapshots;
+mod stat;
 mod status;
+mod step;
+mod store;
 mod time;
+mod tree;
+mod visit;
 mod wire;
 
 pub use auth::Credentials;
 pub use error::SmbError;
+pub use fetch::Fetched;
+pub use file::OpenFile;
+pub use listing::Listing;
+pub use open::{Disposition, Open, OpenKind};
+pub use pending::Pending;
+pub use rights::{access, attribute, part, sharing};
+pub use share::Share;
+pub use stat::{Ability, Attribute, Basic, CloseInfo, DirEntry, FileInfo, Stat, StreamInfo, Volume, Want};
+pub use store::{Store, Stored};
 pub use facts::{Cipher, Facts, Protection, Signing};
 pub use name::{BadName, WidePath, check_name, wide, wtf8};
 pub use options::{Dialect, Options};
