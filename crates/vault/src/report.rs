@@ -3,6 +3,8 @@
 use keepwell_format::manifest::{Outcome, Statistics};
 use keepwell_format::{BlobId, Gap, Key, PackId, SnapshotId};
 
+use crate::restore::Action;
+
 /// A file, or a whole part of a tree, that can't be had from a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LostFile {
@@ -47,18 +49,54 @@ pub struct BackupReport {
 /// A finished restore.
 #[derive(Debug, Clone, Default)]
 pub struct RestoreReport {
-    /// Files written.
+    /// Files written, replaced and renamed ones among them. In a dry run all counts are of what would be.
     pub files: u64,
     /// Folders made.
     pub folders: u64,
     /// Links and special files made.
     pub others: u64,
-    /// Bytes of content written, holes not counted.
+    /// Bytes of content written, holes not counted; in a dry run the files' sizes.
     pub written_bytes: u64,
+    /// Files that took the place of others.
+    pub replaced: u64,
+    /// Entries that got another name, because theirs was taken.
+    pub renamed: u64,
+    /// Entries left out, because something was there.
+    pub skipped: u64,
+    /// The first 1,000 of those three.
+    pub met: Vec<Met>,
+    /// Entries read back.
+    pub compared: u64,
+    /// Those that are not as they should be.
+    pub differing: u64,
+    /// The first 1,000 of them, and what differs.
+    pub differences: Vec<Trouble>,
+    /// What the account is not able to set, as the target says.
+    pub lacking: Vec<String>,
     /// Reads that were healed from redundancy on the way.
     pub healed_reads: u64,
-    /// What is not there, or not whole: damage and gaps of the snapshot.
+    /// What is not there, or not whole: damage and gaps of the snapshot, and what the target did not take.
     pub missing: Vec<Trouble>,
+}
+
+impl RestoreReport {
+    /// Whether all that was wanted is there, just as it was.
+    pub fn is_whole(&self) -> bool {
+        self.missing.is_empty() && self.differing == 0
+    }
+}
+
+/// An entry of a restore where something was in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Met {
+    /// Where.
+    pub key: Key,
+    /// What was done about it.
+    pub action: Action,
+    /// The name it got instead.
+    pub renamed: Option<Key>,
+    /// Why, where that is not plain.
+    pub why: &'static str,
 }
 
 /// What a check of the pool's objects found.

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use keepwell_format::node::{Content, Extents, Stream};
-use keepwell_format::port::{Placing, Target, WriteError, WriteFile};
-use keepwell_format::{Extent, Key, Node};
+use keepwell_format::port::{Target, WriteError, WriteFile};
+use keepwell_format::{Extent, Key, Kind, Node};
 
+use super::conflict::{Decision, Put, decide};
+use super::{RestoreOptions, compare};
 use crate::VaultError;
 use crate::blobs::BlobReader;
 use crate::catalog::{for_each_extent, is_damage};
@@ -19,19 +21,34 @@ use crate::lanes::{Lanes, Ticket};
 /// Blobs of a file that are fetched ahead.
 const AHEAD: usize = 3;
 
-/// What became of a file.
+/// What became of a file, or of a folder's alternate streams.
 pub(super) enum Written {
     Whole {
+        put: Put,
         bytes: u64,
         /// Why an alternate stream of it is not there.
         without: Option<String>,
+        /// What differs when it is read back, where it was.
+        differences: Option<Vec<String>>,
     },
+    /// What is there stayed.
+    Skipped(&'static str),
     /// The vault can't give it any more.
-    Lost { why: String },
+    Lost(String),
     /// The target did not take it.
     Refused(WriteError),
     /// The run can't go on.
     Failed(VaultError),
+}
+
+/// What is to be written.
+#[derive(Clone)]
+pub(super) struct Order {
+    pub(super) key: Key,
+    /// With content, or a folder with alternate streams.
+    pub(super) node: Arc<Node>,
+    /// Its folder was made by this run: nothing can be there.
+    pub(super) fresh: bool,
 }
 
 /// What all files of a restore share.
@@ -39,6 +56,7 @@ pub(super) enum Written {
 pub(super) struct Files<'env> {
     pub(super) reader: &'env BlobReader<'env>,
     pub(super) target: &'env dyn Target,
+    pub(super) options: &'env RestoreOptions,
     pub(super) progress: &'env dyn Progress,
     /// Set when the run has failed: what still waits is not begun.
     pub(super) over: &'env AtomicBool,
@@ -69,43 +87,74 @@ impl Stop {
 }
 
 /// Stands for what was not done any more; nobody gets to see it.
-fn given_up() -> VaultError {
+pub(super) fn given_up() -> VaultError {
     VaultError::Target("it was given up".to_owned())
 }
 
-/// Writes a file with its streams and metadata.
-pub(super) fn write_file<'env>(files: Files<'env>, fetch: &Lanes<'env>, key: &Key, node: &Node) -> Written {
+/// Decides on a file, writes it with its streams and metadata, and reads it back where that is wanted.
+pub(super) fn write_file<'env>(files: Files<'env>, fetch: &Lanes<'env>, order: &Order) -> Written {
     if files.over.load(Ordering::Relaxed) {
         return Written::Failed(given_up());
     }
-    match try_write(files, fetch, key, node) {
-        Ok((bytes, without)) => Written::Whole { bytes, without },
+    let Order { key, node, fresh } = order;
+    let put = match decide(files.target, files.options, key, node, *fresh || node.kind == Kind::Folder) {
+        Ok(Decision::Put(put)) => put,
+        Ok(Decision::Skip(why)) => return Written::Skipped(why),
+        Ok(Decision::Trouble(why)) => return Written::Refused(WriteError { fatal: false, text: why.to_owned() }),
+        Err(error) => return Written::Refused(error),
+    };
+    if files.options.dry_run {
+        let bytes = node.content.as_ref().map_or(0, |content| content.size);
+        return Written::Whole { put, bytes, without: None, differences: None };
+    }
+    match try_write(files, fetch, &put, node) {
+        Ok((bytes, without)) => {
+            let missing: Vec<&[u8]> = without.iter().map(|(name, _)| name.as_slice()).collect();
+            // A folder's metadata comes last.
+            let metadata = node.kind != Kind::Folder;
+            let differences = files.options.read_back.then(|| compare::differences(files, &put.at, node, &missing, metadata));
+            let without = without.into_iter().next().map(|(_, why)| why);
+            Written::Whole { put, bytes, without, differences }
+        }
         Err(Stop::Target(error)) => Written::Refused(error),
-        Err(Stop::Vault(error)) if is_damage(&error) => Written::Lost { why: error.to_string() },
+        Err(Stop::Vault(error)) if is_damage(&error) => Written::Lost(error.to_string()),
         Err(Stop::Vault(error)) => Written::Failed(error),
     }
 }
 
-fn try_write<'env>(files: Files<'env>, fetch: &Lanes<'env>, key: &Key, node: &Node) -> Result<(u64, Option<String>), Stop> {
-    let Some(content) = &node.content else {
-        return Ok((0, None));
+/// Alternate streams that could not be written, and why.
+type Without = Vec<(Vec<u8>, String)>;
+
+fn try_write<'env>(files: Files<'env>, fetch: &Lanes<'env>, put: &Put, node: &Node) -> Result<(u64, Without), Stop> {
+    let key = &put.at;
+    let Some(content) = node.content.as_ref().filter(|_| node.kind == Kind::File) else {
+        return write_streams(files, fetch, key, node);
     };
-    let (file, mut bytes) = fill(files, fetch, files.target.file(key, node, content, Placing::New)?, content)?;
-    let mut without = None;
+    let (file, bytes) = fill(files, fetch, files.target.file(key, node, content, put.placing())?, content)?;
+    match write_streams(files, fetch, key, node) {
+        Ok((more, without)) => {
+            file.finish(node)?;
+            Ok((bytes + more, without))
+        }
+        Err(stop) => {
+            file.abandon();
+            Err(stop)
+        }
+    }
+}
+
+/// A stream that can't be had is not worth the file.
+fn write_streams<'env>(files: Files<'env>, fetch: &Lanes<'env>, key: &Key, node: &Node) -> Result<(u64, Without), Stop> {
+    let (mut bytes, mut without) = (0, Vec::new());
     for stream in &node.streams {
         match write_stream(files, fetch, key, node, stream) {
             Ok(more) => bytes += more,
             Err(stop) => match stop.only_this() {
-                // Not worth the file.
-                Some(why) => without = Some(why),
-                None => {
-                    file.abandon();
-                    return Err(stop);
-                }
+                Some(why) => without.push((stream.name.clone(), why)),
+                None => return Err(stop),
             },
         }
     }
-    file.finish(node)?;
     Ok((bytes, without))
 }
 

@@ -71,7 +71,7 @@ fn broad() -> Tree {
 fn restore(vault: &Vault, path: &str) -> (Result<RestoreReport, VaultError>, BTreeSet<Key>) {
     let target = TreeTarget::default();
     let snapshot = vault.resolve("latest").unwrap();
-    let report = vault.restore(&snapshot, &RestoreOptions { path: Some(key(path)) }, &target, &NoProgress);
+    let report = vault.restore(&snapshot, &RestoreOptions { path: Some(key(path)), ..RestoreOptions::default() }, &target, &NoProgress);
     (report, target.keys().into_iter().collect())
 }
 

@@ -8,6 +8,7 @@ mod journal;
 mod random;
 mod regressions;
 mod remote;
+mod restoring;
 mod roundtrip;
 mod salts;
 mod target;

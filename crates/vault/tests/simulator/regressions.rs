@@ -130,7 +130,7 @@ fn a_second_path_survives_the_first() {
     let snapshot = vault.resolve("latest").unwrap();
     let target = TreeTarget::default();
     // Only the part that holds the second path: nothing is said to be missing, and nothing is written.
-    let options = RestoreOptions { path: Some(Key::root().join(b"zz second path").unwrap()) };
+    let options = RestoreOptions { path: Some(Key::root().join(b"zz second path").unwrap()), ..RestoreOptions::default() };
     let restored = vault.restore(&snapshot, &options, &target, &NoProgress).unwrap();
     assert_eq!((restored.files, restored.missing.len()), (1, 0));
 }
