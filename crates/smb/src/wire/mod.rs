@@ -3,15 +3,15 @@
 pub(crate) mod close;
 pub(crate) mod create;
 pub(crate) mod cursor;
+pub(crate) mod echo;
 pub(crate) mod fscc;
+pub(crate) mod header;
 pub(crate) mod info;
 pub(crate) mod ioctl;
-pub(crate) mod payload;
-pub(crate) mod transfer;
-pub(crate) mod echo;
-pub(crate) mod header;
 pub(crate) mod negotiate;
+pub(crate) mod payload;
 pub(crate) mod session_setup;
+pub(crate) mod transfer;
 pub(crate) mod transform;
 pub(crate) mod tree;
 
