@@ -86,7 +86,7 @@ impl Restore<'_> {
         if let Some(gap) = &node.gap {
             self.trouble(key.clone(), settle::gap_text(&node, gap));
         }
-        let keeps = standing == Standing::Merged && self.options.conflict != Conflict::Replace;
+        let keeps = self.kept.contains(&key);
         let order = Order { key, node, fresh: true };
         Ok((!order.node.streams.is_empty() && !keeps).then_some(Job { order, owns: None, parted: false }))
     }

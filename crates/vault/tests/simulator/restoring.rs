@@ -6,7 +6,7 @@ use std::sync::Arc;
 use keepwell_format::port::{ReadFile, Source, SourceInfo, Steady, Walk, Walked};
 use keepwell_format::{Gap, GapReason, Key, Kind, Node, Time};
 use keepwell_storage::Access;
-use keepwell_vault::{Action, BackupOptions, Conflict, MemoryIndex, NoProgress, RestoreOptions, RestoreReport, Snapshot, Vault};
+use keepwell_vault::{Action, BackupOptions, Conflict, MemoryIndex, NoProgress, RestoreOptions, RestoreReport, Restored, Snapshot, Vault};
 
 use crate::random::Random;
 use crate::target::TreeTarget;
@@ -76,7 +76,7 @@ fn held(paths: &[&str], seconds: i64) -> Tree {
 
 fn content(target: &TreeTarget, path: &str) -> String {
     let thing = target.at(&key(path)).unwrap_or_else(|| panic!("no {path}"));
-    let thing = thing.link_to.map_or(thing.clone(), |first| target.at(&first).unwrap());
+    let thing = thing.link_to.as_ref().map_or(thing.clone(), |first| target.at(first).unwrap());
     let runs = thing.runs.iter().flat_map(|run| if let Run::Bytes(bytes) = run { bytes.clone() } else { Vec::new() });
     String::from_utf8(runs.collect()).unwrap()
 }
@@ -220,15 +220,16 @@ fn reading_back_finds_a_flipped_bit_and_nothing_else() {
     let holes = tree.things.iter().filter(|(_, thing)| thing.runs.iter().any(|run| matches!(run, Run::Hole(_)))).count();
     assert!(holes > 0, "a seed with holes is wanted");
     for without_holes in [false, true] {
-        let target = TreeTarget { without_holes, ..TreeTarget::default() };
+        let target = TreeTarget::reading(None, without_holes);
         let report = restore(&vault, &snapshot, &options, &target);
         assert_eq!((report.differences.as_slice(), report.differing), (&[][..], 0));
         assert_eq!(report.compared, tree.things.len() as u64, "files, folders and links");
         for spoilt in &files {
-            let target = TreeTarget { without_holes, spoilt: Some((*spoilt).clone()), ..TreeTarget::default() };
+            let target = TreeTarget::reading(Some((*spoilt).clone()), without_holes);
             let mut told = BTreeMap::new();
-            let mut listen =
-                |restored: keepwell_vault::Restored<'_>| drop(told.insert(restored.key.clone(), (restored.action, restored.same)));
+            let mut listen = |restored: Restored<'_>| {
+                told.insert(restored.key.clone(), (restored.action, restored.same));
+            };
             let report = vault.restore_telling(&snapshot, &options, &target, &NoProgress, &mut listen).unwrap();
             let found: Vec<_> = report.differences.iter().map(|trouble| (&trouble.key, trouble.text.as_str())).collect();
             assert_eq!(found, [(*spoilt, "content")]);
@@ -298,7 +299,7 @@ fn streams_of_folders_come_back_and_an_older_state_is_said_to_be_one() {
     assert_eq!(troubles, [("e.txt".to_owned(), text)]);
     assert_eq!((report.differing, content(&target, "e.txt").as_str()), (0, "e.txt"));
 
-    let target = TreeTarget { spoilt: Some(key("d")), ..TreeTarget::default() };
+    let target = TreeTarget::reading(Some(key("d")), false);
     let report = restore(&vault, &snapshot, &options, &target);
     assert_eq!(report.differences.iter().map(|trouble| trouble.text.as_str()).collect::<Vec<_>>(), ["stream note"]);
 }

@@ -19,9 +19,9 @@ pub(crate) struct TreeTarget {
     /// Calls that changed something.
     writes: AtomicU64,
     /// What is read from here has a bit flipped.
-    pub(crate) spoilt: Option<Key>,
+    spoilt: Option<Key>,
     /// Holes come back as zeros, as from a server that has none.
-    pub(crate) without_holes: bool,
+    without_holes: bool,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -37,6 +37,11 @@ impl TreeTarget {
     pub(crate) fn holding(tree: &Tree) -> Self {
         let folders = tree.things.iter().filter(|(_, thing)| thing.node.kind == Kind::Folder).map(|(key, _)| key.clone());
         Self { things: Mutex::new(tree.things.clone()), folders: Mutex::new(folders.collect()), ..Self::default() }
+    }
+
+    /// One that reads a bit flipped from `spoilt`, and zeros for holes where it has none.
+    pub(crate) fn reading(spoilt: Option<Key>, without_holes: bool) -> Self {
+        Self { spoilt, without_holes, ..Self::default() }
     }
 
     /// What is there.
@@ -169,7 +174,8 @@ impl Target for TreeTarget {
     }
 
     fn differences(&self, key: &Key, node: &Node) -> Result<Vec<&'static str>, Gap> {
-        let thing = self.at(key).ok_or_else(|| Gap { reason: GapReason::Vanished, text: "it is gone".to_owned() })?;
+        let found = self.at(key).and_then(|thing| thing.link_to.clone().map_or(Some(thing), |first| self.at(&first)));
+        let thing = found.ok_or_else(|| Gap { reason: GapReason::Vanished, text: "it is gone".to_owned() })?;
         let differs =
             [("kind", thing.node.kind != node.kind), ("times", thing.node.mtime != node.mtime), ("owner", thing.node.owner != node.owner)];
         Ok(differs.into_iter().filter(|(_, differs)| *differs).map(|(what, _)| what).collect())
