@@ -109,10 +109,17 @@ impl Rule {
         self
     }
 
-    /// Only live files (`false`) or files of snapshots (`true`).
+    /// Only live files.
     #[must_use]
-    pub fn as_of(mut self, snapshots: bool) -> Self {
-        self.as_of = Some(snapshots);
+    pub fn live(mut self) -> Self {
+        self.as_of = Some(false);
+        self
+    }
+
+    /// Only files opened as of a snapshot.
+    #[must_use]
+    pub fn in_snapshots(mut self) -> Self {
+        self.as_of = Some(true);
         self
     }
 

@@ -25,7 +25,7 @@ pub use content::Content;
 pub use counters::Counts;
 pub use crypto::{Signing, sha256};
 pub use faults::{Fault, Faults, Rule};
-pub use node::{DIRECTORY, NEW_YEAR, NORMAL, Names, Node, Quirks, REPARSE, SPARSE};
+pub use node::{DIRECTORY, Extended, NEW_YEAR, NORMAL, Names, Node, Quirks, REPARSE, SPARSE};
 pub use ntlm::{PASSWORD, USER};
 pub use protocol::Command;
 pub use script::{Script, ScriptError};

@@ -18,6 +18,9 @@ pub const REPARSE: u32 = 0x400;
 /// 2026-01-01 as 100 ns since 1601: the times of nodes that nobody gave any.
 pub const NEW_YEAR: u64 = 134_116_992_000_000_000;
 
+/// Name and value of an extended attribute.
+pub type Extended = (Vec<u8>, Vec<u8>);
+
 /// A file or folder. All fields may hold what no real file system would.
 #[derive(Clone, Debug)]
 pub struct Node {
@@ -34,7 +37,7 @@ pub struct Node {
     /// Self-relative security descriptor, kept byte for byte.
     pub descriptor: Vec<u8>,
     /// Extended attributes: names and values.
-    pub extended: Vec<(Vec<u8>, Vec<u8>)>,
+    pub extended: Vec<Extended>,
     /// The whole reparse buffer, from its tag on (MS-FSCC 2.1.2).
     pub reparse: Option<Vec<u8>>,
     /// The main stream.

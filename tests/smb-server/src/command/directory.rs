@@ -1,4 +1,4 @@
-//! Owns QUERY_DIRECTORY (MS-SMB2 2.2.33) with FileIdBothDirectoryInformation (MS-FSCC 2.4.17), and listings that never end or lie.
+//! Owns QUERY_DIRECTORY (MS-SMB2 2.2.33) with three information classes (MS-FSCC 2.4.17, 2.4.18, 2.4.26), and listings that never end or lie.
 
 use super::{Call, Outcome, buffer, carried};
 use crate::{
@@ -10,7 +10,11 @@ use crate::{
     wire::{Fields, Out, len32, units},
 };
 
+/// How much of an entry of each class comes before its name.
+const CLASSES: [(u8, usize); 3] = [(NAMES, 12), (ID_BOTH, 104), (ID_FULL, 80)];
+const NAMES: u8 = 12;
 const ID_BOTH: u8 = 37;
+const ID_FULL: u8 = 38;
 const RESTART: u8 = 1;
 const SINGLE: u8 = 2;
 const REOPEN: u8 = 0x10;
@@ -27,15 +31,13 @@ pub(super) fn query(call: &mut Call<'_>, message: &[u8]) -> Outcome {
     }
     let (_, handle) = call.handle(message, Command::QueryDirectory)?;
     handle.need(READ_DATA)?;
-    if class != ID_BOTH {
-        return Err(Status::INVALID_INFO_CLASS.into());
-    }
+    let (_, fixed) = CLASSES.into_iter().find(|(known, _)| *known == class).ok_or(Status::INVALID_INFO_CLASS)?;
     if flags & (RESTART | REOPEN) != 0 {
         handle.cursor = Cursor::default();
     }
     let tree = shared.tree();
     let folder = tree.node(handle.node).ok_or(Status::FILE_CLOSED)?;
-    let mut batch = Batch { out: Out::new(), room: room as usize, single: flags & SINGLE != 0, last: None, full: false };
+    let mut batch = Batch { out: Out::new(), class, fixed, room: room as usize, single: flags & SINGLE != 0, last: None, full: false };
     let mut cursor = handle.cursor.clone();
     fill(&mut batch, &mut cursor, &tree, folder, &pattern)?;
     let first = !std::mem::replace(&mut cursor.began, true);
@@ -52,6 +54,8 @@ pub(super) fn query(call: &mut Call<'_>, message: &[u8]) -> Outcome {
 
 struct Batch {
     out: Out,
+    class: u8,
+    fixed: usize,
     room: usize,
     single: bool,
     last: Option<usize>,
@@ -75,12 +79,14 @@ fn fill(batch: &mut Batch, cursor: &mut Cursor, tree: &Tree, folder: &Node, patt
         cursor.last = Some(name.clone());
     }
     let file = Node::file(&b""[..]);
-    while folder.quirks.endless {
-        let name: Vec<u16> = format!("made up {:012}", cursor.made_up).encode_utf16().collect();
-        if !batch.add(&name, &file, 1 << 40 | cursor.made_up) {
-            return Ok(());
+    if folder.quirks.endless {
+        loop {
+            let name: Vec<u16> = format!("made up {:012}", cursor.made_up).encode_utf16().collect();
+            if !batch.add(&name, &file, 1 << 40 | cursor.made_up) {
+                break;
+            }
+            cursor.made_up += 1;
         }
-        cursor.made_up += 1;
     }
     Ok(())
 }
@@ -89,7 +95,7 @@ impl Batch {
     /// False if there is no room for it.
     fn add(&mut self, name: &[u16], node: &Node, id: u64) -> bool {
         let start = self.out.len().next_multiple_of(8);
-        if (self.single && self.last.is_some()) || start + 104 + name.len() * 2 > self.room {
+        if (self.single && self.last.is_some()) || start + self.fixed + name.len() * 2 > self.room {
             self.full = true;
             return false;
         }
@@ -99,9 +105,15 @@ impl Batch {
         }
         self.last = Some(start);
         let ea_or_tag = if node.attributes & REPARSE != 0 { node.reparse_tag() } else { super::query::ea_size(node) };
-        self.out.u32(0).u32(0).u64(node.created).u64(node.accessed).u64(node.written).u64(node.changed);
+        self.out.u32(0).u32(0);
+        if self.class == NAMES {
+            self.out.u32(len32(name.len() * 2)).units(name);
+            return true;
+        }
+        self.out.u64(node.created).u64(node.accessed).u64(node.written).u64(node.changed);
         self.out.u64(node.told_size(None)).u64(node.content.allocated()).u32(node.attributes).u32(len32(name.len() * 2)).u32(ea_or_tag);
-        self.out.u8(0).u8(0).zeros(24).u16(0).u64(id).units(name);
+        // A short name of DOS, which there is none of; or four reserved bytes.
+        self.out.zeros(if self.class == ID_BOTH { 28 } else { 4 }).u64(id).units(name);
         true
     }
 }

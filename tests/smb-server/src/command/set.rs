@@ -4,7 +4,7 @@ use super::{Call, Outcome, carried};
 use crate::{
     descriptor,
     handle::{DELETE, Handle, SYSTEM_SECURITY, WRITE_ATTRIBUTES, WRITE_DAC, WRITE_DATA, WRITE_EA, WRITE_OWNER},
-    node::{DIRECTORY, NORMAL, Node, REPARSE, SPARSE},
+    node::{DIRECTORY, Extended, NORMAL, Node, REPARSE, SPARSE},
     protocol::{Command, HEADER},
     server::now,
     status::{Refusal, Status},
@@ -160,7 +160,7 @@ fn security(node: &mut Node, handle: &Handle, parts: u32, input: &[u8]) -> Resul
 }
 
 /// Reads a list of FILE_FULL_EA_INFORMATION (MS-FSCC 2.4.16).
-pub(super) fn extended(input: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Short> {
+pub(super) fn extended(input: &[u8]) -> Result<Vec<Extended>, Short> {
     let mut out = Vec::new();
     let mut rest = input;
     while !rest.is_empty() {
