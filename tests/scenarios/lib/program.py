@@ -5,6 +5,9 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +23,11 @@ class Run:
     status: int
     report: dict
     errors: str
+    seconds: float = 0
+    peak_mib: int = 0
 
     def __str__(self):
-        return f"exit {self.status}: {' '.join(map(str, self.command))}\n{self.errors}\n{json.dumps(self.report)[:2000]}"
+        return f"exit {self.status} after {self.seconds:.1f} s: {' '.join(map(str, self.command))}\n{self.errors}\n{json.dumps(self.report)[:2000]}"
 
     @property
     def message(self):
@@ -41,10 +46,20 @@ class Run:
 
 
 def run(*arguments, user=None, timeout=900, binary=BINARY):
-    """Runs `keepwell ARGUMENTS --json`, as another user where asked."""
+    """Runs `keepwell ARGUMENTS --json`, as another user where asked. One that takes too long is ended, and its status is -9."""
     command = [str(binary), *map(str, arguments), "--json"]
-    done = subprocess.run(as_user(user) + command, capture_output=True, timeout=timeout, check=False)
-    return Run(command, done.returncode, parse(done.stdout), done.stderr.decode(errors="replace"))
+    began = time.monotonic()
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(as_user(user) + command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors)
+        end = threading.Timer(timeout, process.kill)
+        end.start()
+        _, status, usage = os.wait4(process.pid, 0)
+        end.cancel()
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        errors.seek(0)
+        seconds = time.monotonic() - began
+        return Run(command, process.returncode, parse(output.read()), errors.read().decode(errors="replace"), seconds, usage.ru_maxrss // 1024)
 
 
 def start(*arguments, binary=BINARY):
@@ -87,18 +102,18 @@ class Vault:
         if self.made.status != 0:
             raise RuntimeError(f"vault init: {self.made}")
 
-    def _run(self, verb, *arguments, locked=False, unlock=None):
+    def _run(self, verb, *arguments, locked=False, unlock=None, timeout=900):
         keys = [] if locked else ["--unlock", unlock or self.unlock]
-        return run("vault", verb, "--vault", self.dir, *keys, *arguments, user=self.user, binary=self.binary)
+        return run("vault", verb, "--vault", self.dir, *keys, *arguments, user=self.user, binary=self.binary, timeout=timeout)
 
-    def backup(self, source, name="main", **more):
-        return self._run("backup", "--name", name, source, **more)
+    def backup(self, source, *options, name="main", **more):
+        return self._run("backup", "--name", name, *options, source, **more)
 
-    def start_backup(self, source, name="main"):
-        return start("vault", "backup", "--vault", self.dir, "--unlock", self.unlock, "--name", name, source, binary=self.binary)
+    def start_backup(self, source, *options, name="main"):
+        return start("vault", "backup", "--vault", self.dir, "--unlock", self.unlock, "--name", name, *options, source, binary=self.binary)
 
-    def restore(self, snapshot, target, path=None, **more):
-        return self._run("restore", snapshot, *(["--path", path] if path else []), "--to", target, **more)
+    def restore(self, snapshot, target, *options, path=None, **more):
+        return self._run("restore", snapshot, *(["--path", path] if path else []), *options, "--to", target, **more)
 
     def list(self, **more):
         return self._run("list", **more)

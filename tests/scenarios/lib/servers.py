@@ -1,0 +1,102 @@
+"""Starts real file servers for a scenario and ends only these: Samba by tests/samba.sh, Ganesha by tests/ganesha.sh. Root needed."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+from .program import ROOT
+
+
+class Server:
+    """One private server and its folder. `share` is the folder behind its share or export."""
+
+    script = None
+
+    def __init__(self, folder, **settings):
+        self.folder = Path(folder)
+        self.settings = {name: str(value) for name, value in settings.items()}
+        self.share = self.folder / "share"
+        self.running = []
+        self.start()
+
+    def start(self, port=0):
+        done = subprocess.run([ROOT / "tests" / self.script, "start", self.folder, str(port)], env={**os.environ, **self.settings}, text=True, capture_output=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{self.script}: {done.stderr}")
+        self.url = self.read("url")
+        self.port = int(self.read("port"))
+        return self
+
+    def read(self, name):
+        return (self.folder / name).read_text().strip()
+
+    def stop(self):
+        subprocess.run([ROOT / "tests" / self.script, "stop", self.folder], capture_output=True, check=False)
+
+    def restart(self):
+        """Again on the same port, so that it is the same server."""
+        self.stop()
+        return self.start(self.port)
+
+    def pid(self):
+        raise NotImplementedError
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+class Samba(Server):
+    """A Samba server; `more` are further sections of its configuration, with {share} for its folder."""
+
+    script = "samba.sh"
+
+    def __init__(self, folder, encrypt="required", more="", **settings):
+        self.more = more
+        super().__init__(folder, KEEPWELL_SAMBA_ENCRYPT=encrypt, **settings)
+
+    def start(self, port=0):
+        super().start(port)
+        self.password = self.folder / "password"
+        self.user = self.read("user")
+        if self.more:
+            self.configure(self.more)
+        return self
+
+    def configure(self, more):
+        """Adds sections to the configuration; connections made from now on see them."""
+        with open(self.folder / "smb.conf", "a", encoding="utf-8") as file:
+            file.write(more.format(share=self.share, folder=self.folder))
+        os.kill(self.pid(), signal.SIGHUP)
+
+    def url_of(self, share, port=None):
+        return f"smb://{self.user}@127.0.0.1:{port or self.port}/{share}"
+
+    def pid(self):
+        return int(self.read("smbd.pid"))
+
+    def kill(self):
+        """Takes it away at once, with all who serve connections: it leads its own process group."""
+        os.killpg(self.pid(), signal.SIGKILL)
+
+    def give(self, *paths):
+        """Makes what was put into the folder directly belong to the server's user."""
+        subprocess.run(["chown", "-hR", f"{self.user}:", *(paths or [self.share])], check=True)
+
+
+class Ganesha(Server):
+    """An NFS server for versions 3 and 4."""
+
+    script = "ganesha.sh"
+
+    def pid(self):
+        return int(self.read("ganesha.pid"))
+
+    def kill(self):
+        os.kill(self.pid(), signal.SIGKILL)
+
+    def url_of(self, version):
+        return f"nfs://127.0.0.1:{self.port}/share?version={version}" + (f"&mountport={self.read('mountport')}" if version == "3" else "")
