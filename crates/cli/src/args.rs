@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use keepwell_source::AsOf;
 use keepwell_storage::Layout;
 
@@ -47,7 +47,7 @@ pub(crate) enum Command {
     Ls(LsArgs),
     /// Show what changed from one snapshot to another
     Diff(DiffArgs),
-    /// Write a snapshot, or a part of it, into a new folder
+    /// Write a snapshot, or a part of it, into a folder or back to a share
     Restore(RestoreArgs),
     /// Check everything: without a key the disks, with a key also the snapshots
     Verify(VerifyArgs),
@@ -183,9 +183,39 @@ pub(crate) struct RestoreArgs {
     /// Only what is at this path; TARGET gets what the folder holds, or the file itself
     #[arg(long, value_name = "P")]
     pub(crate) path: Option<OsString>,
-    /// Folder to make: absent or empty
+    /// A folder, absent or empty unless --conflict is given; or smb://user@host[:port]/share[/path], or nfs://host[:port]/export
     #[arg(long, value_name = "TARGET")]
-    pub(crate) to: PathBuf,
+    pub(crate) to: OsString,
+    /// What happens to a file where TARGET holds one already [default: it must hold none]
+    #[arg(long, value_name = "RULE")]
+    pub(crate) conflict: Option<ConflictArg>,
+    /// Write nothing; say what would be written, replaced, renamed or skipped, and which rights are missing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Read everything back when it is written, and compare [default for smb:// and nfs://]
+    #[arg(long, conflicts_with = "no_read_back")]
+    pub(crate) read_back: bool,
+    /// Trust TARGET to keep what it was given [default for folders]
+    #[arg(long)]
+    pub(crate) no_read_back: bool,
+    /// Write a receipt (JSON) to this new file: each file with its hash and what was done, and what differs or is missing
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    pub(crate) receipt: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) account: AccountArgs,
+}
+
+/// `RULE`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ConflictArg {
+    /// The one that is there stays
+    Skip,
+    /// The one from the backup takes its place
+    Replace,
+    /// Both stay; the one from the backup is called 'NAME (restored DATE TIME)'
+    Rename,
+    /// The one from the backup takes its place if it was changed later
+    Newer,
 }
 
 /// `verify`.

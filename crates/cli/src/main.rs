@@ -12,6 +12,7 @@ mod opening;
 mod output;
 mod progress;
 mod random;
+mod receipt;
 mod remote;
 mod repair;
 mod restore;

@@ -28,6 +28,11 @@ pub(crate) fn time(seconds: i64) -> String {
     format!("{y:04}-{mo:02}-{d:02} {h:02}:{mi:02}:{s:02}")
 }
 
+/// `2026-11-22 032314`, UTC: for names of files.
+pub(crate) fn stamp(seconds: i64) -> String {
+    time(seconds).replace(':', "")
+}
+
 /// `2026-11-22T03:23:14.000000005Z` (RFC 3339; nanoseconds where there are any).
 pub(crate) fn rfc3339(time: Time) -> String {
     let (y, mo, d, h, mi, s) = civil(time.seconds);
@@ -38,6 +43,13 @@ pub(crate) fn rfc3339(time: Time) -> String {
 /// Names are bytes: `path` is what of them is UTF-8, `path_hex` all of them where that is not the same.
 pub(crate) fn path_fields(key: &Key) -> Map<String, Value> {
     bytes_fields("path", &key.to_path())
+}
+
+/// A path and what is said of it.
+pub(crate) fn told(key: &Key, what: &str) -> Value {
+    let mut fields = path_fields(key);
+    fields.insert("text".into(), json!(what));
+    fields.into()
 }
 
 /// The same for other names and targets.
