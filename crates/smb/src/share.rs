@@ -49,6 +49,14 @@ impl Share {
         self.link.reconnect(since)
     }
 
+    /// Asks the server whether it is still there. One round trip.
+    ///
+    /// # Errors
+    /// [`SmbError`]
+    pub fn echo(&self) -> Result<(), SmbError> {
+        self.link.echo()
+    }
+
     /// Whether the account may not read SACLs here, as far as it has been tried.
     #[must_use]
     pub fn sacl_refused(&self) -> bool {

@@ -9,6 +9,7 @@ pub(crate) use ntlm::SignIn;
 pub(crate) use spnego::{Reply, offers_ntlm};
 
 /// Who signs in. Erased from memory when dropped.
+#[expect(missing_debug_implementations, reason = "a password is never printed")]
 pub struct Credentials {
     pub(crate) domain: Option<String>,
     pub(crate) user: String,

@@ -52,8 +52,9 @@ impl SignIn {
         let challenge = reply.ntlm.filter(|_| !self.proved && reply.state != Some(State::Rejected));
         let proof = Zeroizing::new(self.step(challenge.ok_or(SmbError::Malformed { what: "order of sign-in tokens" })?)?);
         self.proved = true;
-        let integrity = (reply.state == Some(State::WantsIntegrity)).then(|| self.integrity()).transpose()?;
-        Ok(Zeroizing::new(spnego::next(&proof, integrity.as_deref())))
+        // Servers ask for the code one round later if an NTLM message with an integrity code of its own comes without (MS-SPNG 3.2.5.1).
+        let integrity = self.integrity()?;
+        Ok(Zeroizing::new(spnego::next(&proof, &integrity)))
     }
 
     /// Takes the last token, and gives the session key.

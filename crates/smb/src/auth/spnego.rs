@@ -29,10 +29,10 @@ pub(super) fn first(ntlm: &[u8]) -> Vec<u8> {
     element(APPLICATION, &[&element(OBJECT_ID, &[SPNEGO]), &init])
 }
 
-/// A later token, with an integrity code where the server wants one.
-pub(super) fn next(ntlm: &[u8], integrity: Option<&[u8]>) -> Vec<u8> {
+/// The second token: NTLM's last message, and an integrity code over the list of mechanisms.
+pub(super) fn next(ntlm: &[u8], integrity: &[u8]) -> Vec<u8> {
     let token = element(context(2), &[&element(OCTETS, &[ntlm])]);
-    let integrity = integrity.map(|code| element(context(3), &[&element(OCTETS, &[code])])).unwrap_or_default();
+    let integrity = element(context(3), &[&element(OCTETS, &[integrity])]);
     element(context(1), &[&element(SEQUENCE, &[&token, &integrity])])
 }
 
@@ -149,7 +149,7 @@ mod tests {
     fn what_is_written_is_read() {
         for length in [0, 1, 100, 127, 128, 255, 256, 65_535, 65_536, 70_000] {
             let (ntlm, code) = (vec![7; length], [9; 16]);
-            let token = next(&ntlm, Some(&code));
+            let token = next(&ntlm, &code);
             let reply = Reply::read(&token).unwrap();
             assert_eq!(reply, Reply { state: None, ntlm: Some(&ntlm), integrity: Some(&code) });
             assert!((0..token.len().min(300)).all(|cut| Reply::read(&token[..cut]).is_err()));

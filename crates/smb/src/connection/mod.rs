@@ -13,18 +13,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub(crate) use exchange::{Answer, Exchange, Request};
 use exchange::Slot;
+pub(crate) use exchange::{Answer, Exchange, Request};
 pub(crate) use greeting::Greeting;
 use guard::{Guard, Inbound};
 use ledger::{Ledger, Ticket};
 pub(crate) use socket::dial;
 
+use crate::SmbError;
 use crate::crypto::{Keys, Sealer, Signer};
 use crate::wire::cursor::Writer;
 use crate::wire::header::{self, RequestHeader};
 use crate::wire::{Command, echo, transform};
-use crate::SmbError;
 
 /// Small enough that large frames are read past it, straight to where they stay.
 const READ_AHEAD: usize = 16 << 10;

@@ -36,14 +36,7 @@ impl Offer {
         if dialects.is_empty() {
             return Err(SmbError::Config { what: "the oldest dialect allowed is newer than the newest" });
         }
-        Ok(Self {
-            client_guid,
-            salt,
-            dialects,
-            ciphers: options.ciphers.clone(),
-            signing: options.signing.clone(),
-            host: host.to_owned(),
-        })
+        Ok(Self { client_guid, salt, dialects, ciphers: options.ciphers.clone(), signing: options.signing.clone(), host: host.to_owned() })
     }
 
     pub(crate) fn capabilities(&self) -> u32 {
@@ -238,7 +231,12 @@ mod tests {
         message.u32(CAPABILITY_LARGE_MTU | CAPABILITY_ENCRYPTION).u32(1 << 20).u32(u32::MAX).u32(1 << 20).u64(77).u64(0);
         message.u16(128).u16(3).u32(136).bytes(b"abc");
         for (kind, words) in contexts {
-            message.pad_to(8).u16(*kind).u16(words.len() as u16 * 2).u32(0).bytes(&words.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<_>>());
+            message
+                .pad_to(8)
+                .u16(*kind)
+                .u16(words.len() as u16 * 2)
+                .u32(0)
+                .bytes(&words.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<_>>());
         }
         message.finish()
     }
