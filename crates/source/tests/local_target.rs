@@ -74,7 +74,10 @@ fn a_link_in_a_files_place_is_replaced_itself_and_a_folder_is_not() {
         file.finish(&node)
     };
     assert!(replace("link").is_ok());
-    assert_eq!((fs::read(outside.path().join("secret")).unwrap(), fs::read(scratch.path().join("link")).unwrap()), (b"s".to_vec(), b"x".to_vec()));
+    assert_eq!(
+        (fs::read(outside.path().join("secret")).unwrap(), fs::read(scratch.path().join("link")).unwrap()),
+        (b"s".to_vec(), b"x".to_vec())
+    );
     assert!(replace("folder").is_err_and(|error| !error.fatal));
     assert_eq!(names(scratch.path()), ["folder", "link"]);
 }
@@ -105,6 +108,7 @@ fn a_preview_makes_nothing() {
     let absent = scratch.path().join("a/b");
     let target = LocalTarget::preview(&absent, true).unwrap();
     assert_eq!((target.look(&Key::root()).unwrap(), target.look(&key("x")).unwrap()), (None, None));
+    assert_eq!(LocalTarget::preview(scratch.path(), true).unwrap().look(&Key::root()).unwrap(), None, "all of it would be the restore's");
     assert!(target.file(&key("x"), &Node::new(Kind::File), &content(0), Placing::New).is_err());
     assert!(!scratch.path().join("a").exists());
     fs::write(scratch.path().join("f"), "").unwrap();

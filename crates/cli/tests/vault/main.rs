@@ -3,5 +3,6 @@
 mod answers;
 mod damage;
 mod keys;
+mod restoring;
 mod roundtrip;
 mod stage;

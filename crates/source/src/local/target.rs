@@ -41,7 +41,7 @@ pub struct Warnings {
     pub first: Vec<(Key, String)>,
 }
 
-/// A folder that takes what is restored.
+/// A folder that takes what is restored. One that was empty counts as not there until something is put into it: all of it is the restore's.
 #[derive(Debug)]
 pub struct LocalTarget {
     /// None: it is only looked at, and is not there.
@@ -88,7 +88,7 @@ impl LocalTarget {
         match open_root(path) {
             Err(SourceError::Missing(_)) => Self::new(None, true),
             Ok(_) if empty && !is_empty(path)? => Err(SourceError::NotEmpty(path.into())),
-            root => Self::new(Some(root?), true),
+            root => Self::new(Some(root?), !empty),
         }
     }
 
@@ -200,6 +200,9 @@ pub(super) fn refused(why: &str) -> WriteError {
 
 impl Target for LocalTarget {
     fn look(&self, key: &Key) -> Result<Option<Present>, WriteError> {
+        if key.is_root() && !self.merging {
+            return Ok(None);
+        }
         let looked = self.folders().and_then(|folders| {
             if key.is_root() {
                 return metadata::look(Place::Open(folders.root()));

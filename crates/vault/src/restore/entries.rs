@@ -94,12 +94,10 @@ impl Restore<'_> {
     /// Makes a folder, or takes the one that is there.
     fn enter(&mut self, key: Key, node: &Node, counted: bool) -> Result<Standing, VaultError> {
         let standing = self.make(&key, node)?;
-        // An empty target takes the metadata of the snapshot's root.
-        let as_made = standing == Standing::Fresh || key.is_root() && self.options.conflict == Conflict::Refuse;
-        self.report.folders += u64::from(counted && standing != Standing::Blocked && as_made);
+        self.report.folders += u64::from(counted && standing == Standing::Fresh);
         match standing {
             Standing::Blocked => drop(self.blocked.insert(key.clone())),
-            Standing::Merged if !as_made && self.options.conflict != Conflict::Replace => drop(self.kept.insert(key.clone())),
+            Standing::Merged if self.options.conflict != Conflict::Replace => drop(self.kept.insert(key.clone())),
             Standing::Merged | Standing::Fresh => {}
         }
         self.above.push((key, standing));

@@ -54,10 +54,13 @@ impl Restore<'_> {
                 if parted {
                     self.difference(&key, "it is a file of its own now: it was another path of a file".to_owned());
                 }
-                let same = differences.map(|differences| self.compared(&put.at, &differences));
-                if node.kind == Kind::File {
-                    self.whole(key, &node, put, owns, same.map(|same| same && !parted));
+                if node.kind == Kind::Folder {
+                    // Its streams; the folder itself is compared when it is finished.
+                    self.differ(&put.at, &differences.unwrap_or_default());
+                    return Ok(());
                 }
+                let same = differences.map(|differences| self.compared(&put.at, &differences));
+                self.whole(key, &node, put, owns, same.map(|same| same && !parted));
                 Ok(())
             }
             Written::Skipped(why) => {
@@ -117,10 +120,14 @@ impl Restore<'_> {
     /// Notes what was found by reading back; answers whether that was nothing.
     pub(super) fn compared(&mut self, at: &Key, differences: &[String]) -> bool {
         self.report.compared += 1;
+        self.differ(at, differences);
+        differences.is_empty()
+    }
+
+    fn differ(&mut self, at: &Key, differences: &[String]) {
         if !differences.is_empty() {
             self.difference(at, differences.join(", "));
         }
-        differences.is_empty()
     }
 
     fn difference(&mut self, at: &Key, text: String) {
