@@ -119,7 +119,7 @@ impl Listing {
             State::Reading(handle, ahead) => {
                 let (exchange, asked) = match ahead {
                     Some(ahead) => ahead,
-                    None => self.question(&handle)?,
+                    None => question(&self.share, &handle)?,
                 };
                 self.state = State::Reading(handle, None);
                 Ok(Some((only(exchange.wait()?)?, asked)))
@@ -132,16 +132,10 @@ impl Listing {
         if self.came.back().is_some_and(|(answer, _)| !is_success(answer.status)) {
             return Ok(());
         }
-        if let State::Reading(handle, None) = std::mem::replace(&mut self.state, State::Ended) {
-            let ahead = self.question(&handle)?;
-            self.state = State::Reading(handle, Some(ahead));
+        if let State::Reading(handle, ahead @ None) = &mut self.state {
+            *ahead = Some(question(&self.share, handle)?);
         }
         Ok(())
-    }
-
-    fn question(&self, handle: &Handle) -> Result<(Exchange, u32), SmbError> {
-        let asked = LATER.min(self.share.max_transact());
-        Ok((handle.send(encode_directory(handle.file(), asked))?, asked))
     }
 
     fn finish(&mut self) {
@@ -166,4 +160,10 @@ fn opened(share: &Share, exchange: Exchange) -> Result<(Handle, Vec<Answer>), Sm
     let rest = if answers.is_empty() { Vec::new() } else { answers.split_off(1) };
     let created = Created::decode(&succeeded(only(answers)?, "open folder")?.body)?;
     Ok((Handle::new(share.link().clone(), generation, created.file), rest))
+}
+
+/// Asks for the next entries.
+fn question(share: &Share, handle: &Handle) -> Result<(Exchange, u32), SmbError> {
+    let asked = LATER.min(share.max_transact());
+    Ok((handle.send(encode_directory(handle.file(), asked))?, asked))
 }
