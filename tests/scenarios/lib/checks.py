@@ -1,5 +1,6 @@
 """Counts and prints checks. Owns the last line of every scenario, and its scratch folder."""
 
+import atexit
 import os
 import shutil
 import subprocess
@@ -47,6 +48,7 @@ class Checks:
             self.check(f"{title}: runs to its end", False, traceback.format_exc())
 
     def finish(self):
+        end_all()
         if os.environ.get("KEEP"):
             print(f"kept: {self.scratch}")
         else:
@@ -57,11 +59,28 @@ class Checks:
         sys.exit(1 if self.failed or not self.passed else 0)
 
 
+# What has to end before the scratch folder goes: servers.
+RUNNING = []
+
+
+@atexit.register
+def end_all():
+    while RUNNING:
+        RUNNING.pop()()
+
+
 class Trash:
     """What was removed while the scenario goes on: taking thousands of files away is slow where others sync."""
 
     folder = None
     removals = []
+
+
+def need_root(name):
+    """Real file servers are started by root only: anybody else is told, and that is no failure."""
+    if os.geteuid() != 0:
+        print(f"{name}: not checked here: starting file servers needs root")
+        sys.exit(0)
 
 
 def remove(path):

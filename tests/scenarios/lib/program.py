@@ -68,6 +68,11 @@ def start(*arguments, binary=BINARY):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
 
+def source(verb, url, *options, **more):
+    """`keepwell source VERB URL`."""
+    return run("source", verb, *options, url, **more)
+
+
 def parse(text):
     """The one object on standard output; an empty one where there is none."""
     try:

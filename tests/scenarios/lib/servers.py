@@ -1,11 +1,24 @@
-"""Starts real file servers for a scenario and ends only these: Samba by tests/samba.sh, Ganesha by tests/ganesha.sh. Root needed."""
+"""Starts real file servers for a scenario and ends only these, at the latest when the scenario ends: Samba by tests/samba.sh, Ganesha by
+tests/ganesha.sh. Root needed."""
 
 import os
 import signal
 import subprocess
 from pathlib import Path
 
+from .checks import RUNNING
 from .program import ROOT
+
+SECTION = """
+[{name}]
+ path = {folder}
+ read only = no
+ mangled names = no
+ map archive = no
+ vfs objects = acl_xattr streams_xattr
+ acl_xattr:ignore system acls = yes
+ {special}
+"""
 
 
 class Server:
@@ -17,7 +30,7 @@ class Server:
         self.folder = Path(folder)
         self.settings = {name: str(value) for name, value in settings.items()}
         self.share = self.folder / "share"
-        self.running = []
+        RUNNING.append(self.stop)
         self.start()
 
     def start(self, port=0):
@@ -42,34 +55,35 @@ class Server:
     def pid(self):
         raise NotImplementedError
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
-
 
 class Samba(Server):
-    """A Samba server; `more` are further sections of its configuration, with {share} for its folder."""
+    """A Samba server. `shares`: further ones, and what is special about their configuration."""
 
     script = "samba.sh"
 
-    def __init__(self, folder, encrypt="required", more="", **settings):
-        self.more = more
+    def __init__(self, folder, encrypt="required", shares=None, **settings):
+        self.shares = shares or {}
         super().__init__(folder, KEEPWELL_SAMBA_ENCRYPT=encrypt, **settings)
 
     def start(self, port=0):
         super().start(port)
         self.password = self.folder / "password"
         self.user = self.read("user")
-        if self.more:
-            self.configure(self.more)
+        for name, special in self.shares.items():
+            self.add(name, special)
         return self
 
-    def configure(self, more):
-        """Adds sections to the configuration; connections made from now on see them."""
+    def add(self, name, special=""):
+        """One more share; connections made from now on see it."""
+        folder = self.folder / name
+        if not folder.exists():
+            folder.mkdir()
+            self.give(folder)
         with open(self.folder / "smb.conf", "a", encoding="utf-8") as file:
-            file.write(more.format(share=self.share, folder=self.folder))
+            file.write(SECTION.format(name=name, folder=folder, special=special))
+        self.reload()
+
+    def reload(self):
         os.kill(self.pid(), signal.SIGHUP)
 
     def url_of(self, share, port=None):

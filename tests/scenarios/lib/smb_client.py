@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from smbprotocol.connection import Connection
 from smbprotocol.exceptions import SMBResponseException
 from smbprotocol.ioctl import CtlCode, IOCTLFlags, SMB2IOCTLRequest, SMB2IOCTLResponse
-from smbprotocol.open import Open, SMB2QueryInfoRequest, SMB2QueryInfoResponse, SMB2SetInfoRequest
+from smbprotocol.open import LockFlags, Open, SMB2LockElement, SMB2QueryInfoRequest, SMB2QueryInfoResponse, SMB2ReadResponse, SMB2SetInfoRequest
 from smbprotocol.session import Session
 from smbprotocol.tree import TreeConnect
 
@@ -31,6 +31,7 @@ OWNER_GROUP_DACL = 7
 RELATED = b"\xff" * 16
 SOON = 64 << 10
 LARGE = 1 << 20
+AT_ONCE = 12
 
 
 @dataclass
@@ -61,6 +62,11 @@ class Listed:
     @property
     def is_folder(self):
         return bool(self.attributes & DIRECTORY)
+
+    @property
+    def is_small(self):
+        """Whether one read brings all of it."""
+        return not self.attributes & (DIRECTORY | SPARSE) and 0 < self.size <= SOON
 
 
 ROOT = Listed("", DIRECTORY, 0)
@@ -196,30 +202,44 @@ class Share:
                 yield from self.walk(below)
 
     def see(self, path, line):
-        """Everything of one entry, in one exchange if it is small."""
-        handle = Open(self.tree, path)
-        create, opened = handle.create(2, READ, 0, 7, OPEN, 0, send=False)
-        asks = [self._query(OF_FILE, ALL_INFO), self._query(OF_SECURITY, 0, OWNER_GROUP_DACL), self._query(OF_FILE, STREAMS), self._query(OF_FILE, FULL_EA)]
-        sent = self.connection.send_compound([create, *asks], self.session.session_id, self.tree.tree_connect_id, related=True)
-        opened(sent[0])
-        basic, descriptor, streams, extended = (self._answer(request) for request in sent[1:])
-        try:
-            seen = facts(basic, descriptor, extended)
-            if not line.is_folder:
-                seen.content = self._hash(handle, seen.size)
-                if seen.attributes & SPARSE:
-                    seen.ranges = self._ranges(handle, seen.size)
-        finally:
-            handle.close()
-        seen.streams = {name: self._stream(path, name, size) for name, size in stream_list(streams) if name}
-        return seen
+        """Everything of one entry."""
+        return self._seen(path, line, self._begin(path, line))
 
     def see_all(self):
-        """Path -> everything, of the whole share."""
-        found = {"": self.see("", ROOT)}
+        """Path -> everything, of the whole share. Several at a time: a busy machine makes each answer late."""
+        found, waiting = {"": self.see("", ROOT)}, []
         for path, line in self.walk():
-            found[path] = self.see(path, line)
+            waiting.append((path, line, self._begin(path, line)))
+            if len(waiting) == AT_ONCE:
+                found.update((path, self._seen(path, line, sent)) for path, line, sent in waiting)
+                waiting = []
+        found.update((path, self._seen(path, line, sent)) for path, line, sent in waiting)
         return found
+
+    def _begin(self, path, line):
+        """Asks for everything in one exchange: open, query, read what is small, close."""
+        handle = Open(self.tree, path)
+        create, _ = handle.create(2, READ, 0, 7, OPEN, 0, send=False)
+        asks = [self._query(OF_FILE, ALL_INFO), self._query(OF_SECURITY, 0, OWNER_GROUP_DACL), self._query(OF_FILE, STREAMS), self._query(OF_FILE, FULL_EA)]
+        if line.is_small:
+            asks.append(handle.read(0, line.size, send=False)[0])
+        return self.connection.send_compound([create, *asks, handle.close(send=False)[0]], self.session.session_id, self.tree.tree_connect_id, related=True)
+
+    def _seen(self, path, line, sent):
+        self.connection.receive(sent[0], timeout=60)
+        basic, descriptor, streams, extended = (self._answer(request) for request in sent[1:5])
+        seen = facts(basic, descriptor, extended)
+        if line.is_small:
+            answer = SMB2ReadResponse()
+            answer.unpack(self.connection.receive(sent[5], timeout=60)["data"].get_value())
+            seen.content = hashlib.blake2b(answer["buffer"].get_value()).hexdigest()
+        self.connection.receive(sent[-1], timeout=60)
+        if not line.is_folder and not line.is_small:
+            with self.opened(path) as handle:
+                seen.content = self._hash(handle, seen.size)
+                seen.ranges = self._ranges(handle, seen.size) if seen.attributes & SPARSE else []
+        seen.streams = {name: self._stream(path, name, size) for name, size in stream_list(streams) if name}
+        return seen
 
     @staticmethod
     def _query(kind, what, parts=0):
