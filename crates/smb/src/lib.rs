@@ -11,6 +11,8 @@ mod error;
 mod facts;
 mod fetch;
 mod file;
+#[doc(hidden)]
+pub mod fuzz;
 mod handle;
 mod link;
 mod listing;

@@ -104,8 +104,8 @@ fn sign_in(
         }
         let keys = derive(&sign_in.finish(&reply.token)?, agreement, &preauth, session_id);
         // Before SMB 3 servers may leave the last answer unsigned (MS-SMB2 3.2.5.3.1); what follows is signed.
-        let unsigned = agreement.dialect < Dialect::Smb300 && !turn.header.is_signed();
-        if !unsigned && !(turn.header.is_signed() && keys.signer.verify(&mut turn.answer)) {
+        let must_be_signed = agreement.dialect >= Dialect::Smb300 || turn.header.is_signed();
+        if must_be_signed && (!turn.header.is_signed() || !keys.signer.verify(&mut turn.answer)) {
             return Err(SmbError::Signature);
         }
         return Ok((session_id, keys));

@@ -6,7 +6,12 @@ mod spnego;
 use zeroize::Zeroizing;
 
 pub(crate) use ntlm::SignIn;
-pub(crate) use spnego::{Reply, offers_ntlm};
+pub(crate) use spnego::offers_ntlm;
+
+/// A server's token around an NTLM message, for fuzzing.
+pub(crate) fn wrap(ntlm: &[u8]) -> Vec<u8> {
+    spnego::next(ntlm, &[])
+}
 
 /// Who signs in. Erased from memory when dropped.
 #[expect(missing_debug_implementations, reason = "a password is never printed")]

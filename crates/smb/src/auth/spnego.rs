@@ -38,7 +38,7 @@ pub(super) fn next(ntlm: &[u8], integrity: &[u8]) -> Vec<u8> {
 
 /// What a server's token says.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Reply<'a> {
+pub(super) struct Reply<'a> {
     pub(super) state: Option<State>,
     pub(super) ntlm: Option<&'a [u8]>,
     /// Integrity code over the list of mechanisms.
@@ -56,7 +56,7 @@ pub(super) enum State {
 
 impl<'a> Reply<'a> {
     /// Reads a NegTokenResp. Refuses one that chooses another mechanism.
-    pub(crate) fn read(token: &'a [u8]) -> Result<Self, SmbError> {
+    pub(super) fn read(token: &'a [u8]) -> Result<Self, SmbError> {
         let mut outer = Der(token);
         let mut fields = Der(Der(outer.expect(context(1))?).expect(SEQUENCE)?);
         let mut reply = Self::default();
@@ -124,7 +124,7 @@ impl<'a> Der<'a> {
             return if self.0.is_empty() { Ok(None) } else { Err(malformed()) };
         };
         let (length, rest) = match length {
-            0..0x80 => (usize::from(*length), rest),
+            0..=0x7F => (usize::from(*length), rest),
             0x81..=0x84 => {
                 let (digits, rest) = rest.split_at_checked(usize::from(length & 0x7F)).ok_or_else(malformed)?;
                 (digits.iter().fold(0_usize, |length, digit| (length << 8) | usize::from(*digit)), rest)

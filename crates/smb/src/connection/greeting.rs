@@ -70,6 +70,12 @@ impl Greeting {
         }
     }
 
+    /// Credits without a server.
+    #[cfg(test)]
+    pub(super) fn grant(&mut self, credits: u32) {
+        self.available += credits;
+    }
+
     pub(super) fn finish(self) -> (TcpStream, Duration, Ledger) {
         (self.socket, self.timeout, Ledger::new(self.next_id, self.available))
     }

@@ -2,10 +2,13 @@
 //! understands bodies of messages.
 
 mod exchange;
+pub(crate) mod fuzz;
 mod greeting;
 mod guard;
 mod ledger;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 use std::io::BufReader;
 use std::net::TcpStream;
@@ -137,11 +140,6 @@ impl Connection {
     pub(crate) fn end(&self, failure: SmbError) {
         self.ledger.end(failure);
         socket::hang_up(&self.socket);
-    }
-
-    /// Why the connection is over, if it is.
-    pub(crate) fn ended(&self) -> Option<SmbError> {
-        self.ledger.ended()
     }
 
     /// Credits at hand now.

@@ -10,18 +10,18 @@ const INVARIANT: &str = "keys are 16 bytes and inputs shorter than any limit of 
 
 /// Signs requests and verifies answers.
 pub(crate) enum Signer {
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
     Cmac(cmac::Key),
-    Gmac(LessSafeKey),
+    Gmac(Box<LessSafeKey>),
 }
 
 impl Signer {
     /// `key`: 16 bytes.
     pub(crate) fn new(signing: Signing, key: &[u8]) -> Self {
         match signing {
-            Signing::HmacSha256 => Self::Hmac(hmac::Key::new(hmac::HMAC_SHA256, key)),
+            Signing::HmacSha256 => Self::Hmac(Box::new(hmac::Key::new(hmac::HMAC_SHA256, key))),
             Signing::AesCmac => Self::Cmac(cmac::Key::new(cmac::AES_128, key).expect(INVARIANT)),
-            Signing::AesGmac => Self::Gmac(LessSafeKey::new(UnboundKey::new(&AES_128_GCM, key).expect(INVARIANT))),
+            Signing::AesGmac => Self::Gmac(Box::new(LessSafeKey::new(UnboundKey::new(&AES_128_GCM, key).expect(INVARIANT)))),
         }
     }
 

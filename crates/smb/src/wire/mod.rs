@@ -27,7 +27,6 @@ pub(crate) enum Command {
     SessionSetup = 1,
     Logoff = 2,
     TreeConnect = 3,
-    TreeDisconnect = 4,
     Create = 5,
     Close = 6,
     Flush = 7,
