@@ -59,7 +59,6 @@ NFS_CORE_PARAM {
  Bind_addr = 127.0.0.1;
  Enable_NLM = false;
  Enable_RQUOTA = false;
- Enable_NFSACL = true;
  Enable_UDP = false;
  mount_path_pseudo = true;
 }
@@ -74,6 +73,7 @@ EXPORT {
  Protocols = 3, 4;
  Transports = TCP;
  PrivilegedPort = false;
+ Attr_Expiration_Time = 0;
  FSAL { Name = VFS; }
 }
 LOG { Default_Log_Level = EVENT; }

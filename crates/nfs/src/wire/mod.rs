@@ -17,6 +17,9 @@ use crate::types::{Attributes, Handle, Made, ReadData, Space, Stability, Verifie
 use crate::xdr::{Reader, Result, Writer};
 use crate::{NfsError, Status};
 
+/// Bytes of a listing that are asked for at once, where the server reads as much.
+const LISTING: u32 = 256 << 10;
+
 /// Longest target of a symbolic link.
 const MAX_TARGET: usize = 64 << 10;
 
@@ -174,7 +177,8 @@ pub(crate) fn facts(reader: &mut Reader<'_>, procedure: Procedure, _: u32) -> Re
     Ok(Facts {
         max_read: sane(read, 4096),
         max_write: sane(write, 4096),
-        max_list: sane(list, 8192),
+        // What it prefers is often a page of memory; each server answers with as much as it likes.
+        max_list: sane(list, 8192).max(sane(read, 8192).min(LISTING)),
         max_size,
         links: properties & LINKS != 0,
         symlinks: properties & SYMLINKS != 0,

@@ -1,0 +1,18 @@
+//! NFS exports as source and as target.
+//!
+//! Version 3 (through `keepwell-nfs`) keeps names as bytes, owner, mode, times from 1970 to 2106, links, devices, and POSIX access lists where the
+//! server has NFSACL. It knows no other extended attributes, no creation times and no map of holes. Must never follow a symbolic link: each name is
+//! looked up in a folder's handle, and a link has no entries.
+
+mod access_list;
+mod gaps;
+mod handles;
+mod link;
+mod listing;
+mod node;
+mod read;
+mod source;
+mod tree;
+mod walk;
+
+pub use source::NfsSource;

@@ -1,0 +1,72 @@
+//! An NFS export as a source.
+
+use std::time::Duration;
+
+use keepwell_format::Gap;
+use keepwell_format::port::{Encoding, ReadFile, Source, SourceInfo, Walk, Walked};
+use keepwell_nfs::Options;
+
+use super::read::NfsFile;
+use super::tree::Tree;
+use super::walk::NfsWalk;
+use crate::{NfsUrl, NfsVersion, SourceError};
+
+/// Reads in flight that keep a server busy, without drowning it.
+const PARALLEL_READS: usize = 16;
+/// How long a call may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A folder of an NFS export.
+#[derive(Debug)]
+pub struct NfsSource {
+    info: SourceInfo,
+    tree: Tree,
+}
+
+impl NfsSource {
+    /// Mounts the export of the URL, as the user that it names or that this process has.
+    ///
+    /// # Errors
+    /// [`SourceError::Unreachable`] and [`SourceError::Share`].
+    pub fn connect(url: &NfsUrl) -> Result<Self, SourceError> {
+        Self::connect_with(url, TIMEOUT)
+    }
+
+    /// Likewise, with another limit for the time that one call may take.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn connect_with(url: &NfsUrl, timeout: Duration) -> Result<Self, SourceError> {
+        if url.version != NfsVersion::V3 {
+            return Err(SourceError::NotYet { location: url.to_string() });
+        }
+        let tree = Tree::connect(url, Options { timeout, ..Options::default() })?;
+        let info = SourceInfo {
+            location: url.to_string(),
+            identity: identity(url, tree.root.fsid),
+            encoding: Encoding::Bytes,
+            parallel_reads: PARALLEL_READS,
+        };
+        Ok(Self { info, tree })
+    }
+}
+
+/// `nfs:HOST:EXPORT[/PATH]:FSID`, with what is no UTF-8 escaped.
+fn identity(url: &NfsUrl, fsid: u64) -> String {
+    let below: Vec<u8> = url.path.iter().flat_map(|name| [b"/", &name[..]].concat()).collect();
+    format!("nfs:{}:{}{}:{fsid:x}", url.host, url.export.escape_ascii(), below.escape_ascii())
+}
+
+impl Source for NfsSource {
+    fn info(&self) -> &SourceInfo {
+        &self.info
+    }
+
+    fn walk(&self) -> Result<Walk<'_>, Gap> {
+        Ok(Box::new(NfsWalk::new(&self.tree)))
+    }
+
+    fn open(&self, entry: &Walked) -> Result<Box<dyn ReadFile + '_>, Gap> {
+        Ok(Box::new(NfsFile::open(&self.tree, entry)?))
+    }
+}
