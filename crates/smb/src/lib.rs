@@ -13,6 +13,8 @@ mod fetch;
 mod file;
 #[doc(hidden)]
 pub mod fuzz;
+#[doc(hidden)]
+pub mod fuzz_client;
 mod handle;
 mod link;
 mod listing;

@@ -61,7 +61,7 @@ impl Share {
 }
 
 impl Listing {
-    /// The next entries, without `.` and `..`; never an empty batch. None at the end, and after an error.
+    /// The next entries, without `.` and `..`. Empty only where all names that came were refused. None at the end, and after an error.
     ///
     /// # Errors
     /// [`SmbError`]: the folder can't be opened or read on. `Malformed` also where the server goes in circles.
@@ -96,7 +96,7 @@ impl Listing {
             let directory = Directory::decode(&buffer)?;
             self.previous = buffer;
             self.refused += directory.refused;
-            if !directory.entries.is_empty() {
+            if !directory.entries.is_empty() || directory.refused > 0 {
                 return Ok(Some(directory.entries));
             }
         }

@@ -51,7 +51,7 @@ impl Step {
     pub(crate) fn of(want: Want, read: u32, path_units: usize) -> Vec<Self> {
         let mut steps = Vec::with_capacity(6);
         // The fixed part, and the path with room to spare.
-        steps.push(Self::Info(100 + path_units as u32 * 2 + 1024));
+        steps.push(Self::Info((100 + path_units as u32 * 2 + 1024).min(ONE_CREDIT)));
         if want.descriptor || want.sacl {
             let sacl = if want.sacl { part::SACL } else { 0 };
             steps.push(Self::Descriptor(part::OWNER | part::GROUP | part::DACL | sacl));

@@ -1,11 +1,12 @@
 //! Extended attributes: FileFullEaInformation (MS-FSCC 2.4.15). Names and values are bytes and stay so.
 
 use crate::SmbError;
+use crate::stat::Attribute;
 use crate::wire::cursor::{Reader, Writer};
 use crate::wire::fscc::Entries;
 
 /// Names and values.
-pub(crate) fn decode_attributes(buffer: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, SmbError> {
+pub(crate) fn decode_attributes(buffer: &[u8]) -> Result<Vec<Attribute>, SmbError> {
     const WHAT: &str = "FileFullEaInformation";
     let mut attributes = Vec::new();
     for bytes in Entries::new(buffer, 8, WHAT) {

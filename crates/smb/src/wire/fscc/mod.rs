@@ -14,7 +14,7 @@ pub(crate) use change::{encode_basic, encode_disposition, encode_end_of_file, en
 pub(crate) use directory::Directory;
 pub(crate) use file::{decode_all, decode_streams};
 pub(crate) use ranges::{decode_ranges, encode_range};
-pub(crate) use snapshots::{Snapshots, decode_snapshots};
+pub(crate) use snapshots::decode_snapshots;
 pub(crate) use volume::{decode_fs_attribute, decode_fs_full_size, decode_fs_volume};
 
 use crate::SmbError;
