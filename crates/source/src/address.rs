@@ -7,7 +7,7 @@ use keepwell_format::Key;
 use keepwell_format::port::{Source, Target};
 
 use crate::url::strip_scheme;
-use crate::{AsOf, LocalSource, LocalTarget, NfsUrl, SmbSource, SmbUrl, SourceError};
+use crate::{AsOf, LocalSource, LocalTarget, NfsSource, NfsUrl, SmbSource, SmbUrl, SourceError};
 
 /// Where a tree is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,10 +70,10 @@ impl Address {
     /// [`SourceError`]
     pub fn open_source(&self, password: Option<&str>, as_of: AsOf) -> Result<Box<dyn Source>, SourceError> {
         match self {
-            Self::Smb(url) => Ok(Box::new(SmbSource::connect(url, self.password(password)?)?)),
+            Self::Smb(url) => Ok(Box::new(SmbSource::connect(url, self.password(password)?, as_of)?)),
             _ if as_of != AsOf::Live => Err(SourceError::NoSnapshots { location: self.location() }),
             Self::Folder(path) => Ok(Box::new(LocalSource::open(path)?)),
-            Self::Nfs(_) => Err(SourceError::NotYet { location: self.location() }),
+            Self::Nfs(url) => Ok(Box::new(NfsSource::connect(url)?)),
         }
     }
 

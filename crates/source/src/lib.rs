@@ -1,4 +1,4 @@
-//! Where trees come from and where restored ones go: local folders, and for now SMB shares.
+//! Where trees come from and where restored ones go: local folders, SMB shares, NFS exports.
 //!
 //! Owns every way of reading and writing foreign trees behind the ports of `keepwell-format`. Never knows vaults, keys or chunks;
 //! a source is never written to.
@@ -7,6 +7,7 @@ mod address;
 mod as_of;
 mod error;
 pub mod local;
+pub mod nfs;
 pub mod smb;
 pub mod url;
 
@@ -14,5 +15,6 @@ pub use address::Address;
 pub use as_of::{AsOf, utc};
 pub use error::{Cause, SourceError};
 pub use local::{LocalSource, LocalTarget, Warnings, raise_open_files};
-pub use smb::SmbSource;
+pub use nfs::NfsSource;
+pub use smb::{SmbOptions, SmbSource};
 pub use url::{NfsUrl, NfsVersion, SmbUrl};

@@ -12,7 +12,7 @@ use std::process::Command;
 use contract::{Keeps, compare, walk};
 use keepwell_format::port::{Encoding, Piece, Source as _, Steady};
 use keepwell_format::{GapReason, Kind};
-use keepwell_source::{LocalSource, SmbSource, SmbUrl, SourceError};
+use keepwell_source::{AsOf, LocalSource, SmbSource, SmbUrl, SourceError};
 
 /// A server that lives as long as this does.
 struct Samba {
@@ -46,7 +46,7 @@ impl Samba {
     }
 
     fn connect(&self) -> SmbSource {
-        SmbSource::connect(&self.url, &self.password).unwrap()
+        SmbSource::connect(&self.url, &self.password, AsOf::Live).unwrap()
     }
 
     /// Gives all to the user the server works as.
@@ -107,7 +107,7 @@ fn a_share_is_read_as_it_is() {
     assert_eq!(ids.len(), all.len());
 
     let below = SmbUrl { path: vec!["a".into(), "b".into()], ..samba.url.clone() };
-    let part = SmbSource::connect(&below, &samba.password).unwrap();
+    let part = SmbSource::connect(&below, &samba.password, AsOf::Live).unwrap();
     compare(&LocalSource::open(samba.share().join("a/b")).unwrap(), &part, FILES);
 }
 
@@ -192,7 +192,7 @@ fn a_server_that_goes_away_ends_the_walk_with_an_error() {
 #[test]
 fn sessions_that_are_not_safe_or_not_possible_are_refused() {
     let Some(samba) = Samba::start("default") else { return };
-    let refused = |url: &SmbUrl, password: &str| SmbSource::connect(url, password).unwrap_err();
+    let refused = |url: &SmbUrl, password: &str| SmbSource::connect(url, password, AsOf::Live).unwrap_err();
     assert!(matches!(refused(&samba.url, "wrong"), SourceError::SignIn { .. }));
     let with = |change: &dyn Fn(&mut SmbUrl)| {
         let mut url = samba.url.clone();

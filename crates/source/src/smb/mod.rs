@@ -1,73 +1,67 @@
-//! An SMB share as a source, read only: a stopgap on crate `smb2` until Keepwell's own client replaces it.
+//! SMB 2.1 to 3.1.1 shares as sources and targets, on `keepwell-smb`.
 //!
-//! Always signed, never guest, no SMB 1. What it can't do, so that nobody takes a backup through it for more than it is:
+//! Owns how a share's entries become nodes and how nodes become entries of a share again. Never talks to a server that neither signs
+//! nor encrypts, never follows a link, never addresses anything but single components below its own root, and never writes to a source.
 //!
-//! - Servers that demand encryption are refused (the crate does not offer it when it negotiates).
-//! - Not read at all: security descriptors, alternate streams, extended attributes, link targets, hard links (each path is a file),
-//!   holes (they are read as zeros).
-//! - Symbolic links and other reparse points are gaps. Samba shows a Unix link as what it points to; a folder that contains itself
-//!   that way is a gap.
-//! - Names: those with unpaired surrogates, and such that Windows forbids and the server shows nevertheless, can't be opened and are
-//!   gaps. U+F001-U+F029 are shown as the characters they stand for, as macOS does.
-//! - No backup intent and no previous versions: files that others hold open exclusively are gaps.
-//! - No reconnect: when the server goes away, the walk ends with an error. DFS links are gaps.
+//! - Every reparse point that stands for something else (symbolic link, junction, ...) is kept as its raw reparse data. Those that only say
+//!   where a file's bytes are kept (deduplicated, compressed, in a cloud) are read as the files they are.
+//! - Samba shows a Unix link as what it points to; a folder that contains itself that way is a gap.
+//! - A file that another program holds closed is read from the server's newest snapshot that has it.
 
+mod ahead;
+mod folder;
+mod large;
+mod metadata;
+mod pace;
 mod read;
+mod rows;
+mod session;
 mod source;
 mod walk;
 
+pub use session::SmbOptions;
 pub use source::SmbSource;
 
 use keepwell_format::{Gap, GapReason, Time};
-use smb2::ErrorKind;
-use smb2::pack::FileTime;
+use keepwell_smb::{FileTime, NtStatus, SmbError};
 
-/// Seconds from 1601 to 1970 (MS-DTYP 2.3.3).
-const EPOCH_SECONDS: i64 = 11_644_473_600;
+/// The gap that an error makes.
+fn gap(error: &SmbError) -> Gap {
+    match error {
+        SmbError::Status { status, .. } => refusal(*status),
+        SmbError::Timeout => Gap { reason: GapReason::Read, text: "the server did not answer in time".into() },
+        error if error.is_gone() => Gap { reason: GapReason::Read, text: "the connection to the server is lost".into() },
+        error => Gap { reason: GapReason::Read, text: error.to_string() },
+    }
+}
 
-/// The gap that an error makes. The client's own words are not used, because they may hold names.
-fn gap(error: &smb2::Error) -> Gap {
-    let (reason, text) = match error.kind() {
-        ErrorKind::AccessDenied | ErrorKind::AuthRequired | ErrorKind::SigningRequired => {
-            (GapReason::Permission, "the server denies access")
+/// The gap that a server's refusal makes.
+fn refusal(status: NtStatus) -> Gap {
+    let (reason, text) = match status {
+        NtStatus::ACCESS_DENIED | NtStatus::PRIVILEGE_NOT_HELD => (GapReason::Permission, "the server denies access"),
+        NtStatus::SHARING_VIOLATION => (GapReason::Locked, "another program holds it open"),
+        NtStatus::FILE_LOCK_CONFLICT | NtStatus::LOCK_NOT_GRANTED => (GapReason::Locked, "another program has locked a part of it"),
+        NtStatus::OBJECT_NAME_NOT_FOUND
+        | NtStatus::OBJECT_PATH_NOT_FOUND
+        | NtStatus::NO_SUCH_FILE
+        | NtStatus::NOT_FOUND
+        | NtStatus::DELETE_PENDING
+        | NtStatus::FILE_IS_A_DIRECTORY
+        | NtStatus::NOT_A_DIRECTORY => (GapReason::Vanished, "it is gone, or something else has taken its place"),
+        NtStatus::OBJECT_NAME_INVALID | NtStatus::OBJECT_PATH_INVALID | NtStatus::OBJECT_PATH_SYNTAX_BAD | NtStatus::NAME_TOO_LONG => {
+            (GapReason::Name, "the server does not take its name")
         }
-        ErrorKind::SharingViolation => (GapReason::Locked, "another program holds it open or locked"),
-        ErrorKind::NotFound | ErrorKind::IsADirectory | ErrorKind::NotADirectory => {
-            (GapReason::Vanished, "it is gone, or its name can't be spelled over SMB")
+        NtStatus::PATH_NOT_COVERED => (GapReason::Unsupported, "it leads to another server (DFS)"),
+        NtStatus::IO_REPARSE_TAG_NOT_HANDLED | NtStatus::STOPPED_ON_SYMLINK => {
+            (GapReason::Unsupported, "the server can't resolve this link")
         }
-        ErrorKind::InvalidName => (GapReason::Name, "the server does not take its name"),
-        ErrorKind::Unsupported | ErrorKind::DfsReferral => (GapReason::Unsupported, "the server can't read it this way"),
-        ErrorKind::TimedOut => (GapReason::Read, "the server did not answer in time"),
-        kind if is_gone(kind) => (GapReason::Read, "the connection to the server is lost"),
+        status if status.is_unsupported() => (GapReason::Unsupported, "the server can't read it"),
         _ => (GapReason::Read, "the server failed to read it"),
     };
-    let status = error.status().map_or_else(String::new, |status| format!(" ({status})"));
-    Gap { reason, text: format!("{text}{status}") }
+    Gap { reason, text: format!("{text}: {status}") }
 }
 
-/// Whether nothing further will come from this connection.
-fn is_gone(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::ConnectionLost | ErrorKind::SessionExpired | ErrorKind::SignatureInvalid | ErrorKind::TimedOut)
-}
-
-/// 100 ns since 1601; zero means unknown (MS-FSCC 2.4.7).
+/// None where the server knows no time.
 fn time(time: FileTime) -> Option<Time> {
-    let ticks = time.0;
-    let seconds = i64::try_from(ticks / 10_000_000).ok()? - EPOCH_SECONDS;
-    let nanos = u32::try_from(ticks % 10_000_000).ok()? * 100;
-    (ticks != 0).then_some(Time { seconds, nanos })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_before_1970_keep_their_fraction() {
-        assert_eq!(time(FileTime(0)), None);
-        assert_eq!(time(FileTime(1)), Some(Time { seconds: -EPOCH_SECONDS, nanos: 100 }));
-        assert_eq!(time(FileTime(116_444_736_000_000_000 - 1)), Some(Time { seconds: -1, nanos: 999_999_900 }));
-        assert_eq!(time(FileTime(116_444_736_000_000_000)), Some(Time { seconds: 0, nanos: 0 }));
-        assert!(time(FileTime(u64::MAX)).is_some());
-    }
+    time.to_unix().map(|(seconds, nanos)| Time { seconds, nanos })
 }

@@ -1,135 +1,135 @@
-//! Reads one file of a share, several reads ahead. Never reads past the size the file had when it was opened.
+//! Opens files and streams of a share: small ones in one round trip, the others in pieces, and those that somebody holds closed from a
+//! snapshot of the server.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use bytes::Bytes;
+use keepwell_format::port::{Piece, ReadFile, Steady};
+use keepwell_format::{Gap, GapReason, Node};
+use keepwell_smb::{Fetched, FileTime, NtStatus, Open, SmbError, Stat, Want, WidePath};
 
-use keepwell_format::port::{Piece, ReadFile, Steady, Walked};
-use keepwell_format::{Gap, Node};
-use smb2::{ErrorKind, FileInfo, FileReader};
-use tokio::task::JoinHandle;
-
-use super::source::SmbSource;
-use super::{gap, time};
-
-/// Bytes asked for at once.
-const READ: u64 = 512 << 10;
-
-/// Reads in flight for one file: with 16 files at a time, 32 MiB are held at most.
-const AHEAD: usize = 4;
+use super::folder::EVERYTHING;
+use super::large::LargeFile;
+use super::metadata::{complete, opened, streams};
+use super::session::Session;
+use super::time;
+use crate::utc;
 
 /// Up to here a file comes in one round trip.
-const SMALL: u64 = 64 << 10;
+const SMALL: u64 = 1 << 20;
 
+/// Requests are paid for in units of this many bytes (MS-SMB2 3.1.5.2).
+const UNIT: u64 = 64 << 10;
+
+/// Snapshots that are tried for one file.
+const SNAPSHOTS_TRIED: usize = 8;
+
+/// What is to be read.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) path: WidePath,
+    /// As far as is known.
+    pub(super) size: u64,
+    /// It may have holes.
+    pub(super) is_sparse: bool,
+    pub(super) want: Want,
+    pub(super) as_of: Option<FileTime>,
+}
+
+impl Wanted {
+    /// A file with all that belongs to it.
+    pub(super) fn file(path: WidePath, size: u64, is_sparse: bool, as_of: Option<FileTime>) -> Self {
+        Self { path, size, is_sparse, want: EVERYTHING, as_of }
+    }
+
+    /// An alternate stream, whose size is not known.
+    pub(super) fn stream(path: WidePath, as_of: Option<FileTime>) -> Self {
+        Self { path, size: 0, is_sparse: false, want: Want::default(), as_of }
+    }
+}
+
+/// A file that is being read.
 pub(super) struct SmbFile<'a> {
-    source: &'a SmbSource,
-    path: String,
-    opened: FileInfo,
-    /// None if it came whole when it was opened.
-    reader: Option<Arc<FileReader>>,
-    ahead: VecDeque<(u64, JoinHandle<smb2::Result<Vec<u8>>>)>,
-    /// Where the next read starts.
-    asked: u64,
-    /// Bytes that came.
-    delivered: u64,
-    /// Read and not yet handed on.
-    data: Vec<u8>,
-    taken: usize,
+    body: Body<'a>,
+    stat: Stat,
+    /// The snapshot that stands in for a file that is held closed.
+    stand_in: Option<FileTime>,
+}
+
+enum Body<'a> {
+    /// All of it came; and whether it held still.
+    Whole(Bytes, bool),
+    Pieces(Box<LargeFile<'a>>),
 }
 
 impl<'a> SmbFile<'a> {
-    pub(super) fn open(source: &'a SmbSource, entry: &Walked) -> smb2::Result<Self> {
-        let path = source.path(&entry.key);
-        let mut connection = source.connection.clone();
-        let mut file = Self {
-            source,
-            path,
-            opened: FileInfo::default(),
-            reader: None,
-            ahead: VecDeque::new(),
-            asked: 0,
-            delivered: 0,
-            data: Vec::new(),
-            taken: 0,
-        };
-        if entry.size <= SMALL {
-            let whole = source.tree.read_file_compound_sized_with_info(&mut connection, &file.path, SMALL);
-            match source.runtime.block_on(whole) {
-                Ok((data, info)) => {
-                    (file.delivered, file.data, file.opened) = (data.len() as u64, data, info);
-                    return Ok(file);
-                }
-                // It has grown since the walk.
-                Err(error) if error.kind() == ErrorKind::TooLarge => {}
-                Err(error) => return Err(error),
+    /// Opens it as it is.
+    pub(super) fn open(session: &'a Session, wanted: &Wanted) -> Result<Self, SmbError> {
+        if wanted.size <= SMALL.min(session.facts.max_read.into()) && !wanted.is_sparse {
+            let limit = (wanted.size + 1).next_multiple_of(UNIT).min(session.facts.max_read.into()) as u32;
+            let fetch = || session.again(|share| share.begin_fetch(&wanted.path, limit, wanted.want, wanted.as_of)?.wait());
+            let fetched = session.pace.small(fetch)?;
+            if fetched.whole {
+                let held_still = fetched.held_still().unwrap_or(true);
+                let Fetched { stat, data, .. } = fetched;
+                return Ok(Self { body: Body::Whole(data, held_still), stat, stand_in: None });
             }
+            // It has grown since the walk.
         }
-        let reader = source.runtime.block_on(source.tree.open_file_reader(connection, &file.path))?;
-        file.opened = reader.info().clone();
-        file.reader = Some(Arc::new(reader));
-        Ok(file)
+        let file = LargeFile::open(session, wanted.path.clone(), Open::reading(wanted.want, wanted.as_of))?;
+        Ok(Self { stat: file.file().stat().clone(), body: Body::Pieces(Box::new(file)), stand_in: None })
     }
 
-    /// Gets the next run of bytes; leaves nothing in `data` at the end.
-    fn fetch(&mut self) -> Result<(), Gap> {
-        let Some(reader) = &self.reader else { return Ok(()) };
-        while self.ahead.len() < AHEAD && self.asked < self.opened.size {
-            let (reader, at, length) = (Arc::clone(reader), self.asked, READ.min(self.opened.size - self.asked));
-            self.ahead.push_back((length, self.source.runtime.spawn(async move { reader.read_at(at, length).await })));
-            self.asked += length;
-        }
-        let Some((length, read)) = self.ahead.pop_front() else { return Ok(()) };
-        let read = self.source.runtime.block_on(read).map_err(|_| gap(&smb2::Error::Cancelled))?;
-        self.data = read.map_err(|error| gap(&error))?;
-        let came = self.data.len() as u64;
-        self.delivered += came;
-        if came < length {
-            // A server may answer less than was asked for: goes on behind that. Where nothing comes, the file was cut while it was read.
-            self.ahead.drain(..).for_each(|(_, read)| read.abort());
-            self.asked = if came == 0 { u64::MAX } else { self.delivered };
-        }
-        Ok(())
+    /// Opens it as of the newest of these snapshots that has it.
+    pub(super) fn stand_in(session: &'a Session, wanted: &Wanted, snapshots: &[FileTime]) -> Option<Self> {
+        snapshots.iter().take(SNAPSHOTS_TRIED).find_map(|snapshot| {
+            let then = Wanted { as_of: Some(*snapshot), ..wanted.clone() };
+            Self::open(session, &then).ok().map(|file| Self { stand_in: Some(*snapshot), ..file })
+        })
     }
+
+    pub(super) fn stands_in(&self) -> Option<FileTime> {
+        self.stand_in
+    }
+}
+
+/// Whether somebody else keeps it from being read.
+pub(super) fn is_held(error: &SmbError) -> bool {
+    matches!(error.status(), Some(NtStatus::SHARING_VIOLATION | NtStatus::FILE_LOCK_CONFLICT | NtStatus::LOCK_NOT_GRANTED))
 }
 
 impl ReadFile for SmbFile<'_> {
     fn next(&mut self, buffer: &mut [u8]) -> Result<Piece, Gap> {
-        let mut filled = 0;
-        while filled < buffer.len() {
-            if self.taken == self.data.len() {
-                (self.data, self.taken) = (Vec::new(), 0);
-                self.fetch()?;
-                if self.data.is_empty() {
-                    break;
-                }
+        match &mut self.body {
+            Body::Pieces(file) => file.next(buffer),
+            Body::Whole(data, _) if data.is_empty() => Ok(Piece::End),
+            Body::Whole(data, _) => {
+                let length = data.len().min(buffer.len());
+                buffer[..length].copy_from_slice(&data.split_to(length));
+                Ok(Piece::Data(length))
             }
-            let length = (buffer.len() - filled).min(self.data.len() - self.taken);
-            buffer[filled..filled + length].copy_from_slice(&self.data[self.taken..self.taken + length]);
-            filled += length;
-            self.taken += length;
         }
-        Ok(if filled == 0 { Piece::End } else { Piece::Data(filled) })
     }
 
     /// Compares with what was seen when the file was opened. If it changed before that but held still since, what was read is
     /// whole, and the node gets the times that belong to it.
     fn finish(&mut self, node: &mut Node) -> Result<Steady, Gap> {
-        if self.delivered != self.opened.size {
+        let held_still = match &mut self.body {
+            Body::Whole(_, held_still) => *held_still,
+            Body::Pieces(file) => file.held_still()?,
+        };
+        if !held_still {
             return Ok(Steady::Changed);
         }
-        // What came in one round trip had no time to change.
-        if self.reader.is_some() {
-            let mut connection = self.source.connection.clone();
-            let stat = self.source.tree.stat(&mut connection, &self.path);
-            let now = self.source.runtime.block_on(stat).map_err(|error| gap(&error))?;
-            let unlike = |a: &FileInfo, b: &FileInfo| (a.size, a.modified, a.changed) != (b.size, b.modified, b.changed);
-            if unlike(&self.opened, &now) {
-                return Ok(Steady::Changed);
-            }
+        opened(node, &self.stat.info);
+        complete(node, &self.stat);
+        if let Some(snapshot) = self.stand_in {
+            let then = time(snapshot).map_or_else(String::new, utc);
+            let text = format!("held open by another program; its content is as of the server's snapshot of {then}");
+            node.gap = Some(Gap { reason: GapReason::Locked, text });
         }
-        node.mtime = time(self.opened.modified);
-        node.ctime = time(self.opened.changed);
-        node.btime = time(self.opened.created);
-        node.dos = Some(self.opened.attributes.0);
         Ok(Steady::Unchanged)
+    }
+
+    fn streams(&self) -> Vec<Vec<u8>> {
+        streams(&self.stat)
     }
 }

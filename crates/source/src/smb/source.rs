@@ -1,118 +1,122 @@
-//! The connection to a share. Owns the runtime and the session; never writes to the share, never talks unsigned.
+//! A folder of a share as a source, as it is or as of one of the server's snapshots. Never writes to the share.
 
-use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use keepwell_format::port::{Encoding, ReadFile, Source, SourceInfo, Walk, Walked};
-use keepwell_format::{Gap, Key};
-use smb2::client::connection::Connection;
-use smb2::{ClientConfig, ErrorKind, SmbClient, Tree};
-use tokio::runtime::{Builder, Runtime};
+use keepwell_format::{Gap, GapReason, Key, Time};
+use keepwell_smb::{BadName, Facts, FileTime, Share, SmbError, Volume, Want, WidePath, attribute, wide};
 
-use super::gap;
-use super::read::SmbFile;
+use super::read::{SmbFile, Wanted, is_held};
+use super::session::{Session, SmbOptions};
 use super::walk::SmbWalk;
-use crate::{SmbUrl, SourceError};
+use super::{gap, time};
+use crate::{AsOf, SmbUrl, SourceError, utc};
 
-/// Reads in flight that hide a network's latency.
-const PARALLEL_READS: usize = 16;
+/// Files read at the same time: each is one request or a few, and most wait for the network.
+const PARALLEL_READS: usize = 24;
 
-/// How long a server may take to be dialled.
-const DIAL: Duration = Duration::from_secs(10);
+/// Files that are known to be held closed; further ones may have streams of another time than their content.
+const HELD_MAX: usize = 10_000;
 
 /// A folder of an SMB share.
+#[derive(Debug)]
 pub struct SmbSource {
     info: SourceInfo,
-    pub(super) runtime: Runtime,
-    pub(super) connection: Connection,
-    pub(super) tree: Arc<Tree>,
-    /// Path of the root below the share, components joined by `/`.
-    root: String,
-    /// Holds the session open.
-    _client: SmbClient,
+    session: Arc<Session>,
+    as_of: Option<FileTime>,
+    /// Newest first; asked for once.
+    snapshots: OnceLock<Vec<FileTime>>,
+    /// Files whose content came from a snapshot: their streams come from there too.
+    held: Mutex<HashMap<Key, FileTime>>,
 }
 
 impl SmbSource {
-    /// Signs in and opens the share. Blocks; must not be called from asynchronous code, nor may any other method.
+    /// Signs in and opens the share.
     ///
     /// # Errors
-    /// [`SourceError`]: unreachable, refused, not signed, no such share or folder.
-    pub fn connect(url: &SmbUrl, password: &str) -> Result<Self, SourceError> {
-        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(SourceError::Threads)?;
-        let opened = runtime.block_on(open(url, password));
-        let (client, tree) = opened?;
-        let connection = client.connection().clone();
-        let server = connection.params().map_or_else(String::new, |params| {
-            let guid = params.server_guid;
-            format!("{:08x}-{:04x}-{:04x}-{:016x}", guid.data1, guid.data2, guid.data3, u64::from_be_bytes(guid.data4))
-        });
-        let root = url.path.join("/");
+    /// [`SourceError`]: unreachable, refused, not protected, no such share, folder or snapshot.
+    pub fn connect(url: &SmbUrl, password: &str, as_of: AsOf) -> Result<Self, SourceError> {
+        Self::connect_with(url, password, as_of, &SmbOptions::default())
+    }
+
+    /// The same, with the client's options.
+    ///
+    /// # Errors
+    /// As [`SmbSource::connect`].
+    pub fn connect_with(url: &SmbUrl, password: &str, as_of: AsOf, options: &SmbOptions) -> Result<Self, SourceError> {
+        let session = Session::connect(url, password, options)?;
+        let as_of = snapshot(&session, url, as_of)?;
+        let failed = |error: SmbError| SourceError::Share { location: url.to_string(), source: Box::new(error) };
+        let root = session.share.begin_stat(&session.root, Want::default(), as_of).and_then(|stat| stat.wait()).map_err(failed)?;
+        if !root.info.is_directory {
+            return Err(SourceError::NotFolder(url.to_string().into()));
+        }
         let info = SourceInfo {
-            location: url.to_string(),
-            identity: format!("smb:{server}:{}/{root}", url.share),
+            location: location(url, as_of),
+            identity: identity(&session, url),
             encoding: Encoding::Wtf8,
             parallel_reads: PARALLEL_READS,
         };
-        Ok(Self { info, runtime, connection, tree: Arc::new(tree), root, _client: client })
+        Ok(Self { info, session: Arc::new(session), as_of, snapshots: OnceLock::new(), held: Mutex::default() })
     }
 
-    /// The path on the share of an entry.
-    pub(super) fn path(&self, key: &Key) -> String {
-        let below = String::from_utf8_lossy(&key.to_path()).into_owned();
-        match (self.root.is_empty(), below.is_empty()) {
-            (true, _) => below,
-            (false, true) => self.root.clone(),
-            (false, false) => format!("{}/{below}", self.root),
+    /// What was agreed with the server.
+    pub fn facts(&self) -> &Facts {
+        &self.session.facts
+    }
+
+    /// The file system behind the share.
+    pub fn volume(&self) -> &Volume {
+        &self.session.volume
+    }
+
+    /// Times of the server's snapshots, newest first.
+    ///
+    /// # Errors
+    /// A gap if the server can't be asked.
+    pub fn snapshots(&self) -> Result<Vec<Time>, Gap> {
+        let times = self.session.again(Share::snapshots).map_err(|error| gap(&error))?;
+        Ok(times.into_iter().filter_map(time).collect())
+    }
+
+    /// What the account may do with the root: access bits (MS-SMB2 2.2.13.1.2). None if the server does not say.
+    ///
+    /// # Errors
+    /// A gap if the server can't be asked.
+    pub fn rights(&self) -> Result<Option<u32>, Gap> {
+        let want = Want { maximal_access: true, ..Want::default() };
+        let stat = self.session.again(|share| share.begin_stat(&self.session.root, want, None)?.wait());
+        stat.map(|stat| stat.maximal_access).map_err(|error| gap(&error))
+    }
+
+    /// Whether audit lists (SACLs) are read with the descriptors, as far as it has been tried.
+    pub fn reads_audit_lists(&self) -> bool {
+        !self.session.share.sacl_refused()
+    }
+
+    fn path(&self, key: &Key) -> Result<WidePath, Gap> {
+        path(&self.session.root, key).map_err(|bad| Gap { reason: GapReason::Name, text: bad.to_string() })
+    }
+
+    fn read(&self, key: &Key, wanted: &Wanted) -> Result<Box<dyn ReadFile + '_>, Gap> {
+        let error = match SmbFile::open(&self.session, wanted) {
+            Ok(file) => return Ok(Box::new(file)),
+            Err(error) => error,
+        };
+        if self.as_of.is_some() || !is_held(&error) {
+            return Err(gap(&error));
         }
-    }
-}
-
-async fn open(url: &SmbUrl, password: &str) -> Result<(SmbClient, Tree), SourceError> {
-    // The client would take a guest session for this name.
-    if url.user.eq_ignore_ascii_case("guest") {
-        return Err(SourceError::Unprotected { server: url.address(), source: "the session is not signed".into() });
-    }
-    let config = ClientConfig {
-        addr: url.address(),
-        timeout: DIAL,
-        username: url.user.clone(),
-        password: password.into(),
-        domain: url.domain.clone().unwrap_or_default(),
-        compression: false,
-        dfs_enabled: false,
-        ..ClientConfig::default()
-    };
-    let mut client = SmbClient::connect(config).await.map_err(|source| refused(url, source))?;
-    let session = client.session();
-    if !session.should_sign && !session.should_encrypt {
-        return Err(SourceError::Unprotected { server: url.address(), source: "the session is not signed".into() });
-    }
-    let share = |source| SourceError::Share { location: url.to_string(), source: Box::new(source) };
-    let tree = client.connect_share(&url.share).await.map_err(share)?;
-    let mut connection = client.connection().clone();
-    let seen = tree.stat(&mut connection, &url.path.join("/")).await.map_err(share)?;
-    if !seen.is_directory {
-        return Err(SourceError::NotFolder(url.to_string().into()));
-    }
-    Ok((client, tree))
-}
-
-fn refused(url: &SmbUrl, source: smb2::Error) -> SourceError {
-    let server = url.address();
-    match source.kind() {
-        ErrorKind::AuthRequired => SourceError::SignIn { server, user: url.user.clone(), source: Box::new(source) },
-        ErrorKind::GuestSessionRefused | ErrorKind::SigningRequired | ErrorKind::SignatureInvalid => {
-            SourceError::Unprotected { server, source: Box::new(source) }
+        let stand_in = SmbFile::stand_in(&self.session, wanted, self.snapshots_once()).ok_or_else(|| gap(&error))?;
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(snapshot), true) = (stand_in.stands_in(), held.len() < HELD_MAX) {
+            held.insert(key.clone(), snapshot);
         }
-        ErrorKind::AccessDenied => SourceError::Share { location: url.to_string(), source: Box::new(source) },
-        _ => SourceError::Unreachable { server, service: "SMB 2 or 3", source: Box::new(source) },
+        Ok(Box::new(stand_in))
     }
-}
 
-impl fmt::Debug for SmbSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SmbSource").field("info", &self.info).finish_non_exhaustive()
+    fn snapshots_once(&self) -> &[FileTime] {
+        self.snapshots.get_or_init(|| self.session.again(Share::snapshots).unwrap_or_default())
     }
 }
 
@@ -122,10 +126,46 @@ impl Source for SmbSource {
     }
 
     fn walk(&self) -> Result<Walk<'_>, Gap> {
-        Ok(Box::new(SmbWalk::new(self)))
+        Ok(Box::new(SmbWalk::new(Arc::clone(&self.session), self.as_of)))
     }
 
     fn open(&self, entry: &Walked) -> Result<Box<dyn ReadFile + '_>, Gap> {
-        SmbFile::open(self, entry).map(|file| Box::new(file) as Box<dyn ReadFile>).map_err(|error| gap(&error))
+        let is_sparse = entry.node.dos.is_some_and(|dos| dos & attribute::SPARSE_FILE != 0);
+        self.read(&entry.key, &Wanted::file(self.path(&entry.key)?, entry.size, is_sparse, self.as_of))
     }
+
+    fn stream(&self, entry: &Walked, name: &[u8]) -> Result<Box<dyn ReadFile + '_>, Gap> {
+        let bad = |bad: BadName| Gap { reason: GapReason::Name, text: bad.to_string() };
+        let path = self.path(&entry.key)?.stream(&wide(name).ok_or_else(|| bad(BadName::NotWtf8))?).map_err(bad)?;
+        let as_of = self.as_of.or_else(|| self.held.lock().unwrap_or_else(PoisonError::into_inner).get(&entry.key).copied());
+        self.read(&entry.key, &Wanted::stream(path, as_of))
+    }
+}
+
+/// The path of an entry below the root.
+pub(super) fn path(root: &WidePath, key: &Key) -> Result<WidePath, BadName> {
+    key.components().try_fold(root.clone(), |path, name| path.join(&wide(name).ok_or(BadName::NotWtf8)?))
+}
+
+fn snapshot(session: &Session, url: &SmbUrl, as_of: AsOf) -> Result<Option<FileTime>, SourceError> {
+    if as_of == AsOf::Live {
+        return Ok(None);
+    }
+    let location = || url.to_string();
+    let times = session.again(Share::snapshots).map_err(|error| SourceError::Share { location: location(), source: Box::new(error) })?;
+    let newest = times.first().copied().ok_or_else(|| SourceError::NoSnapshots { location: location() })?;
+    let AsOf::Time(wanted) = as_of else { return Ok(Some(newest)) };
+    let found = times.iter().copied().find(|snapshot| time(*snapshot).is_some_and(|time| time.seconds == wanted.seconds));
+    let newest = || time(newest).map_or_else(String::new, utc);
+    found.map(Some).ok_or_else(|| SourceError::NoSuchSnapshot { location: location(), wanted: utc(wanted), newest: newest() })
+}
+
+fn location(url: &SmbUrl, as_of: Option<FileTime>) -> String {
+    as_of.and_then(time).map_or_else(|| url.to_string(), |time| format!("{url}?as-of={}", utc(time)))
+}
+
+/// Stays the same while it is the same tree, whatever name or account the server is reached by.
+fn identity(session: &Session, url: &SmbUrl) -> String {
+    let guid: String = session.facts.server_guid.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("smb:{guid}:{}:{:08x}/{}", url.share.to_lowercase(), session.volume.serial, url.path.join("/"))
 }

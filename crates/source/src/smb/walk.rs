@@ -1,150 +1,169 @@
-//! The walk over a share, one listing per folder, in the order of keys. Holds the listings of the current path.
+//! The walk over a share in the order of keys. Holds the listings of the current path and of some folders that come next; decides what
+//! is asked for ahead.
 
-use keepwell_format::node::FileId;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
 use keepwell_format::port::Walked;
 use keepwell_format::{Gap, GapReason, Key, Kind, Node};
-use smb2::{DirectoryEntry, ListOptions};
+use keepwell_smb::{FileTime, WidePath, wide};
 
-use super::source::SmbSource;
-use super::{gap, is_gone, time};
+use super::ahead::{Ahead, Ticket};
+use super::folder::{Folder, Task};
+use super::metadata::{complete, file_id, is_folder, listed, opened, streams};
+use super::rows::Row;
+use super::session::Session;
 
-pub(super) struct SmbWalk<'a> {
-    source: &'a SmbSource,
-    path: Vec<Folder>,
+/// Folders of one level that are asked for ahead.
+const OF_A_LEVEL: usize = 16;
+
+/// Levels that are looked through for folders to ask for.
+const LEVELS: usize = 16;
+
+pub(super) struct SmbWalk {
+    volume: u64,
+    root: WidePath,
+    ahead: Ahead,
+    path: Vec<Level>,
     started: bool,
-    gone: bool,
+    over: bool,
 }
 
-struct Folder {
+/// A folder on the current path.
+struct Level {
     key: Key,
-    /// Still to come, in descending order.
-    entries: Vec<DirectoryEntry>,
+    path: WidePath,
+    folder: Folder,
     id: Option<u64>,
+    /// The row that comes next.
+    next: usize,
+    /// The row from which on nothing has been asked for.
+    unasked: usize,
+    asked: VecDeque<(usize, Ticket)>,
 }
 
-/// What a folder's own listing says of it.
-struct Listing {
-    this: Option<DirectoryEntry>,
-    entries: Vec<DirectoryEntry>,
-}
-
-impl<'a> SmbWalk<'a> {
-    pub(super) fn new(source: &'a SmbSource) -> Self {
-        Self { source, path: Vec::new(), started: false, gone: false }
+impl SmbWalk {
+    pub(super) fn new(session: Arc<Session>, as_of: Option<FileTime>) -> Self {
+        let (volume, root) = (session.volume_id(), session.root.clone());
+        Self { volume, root, ahead: Ahead::new(session, as_of), path: Vec::new(), started: false, over: false }
     }
 
     fn step(&mut self) -> Option<Result<Walked, Gap>> {
         if !self.started {
             self.started = true;
-            let mut root = DirectoryEntry::default();
-            root.is_directory = true;
-            return Some(self.folder(Key::root(), root));
+            let ticket = self.ahead.ask(Task { path: self.root.clone(), key_length: 0 });
+            return Some(self.enter(Key::root(), self.root.clone(), ticket, Node::new(Kind::Folder), None));
         }
         loop {
-            let current = self.path.last_mut()?;
-            let Some(entry) = current.entries.pop() else {
+            let level = self.path.last_mut()?;
+            let at = level.next;
+            let Some((name, row)) = level.folder.rows.get(at) else {
                 self.path.pop();
                 continue;
             };
-            // Checked when the folder was listed.
-            let Ok(key) = current.key.join(entry.name.as_bytes()) else { continue };
-            return Some(if entry.is_directory && entry.reparse_tag.is_none() { self.folder(key, entry) } else { Ok(file(key, &entry)) });
+            level.next += 1;
+            let row = *row;
+            // Both were checked when the folder was listed.
+            let (Ok(key), Some(Ok(path))) = (level.key.join(name), wide(name).map(|units| level.path.join(&units))) else { continue };
+            return Some(if is_folder(&row) { self.subfolder(key, path, &row, at) } else { Ok(self.leaf(key, &row, at)) });
         }
     }
 
-    fn folder(&mut self, key: Key, entry: DirectoryEntry) -> Result<Walked, Gap> {
-        let mut node = node(&entry);
-        if entry.index_number.is_some() && self.path.iter().any(|above| above.id == entry.index_number) {
-            node.gap =
-                Some(Gap { reason: GapReason::Unsupported, text: "a link to a folder above it: the folder would contain itself".into() });
+    /// A file or reparse point.
+    fn leaf(&mut self, key: Key, row: &Row, at: usize) -> Walked {
+        let mut node = listed(row, self.volume);
+        let size = if node.kind == Kind::File { row.size } else { 0 };
+        let mut names = Vec::new();
+        match self.path.last_mut().and_then(|level| level.folder.points.remove(&at)) {
+            Some(Ok(stat)) => {
+                opened(&mut node, &stat.info);
+                complete(&mut node, &stat);
+                names = streams(&stat);
+            }
+            Some(Err(gap)) => node.gap = Some(gap),
+            None => {}
+        }
+        Walked { key, node, size, streams: names }
+    }
+
+    fn subfolder(&mut self, key: Key, path: WidePath, row: &Row, at: usize) -> Result<Walked, Gap> {
+        let mut node = listed(row, self.volume);
+        if self.is_above(row.file_id) {
+            let text = "a link to a folder above it: the folder would contain itself";
+            node.gap = Some(Gap { reason: GapReason::Unsupported, text: text.into() });
             return Ok(Walked { key, node, size: 0, streams: Vec::new() });
         }
-        match self.list(&key) {
-            Ok(Listing { this, mut entries }) => {
-                if let (true, Some(this)) = (key.is_root(), &this) {
-                    node = self::node(this);
-                    node.kind = Kind::Folder;
-                }
-                node.gap = prepare(&key, &mut entries).or(node.gap);
-                let id = this.and_then(|this| this.index_number).or(entry.index_number);
-                self.path.push(Folder { key: key.clone(), entries, id });
+        let asked = self.path.last_mut().and_then(|level| {
+            level.unasked = level.unasked.max(at + 1);
+            level.asked.pop_front_if(|(of, _)| *of == at)
+        });
+        let ticket = match asked {
+            Some((_, ticket)) => ticket,
+            None => self.ahead.ask(Task { path: path.clone(), key_length: key.as_bytes().len() }),
+        };
+        let id = is_id(row.file_id).then_some(row.file_id);
+        self.enter(key, path, ticket, node, id)
+    }
+
+    /// Makes a folder the current one.
+    fn enter(&mut self, key: Key, path: WidePath, ticket: Ticket, mut node: Node, id: Option<u64>) -> Result<Walked, Gap> {
+        let folder = self.ahead.take(ticket)?;
+        let mut names = Vec::new();
+        let mut id = id;
+        match &folder.stat {
+            Ok(stat) => {
+                opened(&mut node, &stat.info);
+                complete(&mut node, stat);
+                names = streams(stat);
+                node.file_id = node.file_id.or(file_id(self.volume, stat.info.file_id));
+                id = id.or(Some(stat.info.file_id).filter(|id| is_id(*id)));
             }
-            Err(error) if is_gone(error.kind()) => return Err(gap(&error)),
-            Err(error) => node.gap = Some(gap(&error)),
+            Err(gap) => node.gap = Some(Gap { reason: GapReason::Metadata, ..gap.clone() }),
         }
-        Ok(Walked { key, node, size: 0, streams: Vec::new() })
+        node.gap = folder.gap.clone().or(node.gap);
+        self.path.push(Level { key: key.clone(), path, folder, id, next: 0, unasked: 0, asked: VecDeque::new() });
+        self.look_ahead();
+        Ok(Walked { key, node, size: 0, streams: names })
     }
 
-    fn list(&self, key: &Key) -> smb2::Result<Listing> {
-        let path = self.source.path(key);
-        let mut connection = self.source.connection.clone();
-        let options = ListOptions::new().index_numbers(true);
-        let mut entries = self.source.runtime.block_on(self.source.tree.list_directory_with(&mut connection, &path, options))?;
-        let this = entries.iter().position(|entry| entry.name == ".").map(|at| entries.swap_remove(at));
-        entries.retain(|entry| entry.name != "..");
-        Ok(Listing { this, entries })
+    fn is_above(&self, id: u64) -> bool {
+        is_id(id) && self.path.iter().any(|level| level.id == Some(id))
+    }
+
+    /// Asks for the folders that come next, the nearest first.
+    fn look_ahead(&mut self) {
+        let above: Vec<u64> = self.path.iter().filter_map(|level| level.id).collect();
+        for level in self.path.iter_mut().rev().take(LEVELS) {
+            while level.asked.len() < OF_A_LEVEL {
+                let Some((name, row)) = level.folder.rows.get(level.unasked) else { break };
+                if is_folder(row) && !above.contains(&row.file_id) {
+                    if !self.ahead.has_room() {
+                        return;
+                    }
+                    let (key_length, path) = (level.key.as_bytes().len() + 1 + name.len(), wide(name).map(|units| level.path.join(&units)));
+                    if let Some(Ok(path)) = path {
+                        level.asked.push_back((level.unasked, self.ahead.ask(Task { path, key_length })));
+                    }
+                }
+                level.unasked += 1;
+            }
+        }
     }
 }
 
-/// Sorts entries for popping. Those whose names make no key, or the same key as another's, are left out: that is the folder's gap.
-fn prepare(folder: &Key, entries: &mut Vec<DirectoryEntry>) -> Option<Gap> {
-    let listed = entries.len();
-    entries.retain(|entry| folder.join(entry.name.as_bytes()).is_ok());
-    entries.sort_unstable_by(|a, b| b.name.as_bytes().cmp(a.name.as_bytes()));
-    entries.dedup_by(|a, b| a.name == b.name);
-    let lost = listed - entries.len();
-    (lost > 0).then(|| Gap { reason: GapReason::Name, text: format!("{lost} entries of this folder have names that can't be kept") })
+fn is_id(id: u64) -> bool {
+    id != 0 && id != u64::MAX
 }
 
-fn file(key: Key, entry: &DirectoryEntry) -> Walked {
-    let mut node = node(entry);
-    if let Some(tag) = entry.reparse_tag {
-        node.kind = Kind::Reparse;
-        node.gap = Some(Gap { reason: GapReason::Unsupported, text: format!("a link or another reparse point ({tag:?})") });
-    }
-    let size = if node.kind == Kind::File { entry.size } else { 0 };
-    Walked { key, node, size, streams: Vec::new() }
-}
-
-fn node(entry: &DirectoryEntry) -> Node {
-    let mut node = Node::new(if entry.is_directory { Kind::Folder } else { Kind::File });
-    node.mtime = time(entry.modified);
-    node.ctime = time(entry.changed);
-    node.btime = time(entry.created);
-    node.dos = Some(entry.attributes.0);
-    node.file_id = entry.index_number.map(|file| FileId { volume: 0, file: file.into() });
-    node
-}
-
-impl Iterator for SmbWalk<'_> {
+impl Iterator for SmbWalk {
     type Item = Result<Walked, Gap>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.gone {
+        if self.over {
             return None;
         }
         let step = self.step();
-        self.gone = matches!(step, Some(Err(_)));
+        self.over = !matches!(step, Some(Ok(_)));
         step
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn entry(name: &str) -> DirectoryEntry {
-        let mut entry = DirectoryEntry::default();
-        entry.name = name.into();
-        entry
-    }
-
-    #[test]
-    fn names_are_popped_in_the_order_of_bytes_and_impossible_ones_are_a_gap() {
-        let mut entries: Vec<_> = ["b", "a/../x", "\u{10000}", "a", "", "\u{FFFD}", "b", "..", "Z"].map(entry).into();
-        let gap = prepare(&Key::root(), &mut entries).unwrap();
-        assert_eq!((gap.reason, gap.text.as_str()), (GapReason::Name, "4 entries of this folder have names that can't be kept"));
-        let popped: Vec<_> = std::iter::from_fn(|| entries.pop()).map(|entry| entry.name).collect();
-        assert_eq!(popped, ["Z", "a", "b", "\u{FFFD}", "\u{10000}"]);
     }
 }

@@ -1,0 +1,146 @@
+//! The connection to a share and what happens when it is lost: some attempts to get it back within a bounded time, then never again.
+//!
+//! Must never go on with another server or volume that answers under the same address.
+
+use std::fmt;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use keepwell_smb::{Credentials, Facts, Options, Share, SmbError, Volume, WidePath};
+
+use super::pace::Pace;
+use crate::{SmbUrl, SourceError};
+
+/// What the server has to serve, in messages.
+const SERVICE: &str = "SMB 2.1 to 3.1.1";
+
+/// Times that one thing is begun again after the connection was lost under it.
+const REPEATS: usize = 3;
+
+/// How to connect, and how long to try to get a lost connection back.
+#[derive(Clone, Debug)]
+pub struct SmbOptions {
+    /// Of the client.
+    pub client: Options,
+    /// Waits before each attempt to connect again.
+    pub pauses: Vec<Duration>,
+    /// Small requests in flight.
+    pub in_flight: usize,
+}
+
+impl Default for SmbOptions {
+    /// Four attempts within some 20 seconds.
+    fn default() -> Self {
+        Self { client: Options::default(), pauses: [1, 3, 6, 10].map(Duration::from_secs).into(), in_flight: 32 }
+    }
+}
+
+/// An open share.
+pub(super) struct Session {
+    pub(super) share: Share,
+    pub(super) pace: Pace,
+    pub(super) facts: Facts,
+    pub(super) volume: Volume,
+    /// The folder that is the root, below the share.
+    pub(super) root: WidePath,
+    pauses: Vec<Duration>,
+    /// One thread at a time brings the connection back.
+    recovering: Mutex<()>,
+    given_up: AtomicBool,
+}
+
+impl Session {
+    pub(super) fn connect(url: &SmbUrl, password: &str, options: &SmbOptions) -> Result<Self, SourceError> {
+        let credentials = Credentials::new(url.domain.as_deref(), &url.user, password);
+        let share = Share::connect(&url.host, url.port, &url.share, credentials, options.client.clone()).map_err(|e| refused(url, e))?;
+        let failed = |source| SourceError::Share { location: url.to_string(), source: Box::new(source) };
+        let root = WidePath::from_wtf8(url.path.iter().map(String::as_bytes))
+            .map_err(|bad| SourceError::Share { location: url.to_string(), source: Box::new(bad) })?;
+        let volume = share.volume().map_err(failed)?;
+        Ok(Self {
+            facts: share.facts(),
+            pace: Pace::new(options.in_flight),
+            share,
+            volume,
+            root,
+            pauses: options.pauses.clone(),
+            recovering: Mutex::new(()),
+            given_up: AtomicBool::new(false),
+        })
+    }
+
+    /// Equal for all entries of this volume.
+    pub(super) fn volume_id(&self) -> u64 {
+        self.volume.serial.into()
+    }
+
+    /// Does it, and does it again when the connection was lost meanwhile and could be brought back. Each request must be safe to repeat.
+    pub(super) fn again<T>(&self, what: impl Fn(&Share) -> Result<T, SmbError>) -> Result<T, SmbError> {
+        let mut repeats = 0;
+        loop {
+            let generation = self.share.generation();
+            match what(&self.share) {
+                Err(error) if error.is_gone() && repeats < REPEATS => {
+                    repeats += 1;
+                    if !self.recover(generation) {
+                        return Err(error);
+                    }
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Gets the connection back that was lost after `since`. Answers whether there is one.
+    pub(super) fn recover(&self, since: u64) -> bool {
+        let _one = self.recovering.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.given_up.load(Ordering::Relaxed) {
+            return false;
+        }
+        if self.share.generation() != since {
+            return true;
+        }
+        for pause in &self.pauses {
+            std::thread::sleep(*pause);
+            match self.share.reconnect(since) {
+                Ok(()) if self.is_the_same() => {
+                    tracing::info!("the connection to the SMB server was lost and is back");
+                    return true;
+                }
+                Ok(()) => {
+                    tracing::warn!("another server or volume answers under the address of the one that was lost");
+                    break;
+                }
+                Err(error) => tracing::debug!(%error, "no connection yet"),
+            }
+        }
+        self.given_up.store(true, Ordering::Relaxed);
+        false
+    }
+
+    fn is_the_same(&self) -> bool {
+        self.share.facts().server_guid == self.facts.server_guid && self.share.volume().is_ok_and(|now| now.serial == self.volume.serial)
+    }
+}
+
+fn refused(url: &SmbUrl, error: SmbError) -> SourceError {
+    let server = url.address();
+    match error {
+        SmbError::SignIn { .. } | SmbError::Authentication { .. } => {
+            SourceError::SignIn { server, user: url.user.clone(), source: Box::new(error) }
+        }
+        SmbError::NotSigned | SmbError::NotEncrypted | SmbError::Guest | SmbError::Signature => {
+            SourceError::Unprotected { server, source: Box::new(error) }
+        }
+        SmbError::NoShare { .. } | SmbError::Status { .. } => SourceError::Share { location: url.to_string(), source: Box::new(error) },
+        _ => SourceError::Unreachable { server, service: SERVICE, source: Box::new(error) },
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("facts", &self.facts).finish_non_exhaustive()
+    }
+}
