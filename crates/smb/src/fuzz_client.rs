@@ -21,14 +21,7 @@ pub fn bodies(bytes: &[u8]) {
     let outputs = [output(&body, ASKED, "fuzz"), ioctl::decode(&body, ASKED), transfer::decode_read(&body, ASKED)];
     assert!(outputs.iter().flatten().all(|output| output.len() <= ASKED as usize));
     assert!(transfer::decode_write(&body, ASKED).is_ok_and(|written| written <= ASKED) || transfer::decode_write(&body, ASKED).is_err());
-    let steps = [
-        Step::Info(ASKED),
-        Step::Descriptor(7),
-        Step::Streams(ASKED),
-        Step::Attributes(ASKED),
-        Step::Reparse,
-        Step::Read(ASKED),
-    ];
+    let steps = [Step::Info(ASKED), Step::Descriptor(7), Step::Streams(ASKED), Step::Attributes(ASKED), Step::Reparse, Step::Read(ASKED)];
     for status in [NtStatus::SUCCESS, NtStatus::BUFFER_OVERFLOW, NtStatus::ACCESS_DENIED] {
         let answer = Answer { status, body: body.clone() };
         for step in steps {

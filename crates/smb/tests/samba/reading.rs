@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::process::Command;
 
-use keepwell_smb::{Ability, FileTime, NtStatus, Open, OpenKind, Want, attribute, part};
+use keepwell_smb::{Ability, Dialect, FileTime, NtStatus, Open, OpenKind, Options, Want, attribute, part};
 
 use crate::{Samba, all, names, noise, path, units};
 
@@ -91,6 +91,27 @@ fn a_small_file_comes_whole_in_one_visit() {
     assert_eq!(error.status(), Some(NtStatus::FILE_IS_A_DIRECTORY));
     let error = share.begin_stat(&path("nowhere/at"), Want::default(), None).unwrap().wait().unwrap_err();
     assert_eq!(error.status(), Some(NtStatus::OBJECT_PATH_NOT_FOUND));
+}
+
+#[test]
+fn every_dialect_gives_the_same() {
+    let Some(samba) = Samba::start("default") else { return };
+    fs::create_dir(samba.folder().join("folder")).unwrap();
+    let local = samba.folder().join("folder/file");
+    fs::write(&local, noise(70_000)).unwrap();
+    samba.hand_over();
+    assert!(Command::new("setfattr").args(["-n", "user.a", "-v", "b"]).arg(&local).status().unwrap().success());
+    let seen = [Dialect::Smb210, Dialect::Smb300, Dialect::Smb302, Dialect::Smb311].map(|dialect| {
+        let share = samba.connect(Options { min_dialect: dialect, max_dialect: dialect, ..Options::default() }).unwrap();
+        assert_eq!(share.facts().dialect, dialect);
+        let fetched = share.begin_fetch(&path("folder/file"), 1 << 20, EVERYTHING, None).unwrap().wait().unwrap();
+        assert!(fetched.whole && fetched.data == noise(70_000), "{dialect}");
+        let stat = fetched.stat;
+        let listed = all(share.list(&path("folder"), None).unwrap());
+        (stat.info, stat.descriptor, stat.attributes, stat.streams, listed, share.volume().unwrap().serial)
+    });
+    assert!(seen[0].1.as_ref().unwrap().is_ok() && seen[0].2.as_ref().unwrap().len() == 1);
+    assert!(seen.iter().all(|other| *other == seen[0]), "{seen:?}");
 }
 
 #[test]
