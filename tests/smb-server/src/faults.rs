@@ -48,6 +48,10 @@ pub enum Fault {
     Patch(usize, Vec<u8>),
     /// Bits of the answer are turned over after it was signed (and hashed): a man in the middle.
     Tamper(usize, Vec<u8>),
+    /// The answer to a sealed request leaves in the clear, signed.
+    Unsealed,
+    /// Bits of the frame as it is on the wire, behind its length, are turned over.
+    TamperFrame(usize, Vec<u8>),
     /// The answer ends after so many bytes.
     Truncate(usize),
     /// So many bytes (0xEE) follow in the same frame.

@@ -44,6 +44,7 @@ impl Connection<'_> {
             chain.extend_from_slice(&message);
         }
         self.shared.counters.count(|counts| counts.sent_bytes += chain.len() as u64);
+        let sealed = sealed.filter(|_| !faults.contains(&Fault::Unsealed));
         let mut parcel = Parcel { bytes: self.framed(chain, sealed), due: Instant::now(), behind: None, cut: None };
         for fault in &faults {
             match fault {
@@ -56,6 +57,7 @@ impl Connection<'_> {
                 Fault::After(behind) => (parcel.due, parcel.behind) = (parcel.due + Duration::from_millis(200), Some(*behind)),
                 Fault::CutWithin(length) => parcel.cut = Some(*length),
                 Fault::CutAfter => parcel.cut = Some(usize::MAX),
+                Fault::TamperFrame(at, bits) => xor(&mut parcel.bytes, at + 4, bits),
                 Fault::Twice => parcel.bytes.extend(parcel.bytes.clone()),
                 Fault::Inject(bytes) => drop(parcel.bytes.splice(..0, bytes.iter().copied())),
                 Fault::Instead(bytes) => parcel.bytes.clone_from(bytes),
@@ -71,8 +73,9 @@ impl Connection<'_> {
     fn finish(&mut self, reply: &Reply, last: bool, sealed: Option<u64>) -> Vec<u8> {
         let mut message = reply.lay_out();
         let unsigned = reply.faults.contains(&Fault::Unsigned);
+        let unsealed = sealed.is_none() || reply.faults.contains(&Fault::Unsealed);
         let keys = self.sessions.get(&reply.request.session_id).and_then(|session| session.keys.as_ref());
-        let key = keys.filter(|_| reply.signs && !unsigned && sealed.is_none()).map(|keys| keys.signing);
+        let key = keys.filter(|_| (reply.signs || sealed.is_some()) && !unsigned && unsealed).map(|keys| keys.signing);
         if !last {
             message.resize(message.len().next_multiple_of(8), 0);
             let next = len32(message.len());
