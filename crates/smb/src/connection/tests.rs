@@ -178,3 +178,11 @@ fn a_dropped_connection_says_goodbye() {
     drop(connection);
     server.join().unwrap();
 }
+
+#[test]
+fn more_than_any_server_grants_is_refused() {
+    let (connection, server) = connect(Duration::from_secs(20), |mut stream| while socket::read_frame(&mut stream, 1 << 20).is_ok() {});
+    let error = connection.send(1, 5, vec![Request { payload: u32::MAX, ..echo_request() }]).unwrap_err();
+    assert!(matches!(error, SmbError::Credits));
+    server.join().unwrap();
+}

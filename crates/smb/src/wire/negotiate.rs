@@ -258,6 +258,35 @@ mod tests {
     }
 
     #[test]
+    fn the_validation_is_held_against_the_answer() {
+        let agreement = Agreement::read(&answer(0x302, 3, &[]), &offer()).unwrap();
+        let mut output = Writer::new();
+        output.u32(agreement.capabilities).bytes(&agreement.server_guid).u16(3).u16(0x302);
+        let good = output.finish();
+        assert!(is_validated(&good, &agreement).unwrap());
+        for byte in 0..good.len() {
+            let mut changed = good.clone();
+            changed[byte] ^= 1;
+            assert!(!is_validated(&changed, &agreement).unwrap());
+        }
+        assert!(is_validated(&good[1..], &agreement).is_err());
+        let input = validation(&offer());
+        assert_eq!((&input[4..20], &input[20..24], input.len()), ([3; 16].as_slice(), [2, 0, 4, 0].as_slice(), 32));
+    }
+
+    #[test]
+    fn only_what_is_allowed_is_offered() {
+        let old = Options { max_dialect: Dialect::Smb210, ..Options::default() };
+        let old = Offer::new(&old, "nas", [3; 16], [4; 32]).unwrap();
+        assert_eq!((old.dialects.as_slice(), old.capabilities()), ([Dialect::Smb210].as_slice(), CAPABILITY_LARGE_MTU));
+        assert_eq!(old.request().len(), 38, "no contexts");
+        assert!(matches!(Agreement::read(&answer(0x302, 3, &[]), &old), Err(SmbError::Refused)));
+        let never = Options { max_dialect: Dialect::Smb302, ciphers: Vec::new(), ..Options::default() };
+        let never = Offer::new(&never, "nas", [3; 16], [4; 32]).unwrap();
+        assert_eq!(Agreement::read(&answer(0x302, 3, &[]), &never).unwrap().cipher, None);
+    }
+
+    #[test]
     fn the_answer_is_held_against_the_offer() {
         let good = answer(0x311, 1, &[(1, &[1, 0, 1]), (2, &[1, 2]), (8, &[1, 2]), (99, &[7])]);
         let agreement = Agreement::read(&good, &offer()).unwrap();

@@ -38,3 +38,32 @@ impl Reply {
         Ok(Self { is_guest: flags & (FLAG_GUEST | FLAG_NULL) != 0, must_encrypt: flags & FLAG_ENCRYPT != 0, token })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::NtStatus;
+
+    fn answer(flags: u16, offset: u16, length: u16, token: &[u8]) -> Vec<u8> {
+        let mut message = Writer::new();
+        message.bytes(&header::tests::answer(1, NtStatus::SUCCESS, 0, 1, 5, 1)).u16(9).u16(flags).u16(offset).u16(length).bytes(token);
+        message.finish()
+    }
+
+    #[test]
+    fn tokens_and_flags_come_through() {
+        let reply = Reply::read(&answer(FLAG_ENCRYPT, 72, 3, b"abc")).unwrap();
+        assert_eq!((reply.is_guest, reply.must_encrypt, reply.token.as_slice()), (false, true, b"abc".as_slice()));
+        assert!(Reply::read(&answer(FLAG_GUEST, 72, 0, b"")).unwrap().is_guest);
+        assert!(Reply::read(&answer(FLAG_NULL, 0, 0, b"")).unwrap().is_guest);
+        assert!(Reply::read(&answer(0, 73, 3, b"abc")).is_err());
+        assert!(Reply::read(&answer(0, u16::MAX, 1, b"abc")).is_err());
+    }
+
+    #[test]
+    fn a_token_has_its_place() {
+        let body = request(b"token", 7).unwrap();
+        assert_eq!((body[3], &body[12..16], &body[16..24], &body[24..]), (2, &[88, 0, 5, 0][..], &7_u64.to_le_bytes()[..], &b"token"[..]));
+        assert!(request(&vec![0; 65_536], 0).is_err());
+    }
+}

@@ -36,3 +36,24 @@ impl Reply {
         Ok(Self { is_dfs, must_encrypt: flags & SHARE_FLAG_ENCRYPT != 0, maximal_access })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_named_and_described() {
+        let body = request("nas", "ä").unwrap();
+        assert_eq!(body[4..8], [72, 0, 14, 0]);
+        assert_eq!(body[body.len() - 4..], [b'\\', 0, 0xE4, 0]);
+        assert!(request("nas", &"x".repeat(40_000)).is_err());
+        for (flags, capabilities, dfs, encrypt) in [(0, 0, false, false), (0x8000, 8, true, true), (2, 0, true, false)] {
+            let mut answer = Writer::new();
+            answer.u16(16).u16(1).u32(flags).u32(capabilities).u32(0x1F_01FF);
+            let answer = answer.finish();
+            let reply = Reply::read(&answer).unwrap();
+            assert_eq!((reply.is_dfs, reply.must_encrypt, reply.maximal_access), (dfs, encrypt, 0x1F_01FF));
+            assert!(Reply::read(&answer[1..]).is_err());
+        }
+    }
+}
