@@ -11,8 +11,8 @@ use crate::wire::payload::output;
 use crate::wire::{close, ioctl, transfer};
 use crate::{CloseInfo, NtStatus, Open, Pending, Share, SmbError, Stat, WidePath};
 
-/// Runs of data that one file is taken to have at most; what is behind them counts as data.
-const MOST_RANGES: usize = 1 << 18;
+/// Answers about the ranges of one file, of 4,096 ranges each; what is behind them counts as data.
+const MOST_ANSWERS: u32 = 64;
 
 /// Bytes of an answer that lists allocated ranges.
 const RANGES: u32 = 64 << 10;
@@ -91,28 +91,24 @@ impl OpenFile {
     pub fn allocated_ranges(&self, at: u64, length: u64) -> Result<Vec<(u64, u64)>, SmbError> {
         let end = at.saturating_add(length).min(i64::MAX as u64);
         let (mut from, mut ranges) = (at, Vec::new());
-        while from < end {
-            let question = ioctl::encode(self.handle.file(), ioctl::QUERY_ALLOCATED_RANGES, &encode_range(from, end - from), RANGES);
+        for _ in 0..MOST_ANSWERS {
+            let question =
+                ioctl::encode(self.handle.file(), ioctl::QUERY_ALLOCATED_RANGES, &encode_range(from, end.max(from) - from), RANGES);
             let answer = self.handle.ask(question)?;
             if answer.status.is_unsupported() {
-                return Ok(vec![(at, end - at)]);
+                break;
             }
             let is_cut = answer.status == NtStatus::BUFFER_OVERFLOW;
             let answer = if is_cut { answer } else { succeeded(answer, "query allocated ranges")? };
-            let some = decode_ranges(&ioctl::decode(&answer.body, RANGES)?, from, end)?;
-            let next = some.last().map(|(start, length)| start + length);
-            ranges.extend(some);
-            match next {
-                _ if !is_cut => break,
-                Some(next) if ranges.len() < MOST_RANGES => from = next,
-                _ => {
-                    let rest = next.unwrap_or(from);
-                    ranges.push((rest, end - rest));
-                    break;
-                }
+            ranges.extend(decode_ranges(&ioctl::decode(&answer.body, RANGES)?, from, end)?);
+            if !is_cut {
+                return Ok(ranges);
             }
+            from = ranges.last().map_or(at, |(start, length)| start + length);
         }
-        ranges.retain(|(_, length)| *length > 0);
+        if from < end {
+            ranges.push((from, end - from));
+        }
         Ok(ranges)
     }
 

@@ -33,9 +33,21 @@ pub(crate) struct Visited {
 /// What had to be left out of what was wanted.
 #[derive(Default)]
 struct Refused {
-    sacl: bool,
+    /// With the answer.
+    sacl: Option<NtStatus>,
     descriptor: bool,
     attributes: bool,
+}
+
+impl Refused {
+    /// Whether it was the SACL that was refused, and not, or not only, the rest.
+    fn lacks_privilege(&self) -> bool {
+        match self.sacl {
+            Some(NtStatus::PRIVILEGE_NOT_HELD) => true,
+            Some(_) => !self.descriptor && !self.attributes,
+            None => false,
+        }
+    }
 }
 
 impl Visit {
@@ -72,7 +84,7 @@ impl Visit {
             let (exchange, fewer) = self.send()?;
             (generation, steps, answers) = (exchange.generation(), fewer, exchange.wait()?);
         }
-        if refused.sacl {
+        if refused.lacks_privilege() {
             // Only the privilege gives this right, so the rest would be refused it as well.
             self.share.refuse_sacl();
         }
@@ -87,7 +99,7 @@ impl Visit {
         let want = &mut self.open.want;
         if want.sacl && matches!(status, NtStatus::PRIVILEGE_NOT_HELD | NtStatus::ACCESS_DENIED) {
             want.sacl = false;
-            refused.sacl = true;
+            refused.sacl = Some(status);
             return true;
         }
         if status == NtStatus::ACCESS_DENIED && (want.descriptor || want.attributes) {

@@ -5,7 +5,7 @@
 use keepwell_smb::{
     Basic, Credentials, Disposition, FileTime, NtStatus, Open, OpenKind, Options, Share, SmbError, Store, Want, WidePath, part, wtf8,
 };
-use keepwell_smb_server::{Command, Fault, Faults, Node, PASSWORD, Quirks, Rule, Server, Status, Tree, USER};
+use keepwell_smb_server::{Command, Content, Fault, Faults, Node, PASSWORD, Quirks, Rule, Server, Status, Tree, USER};
 
 const WANT: Want = Want { descriptor: true, sacl: false, streams: true, attributes: true, maximal_access: true, reparse: false };
 
@@ -100,6 +100,26 @@ fn rights_that_are_refused_cost_only_their_part() {
         // The privilege is not asked for again, as no file gives it.
         assert_eq!(server.counts().requests[&Command::Create], visits);
     }
+    is_clean(&server, &share);
+}
+
+#[test]
+fn ranges_that_are_many_or_unknown_lose_nothing() {
+    let mut tree = Tree::new();
+    // Every other page of 64 KiB is there, and two and a half answers are needed to say so.
+    const PAGE: u64 = 65_536;
+    let pages: Vec<_> = (0..10_000).map(|n| (n * 2 * PAGE, PAGE)).collect();
+    let touched: Vec<_> = pages.iter().map(|(at, _)| (*at, 1)).collect();
+    put(&mut tree, "f", Node::file(Content::sparse(20_000 * PAGE, &touched, 1)));
+    let (server, share) = serve(tree);
+    let open = share.begin_open(&path("f"), &Open::reading(WANT, None)).unwrap().wait().unwrap();
+    assert!(open.allocated_ranges(0, 20_000 * PAGE).unwrap() == pages);
+    assert_eq!(open.allocated_ranges(PAGE, PAGE).unwrap(), []);
+    assert_eq!(open.allocated_ranges(PAGE - 96, PAGE + 104).unwrap(), [(PAGE - 96, 96), (2 * PAGE, 8)]);
+    server.faults().push(Rule::on(Command::Ioctl, Fault::Status(Status::INVALID_DEVICE_REQUEST)));
+    assert_eq!(open.allocated_ranges(5, 10).unwrap(), [(5, 10)]);
+    server.faults().clear();
+    drop(open);
     is_clean(&server, &share);
 }
 
