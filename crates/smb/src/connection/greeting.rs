@@ -60,7 +60,7 @@ impl Greeting {
         loop {
             let answer = socket::read_frame(&mut stream, LONGEST)?;
             let header = match header::split(&answer)?.as_slice() {
-                [(header, _)] if header.command == command as u16 && header.message_id == message_id => *header,
+                [(header, _)] if header.is_answer() && header.command == command as u16 && header.message_id == message_id => *header,
                 _ => return Err(SmbError::Broken { what: "answer to nothing that was asked" }),
             };
             self.available = (self.available + u32::from(header.credits)).min(u32::from(u16::MAX));

@@ -56,6 +56,7 @@ impl Guard {
         let over = match header.status {
             NtStatus::NETWORK_SESSION_EXPIRED | NtStatus::USER_SESSION_DELETED => "the server has ended the session",
             NtStatus::NETWORK_NAME_DELETED => "the server has closed the share",
+            _ if !header.is_answer() => return Err(SmbError::Broken { what: "a request" }),
             _ if header.session_id != self.session_id => return Err(SmbError::Broken { what: "answer for another session" }),
             _ => return Ok(()),
         };
@@ -115,5 +116,10 @@ mod tests {
         assert!(matches!(guard.admit(sealed(&plain(NtStatus::SUCCESS, 0, 4), SESSION)), Err(SmbError::Broken { .. })));
         assert!(guard.admit(answer(18, NtStatus::SUCCESS, 0, u64::MAX, 0, 0)).unwrap().is_empty(), "an oplock break");
         assert!(guard.admit(Vec::new()).is_err());
+        let mut mirrored = plain(NtStatus::SUCCESS, 0, 4);
+        mirrored[header::FLAGS].fill(0);
+        assert!(matches!(guard.admit(mirrored.clone()), Err(SmbError::Signature)));
+        signer.sign(&mut mirrored);
+        assert!(matches!(guard.admit(mirrored), Err(SmbError::Broken { .. })), "our own request, sent back");
     }
 }
