@@ -10,12 +10,15 @@ use keepwell_format::{Gap, GapReason, Key, Kind, Node};
 
 use crate::tree::{Reader, Run, Thing, Tree, merged, size};
 
+/// By key and name.
+type Streams = BTreeMap<(Key, Vec<u8>), Vec<Run>>;
+
 /// Remembers what is written to it.
 #[derive(Default)]
 pub(crate) struct TreeTarget {
     things: Mutex<BTreeMap<Key, Thing>>,
     folders: Mutex<BTreeSet<Key>>,
-    streams: Mutex<BTreeMap<(Key, Vec<u8>), Vec<Run>>>,
+    streams: Mutex<Streams>,
     /// Calls that changed something.
     writes: AtomicU64,
     /// What is read from here has a bit flipped.
