@@ -8,7 +8,7 @@ use crate::dial::dial;
 use crate::mount::{mount, port_of};
 use crate::rpc::{Credential, Procedure};
 use crate::types::Handle;
-use crate::wire::{self, NFS, NFS_ACL};
+use crate::wire::{self, NFS};
 use crate::xdr::{Result, Writer};
 
 /// Where NFS is if nobody says otherwise.
@@ -102,9 +102,10 @@ impl Export {
         let root = mount(host, mount_port, path, &credential, &options)?;
         let connection = Connection::new(dial(host, port, options.dial)?, options.timeout)?;
         let mut facts = wire::begin_facts(&connection, &credential, &root)?.wait()?;
-        facts.access_lists = match connection.begin(NFS_ACL, &credential, 0, |_| {}, &[], |_, _, _| Ok(()))?.wait() {
+        facts.access_lists = match wire::begin_access_lists(&connection, &credential, &root)?.wait() {
             Err(error) if error.is_gone() => return Err(error),
-            other => other.is_ok(),
+            // A list has three entries at least; servers that can't store any answer with none.
+            other => other.is_ok_and(|lists| !lists.access.is_empty()),
         };
         let current = RwLock::new(Current { connection: Arc::new(connection), generation: 0 });
         Ok(Self { host: host.to_owned(), port, credential, options, root, facts, current, dialling: Mutex::new(()) })

@@ -11,9 +11,10 @@ use std::os::unix::fs::{FileExt as _, PermissionsExt as _, chown, symlink};
 
 use contract::{Keeps, compare, nasty, walk};
 use ganesha::Ganesha;
-use keepwell_format::port::{Encoding, Piece, Source, Steady, Walked};
-use keepwell_format::{GapReason, Key, Kind};
-use keepwell_source::{LocalSource, NfsSource, NfsUrl, SourceError, raise_open_files};
+use keepwell_format::node::{Attribute, Content, Extents, Owner};
+use keepwell_format::port::{Encoding, Piece, Placing, Source, Steady, Target as _, Walked};
+use keepwell_format::{ContentHash, GapReason, Key, Kind, Node, Time};
+use keepwell_source::{LocalSource, NfsSource, NfsTarget, NfsUrl, SourceError, raise_open_files};
 use view::View;
 
 /// What version 3 keeps, where [`View`] leaves out what it can't.
@@ -164,4 +165,150 @@ fn a_folder_below_the_export_is_a_tree_of_its_own() {
     assert!(matches!(NfsSource::connect(&other), Err(SourceError::Share { .. })));
     let closed = NfsUrl { port: Some(1), mount_port: Some(1), ..server.url.clone() };
     assert!(matches!(NfsSource::connect(&closed), Err(SourceError::Unreachable { .. })));
+}
+
+fn content(size: u64) -> Content {
+    Content { size, hash: ContentHash::NONE, extents: Extents::Inline(Vec::new()) }
+}
+
+fn key(path: &str) -> Key {
+    Key::from_path(path.as_bytes()).unwrap()
+}
+
+#[test]
+fn a_nasty_tree_is_written_back_as_it_was() {
+    raise_open_files();
+    let Some(server) = Ganesha::start(&[]) else { return };
+    let scratch = tempfile::tempdir().unwrap();
+    nasty::build(scratch.path());
+    // Over version 3 its zeros would be read back one by one.
+    fs::remove_file(scratch.path().join("sparse-5G")).unwrap();
+    let source = LocalSource::open(scratch.path()).unwrap();
+    let target = NfsTarget::connect(&server.url).unwrap();
+    assert_eq!(target.look(&Key::root()).unwrap(), None, "empty");
+    contract::copy(&View(&source), &target);
+    let kinds = |warnings: &[(Key, String)]| warnings.iter().map(|(key, text)| format!("{key}: {text}")).collect::<Vec<_>>();
+    assert_eq!(kinds(&target.warnings().first), Vec::<String>::new());
+    compare(&View(&source), &View(&LocalSource::open(server.share()).unwrap()), POSIX);
+    for entry in walk(&View(&source)) {
+        assert_eq!(target.differences(&entry.key, &entry.node).unwrap(), Vec::<&str>::new(), "{}", entry.key);
+    }
+    let sparse = fs::metadata(server.share().join("sparse")).unwrap();
+    assert!(std::os::unix::fs::MetadataExt::blocks(&sparse) < 1_000, "holes stay holes");
+    [scratch.path(), &server.share()].iter().for_each(|tree| nasty::unlock(tree));
+}
+
+#[test]
+fn what_version_3_cannot_keep_is_warned_of_and_a_difference() {
+    let Some(server) = Ganesha::start(&[]) else { return };
+    let target = NfsTarget::connect(&server.url).unwrap();
+    let mut node = Node::new(Kind::File);
+    node.attributes = vec![Attribute { name: b"user.x".to_vec(), value: vec![1] }];
+    node.mtime = Some(Time { seconds: -1, nanos: 0 });
+    node.descriptor = Some(vec![1]);
+    target.file(&key("f"), &node, &content(0), Placing::New).unwrap().finish(&node).unwrap();
+    assert_eq!(target.warnings().count, 3);
+    assert_eq!(target.differences(&key("f"), &node).unwrap(), ["times", "attributes", "descriptor"]);
+}
+
+#[test]
+fn a_file_takes_anothers_place_when_it_is_whole_and_not_before() {
+    let Some(server) = Ganesha::start(&[]) else { return };
+    let path = server.share().join("f");
+    fs::write(&path, b"old").unwrap();
+    let target = NfsTarget::connect(&server.url).unwrap();
+    let present = target.look(&key("f")).unwrap().unwrap();
+    assert_eq!((present.kind, present.size), (Kind::File, 3));
+    assert_eq!(target.look(&key("none")).unwrap(), None);
+    let node = Node::new(Kind::File);
+    assert!(target.file(&key("f"), &node, &content(0), Placing::New).is_err(), "something is there");
+
+    let mut file = target.file(&key("f"), &node, &content(9), Placing::Replace).unwrap();
+    file.write_at(0, b"half").unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"old");
+    file.abandon();
+    assert_eq!(fs::read_dir(server.share()).unwrap().count(), 1);
+
+    let big: Vec<u8> = (0..9_000_001_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
+    let mut file = target.file(&key("f"), &node, &content(big.len() as u64), Placing::Replace).unwrap();
+    for (number, piece) in big.chunks(777_777).enumerate() {
+        file.write_at(number as u64 * 777_777, piece).unwrap();
+    }
+    assert_eq!(fs::read(&path).unwrap(), b"old");
+    file.finish(&node).unwrap();
+    assert!(fs::read(&path).unwrap() == big);
+    assert_eq!(fs::read_dir(server.share()).unwrap().count(), 1);
+    let mut read = target.read(&key("f"), None).unwrap();
+    let (mut back, mut buffer) = (Vec::new(), vec![0; 100_000]);
+    while let Piece::Data(some) = read.next(&mut buffer).unwrap() {
+        back.extend_from_slice(&buffer[..some]);
+    }
+    assert!(back == big);
+}
+
+#[test]
+fn a_restore_cannot_be_led_outside() {
+    let Some(server) = Ganesha::start(&[]) else { return };
+    fs::create_dir_all(server.share().join("top")).unwrap();
+    fs::create_dir(server.share().join("outside")).unwrap();
+    let target = NfsTarget::connect(&NfsUrl { path: vec![b"top".to_vec()], ..server.url.clone() }).unwrap();
+    let mut link = Node::new(Kind::Symlink);
+    link.target = Some(b"../outside".to_vec());
+    target.special(&key("a"), &link).unwrap();
+    let (file, folder) = (Node::new(Kind::File), Node::new(Kind::Folder));
+    assert!(target.file(&key("a/b"), &file, &content(0), Placing::New).is_err());
+    assert!(target.file(&key("a/b"), &file, &content(0), Placing::Replace).is_err());
+    assert!(target.folder(&key("a/b"), &folder).is_err());
+    assert!(target.folder(&key("a"), &folder).is_err());
+    assert!(target.finish_folder(&key("a"), &folder).is_err());
+    assert!(target.special(&key("a/b"), &link).is_err());
+    assert!(target.special(&Key::root(), &link).is_err());
+    target.file(&key("c"), &file, &content(0), Placing::New).unwrap().finish(&file).unwrap();
+    assert!(target.link(&key("a/c"), &key("c")).is_err());
+    assert_eq!(fs::read_dir(server.share().join("outside")).unwrap().count(), 0);
+    assert_eq!(fs::metadata(server.share().join("top/c")).unwrap().permissions().mode() & 0o777, 0o600, "closed until the owner is known");
+}
+
+#[test]
+fn what_a_user_cannot_restore_is_said_before_and_warned_of() {
+    let Some(server) = Ganesha::start(&[]) else { return };
+    fs::set_permissions(server.share(), fs::Permissions::from_mode(0o755)).unwrap();
+    let lacking = |target: &NfsTarget| target.lacking().join("; ");
+    let root = NfsTarget::connect(&server.url).unwrap();
+    assert_eq!(lacking(&root), "access lists can't be set: this server has no NFSACL");
+    let user = NfsUrl { uid: Some(65_534), gid: Some(65_534), ..server.url.clone() };
+    assert!(lacking(&NfsTarget::connect(&user).unwrap()).contains("may not write"));
+    chown(server.share(), Some(65_534), Some(65_534)).unwrap();
+    let target = NfsTarget::connect(&user).unwrap();
+    assert!(lacking(&target).contains("by user 65534") && !lacking(&target).contains("may not write"));
+    let mut node = Node::new(Kind::File);
+    node.owner = Some(Owner { mode: 0o4755, uid: 0, gid: 0 });
+    target.file(&key("f"), &node, &content(0), Placing::New).unwrap().finish(&node).unwrap();
+    assert_eq!(fs::metadata(server.share().join("f")).unwrap().permissions().mode() & 0o7777, 0o755, "not set-uid for somebody else");
+    assert_eq!(target.warnings().count, 1, "{:?}", target.warnings());
+    assert_eq!(target.differences(&key("f"), &node).unwrap(), ["owner", "mode"]);
+}
+
+#[test]
+fn a_server_that_squashes_root_or_is_read_only_is_told() {
+    for settings in [("KEEPWELL_GANESHA_SQUASH", "Root_Squash"), ("KEEPWELL_GANESHA_ACCESS", "RO")] {
+        let Some(server) = Ganesha::start(&[settings]) else { return };
+        fs::set_permissions(server.share(), fs::Permissions::from_mode(0o755)).unwrap();
+        let target = NfsTarget::connect(&server.url).unwrap();
+        assert!(target.lacking().iter().any(|text| text.contains("root_squash")), "{:?}", target.lacking());
+        let error = target.folder(&key("a"), &Node::new(Kind::Folder)).unwrap_err();
+        assert_eq!(error.fatal, settings.1 == "RO", "{error}");
+    }
+}
+
+#[test]
+fn a_full_disk_ends_the_restore() {
+    let Some(server) = Ganesha::start_on_small_disk() else { return };
+    let target = NfsTarget::connect(&server.url).unwrap();
+    let node = Node::new(Kind::File);
+    let mut file = target.file(&key("big"), &node, &content(64 << 20), Placing::Replace).unwrap();
+    let piece = vec![1; 1 << 20];
+    let written = (0..64).try_for_each(|n| file.write_at(n << 20, &piece));
+    let error = written.err().or_else(|| file.finish(&node).err()).unwrap();
+    assert!(error.fatal && error.text.contains("no space"), "{error}");
 }

@@ -7,7 +7,7 @@ use crate::rpc::Procedure;
 use crate::types::{AccessEntry, AccessLists};
 use crate::xdr::{Reader, Result, Writer};
 
-pub(crate) const NFS_ACL: Procedure = Procedure { program: 100_227, version: 3, number: 0, name: "NFSACL version 3" };
+const NFS_ACL: Procedure = Procedure { program: 100_227, version: 3, number: 0, name: "NFSACL version 3" };
 pub(crate) const GETACL: Procedure = Procedure { number: 1, name: "GETACL", ..NFS_ACL };
 pub(crate) const SETACL: Procedure = Procedure { number: 2, name: "SETACL", ..NFS_ACL };
 

@@ -4,7 +4,7 @@ mod acl;
 mod attributes;
 mod listing;
 
-pub(crate) use acl::{ALL as ALL_LISTS, GETACL, NFS_ACL, SETACL, access_lists, set_access_lists};
+pub(crate) use acl::{ALL as ALL_LISTS, GETACL, SETACL, access_lists, set_access_lists};
 pub(crate) use attributes::{attributes, post_op, set_attributes, skip_wcc};
 pub(crate) use listing::{page, page_plus};
 
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::connection::{Connection, Pending};
 use crate::export::Facts;
 use crate::rpc::{Credential, Procedure};
-use crate::types::{Attributes, Handle, Made, ReadData, Space, Stability, Verifier, Written};
+use crate::types::{AccessLists, Attributes, Handle, Made, ReadData, Space, Stability, Verifier, Written};
 use crate::xdr::{Reader, Result, Writer};
 use crate::{NfsError, Status};
 
@@ -161,6 +161,13 @@ pub(crate) fn begin_facts(connection: &Connection, credential: &Credential, root
         out.opaque(root.as_bytes());
     };
     connection.begin(FSINFO, credential, 0, arguments, &[], facts)
+}
+
+pub(crate) fn begin_access_lists(connection: &Connection, credential: &Credential, root: &Handle) -> Result<Pending<AccessLists>> {
+    let arguments = |out: &mut Writer| {
+        out.opaque(root.as_bytes()).u32(ALL_LISTS);
+    };
+    connection.begin(GETACL, credential, 0, arguments, &[], access_lists)
 }
 
 pub(crate) fn facts(reader: &mut Reader<'_>, procedure: Procedure, _: u32) -> Result<Facts> {

@@ -5,6 +5,8 @@
 //! looked up in a folder's handle, and a link has no entries.
 
 mod access_list;
+mod apply;
+mod compare;
 mod gaps;
 mod handles;
 mod link;
@@ -12,7 +14,13 @@ mod listing;
 mod node;
 mod read;
 mod source;
+mod target;
 mod tree;
 mod walk;
+mod write;
 
 pub use source::NfsSource;
+pub use target::NfsTarget;
+
+/// How long a call may take.
+const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);

@@ -41,22 +41,26 @@ pub(super) struct NfsFile<'a> {
 impl<'a> NfsFile<'a> {
     /// Opens a file of the walk, and waits for its first bytes.
     pub(super) fn open(tree: &'a Tree, entry: &Walked) -> Result<Self, Gap> {
-        let failed = |error: NfsError| gap(&error, GapReason::Read);
         let id = entry.node.file_id.ok_or_else(vanished)?;
         let handle = match tree.handles.file(id) {
             Some(handle) => handle,
-            None => tree.handles.entry(&tree.link, &entry.key).map_err(failed)?.0,
+            None => tree.handles.entry(&tree.link, &entry.key).map_err(|error| gap(&error, GapReason::Read))?.0,
         };
-        let size = entry.size;
-        let opened = Attributes { fileid: 0, ..tree.root };
-        let mut file = Self::new(tree, handle, opened, size);
+        Self::open_at(tree, handle, entry.size, id.file)
+    }
+
+    /// Opens what a handle stands for, which must be the regular file of this number. The size may be out of date.
+    pub(super) fn open_at(tree: &'a Tree, handle: Handle, size: u64, file_id: u128) -> Result<Self, Gap> {
+        let failed = |error: NfsError| gap(&error, GapReason::Read);
+        // Stands in until the first answer.
+        let mut file = Self::new(tree, handle, tree.root, size);
         file.fill();
         let first = file.settle_first().map_err(failed)?;
         file.opened = match first.attributes {
             Some(seen) => seen,
             None => tree.link.call(|export| export.begin_attributes(&file.handle)).map_err(failed)?,
         };
-        if file.opened.kind != FileType::Regular || u128::from(file.opened.fileid) != id.file {
+        if file.opened.kind != FileType::Regular || u128::from(file.opened.fileid) != file_id {
             return Err(vanished());
         }
         file.size = file.opened.size;

@@ -6,6 +6,7 @@ use keepwell_format::Gap;
 use keepwell_format::port::{Encoding, ReadFile, Source, SourceInfo, Walk, Walked};
 use keepwell_nfs::Options;
 
+use super::TIMEOUT;
 use super::read::NfsFile;
 use super::tree::Tree;
 use super::walk::NfsWalk;
@@ -13,8 +14,6 @@ use crate::{NfsUrl, NfsVersion, SourceError};
 
 /// Reads in flight that keep a server busy, without drowning it.
 const PARALLEL_READS: usize = 16;
-/// How long a call may take.
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A folder of an NFS export.
 #[derive(Debug)]
