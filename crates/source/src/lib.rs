@@ -15,6 +15,6 @@ pub use address::Address;
 pub use as_of::{AsOf, utc};
 pub use error::{Cause, SourceError};
 pub use local::{LocalSource, LocalTarget, Warnings, raise_open_files};
-pub use nfs::NfsSource;
+pub use nfs::{NfsSource, NfsTarget};
 pub use smb::{SmbOptions, SmbSource};
 pub use url::{NfsUrl, NfsVersion, SmbUrl};
