@@ -46,6 +46,11 @@ test: setup  ## everything that has to pass before a change goes in
 	@$(stage) roundtrip  tests/scenario roundtrip
 	@$(stage) damage     tests/scenario damage
 	@$(stage) kills      tests/scenario kills
+	@$(stage) smb-exact      tests/scenario smb-exact
+	@$(stage) nfs-exact      tests/scenario nfs-exact
+	@$(stage) open-files     tests/scenario open-files
+	@$(stage) server-dies    tests/scenario server-dies
+	@$(stage) hostile-server tests/scenario hostile-server
 	@$(stage) total
 
 test-long: test  ## the same, then at full size: all of /usr, whole data sets, more seeds, more kills
@@ -53,6 +58,8 @@ test-long: test  ## the same, then at full size: all of /usr, whole data sets, m
 	@$(stage) fuzz       tests/fuzz.sh long
 	@$(stage) roundtrip  env SIZE=full tests/scenario roundtrip
 	@$(stage) kills      env SIZE=full tests/scenario kills
+	@$(stage) smb-exact  env SIZE=full tests/scenario smb-exact
+	@$(stage) nfs-exact  env SIZE=full tests/scenario nfs-exact
 
 scenario: build  ## one of tests/scenarios: make scenario NAME=damage
 	@tests/scenario $(NAME)

@@ -77,10 +77,13 @@ fn show_held(answer: &mut Answer, report: &BackupReport) {
     answer.line("  If it is meant to be so, run the backup again with --intended.");
 }
 
+const CHANGED: &str = "changed while it was read; what was read last is kept";
+
 fn show_gaps(answer: &mut Answer, report: &BackupReport) {
     let (gaps, inconsistent) = (report.statistics.gaps, report.statistics.inconsistent);
     if gaps + inconsistent > 0 {
-        let are = if report.gaps.len() as u64 == gaps + inconsistent { "" } else { "; the first are" };
+        let named = report.gaps.len() + report.inconsistent.len();
+        let are = if named as u64 == gaps + inconsistent { "" } else { "; the first are" };
         answer.line(format_args!(
             "Not whole: {} could not be read, {} changed while being read{are}:",
             text::count(gaps, "entry"),
@@ -88,6 +91,7 @@ fn show_gaps(answer: &mut Answer, report: &BackupReport) {
         ));
     }
     answer.list("gaps", &report.gaps, |(key, gap)| format!("{key}: {}", gap.text), |(key, gap)| text::gap(key, gap));
+    answer.list("inconsistent", &report.inconsistent, |key| format!("{key}: {CHANGED}"), |key| text::told(key, CHANGED));
 }
 
 /// Counts by their names in the format.

@@ -40,6 +40,12 @@ class Run:
         crash = re.search(r"panicked at|RUST_BACKTRACE|stack backtrace", self.errors)
         return not crash and 0 < len(self.message) < 1500 and bool(re.search(pattern, self.message, re.IGNORECASE))
 
+    @property
+    def is_plain(self):
+        """Of a restore from a share into a folder: whether nothing is missing but descriptors, which have no place there (so it is partial)."""
+        others = [item for item in self.report.get("warnings", []) if "descriptor: this file system has none" not in item.get("text", "")]
+        return self.status in (0, 3) and not others and self.report.get("missing") == [] and self.report.get("differences") == []
+
     def paths(self, field):
         """The paths (bytes) of a list of the report."""
         return [bytes.fromhex(item["path_hex"]) if "path_hex" in item else item["path"].encode() for item in self.report.get(field, [])]
