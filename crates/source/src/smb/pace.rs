@@ -64,7 +64,7 @@ impl Pace {
         let mut state = self.lock();
         let free = state.ahead < state.meter.limit;
         state.ahead += usize::from(free);
-        free.then_some(AheadPermit { pace: self })
+        free.then(|| AheadPermit { pace: self })
     }
 
     fn enter(&self) -> Permit<'_> {
