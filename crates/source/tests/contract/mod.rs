@@ -7,10 +7,11 @@ pub mod acl;
 pub mod nasty;
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 
-use keepwell_format::node::{Content, Extents};
-use keepwell_format::port::{Piece, Source, Steady, Target, Walked};
-use keepwell_format::{ContentHash, Gap, Key, Kind};
+use keepwell_format::node::{Content, Extents, Stream};
+use keepwell_format::port::{Piece, Placing, Source, Steady, Target, Walked};
+use keepwell_format::{ContentHash, Gap, Key, Kind, Node};
 
 /// All entries; checks that they come in order, without doubles.
 pub fn walk(source: &dyn Source) -> Vec<Walked> {
@@ -24,8 +25,18 @@ pub fn walk(source: &dyn Source) -> Vec<Walked> {
     all
 }
 
-/// Data runs of a file, joined, with where they start; what lies between is holes.
-pub fn read(source: &dyn Source, entry: &Walked) -> Result<Vec<(u64, Vec<u8>)>, Gap> {
+/// A file that was read to its end.
+pub struct Seen {
+    /// Data runs, joined, with where they start; what lies between is holes.
+    pub runs: Vec<(u64, Vec<u8>)>,
+    /// With what only an open file shows.
+    pub node: Node,
+    /// Names of its alternate streams.
+    pub streams: Vec<Vec<u8>>,
+}
+
+/// Reads a file to its end.
+pub fn look(source: &dyn Source, entry: &Walked) -> Result<Seen, Gap> {
     let mut file = source.open(entry)?;
     let mut buffer = vec![0xEE; 100_000];
     let (mut runs, mut at): (Vec<(u64, Vec<u8>)>, u64) = (Vec::new(), 0);
@@ -49,9 +60,31 @@ pub fn read(source: &dyn Source, entry: &Walked) -> Result<Vec<(u64, Vec<u8>)>, 
     assert!(matches!(file.next(&mut buffer)?, Piece::End), "the end stays the end");
     let mut node = entry.node.clone();
     assert_eq!(file.finish(&mut node)?, Steady::Unchanged);
-    assert_eq!(node, entry.node);
+    let shown_late =
+        Node { descriptor: node.descriptor.clone(), attributes: node.attributes.clone(), links: node.links, ..entry.node.clone() };
+    assert_eq!(node, shown_late, "{} is not as it was listed", entry.key);
     assert_eq!(at, entry.size, "{} has another size", entry.key);
-    Ok(runs)
+    Ok(Seen { runs, node, streams: file.streams() })
+}
+
+/// Data runs of a file, joined, with where they start; what lies between is holes.
+pub fn read(source: &dyn Source, entry: &Walked) -> Result<Vec<(u64, Vec<u8>)>, Gap> {
+    look(source, entry).map(|seen| seen.runs)
+}
+
+/// All bytes of an alternate stream.
+pub fn read_stream(source: &dyn Source, entry: &Walked, name: &[u8]) -> Vec<u8> {
+    let mut stream = source.stream(entry, name).unwrap();
+    let (mut buffer, mut bytes) = (vec![0; 70_000], Vec::new());
+    loop {
+        match stream.next(&mut buffer).unwrap() {
+            Piece::Data(length) => bytes.extend_from_slice(&buffer[..length]),
+            Piece::Hole(length) => bytes.resize(bytes.len() + length as usize, 0),
+            Piece::End => break,
+        }
+    }
+    assert_eq!(stream.finish(&mut Node::new(Kind::File)).unwrap(), Steady::Unchanged);
+    bytes
 }
 
 /// Copies a tree the way a restore writes one: files from four threads, links after their files, folders' metadata last.
@@ -61,7 +94,7 @@ pub fn copy(source: &dyn Source, target: &dyn Target) {
     let (mut files, mut links) = (Vec::new(), Vec::new());
     for entry in &all {
         assert_eq!(entry.node.gap, None, "{}", entry.key);
-        if entry.links > 1 {
+        if entry.node.links > 1 {
             if let Some(to) = first.get(&entry.node.file_id.unwrap()) {
                 links.push((&entry.key, *to));
                 continue;
@@ -74,26 +107,56 @@ pub fn copy(source: &dyn Source, target: &dyn Target) {
             _ => target.special(&entry.key, &entry.node).unwrap(),
         }
     }
+    let owners = Mutex::new(BTreeMap::new());
+    let late = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for worker in 0..4 {
-            let files = &files;
-            scope.spawn(move || files.iter().skip(worker).step_by(4).for_each(|entry| copy_file(source, target, entry)));
+            let (files, owners, late) = (&files, &owners, &late);
+            scope.spawn(move || {
+                for entry in files.iter().skip(worker).step_by(4) {
+                    let seen = look(source, entry).unwrap();
+                    // Some sources tell only now that a file has several paths.
+                    let several = (seen.node.links > 1 && entry.node.links == 1).then_some(seen.node.file_id).flatten();
+                    let owner = several.map(|id| owners.lock().unwrap().entry(id).or_insert_with(|| entry.key.clone()).clone());
+                    match owner.filter(|owner| *owner != entry.key) {
+                        Some(owner) => late.lock().unwrap().push((entry.key.clone(), owner)),
+                        None => copy_file(source, target, entry, &seen),
+                    }
+                }
+            });
         }
     });
     links.iter().for_each(|(key, to)| target.link(key, to).unwrap());
+    late.into_inner().unwrap().iter().for_each(|(key, to)| target.link(key, to).unwrap());
     for folder in all.iter().rev().filter(|entry| entry.node.kind == Kind::Folder) {
+        copy_streams(source, target, folder, &folder.streams);
         target.finish_folder(&folder.key, &folder.node).unwrap();
     }
     target.sync().unwrap();
 }
 
-fn copy_file(source: &dyn Source, target: &dyn Target, entry: &Walked) {
-    let content = Content { size: entry.size, hash: ContentHash::NONE, extents: Extents::Inline(Vec::new()) };
-    let mut writer = target.file(&entry.key, &entry.node, &content).unwrap();
-    for (at, run) in read(source, entry).unwrap() {
-        writer.write_at(at, &run).unwrap();
+/// Where a content is said to be; a target looks at its size only.
+pub fn content(size: u64) -> Content {
+    Content { size, hash: ContentHash::NONE, extents: Extents::Inline(Vec::new()) }
+}
+
+fn copy_file(source: &dyn Source, target: &dyn Target, entry: &Walked, seen: &Seen) {
+    let mut node = seen.node.clone();
+    node.streams = seen.streams.iter().map(|name| Stream { name: name.clone(), content: content(0) }).collect();
+    let mut writer = target.file(&entry.key, &node, &content(entry.size), Placing::New).unwrap();
+    seen.runs.iter().for_each(|(at, run)| writer.write_at(*at, run).unwrap());
+    copy_streams(source, target, entry, &seen.streams);
+    writer.finish(&node).unwrap();
+}
+
+fn copy_streams(source: &dyn Source, target: &dyn Target, entry: &Walked, names: &[Vec<u8>]) {
+    for name in names {
+        let bytes = read_stream(source, entry, name);
+        let stream = Stream { name: name.clone(), content: content(bytes.len() as u64) };
+        let mut writer = target.stream(&entry.key, &stream).unwrap();
+        writer.write_at(0, &bytes).unwrap();
+        writer.finish(&entry.node).unwrap();
     }
-    writer.finish(&entry.node).unwrap();
 }
 
 /// What a source and a copy can be expected to share.
@@ -127,7 +190,7 @@ pub fn compare(left: &dyn Source, right: &dyn Source, keeps: Keeps) {
             assert_eq!(l.node.attributes, r.node.attributes, "{key}");
             assert_eq!(l.node.target, r.node.target, "{key}");
             assert_eq!(l.node.device, r.node.device, "{key}");
-            assert_eq!(l.links, r.links, "{key}");
+            assert_eq!(l.node.links, r.node.links, "{key}");
         }
         if l.node.kind == Kind::File {
             let (l_runs, r_runs) = (read(left, l).unwrap(), read(right, r).unwrap());
@@ -148,7 +211,7 @@ fn without_zeros(runs: Vec<(u64, Vec<u8>)>) -> Vec<(u64, u8)> {
 /// Paths that are the same file.
 fn groups(all: &[Walked]) -> Vec<Vec<Key>> {
     let mut by_file: BTreeMap<_, Vec<Key>> = BTreeMap::new();
-    for entry in all.iter().filter(|entry| entry.links > 1) {
+    for entry in all.iter().filter(|entry| entry.node.links > 1) {
         by_file.entry(entry.node.file_id.unwrap()).or_default().push(entry.key.clone());
     }
     let mut groups: Vec<_> = by_file.into_values().collect();
