@@ -6,8 +6,8 @@ use keepwell_nfs::{Attributes, Entry, Handle, NfsError, Page, Status, Verifier};
 use super::gaps::gap;
 use super::link::{Link, Sent};
 
-/// Bytes that the entries of one folder may take: about two million usual ones.
-const MOST_BYTES: usize = 400 << 20;
+/// Bytes that the entries of one folder may take: about 1.2 million usual ones.
+const MOST_BYTES: usize = 256 << 20;
 /// What an entry takes beside its name.
 const ENTRY_BYTES: usize = 192;
 /// How often a listing begins anew because the folder changed under it.
