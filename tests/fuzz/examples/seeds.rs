@@ -1,5 +1,5 @@
 //! Writes the seeds of `corpus` anew: test vectors of `keepwell-format`, valid structures of the other crates, and spoilt ones.
-//! Files that fuzzing found have other names and stay.
+//! Files that fuzzing found, and answers recorded from real servers (`recorded-...`), have other names and stay.
 
 use std::fs;
 use std::io;
@@ -96,6 +96,19 @@ fn texts() -> io::Result<()> {
     for (target, lines) in [
         ("id", vec![id.clone(), id[..32].to_owned(), id.to_uppercase(), String::new()]),
         ("key", ["", "a", "a\0b c\0d", "a/b/c", "../a", "a\0\0b", "\u{e9}\u{0}x", "/"].map(str::to_owned).to_vec()),
+        ("as_of", ["latest", "2026-11-20T00:00:00Z", "@GMT-2026.11.20-01.02.03", "0000-03-01 00:00:00"].map(str::to_owned).to_vec()),
+        (
+            "nfs_url",
+            [
+                "nfs://host/export",
+                "nfs://host:2049/export/a?version=3&mountport=20480",
+                "nfs://[::1]/e/%FF/x?uid=0&gid=0&version=4.1",
+                "nfs://h",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+        ),
+        ("smb_names", ["", "CON", "a\u{e9}\u{1f600}"].map(str::to_owned).to_vec()),
         ("shard_name", vec![format!("{id}.0-2-1"), format!("{id}.2-2-1"), format!("{id}.02-2-1"), ".tmp-1".to_owned()]),
         (
             "smb_url",

@@ -1,10 +1,11 @@
-//! One function for every parser of bytes that others may have written: disks, paper, a person's keyboard.
+//! One function for every parser of bytes that others may have written: disks, paper, file servers, a person's keyboard.
 //!
 //! A target takes any bytes and must not panic, hang or take memory without bound. Where the parser accepts them, it also asserts that
 //! the value has this one encoding. Coverage-guided fuzzing (`fuzz_targets`) and the replay of the corpus (`tests/replay.rs`) share these.
 
 mod crypt;
 mod format;
+mod server;
 mod source;
 mod storage;
 
@@ -13,7 +14,10 @@ pub use format::{
     codec, directory, extent_page, id, key, keyring, keyring_body, kit_payload, manifest, manifest_body, pack_header, page,
     passphrase_slot, slots, trailer,
 };
-pub use source::smb_url;
+pub use server::{
+    nfs_records, nfs_reply, nfs_results, smb_bodies, smb_frame, smb_information, smb_listing, smb_names, smb_negotiate, smb_session, smb_spnego,
+};
+pub use source::{as_of, nfs_url, smb_url};
 pub use storage::{disk_label, shard_header, shard_name};
 
 /// A parser under test.
@@ -21,6 +25,7 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also its folder in `corpus` and its program in `fuzz_targets`. Add new ones here.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("as_of", as_of),
     ("codec", codec),
     ("directory", directory),
     ("disk_label", disk_label),
@@ -35,6 +40,10 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("kit_words", kit_words),
     ("manifest", manifest),
     ("manifest_body", manifest_body),
+    ("nfs_records", nfs_records),
+    ("nfs_reply", nfs_reply),
+    ("nfs_results", nfs_results),
+    ("nfs_url", nfs_url),
     ("pack_header", pack_header),
     ("page", page),
     ("passphrase_slot", passphrase_slot),
@@ -42,6 +51,14 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("shard_header", shard_header),
     ("shard_name", shard_name),
     ("slots", slots),
+    ("smb_bodies", smb_bodies),
+    ("smb_frame", smb_frame),
+    ("smb_information", smb_information),
+    ("smb_listing", smb_listing),
+    ("smb_names", smb_names),
+    ("smb_negotiate", smb_negotiate),
+    ("smb_session", smb_session),
+    ("smb_spnego", smb_spnego),
     ("smb_url", smb_url),
     ("trailer", trailer),
 ];

@@ -1,0 +1,4 @@
+//! Coverage-guided fuzzing of `smb_names`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| keepwell_fuzz::smb_names(data));
