@@ -92,6 +92,11 @@ pub trait Source: Send + Sync {
     fn stream(&self, _entry: &Walked, _name: &[u8]) -> Result<Box<dyn ReadFile + '_>, Gap> {
         Err(Gap { reason: GapReason::Unsupported, text: "this kind of source has no alternate streams".to_owned() })
     }
+    /// Why nothing more can be read, once that is so: its server is gone and did not come back in time. Then what was not read is no gap of the
+    /// tree; the tree is not whole, as when a walk ends in an error.
+    fn gone(&self) -> Option<Gap> {
+        None
+    }
 }
 
 /// Why a restore could not write something. The text names no file.

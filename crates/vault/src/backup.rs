@@ -252,8 +252,11 @@ impl<'env, 'a> Run<'env, 'a> {
         Ok(walked)
     }
 
-    /// Puts an entry into the catalog; one that does not fit loses its metadata, not the run.
+    /// Puts an entry into the catalog; one that does not fit loses its metadata, not the run. A gap of a source that is gone is the end of the run.
     fn enter(&mut self, key: Key, node: Node) -> Result<(), VaultError> {
+        if let Some(gone) = node.gap.as_ref().and_then(|_| self.source.gone()) {
+            return Err(VaultError::Source(gone));
+        }
         let Err(VaultError::Format { .. }) = self.catalog.push(&mut self.writer, &key, &node) else {
             self.count(&key, &node);
             return Ok(());
@@ -311,7 +314,7 @@ impl<'env, 'a> Run<'env, 'a> {
         self.writer.count(&mut self.statistics);
         let info = self.source.info();
         let whole = self.statistics.gaps == 0 && self.statistics.inconsistent == 0;
-        let held = if options.intended { None } else { guard::collapse(self.accepted, &info.identity, &self.statistics) };
+        let held = if options.intended { None } else { guard::collapse(self.accepted, &info.identity, &self.statistics, self.base.met()) };
         let mut needs = std::mem::take(&mut self.writer.needs);
         needs.union(self.base.needs());
         let finished = self.vault.env.clock.now();

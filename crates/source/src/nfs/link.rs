@@ -84,6 +84,11 @@ impl Link {
         }
     }
 
+    /// Whether the server was lost and is not back yet.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     fn reconnect(&self, since: u64) -> Result<(), NfsError> {
         let lost = || self.lost.lock().unwrap_or_else(PoisonError::into_inner);
         let recently = lost().is_some_and(|when| when.elapsed() < LOST_FOR);

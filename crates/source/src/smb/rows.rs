@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use keepwell_smb::{DirEntry, FileTime};
 
-/// Bytes that the listings of one walk hold at most. Rows of 100,000 files take 10 MiB.
-pub(super) const HELD_MAX: usize = 512 << 20;
+/// Bytes that the listings of one walk hold at most. Rows of 100,000 files take 10 MiB; folders of more than a million are cut.
+pub(super) const HELD_MAX: usize = 160 << 20;
 
 /// Bytes held by listings. Clones count together.
 #[derive(Clone, Debug, Default)]

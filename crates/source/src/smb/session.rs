@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use keepwell_smb::{Credentials, Facts, Options, Share, SmbError, Volume, WidePath};
 
@@ -15,6 +15,9 @@ use crate::{SmbUrl, SourceError};
 
 /// What the server has to serve, in messages.
 const SERVICE: &str = "SMB 2.1 to 3.1.1";
+
+/// For so long new attempts are begun to get a connection back.
+const RECOVERY: Duration = Duration::from_secs(25);
 
 /// Times that one thing is begun again after the connection was lost under it.
 const REPEATS: usize = 3;
@@ -102,7 +105,12 @@ impl Session {
         if self.share.generation() != since {
             return true;
         }
+        let begun = Instant::now();
         for pause in &self.pauses {
+            // A server that takes connections and then says nothing lets each attempt wait for long.
+            if begun.elapsed() > RECOVERY {
+                break;
+            }
             std::thread::sleep(*pause);
             match self.share.reconnect(since) {
                 Ok(()) if self.is_the_same() => {
@@ -118,6 +126,11 @@ impl Session {
         }
         self.given_up.store(true, Ordering::Relaxed);
         false
+    }
+
+    /// Whether the connection was lost and did not come back.
+    pub(super) fn has_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Relaxed)
     }
 
     fn is_the_same(&self) -> bool {

@@ -140,6 +140,11 @@ impl Source for SmbSource {
         let as_of = self.as_of.or_else(|| self.held.lock().unwrap_or_else(PoisonError::into_inner).get(&entry.key).copied());
         self.read(&entry.key, &Wanted::stream(path, as_of))
     }
+
+    fn gone(&self) -> Option<Gap> {
+        let text = || "the connection to the server is lost and did not come back".to_owned();
+        self.session.has_given_up().then(|| Gap { reason: GapReason::Read, text: text() })
+    }
 }
 
 /// The path of an entry below the root.

@@ -18,12 +18,15 @@ pub(super) struct Base<'a> {
     /// Packs that the snapshot needs are gone: each of its blobs is looked up before it is relied on.
     doubtful: bool,
     needs: SeqRanges,
+    /// Files that were asked for and found.
+    met: u64,
 }
 
 impl<'a> Base<'a> {
     /// Begins to read a snapshot of the same tree.
     pub(super) fn open(reader: &'a BlobReader<'a>, snapshot: Option<&Snapshot>) -> Result<Self, VaultError> {
-        let mut base = Self { reader, snapshot: snapshot.cloned(), cursor: None, next: None, doubtful: false, needs: SeqRanges::new() };
+        let mut base =
+            Self { reader, snapshot: snapshot.cloned(), cursor: None, next: None, doubtful: false, needs: SeqRanges::new(), met: 0 };
         if let Some(snapshot) = &base.snapshot {
             let mut present = SeqRanges::new();
             let packs = reader.index.packs()?.into_iter();
@@ -69,6 +72,7 @@ impl<'a> Base<'a> {
             return Ok(None);
         }
         let found = self.next.take().map(|(_, node)| node);
+        self.met += u64::from(found.as_ref().is_some_and(|node| node.kind == Kind::File));
         self.step()?;
         Ok(found)
     }
@@ -91,6 +95,11 @@ impl<'a> Base<'a> {
             }
         }
         Ok(whole)
+    }
+
+    /// Files of the snapshot that were asked for; none if that can't be told.
+    pub(super) fn met(&self) -> Option<u64> {
+        self.cursor.as_ref().map(|_| self.met)
     }
 
     pub(super) fn id(&self) -> SnapshotId {

@@ -15,14 +15,20 @@ pub(super) fn accepted<'a>(snapshots: &'a [Snapshot], name: &str) -> Option<&'a 
     snapshots.iter().rfind(|snapshot| snapshot.body.name == name && snapshot.body.outcome != Outcome::Held)
 }
 
-/// Why a run is not to be accepted without a person's word, if it is not.
-pub(super) fn collapse(before: Option<&Snapshot>, identity: &str, now: &Statistics) -> Option<String> {
+/// Why a run is not to be accepted without a person's word, if it is not. `met`: paths of the last accepted snapshot's files that are there
+/// still, where that is known.
+pub(super) fn collapse(before: Option<&Snapshot>, identity: &str, now: &Statistics, met: Option<u64>) -> Option<String> {
     let body = &before?.body;
     if body.identity != identity {
         let why = "this is not the source that was backed up under this name before: its server, share or volume is another one";
         return Some(why.to_owned());
     }
-    shrunk(body.statistics.files, now.files)
+    shrunk(body.statistics.files, now.files).or_else(|| swapped(body.statistics.files, met))
+}
+
+fn swapped(before: u64, met: Option<u64>) -> Option<String> {
+    let others = before >= FEW_FILES && met == Some(0);
+    others.then(|| format!("the source holds files, but not one of the {before} that the last accepted snapshot holds"))
 }
 
 fn shrunk(before: u64, now: u64) -> Option<String> {
@@ -44,5 +50,11 @@ mod tests {
         let accepted = [(0, 0), (0, 5), (19, 1), (20, 14), (1000, 700), (1000, 5000), (1, u64::MAX)];
         held.iter().for_each(|(before, now)| assert!(shrunk(*before, *now).is_some(), "{before} to {now}"));
         accepted.iter().for_each(|(before, now)| assert_eq!(shrunk(*before, *now), None, "{before} to {now}"));
+    }
+
+    #[test]
+    fn files_may_be_exchanged_but_not_all_of_them() {
+        assert!(swapped(20, Some(0)).is_some() && swapped(5000, Some(0)).is_some());
+        assert!([(19, Some(0)), (20, Some(1)), (5000, Some(3)), (5000, None)].iter().all(|(before, met)| swapped(*before, *met).is_none()));
     }
 }

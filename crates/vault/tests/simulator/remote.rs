@@ -30,6 +30,8 @@ struct Share {
     info: SourceInfo,
     things: BTreeMap<Key, Thing>,
     opened: Mutex<Vec<String>>,
+    /// The server goes away when this is opened, after all has been listed.
+    last: Option<Key>,
 }
 
 impl Share {
@@ -40,7 +42,7 @@ impl Share {
             encoding: Encoding::Wtf8,
             parallel_reads: 1,
         };
-        let mut share = Self { info, things: BTreeMap::new(), opened: Mutex::default() };
+        let mut share = Self { info, things: BTreeMap::new(), opened: Mutex::default(), last: None };
         share.things.insert(Key::root(), Thing { folder: true, id: 1, ..Thing::default() });
         share
     }
@@ -77,6 +79,9 @@ impl Source for Share {
 
     fn open(&self, entry: &Walked) -> Result<Box<dyn ReadFile + '_>, Gap> {
         self.opened.lock().unwrap().push(entry.key.to_string());
+        if self.gone().is_some() {
+            return Err(Gap { reason: GapReason::Read, text: "no connection".to_owned() });
+        }
         let thing = &self.things[&entry.key];
         Ok(Box::new(Open { bytes: &thing.bytes, thing, links: self.links(thing.id) }))
     }
@@ -88,6 +93,12 @@ impl Source for Share {
         }
         let (_, bytes) = thing.streams.iter().find(|(known, _)| known.as_bytes() == name).unwrap();
         Ok(Box::new(Open { bytes, thing, links: 1 }))
+    }
+
+    fn gone(&self) -> Option<Gap> {
+        let opened = self.opened.lock().unwrap();
+        let gone = self.last.as_ref().is_some_and(|last| opened.contains(&last.to_string()));
+        gone.then(|| Gap { reason: GapReason::Read, text: "the server is gone".to_owned() })
     }
 }
 
@@ -223,6 +234,11 @@ fn a_share_that_collapsed_or_was_swapped_is_held_until_a_person_says_it_is_meant
     let mut swapped = Share::new("smb:b");
     swapped.things.clone_from(&share.things);
     assert!(run(&vault, &swapped, false).held.contains("not the source"));
+    let mut others = Share::new("smb:a");
+    for n in 0..50 {
+        others.file(&format!("other {n}"), 100 + n, &[n as u8; 100]);
+    }
+    assert!(run(&vault, &others, false).held.contains("not one of the 40"));
     share.things.retain(|key, thing| thing.folder || key.to_string() < "f26".to_owned());
     share.take_opened();
     let thinned = run(&vault, &share, false);
@@ -237,5 +253,24 @@ fn a_share_that_collapsed_or_was_swapped_is_held_until_a_person_says_it_is_meant
     let meant = run(&vault, &share, true);
     assert_eq!(meant.outcome, Outcome::Complete);
     assert_eq!(vault.resolve("latest").unwrap().id, meant.snapshot);
+    assert_eq!(run(&vault, &share, false).outcome, Outcome::Complete);
+}
+
+#[test]
+fn a_server_that_goes_away_after_the_walk_makes_no_snapshot() {
+    let (vault, mut share) = (vault(), Share::new("smb:a"));
+    for n in 0..9 {
+        share.file(&format!("f{n}"), 100 + n, &[n as u8; 100]);
+    }
+    let good = run(&vault, &share, false);
+    share.file("f3", 103, b"changed").changed = 2;
+    share.file("f5", 105, b"changed").changed = 2;
+    share.last = Some(key("f5"));
+    let options = BackupOptions { name: "share".to_owned(), level: 1, reread: 0.0, intended: false };
+    share.take_opened();
+    let failed = vault.backup(&share, &options, &NoProgress).unwrap_err();
+    assert!(failed.to_string().contains("the server is gone"), "{failed}");
+    assert_eq!(vault.resolve("latest").unwrap().id, good.snapshot);
+    share.last = None;
     assert_eq!(run(&vault, &share, false).outcome, Outcome::Complete);
 }
