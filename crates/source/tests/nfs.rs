@@ -14,7 +14,8 @@ use ganesha::Ganesha;
 use keepwell_format::node::{Attribute, Content, Extents, Owner};
 use keepwell_format::port::{Encoding, Piece, Placing, Source, Steady, Target as _, Walked};
 use keepwell_format::{ContentHash, GapReason, Key, Kind, Node, Time};
-use keepwell_source::{LocalSource, NfsSource, NfsTarget, NfsUrl, SourceError, raise_open_files};
+use keepwell_source::{LocalSource, NfsSource, NfsTarget, NfsUrl, NfsVersion, SourceError, raise_open_files};
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use view::View;
 
 /// What version 3 keeps, where [`View`] leaves out what it can't.
@@ -311,4 +312,40 @@ fn a_full_disk_ends_the_restore() {
     let written = (0..64).try_for_each(|n| file.write_at(n << 20, &piece));
     let error = written.err().or_else(|| file.finish(&node).err()).unwrap();
     assert!(error.fatal && error.text.contains("no space"), "{error}");
+}
+
+/// All lines of the contract but those that the module's documentation names: names that are no UTF-8, old and late times, access lists, holes.
+#[test]
+fn an_export_is_read_over_version_4_1_but_for_what_its_documentation_names() {
+    raise_open_files();
+    let Some(server) = Ganesha::start(&[]) else { return };
+    nasty::build(&server.share());
+    fs::remove_file(server.share().join("sparse-5G")).unwrap();
+    let odd = |name: &std::ffi::OsStr| name.to_str().is_none();
+    for entry in fs::read_dir(server.share()).unwrap().map(Result::unwrap).filter(|entry| odd(&entry.file_name())) {
+        fs::remove_file(entry.path()).unwrap();
+    }
+    for name in ["before-1970", "fifo", "dangling"] {
+        let second = Timespec { tv_sec: 1_000_000_000, tv_nsec: 7 };
+        let times = Timestamps { last_access: second, last_modification: second };
+        utimensat(CWD, server.share().join(name), &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
+    }
+    let url = NfsUrl { version: NfsVersion::V41, mount_port: None, ..server.url.clone() };
+    let source = NfsSource::connect(&url).unwrap();
+    assert_eq!(source.info().location, url.to_string());
+    let local = LocalSource::open(server.share()).unwrap();
+    compare(&View(&local), &View(&source), POSIX);
+    nasty::unlock(&server.share());
+
+    let big: Vec<u8> = (0..9_000_001_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
+    fs::create_dir(server.share().join("new")).unwrap();
+    fs::write(server.share().join("new/big"), &big).unwrap();
+    fs::write(server.share().join("new/gone"), &big).unwrap();
+    let below = NfsUrl { path: vec![b"new".to_vec()], ..url.clone() };
+    let source = NfsSource::connect(&below).unwrap();
+    let entries = [find(&source, "big"), find(&source, "gone")];
+    assert!(contract::read(&source, &entries[0]).unwrap() == [(0, big)]);
+    fs::remove_file(server.share().join("new/gone")).unwrap();
+    assert_eq!(source.open(&entries[1]).err().map(|gap| gap.reason), Some(GapReason::Vanished));
+    assert!(matches!(NfsTarget::connect(&url), Err(SourceError::NotYet { .. })));
 }

@@ -241,12 +241,11 @@ fn access_lists_come_with_folders_and_with_files_that_are_read() {
     assert_eq!(node.attributes, expected);
 }
 
+/// Program, procedure and arguments.
+type Called = (u32, u32, Vec<u8>);
+
 /// What a target asked for, without reads.
-fn write(
-    script: impl Fn(&Call) -> Option<Act> + Send + Sync + 'static,
-    size: u64,
-    node: &Node,
-) -> (Vec<(u32, u32, Vec<u8>)>, Result<(), String>) {
+fn write(script: impl Fn(&Call) -> Option<Act> + Send + Sync + 'static, size: u64, node: &Node) -> (Vec<Called>, Result<(), String>) {
     let calls = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&calls);
     let port = serve(move |call| {
@@ -272,7 +271,7 @@ fn write(
     (calls, done)
 }
 
-fn count(calls: &[(u32, u32, Vec<u8>)], procedure: u32) -> usize {
+fn count(calls: &[Called], procedure: u32) -> usize {
     calls.iter().filter(|call| (call.0, call.1) == (NFS, procedure)).count()
 }
 
@@ -320,8 +319,7 @@ fn metadata_is_set_in_order_owner_mode_access_list_time() {
     node.attributes = vec![Attribute { name: b"system.posix_acl_access".to_vec(), value: acl::usual() }];
     let (calls, done) = write(|_| None, 0, &node);
     assert_eq!(done, Ok(()));
-    let words =
-        |call: &(u32, u32, Vec<u8>)| call.2[12..].chunks(4).map(|word| u32::from_be_bytes(word.try_into().unwrap())).collect::<Vec<_>>();
+    let words = |call: &Called| call.2[12..].chunks(4).map(|word| u32::from_be_bytes(word.try_into().unwrap())).collect::<Vec<_>>();
     assert_eq!(calls.iter().map(|call| (call.0, call.1)).collect::<Vec<_>>(), [(NFS, 2), (NFS, 2), (NFS_ACL, 2), (NFS, 2)]);
     assert_eq!(words(&calls[0]), [0, 1, 4, 1, 5, 0, 0, 0, 0]);
     assert_eq!(words(&calls[1]), [1, 0o4755, 0, 0, 0, 0, 0, 0]);

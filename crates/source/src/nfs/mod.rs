@@ -16,6 +16,7 @@ mod read;
 mod source;
 mod target;
 mod tree;
+mod v41;
 mod walk;
 mod write;
 

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use keepwell_format::Gap;
 use keepwell_format::port::{Encoding, ReadFile, Source, SourceInfo, Walk, Walked};
+use keepwell_format::{Gap, GapReason};
 use keepwell_nfs::Options;
 
 use super::TIMEOUT;
 use super::read::NfsFile;
 use super::tree::Tree;
+use super::v41::Tree41;
 use super::walk::NfsWalk;
 use crate::{NfsUrl, NfsVersion, SourceError};
 
@@ -19,7 +20,13 @@ const PARALLEL_READS: usize = 16;
 #[derive(Debug)]
 pub struct NfsSource {
     info: SourceInfo,
-    tree: Tree,
+    tree: Version,
+}
+
+#[derive(Debug)]
+enum Version {
+    V3(Box<Tree>),
+    V41(Box<Tree41>),
 }
 
 impl NfsSource {
@@ -36,13 +43,21 @@ impl NfsSource {
     /// # Errors
     /// Likewise.
     pub fn connect_with(url: &NfsUrl, timeout: Duration) -> Result<Self, SourceError> {
-        if url.version != NfsVersion::V3 {
-            return Err(SourceError::NotYet { location: url.to_string() });
-        }
-        let tree = Tree::connect(url, Options { timeout, ..Options::default() })?;
+        let (tree, fsid) = match url.version {
+            NfsVersion::V3 => {
+                let tree = Tree::connect(url, Options { timeout, ..Options::default() })?;
+                let fsid = tree.root.fsid;
+                (Version::V3(Box::new(tree)), fsid)
+            }
+            NfsVersion::V41 => {
+                let tree = Tree41::connect(url, timeout)?;
+                let fsid = tree.fsid();
+                (Version::V41(Box::new(tree)), fsid)
+            }
+        };
         let info = SourceInfo {
             location: url.to_string(),
-            identity: identity(url, tree.root.fsid),
+            identity: identity(url, fsid),
             encoding: Encoding::Bytes,
             parallel_reads: PARALLEL_READS,
         };
@@ -62,10 +77,21 @@ impl Source for NfsSource {
     }
 
     fn walk(&self) -> Result<Walk<'_>, Gap> {
-        Ok(Box::new(NfsWalk::new(&self.tree)))
+        Ok(match &self.tree {
+            Version::V3(tree) => Box::new(NfsWalk::new(tree)),
+            Version::V41(tree) => tree.walk(),
+        })
     }
 
     fn open(&self, entry: &Walked) -> Result<Box<dyn ReadFile + '_>, Gap> {
-        Ok(Box::new(NfsFile::open(&self.tree, entry)?))
+        match &self.tree {
+            Version::V3(tree) => Ok(Box::new(NfsFile::open(tree, entry)?)),
+            Version::V41(tree) => tree.open(entry),
+        }
+    }
+
+    fn gone(&self) -> Option<Gap> {
+        let lost = matches!(&self.tree, Version::V3(tree) if tree.link.is_lost());
+        lost.then(|| Gap { reason: GapReason::Read, text: "the connection to the server is lost and did not come back".to_owned() })
     }
 }
