@@ -12,6 +12,8 @@
 set -eu
 
 PATH="$PATH:/usr/sbin:/sbin"
+# Process id of the rpcbind that a server of ours started, if one did.
+rpcbind=/run/rpcbind/keepwell-tests.pid
 
 die() { echo "ganesha.sh: $*" >&2; exit 1; }
 
@@ -35,12 +37,13 @@ free_port() {
     die "found no free port between 20000 and 32000"
 }
 
-# Ganesha registers with it, or does not start. Several servers may start at once: the second rpcbind ends by itself.
+# Ganesha registers with it, or does not start. Several servers may start at once: the second rpcbind ends by itself. Whichever server of ours
+# stops last ends it.
 need_rpcbind() {
     listens 111 && return
     mkdir -p /run/rpcbind
     rpcbind -f -i </dev/null >"$dir/log/rpcbind.out" 2>&1 &
-    echo $! >"$dir/rpcbind.pid"
+    echo $! >"$rpcbind"
     waited=0
     until listens 111; do
         waited=$((waited + 1))
@@ -82,6 +85,7 @@ CONF
 
 launch() { # PORT MOUNTPORT: whether the server answers there
     configure "$1" "$2"
+    need_rpcbind
     ganesha.nfsd -F -f "$dir/ganesha.conf" -L "$dir/log/ganesha.log" -p "$dir/run/ganesha.pid" </dev/null >"$dir/log/ganesha.out" 2>&1 &
     echo $! >"$dir/ganesha.pid"
     waited=0
@@ -102,7 +106,6 @@ start() {
     mkdir -p "$dir/log"
     dir=$(cd "$dir" && pwd -P)
     ours && die "a server for $dir is already running"
-    need_rpcbind
     port=${1:-0}
     if [ "$port" != 0 ]; then
         listens "$port" && die "port $port is in use"
@@ -130,11 +133,15 @@ end() {
 stop() {
     dir=$(cd "$dir" 2>/dev/null && pwd -P) || return 0
     end
-    # Not while another server is registered with it.
-    if ! pidof ganesha.nfsd >/dev/null && [ "$(cat "/proc/$(cat "$dir/rpcbind.pid" 2>/dev/null || echo 0)/comm" 2>/dev/null)" = rpcbind ]; then
-        kill "$(cat "$dir/rpcbind.pid")"
+    # Not while another server is registered with it; what has ended and was not waited for has no command line.
+    for other in $(pidof ganesha.nfsd); do
+        ! grep -q . "/proc/$other/cmdline" 2>/dev/null || registered=yes
+    done
+    if [ -z "${registered:-}" ] && [ "$(cat "/proc/$(cat "$rpcbind" 2>/dev/null || echo 0)/comm" 2>/dev/null)" = rpcbind ]; then
+        kill "$(cat "$rpcbind")"
+        rm -f "$rpcbind"
     fi
-    rm -f "$dir/rpcbind.pid" "$dir/ganesha.pid" "$dir/port" "$dir/mountport" "$dir/url"
+    rm -f "$dir/ganesha.pid" "$dir/port" "$dir/mountport" "$dir/url"
 }
 
 [ $# -ge 2 ] || die "usage: ganesha.sh start DIR [PORT] | stop DIR"
