@@ -1,7 +1,6 @@
 //! `keepwell vault restore`: a snapshot, or a part of it, into a folder or back to a share.
 
-use keepwell_format::port::Target;
-use keepwell_source::{Address, LocalTarget, Warnings};
+use keepwell_source::{Address, Opening, RestoreTarget, Warnings};
 use keepwell_storage::Access;
 use keepwell_vault::{Conflict, Met, RestoreOptions, RestoreReport, Snapshot, Vault};
 use serde_json::{Map, Value, json};
@@ -29,11 +28,11 @@ pub(crate) fn run(args: &RestoreArgs, answer: &mut Answer) -> Result<Exit, CliEr
         dry_run: args.dry_run,
         read_back: args.read_back || !is_folder && !args.no_read_back,
     };
-    let place = Place::open(&remote, &options)?;
-    let lacking = place.target().lacking();
+    let place = open(&remote, &options)?;
+    let lacking = place.lacking();
     lacking.iter().for_each(|text| tell("warning", &format!("warning: {text}"), answer.is_json()));
     let receipt = args.receipt.as_deref().map(|file| Receipt::begin(file, &snapshot, head(args, &remote, &options))).transpose()?;
-    let (report, warnings, kept) = restore(&vault, &snapshot, &options, &place, receipt, answer)?;
+    let (report, warnings, kept) = restore(&vault, &snapshot, &options, place.as_ref(), receipt, answer)?;
     show_headline(answer, &snapshot, &remote.address, &options);
     show(answer, &options, &report);
     show_warnings(answer, &warnings);
@@ -53,36 +52,13 @@ fn rule(arg: Option<ConflictArg>) -> Conflict {
     }
 }
 
-/// An open target.
-enum Place {
-    Folder(LocalTarget),
-    Share(Box<dyn Target>),
-}
-
-impl Place {
-    fn open(remote: &Remote, options: &RestoreOptions) -> Result<Self, CliError> {
-        let empty = options.conflict == Conflict::Refuse;
-        Ok(match &remote.address {
-            Address::Folder(path) if options.dry_run => Self::Folder(LocalTarget::preview(path, empty)?),
-            Address::Folder(path) if empty => Self::Folder(LocalTarget::create(path)?),
-            Address::Folder(path) => Self::Folder(LocalTarget::merge(path)?),
-            share => Self::Share(share.open_target(remote.password())?),
-        })
-    }
-
-    fn target(&self) -> &dyn Target {
-        match self {
-            Self::Folder(target) => target,
-            Self::Share(target) => target.as_ref(),
-        }
-    }
-
-    fn warnings(&self) -> Warnings {
-        match self {
-            Self::Folder(target) => target.warnings(),
-            Self::Share(_) => Warnings::default(),
-        }
-    }
+fn open(remote: &Remote, options: &RestoreOptions) -> Result<Box<dyn RestoreTarget>, CliError> {
+    let opening = match options.conflict == Conflict::Refuse {
+        empty if options.dry_run => Opening::Preview { empty },
+        true => Opening::Empty,
+        false => Opening::Merge,
+    };
+    Ok(remote.address.open_target(remote.password(), opening)?)
 }
 
 /// What a run came to, what could not be set, and whether the receipt was kept.
@@ -92,12 +68,12 @@ fn restore(
     vault: &Vault,
     snapshot: &Snapshot,
     options: &RestoreOptions,
-    place: &Place,
+    place: &dyn RestoreTarget,
     mut receipt: Option<Receipt>,
     answer: &Answer,
 ) -> Result<Run, CliError> {
     let meter = Meter::start(answer.is_json());
-    let done = vault.restore_telling(snapshot, options, place.target(), &meter, &mut |restored| {
+    let done = vault.restore_telling(snapshot, options, place, &meter, &mut |restored| {
         if let Some(receipt) = &mut receipt {
             receipt.entry(&restored);
         }

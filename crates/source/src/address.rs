@@ -4,10 +4,12 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use keepwell_format::Key;
-use keepwell_format::port::{Source, Target};
+use keepwell_format::port::{Source, Target as _};
 
 use crate::url::strip_scheme;
-use crate::{AsOf, LocalSource, LocalTarget, NfsSource, NfsUrl, SmbSource, SmbUrl, SourceError};
+use crate::{
+    AsOf, LocalSource, LocalTarget, NfsSource, NfsTarget, NfsUrl, Opening, RestoreTarget, SmbSource, SmbTarget, SmbUrl, SourceError,
+};
 
 /// Where a tree is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,15 +82,25 @@ impl Address {
     /// Opens it for writing what is restored.
     ///
     /// # Errors
-    /// [`SourceError`]
-    pub fn open_target(&self, password: Option<&str>) -> Result<Box<dyn Target>, SourceError> {
-        match self {
-            Self::Folder(path) => Ok(Box::new(LocalTarget::create(path)?)),
-            Self::Smb(_) | Self::Nfs(_) => self.password(password).and(Err(SourceError::NotYet { location: self.location() })),
-        }
+    /// [`SourceError`]; [`SourceError::NotEmpty`] if it must be and is not.
+    pub fn open_target(&self, password: Option<&str>, opening: Opening) -> Result<Box<dyn RestoreTarget>, SourceError> {
+        Ok(match (self, opening) {
+            (Self::Folder(path), Opening::Empty) => Box::new(LocalTarget::create(path)?),
+            (Self::Folder(path), Opening::Merge) => Box::new(LocalTarget::merge(path)?),
+            (Self::Folder(path), Opening::Preview { empty }) => Box::new(LocalTarget::preview(path, empty)?),
+            (Self::Smb(url), _) => Box::new(SmbTarget::connect(url, self.password(password)?, opening)?),
+            (Self::Nfs(url), _) => {
+                let target = NfsTarget::connect(url)?;
+                // An empty one shows nothing.
+                if opening.wants_empty() && !matches!(target.look(&Key::root()), Ok(None)) {
+                    return Err(SourceError::NotEmpty(self.location().into()));
+                }
+                Box::new(target)
+            }
+        })
     }
 
-    fn password<'p>(&self, password: Option<&'p str>) -> Result<&'p str, SourceError> {
+    pub(crate) fn password<'p>(&self, password: Option<&'p str>) -> Result<&'p str, SourceError> {
         password.ok_or_else(|| SourceError::NoPassword { location: self.location() })
     }
 }

@@ -70,6 +70,14 @@ pub enum SourceError {
         /// The newest one's, UTC.
         newest: String,
     },
+    /// A folder of it, or the list of snapshots, can't be read.
+    #[error("{location} can't be listed: {why}")]
+    Listing {
+        /// URL or path without secrets.
+        location: String,
+        /// The source's words.
+        why: String,
+    },
     /// It takes one to get in.
     #[error("{location} can't be opened without the password of its account: nothing was done. Give it with --password-file")]
     NoPassword {

@@ -5,16 +5,20 @@
 
 mod address;
 mod as_of;
+pub mod check;
 mod error;
 pub mod local;
 pub mod nfs;
 pub mod smb;
+mod target;
 pub mod url;
 
 pub use address::Address;
 pub use as_of::{AsOf, utc};
+pub use check::{CheckOptions, CheckProgress, CheckReport, check};
 pub use error::{Cause, SourceError};
 pub use local::{LocalSource, LocalTarget, Warnings, raise_open_files};
 pub use nfs::{NfsSource, NfsTarget};
-pub use smb::{SmbOptions, SmbSource};
+pub use smb::{SmbOptions, SmbSource, SmbTarget};
+pub use target::{Opening, RestoreTarget};
 pub use url::{NfsUrl, NfsVersion, SmbUrl};

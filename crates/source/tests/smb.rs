@@ -3,74 +3,20 @@
 #![allow(clippy::unwrap_used, reason = "tests may unwrap")]
 
 mod contract;
+mod samba;
 
 use std::fs;
-use std::os::unix::fs::{FileExt as _, PermissionsExt as _, lchown, symlink};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
+use std::path::Path;
 use std::time::Duration;
 
 use contract::{Keeps, compare, walk};
 use keepwell_format::port::{Encoding, Piece, Source as _, Steady};
 use keepwell_format::{GapReason, Kind};
 use keepwell_source::{AsOf, LocalSource, SmbOptions, SmbSource, SmbUrl, SourceError};
+use samba::Samba;
 
-/// A server that lives as long as this does.
-struct Samba {
-    folder: tempfile::TempDir,
-    url: SmbUrl,
-    password: String,
-}
-
-impl Samba {
-    /// None, with a printed reason, if there can be none on this machine.
-    fn start(encrypt: &str) -> Option<Self> {
-        if Command::new("smbd").arg("--version").output().is_err() {
-            println!("skipped: smbd is not installed");
-            return None;
-        }
-        if !rustix::process::geteuid().is_root() {
-            println!("skipped: smbd needs root");
-            return None;
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let started =
-            Command::new(script()).args(["start".as_ref(), folder.path()]).env("KEEPWELL_SAMBA_ENCRYPT", encrypt).output().unwrap();
-        assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
-        let url = SmbUrl::parse(String::from_utf8(started.stdout).unwrap().trim()).unwrap();
-        let password = fs::read_to_string(folder.path().join("password")).unwrap().trim().to_owned();
-        Some(Self { folder, url, password })
-    }
-
-    fn share(&self) -> PathBuf {
-        self.folder.path().join("share")
-    }
-
-    fn connect(&self) -> SmbSource {
-        SmbSource::connect(&self.url, &self.password, AsOf::Live).unwrap()
-    }
-
-    /// Gives all to the user the server works as.
-    fn hand_over(&self) {
-        let owner = Command::new("id").args(["-u", "keepwell-demo"]).output().unwrap();
-        let owner = String::from_utf8(owner.stdout).unwrap().trim().parse().unwrap();
-        for entry in walk(&LocalSource::open(self.share()).unwrap()).iter().rev() {
-            lchown(self.share().join(entry.key.to_string().trim_start_matches('/')), Some(owner), None).unwrap();
-        }
-    }
-}
-
-impl Drop for Samba {
-    fn drop(&mut self) {
-        let _ = Command::new(script()).args(["stop".as_ref(), self.folder.path()]).status();
-    }
-}
-
-fn script() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/samba.sh")
-}
-
-/// What the stopgap keeps of a tree of files and folders.
+/// What is compared of a tree of files and folders.
 const FILES: Keeps = Keeps { posix: false, holes: false, time_unit: 100 };
 
 fn files(share: &Path) {
@@ -88,7 +34,7 @@ fn files(share: &Path) {
     for name in ["Röntgen – Müller", "Ka\u{308}se", "K\u{e4}se", "日本語", "\u{1F9B7}", "\u{FF5E}", "%20 #;@", &"n".repeat(255)] {
         fs::write(share.join(name), name).unwrap();
     }
-    let old = std::time::SystemTime::UNIX_EPOCH - std::time::Duration::from_nanos(86_400_123_456_700);
+    let old = std::time::SystemTime::UNIX_EPOCH - Duration::from_nanos(86_400_123_456_700);
     fs::File::options().write(true).open(share.join("just-small")).unwrap().set_modified(old).unwrap();
 }
 
@@ -209,4 +155,58 @@ fn sessions_that_are_not_safe_or_not_possible_are_refused() {
     assert!(matches!(refused(&with(&|url| url.share = "none".into()), &samba.password), SourceError::Share { .. }));
     assert!(matches!(refused(&with(&|url| url.path = vec!["none".into()]), &samba.password), SourceError::Share { .. }));
     assert!(matches!(refused(&with(&|url| url.port = 1), &samba.password), SourceError::Unreachable { .. }));
+}
+
+#[test]
+fn snapshots_are_read_and_stand_in_for_what_is_held_open() {
+    let Some(samba) = Samba::start("default") else { return };
+    let share = samba.share();
+    for (folder, text) in [("@GMT-2026.11.19-00.00.00", "older"), ("@GMT-2026.11.20-00.00.00", "as of the snapshot")] {
+        fs::create_dir_all(share.join(".snapshots").join(folder)).unwrap();
+        fs::write(share.join(".snapshots").join(folder).join("held"), text).unwrap();
+    }
+    fs::write(share.join(".snapshots/@GMT-2026.11.19-00.00.00/gone"), "x").unwrap();
+    for (name, text) in [("held", "now"), ("new", "new"), ("free", "free")] {
+        fs::write(share.join(name), text).unwrap();
+    }
+    samba.hand_over();
+    let source = samba.connect();
+    let times: Vec<_> = source.snapshots().unwrap().into_iter().map(keepwell_source::utc).collect();
+    assert_eq!(times, ["2026-11-20T00:00:00Z", "2026-11-19T00:00:00Z"]);
+
+    let client = keepwell_smb::Share::connect(
+        &samba.url.host,
+        samba.url.port,
+        &samba.url.share,
+        keepwell_smb::Credentials::new(None, &samba.url.user, &samba.password),
+        keepwell_smb::Options::default(),
+    )
+    .unwrap();
+    let closed = keepwell_smb::Open { share: 0, ..keepwell_smb::Open::reading(Default::default(), None) };
+    let hold = |name: &[u8]| client.begin_open(&keepwell_smb::WidePath::from_wtf8([name]).unwrap(), &closed).unwrap().wait().unwrap();
+    let held = [hold(b"held"), hold(b"new")];
+    let all = walk(&source);
+    let find = |name: &str| all.iter().find(|entry| entry.key.to_string() == name).unwrap();
+    let mut file = source.open(find("held")).unwrap();
+    let mut buffer = [0; 100];
+    assert!(matches!(file.next(&mut buffer).unwrap(), Piece::Data(18)));
+    assert_eq!(&buffer[..18], b"as of the snapshot");
+    let mut node = find("held").node.clone();
+    assert_eq!(file.finish(&mut node).unwrap(), Steady::Unchanged);
+    let gap = node.gap.unwrap();
+    assert_eq!(gap.reason, GapReason::Locked);
+    assert_eq!(gap.text, "held open by another program; its content is as of the server's snapshot of 2026-11-20T00:00:00Z");
+    assert_eq!(source.open(find("new")).err().map(|gap| gap.reason), Some(GapReason::Locked));
+    drop(held);
+
+    let seen = |as_of: AsOf| {
+        let source = SmbSource::connect(&samba.url, &samba.password, as_of).unwrap();
+        let keys: Vec<_> = walk(&source).iter().map(|entry| entry.key.to_string()).collect();
+        (source.info().location.clone(), keys)
+    };
+    assert_eq!(seen(AsOf::Latest), (format!("{}?as-of=2026-11-20T00:00:00Z", samba.url), vec!["/".into(), "held".into()]));
+    assert_eq!(seen(AsOf::parse("2026-11-19 00:00:00").unwrap()).1, ["/", "gone", "held"]);
+    let other = AsOf::parse("2026-11-18 00:00:00").unwrap();
+    let error = SmbSource::connect(&samba.url, &samba.password, other).unwrap_err();
+    assert!(matches!(&error, SourceError::NoSuchSnapshot { newest, .. } if newest == "2026-11-20T00:00:00Z"), "{error}");
 }

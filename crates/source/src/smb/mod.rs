@@ -9,6 +9,9 @@
 //! - A file that another program holds closed is read from the server's newest snapshot that has it.
 
 mod ahead;
+mod apply;
+mod compare;
+mod descriptor;
 mod folder;
 mod large;
 mod metadata;
@@ -17,10 +20,13 @@ mod read;
 mod rows;
 mod session;
 mod source;
+mod target;
 mod walk;
+mod write;
 
 pub use session::SmbOptions;
 pub use source::SmbSource;
+pub use target::SmbTarget;
 
 use keepwell_format::{Gap, GapReason, Time};
 use keepwell_smb::{FileTime, NtStatus, SmbError};

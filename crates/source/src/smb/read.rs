@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use keepwell_format::port::{Piece, ReadFile, Steady};
 use keepwell_format::{Gap, GapReason, Node};
-use keepwell_smb::{Fetched, FileTime, NtStatus, Open, SmbError, Stat, Want, WidePath};
+use keepwell_smb::{Fetched, FileTime, NtStatus, Open, SmbError, Stat, Want, WidePath, attribute};
 
 use super::folder::EVERYTHING;
 use super::large::LargeFile;
@@ -66,13 +66,15 @@ impl<'a> SmbFile<'a> {
         if wanted.size <= SMALL.min(session.facts.max_read.into()) && !wanted.is_sparse {
             let limit = (wanted.size + 1).next_multiple_of(UNIT).min(session.facts.max_read.into()) as u32;
             let fetch = || session.again(|share| share.begin_fetch(&wanted.path, limit, wanted.want, wanted.as_of)?.wait());
-            let fetched = session.pace.small(fetch)?;
-            if fetched.whole {
+            // What a large answer takes is the network's affair, not the server's.
+            let fetched = if wanted.size < UNIT { session.pace.small(fetch) } else { session.pace.turn(fetch) }?;
+            let has_holes = fetched.stat.info.attributes & attribute::SPARSE_FILE != 0 && fetched.stat.info.size > 0;
+            if fetched.whole && !has_holes {
                 let held_still = fetched.held_still().unwrap_or(true);
                 let Fetched { stat, data, .. } = fetched;
                 return Ok(Self { body: Body::Whole(data, held_still), stat, stand_in: None });
             }
-            // It has grown since the walk.
+            // It has grown since the walk, or has holes.
         }
         let file = LargeFile::open(session, wanted.path.clone(), Open::reading(wanted.want, wanted.as_of))?;
         Ok(Self { stat: file.file().stat().clone(), body: Body::Pieces(Box::new(file)), stand_in: None })

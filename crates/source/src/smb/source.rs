@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use keepwell_format::port::{Encoding, ReadFile, Source, SourceInfo, Walk, Walked};
-use keepwell_format::{Gap, GapReason, Key, Time};
+use keepwell_format::port::{Encoding, Piece, ReadFile, Source, SourceInfo, Walk, Walked};
+use keepwell_format::{Gap, GapReason, Key, Kind, Node, Time};
 use keepwell_smb::{BadName, Facts, FileTime, Share, SmbError, Volume, Want, WidePath, attribute, wide};
 
+use super::folder::EVERYTHING;
+use super::metadata::{complete, streams};
 use super::read::{SmbFile, Wanted, is_held};
 use super::session::{Session, SmbOptions};
 use super::walk::SmbWalk;
@@ -93,6 +95,34 @@ impl SmbSource {
     /// Whether audit lists (SACLs) are read with the descriptors, as far as it has been tried.
     pub fn reads_audit_lists(&self) -> bool {
         !self.session.share.sacl_refused()
+    }
+
+    /// Opens a file for reading without reading more than a byte. Answers the number of its streams, and what of it can't be kept.
+    pub(crate) fn probe(&self, entry: &Walked) -> Result<(u64, Option<Gap>), Gap> {
+        let path = self.path(&entry.key)?;
+        let fetch = || self.session.again(|share| share.begin_fetch(&path, 1, EVERYTHING, self.as_of)?.wait());
+        match self.session.pace.small(fetch) {
+            Ok(fetched) => {
+                let mut node = Node::new(Kind::File);
+                complete(&mut node, &fetched.stat);
+                Ok((streams(&fetched.stat).len() as u64, node.gap))
+            }
+            // A backup would look for it in a snapshot.
+            Err(error) if is_held(&error) => {
+                let mut file = self.open(entry)?;
+                while !matches!(file.next(&mut [0; 65_536])?, Piece::End) {}
+                let mut node = entry.node.clone();
+                file.finish(&mut node)?;
+                Ok((file.streams().len() as u64, node.gap))
+            }
+            Err(error) => Err(gap(&error)),
+        }
+    }
+
+    /// The entries of one folder, without what is below them.
+    pub(crate) fn list(&self, folder: &Key) -> Result<Vec<Walked>, Gap> {
+        let root = self.path(folder)?;
+        SmbWalk::list(&self.session, self.as_of, folder, root)
     }
 
     fn path(&self, key: &Key) -> Result<WidePath, Gap> {

@@ -48,6 +48,21 @@ impl SmbWalk {
         Self { volume, root, ahead: Ahead::new(session, as_of), path: Vec::new(), started: false, over: false }
     }
 
+    /// The entries of one folder.
+    pub(super) fn list(session: &Arc<Session>, as_of: Option<FileTime>, key: &Key, path: WidePath) -> Result<Vec<Walked>, Gap> {
+        let mut walk = Self::new(Arc::clone(session), as_of);
+        let folder = walk.ahead.take(walk.ahead.ask(Task { path: path.clone(), key_length: key.as_bytes().len() }))?;
+        if let (Some(gap), 0) = (&folder.gap, folder.rows.len()) {
+            return Err(gap.clone());
+        }
+        walk.path.push(Level { key: key.clone(), path, folder, id: None, next: 0, unasked: 0, asked: VecDeque::new() });
+        let mut entries = Vec::new();
+        while let Some((key, _, row, at)) = walk.row() {
+            entries.push(walk.leaf(key, &row, at));
+        }
+        Ok(entries)
+    }
+
     fn step(&mut self) -> Option<Result<Walked, Gap>> {
         if !self.started {
             self.started = true;
@@ -55,17 +70,24 @@ impl SmbWalk {
             return Some(self.enter(Key::root(), self.root.clone(), ticket, Node::new(Kind::Folder), None));
         }
         loop {
-            let level = self.path.last_mut()?;
+            if let Some((key, path, row, at)) = self.row() {
+                return Some(if is_folder(&row) { self.subfolder(key, path, &row, at) } else { Ok(self.leaf(key, &row, at)) });
+            }
+            self.path.pop()?;
+        }
+    }
+
+    /// The next row of the current folder.
+    fn row(&mut self) -> Option<(Key, WidePath, Row, usize)> {
+        let level = self.path.last_mut()?;
+        loop {
             let at = level.next;
-            let Some((name, row)) = level.folder.rows.get(at) else {
-                self.path.pop();
-                continue;
-            };
+            let (name, row) = level.folder.rows.get(at)?;
             level.next += 1;
-            let row = *row;
             // Both were checked when the folder was listed.
-            let (Ok(key), Some(Ok(path))) = (level.key.join(name), wide(name).map(|units| level.path.join(&units))) else { continue };
-            return Some(if is_folder(&row) { self.subfolder(key, path, &row, at) } else { Ok(self.leaf(key, &row, at)) });
+            if let (Ok(key), Some(Ok(path))) = (level.key.join(name), wide(name).map(|units| level.path.join(&units))) {
+                return Some((key, path, *row, at));
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 
 pub mod acl;
 pub mod nasty;
+pub mod windows;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
