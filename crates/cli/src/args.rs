@@ -32,6 +32,77 @@ pub(crate) enum Area {
                       SNAP is a snapshot's id, the beginning of one, latest, or NAME@latest."
     )]
     Vault(Command),
+    /// A folder, share or export, before anybody relies on a backup of it. Nothing is ever written to it
+    #[command(subcommand, after_help = "Exit codes: 0 all of it can be read, 3 a part can't (which is listed), 1 failed, 2 wrong usage.")]
+    Source(SourceCommand),
+}
+
+impl Area {
+    /// The command that the user typed.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Vault(command) => command.name(),
+            Self::Source(command) => command.name(),
+        }
+    }
+}
+
+/// What is to be found out about a source.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SourceCommand {
+    /// Walk all of it: what can be read, how the connection is protected, what the account may do
+    Check(SourceCheckArgs),
+    /// List one folder
+    Ls(SourceLsArgs),
+    /// List the server's own snapshots, newest first
+    Snapshots(SourceArgs),
+}
+
+impl SourceCommand {
+    /// The word the user typed.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Check(_) => "check",
+            Self::Ls(_) => "ls",
+            Self::Snapshots(_) => "snapshots",
+        }
+    }
+}
+
+/// `source snapshots`, and the beginning of the others.
+#[derive(Debug, Args)]
+pub(crate) struct SourceArgs {
+    #[command(flatten)]
+    pub(crate) account: AccountArgs,
+    /// A folder, smb://user@host[:port]/share[/path], or nfs://host[:port]/export[?version=3&mountport=N]
+    #[arg(value_name = "SOURCE")]
+    pub(crate) source: OsString,
+}
+
+/// `source check`.
+#[derive(Debug, Args)]
+pub(crate) struct SourceCheckArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// Read all content as well, as a backup would
+    #[arg(long)]
+    pub(crate) read: bool,
+    /// Look at the server's own snapshot of this time (UTC), or its latest
+    #[arg(long, value_name = "TIME", value_parser = parse_as_of)]
+    pub(crate) as_of: Option<AsOf>,
+}
+
+/// `source ls`.
+#[derive(Debug, Args)]
+pub(crate) struct SourceLsArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// Folder in it [default: its root]
+    #[arg(value_name = "PATH")]
+    pub(crate) path: Option<OsString>,
+    /// Look at the server's own snapshot of this time (UTC), or its latest
+    #[arg(long, value_name = "TIME", value_parser = parse_as_of)]
+    pub(crate) as_of: Option<AsOf>,
 }
 
 /// What to do with it.

@@ -1,4 +1,5 @@
-//! The command line `keepwell`: a vault directory and what opens it, nothing else. Never prompts, never has a network but an SMB source's.
+//! The command line `keepwell`: a vault directory and what opens it, and the sources and targets beside it. Never prompts, never has a network
+//! but that of a source or target.
 
 mod args;
 mod backup;
@@ -16,6 +17,7 @@ mod receipt;
 mod remote;
 mod repair;
 mod restore;
+mod source;
 mod stats;
 mod text;
 mod unlock;
@@ -40,9 +42,11 @@ fn main() -> ExitCode {
     };
     start_log(cli.json);
     keepwell_source::raise_open_files();
-    let Area::Vault(command) = cli.area;
-    let mut answer = Answer::new(command.name(), cli.json);
-    let result = run(&command, &mut answer);
+    let mut answer = Answer::new(cli.area.name(), cli.json);
+    let result = match &cli.area {
+        Area::Vault(command) => run(command, &mut answer),
+        Area::Source(command) => source::run(command, &mut answer),
+    };
     answer.finish(result).into()
 }
 
@@ -68,7 +72,7 @@ fn usage(error: &clap::Error) -> Exit {
         let _ = error.print();
         return if error.use_stderr() { Exit::Usage } else { Exit::Complete };
     }
-    let words = ["init", "backup", "list", "ls", "diff", "restore", "verify", "repair", "stats"];
+    let words = ["init", "backup", "list", "ls", "diff", "restore", "verify", "repair", "stats", "check", "snapshots"];
     let mut typed = std::env::args_os().filter_map(|arg| arg.into_string().ok());
     let command = typed.find(|arg| words.contains(&arg.as_str())).unwrap_or_default();
     Answer::new(&command, true).finish(Err(CliError::Usage(error.to_string().trim_end().to_owned())))

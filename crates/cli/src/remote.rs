@@ -49,6 +49,7 @@ pub(crate) fn parse_as_of(text: &str) -> Result<AsOf, String> {
 
 fn password(file: &Path) -> Result<Zeroizing<String>, CliError> {
     let bytes = unlock::secret_line(file, "password")?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| CliError::Refused(format!("the password in {} is no UTF-8 text", file.display())))?;
+    let text =
+        std::str::from_utf8(&bytes).map_err(|_| CliError::Refused(format!("the password in {} is no UTF-8 text", file.display())))?;
     Ok(Zeroizing::new(text.to_owned()))
 }

@@ -50,7 +50,7 @@ fn an_smb_url_that_is_none_is_wrong_usage() {
 fn failures_are_exit_1_with_a_message_and_leave_no_snapshot() {
     let stage = Stage::new(1);
     let fails: &[(&[&str], &str)] = &[
-        (&["ls", "latest"], "no snapshot"),
+        (&["ls", "latest"], "no accepted snapshot"),
         (&["ls", "0123abcd"], "0123abcd"),
         (&["ls", "nobody@latest"], "nobody"),
         (&["backup", "/nonexistent/source"], "/nonexistent/source"),
