@@ -157,7 +157,9 @@ fn a_lost_connection_is_brought_back_and_reading_goes_on() {
 #[test]
 fn a_server_that_stays_away_ends_the_walk_and_is_told() {
     let mut tree = Tree::new();
-    (0..100).for_each(|n| drop(tree.file(format!("f\\{n}\\{n}").as_str(), b"x")));
+    for n in 0..100 {
+        tree.file(format!("f\\{n}\\{n}").as_str(), b"x");
+    }
     let server = start(tree);
     let gone = Arc::new(source(&server, "f"));
     let entry = find(&*gone, "7/7");
