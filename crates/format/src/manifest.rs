@@ -189,7 +189,8 @@ impl ManifestBody {
             program: reader.text()?,
             held: reader.text()?,
         };
-        reader.check(body.held.is_empty() != (body.outcome == Outcome::Held), "a held snapshot without a reason, or a reason without one")?;
+        reader
+            .check(body.held.is_empty() != (body.outcome == Outcome::Held), "a held snapshot without a reason, or a reason without one")?;
         reader.check(body.depth <= MAX_LEVEL, "the catalog is too deep")?;
         reader.finish()?;
         Ok(body)

@@ -15,7 +15,8 @@ pub use format::{
     passphrase_slot, slots, trailer,
 };
 pub use server::{
-    nfs_records, nfs_reply, nfs_results, smb_bodies, smb_frame, smb_information, smb_listing, smb_names, smb_negotiate, smb_session, smb_spnego,
+    nfs_records, nfs_reply, nfs_results, smb_bodies, smb_frame, smb_information, smb_listing, smb_names, smb_negotiate, smb_session,
+    smb_spnego,
 };
 pub use source::{as_of, nfs_url, smb_url};
 pub use storage::{disk_label, shard_header, shard_name};

@@ -197,7 +197,22 @@ pub(crate) fn manifest_body() -> impl Strategy<Value = ManifestBody> {
             };
             let base = SnapshotId(base);
             let held = if outcome == Outcome::Held { format!("held {name}") } else { String::new() };
-            ManifestBody { name, source, identity, encoding, outcome, started, finished, depth, root, base, gaps, statistics, program, held }
+            ManifestBody {
+                name,
+                source,
+                identity,
+                encoding,
+                outcome,
+                started,
+                finished,
+                depth,
+                root,
+                base,
+                gaps,
+                statistics,
+                program,
+                held,
+            }
         },
     )
 }
