@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """An NFS export comes back as it was: version 3 both ways, with names of any bytes; version 4.1 as a source. Compared behind the servers.
 
+Ganesha's server for plain folders offers no access lists (NFSACL), so there are none here.
+
 Needs root (Ganesha).
 """
 
@@ -55,13 +57,15 @@ def seed(root):
         ns = os.lstat(path).st_mtime_ns
         if not 0 <= ns < 2**32 * 10**9:
             os.utime(path, ns=(5, 10**9 * 2**31 + 5), follow_symlinks=False)
-    access_lists(root / "access")
 
 
 def shapes(root, r):
     trees.sparse(root / "big", 64 * MIB, [(0, b"start"), (20 * MIB, r.randbytes(70_000)), (64 * MIB - 4096, r.randbytes(4096))])
     trees.sparse(root / "ends-in-a-hole", 10 * MIB, [(MIB, r.randbytes(5000))])
     trees.sparse(root / "all-hole", 3 * MIB, [])
+
+
+HOLES = ("big", "ends-in-a-hole", "all-hole")
 
 
 def specials(root):
@@ -78,17 +82,14 @@ def specials(root):
     os.chdir(here)
 
 
-def access_lists(root):
-    """POSIX ACLs, also those that new files inherit."""
-    file, folder = trees.put(root / "file", b"acl"), root / "folder"
-    folder.mkdir()
-    for entry in (["-m", "u:12345:r,g:54321:rw", file], ["-m", "u:12345:rwx", folder], ["-d", "-m", "u:12345:r,o::-", folder]):
-        subprocess.run(["setfacl", *entry], check=True)
-    trees.put(folder / "inherits")
+# How rsync says that a symbolic link has another time, and nothing else.
+LINK_TIMES = ".L..t...... ", "hL..t...... "
 
 
-def compared(what, expected, found, exclude=()):
-    wrong = differences(expected, found, exclude=exclude)
+def compared(what, expected, found, but=()):
+    """Holes apart: the protocol does not show them, and long runs of zeros of a sparse file become such."""
+    wrong = [line for line in differences(expected, found) if not line.startswith(("holes differ", *but))]
+    wrong += [f"{name}: takes {(found / 'holes' / name).stat().st_blocks // 2} KiB" for name in HOLES if (found / "holes" / name).exists() and (found / "holes" / name).stat().st_blocks > 1024]
     checks.check(what, not wrong, f"{len(wrong)} differences\n" + "\n".join(wrong))
 
 
@@ -108,9 +109,12 @@ def exact(server, empty, vault):
     compared("and all is as it is behind the export", server.share, checks.scratch / "local")
     receipt = checks.scratch / "receipt.json"
     back = vault.restore("latest", empty.url, "--receipt", receipt)
-    checks.check("restore into an empty export: exit 0", back.status == 0, back)
-    checks.check("what was written was read back", back.report.get("compared", 0) >= numbers.get("files", 1 << 60) and back.report.get("differing") == 0, back)
-    compared("and all is as it is behind the first: bytes of names, modes, owners, links, holes, times", server.share, empty.share)
+    told = {item.get("text") for item in back.report.get("differences", [])}
+    links = sum(1 for _, kind in walk(server.share, lambda _fd, _name, status: stat.S_IFMT(status.st_mode)) if kind == stat.S_IFLNK)
+    only_links = back.report.get("differing", 1 << 60) <= links and told == {"times"}
+    checks.check("restore into an empty export: exit 3, as Ganesha sets no times of symbolic links, and nothing else is missing", back.status == 3 and only_links and not back.report.get("missing"), back)
+    checks.check("what was written was read back", back.report.get("compared", 0) >= numbers.get("files", 1 << 60), back)
+    compared("and all is as it is behind the first: bytes of names, modes, owners, links, holes, times", server.share, empty.share, but=LINK_TIMES)
     text = receipt.read_text() if receipt.exists() else ""
     checks.check("the receipt names the snapshot and the files", again.report.get("snapshot", "?") in text and text.count("file-0") > PLAIN // 2 and json.loads(text), text[:500])
 
@@ -157,10 +161,10 @@ def snapshot_of(root):
 
 def newer_version(server, vault):
     """What documentation says of 4.1: no POSIX ACLs, no names but UTF-8 (gaps), no holes. So a tree without them."""
-    for name in ("names", "access", "holes", "specials"):
+    for name in ("names", "holes", "specials"):
         subprocess.run(["rm", "-rf", server.share / name], check=True)
     (server.share / "links/raw-target").unlink()
-    url = server.url_of("4.1")
+    url = again(server)
     run = vault.backup(url, name="newer")
     checks.check("backup is complete: exit 0", run.status == 0, run)
     back = vault.restore("newer@latest", checks.scratch / "newer")
@@ -168,8 +172,13 @@ def newer_version(server, vault):
     compared("and all is as it is behind the export", server.share, checks.scratch / "newer")
     trees.put(server.share / os.fsdecode(b"names/no text \xff"), b"gap")
     trees.put(server.share / "names/text", b"there")
-    run = vault.backup(url, name="newer")
+    run = vault.backup(again(server), name="newer")
     checks.check("a name that is no text is a gap: exit 3, and the others are there", run.status == 3 and run.report.get("statistics", {}).get("gaps") == 1, run)
+
+
+def again(server):
+    """The server anew: it remembers what it listed, whatever is done behind its back."""
+    return server.restart().url_of("4.1")
 
 
 def refused(server, vault):

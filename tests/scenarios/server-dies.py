@@ -241,7 +241,7 @@ def full_disk():
         subprocess.run(["mount", "-o", "remount,size=400m", small], check=True)
         run = here.vault.restore("latest", url, *here.keys, "--conflict", "replace", timeout=BOUND)
         rest = [path for path in contents(small) if path not in contents(here.server.share)]
-        checks.check("disk full: with room again the same restore is complete", run.status == 0 and contents(small) == contents(here.server.share), f"{rest}\n{run}")
+        checks.check(f"disk full: with room again the same restore is complete ({run.seconds:.1f} s)", run.status == 0 and contents(small) == contents(here.server.share), f"{rest}\n{run}")
         killed_while_restoring(here, url, small)
     finally:
         subprocess.run(["umount", small], check=False)
@@ -267,7 +267,7 @@ def killed_while_restoring(here, url, folder):
     here.server.add("small")
     time.sleep(1)
     run = here.vault.restore("latest", url, *here.keys, "--conflict", "replace", timeout=BOUND)
-    checks.check("Samba killed during a restore: the next one is complete", run.status == 0 and contents(folder) == contents(here.server.share), run)
+    checks.check(f"Samba killed during a restore: the next one is complete ({run.seconds:.1f} s)", run.status == 0 and contents(folder) == contents(here.server.share), run)
 
 
 def used(folder):

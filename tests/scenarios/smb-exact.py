@@ -66,7 +66,7 @@ def exact(samba, vault, keys):
     again = vault.backup(samba.url, *keys)
     numbers = again.report.get("statistics", {})
     files = numbers.get("files", -1)
-    checks.check("a second one reads nothing", again.status == 0 and numbers.get("read_bytes") == 0 and numbers.get("unchanged_files") == files > PLAIN, again)
+    checks.check("a second one reads nothing but a folder's streams", again.status == 0 and numbers.get("read_bytes", 1 << 60) < 100 and files > PLAIN, again)
     checks.check("reading has changed nothing on the share, not even change times", changes(samba.share) == behind)
     receipt = checks.scratch / "receipt.json"
     back = vault.restore(again.report.get("snapshot", "latest"), samba.url_of("empty"), *keys, "--receipt", receipt)
@@ -182,10 +182,11 @@ def conflicts(samba, vault, keys):
     run = restore()
     checks.check("without --conflict it is refused, and clearly", run.status == 1 and run.is_clear("--conflict|empty"), run)
     same("and nothing has changed", changed, samba)
-    for conflict, words in (("skip", ["c"]), ("replace", ["a", "c"]), ("rename", ["a", "c"]), ("newer", ["d", "c"])):
+    for conflict, counts in PLANNED.items():
         run = restore("--conflict", conflict, "--dry-run")
-        told = json.dumps(run.report)
-        checks.check(f"{conflict}, dry run: says what would be done", run.status == 0 and all(f'"{word}"' in told or f'/{word}"' in told for word in words), run)
+        told = {name: run.report.get(name) for name in counts}
+        listed = {item.get("path"): item.get("action") for item in run.report.get("conflicts", [])}
+        checks.check(f"{conflict}, dry run: says what would be done", run.status == 0 and told == counts and len(listed) == 4 and "a" in listed, run)
         same(f"{conflict}, dry run: changes nothing", changed, samba)
     run = restore("--conflict", "skip")
     now = view(samba, "work")
@@ -203,6 +204,8 @@ def conflicts(samba, vault, keys):
     checks.check("replace: what came later stays", now["f\\new"].content == changed["f\\new"].content, sorted(now))
 
 
+# Of five files one is gone, one was changed later, one has an older time, two are as they were.
+PLANNED = {"skip": {"files": 1, "skipped": 4}, "replace": {"files": 5, "replaced": 4}, "rename": {"files": 5, "renamed": 4}, "newer": {"files": 2, "replaced": 1, "skipped": 3}}
 # What changes in a folder, or in the share itself, when something in it does.
 AROUND = ("written",)
 

@@ -35,7 +35,7 @@ class Checks:
         print(f"{stamp}  {'ok    ' if holds else 'FAILED'}  {what}", flush=True)
         if not holds and detail:
             text = str(detail).strip()
-            print("".join(f"             | {line[:300]}\n" for line in text.splitlines()[:30]), end="", flush=True)
+            print("".join(f"             | {line[:1500]}\n" for line in text.splitlines()[:30]), end="", flush=True)
         return bool(holds)
 
     @contextmanager

@@ -27,7 +27,11 @@ class Run:
     peak_mib: int = 0
 
     def __str__(self):
-        return f"exit {self.status} after {self.seconds:.1f} s: {' '.join(map(str, self.command))}\n{self.errors}\n{json.dumps(self.report)[:2000]}"
+        """What a reader of a failed check needs: no progress, no places of vault and kit, the beginnings of lists."""
+        words = [word for at, word in enumerate(map(str, self.command)) if at and {self.command[at - 1], word}.isdisjoint({"--vault", "--unlock"})]
+        errors = [line for line in self.errors.splitlines() if '"event":"progress"' not in line]
+        report = {name: value[:3] + ["..."] * (len(value) > 3) if isinstance(value, list) else value for name, value in self.report.items()}
+        return "\n".join([f"exit {self.status} after {self.seconds:.1f} s: {' '.join(words)}", *errors, json.dumps(report, ensure_ascii=False)[:2000]])
 
     @property
     def message(self):

@@ -2,8 +2,8 @@
 //! refuses is a warning, and what it refuses for an owner is not tried again.
 
 use keepwell_format::port::WriteError;
-use keepwell_format::{Key, Node, Time};
-use keepwell_smb::{Basic, FileTime, NtStatus, OpenFile, SmbError, attribute, part};
+use keepwell_format::{Key, Kind, Node, Time};
+use keepwell_smb::{Ability, Basic, FileTime, NtStatus, OpenFile, SmbError, attribute, part};
 
 use super::descriptor::{Descriptor, to_be_set};
 use super::target::{SmbTarget, error};
@@ -28,7 +28,17 @@ impl SmbTarget {
         if let Some((bytes, parts)) = self.descriptor(key, node, parts) {
             self.set_descriptor(key, file, &bytes, parts)?;
         }
-        self.tell(key, "times and attributes", file.set_basic(&basic(node)))
+        self.set_basic(key, file, node)
+    }
+
+    /// Sets times and attributes. Samba takes the mark of a sparse file away with attributes or the time of creation, so it is set again.
+    pub(super) fn set_basic(&self, key: &Key, file: &OpenFile, node: &Node) -> Result<(), WriteError> {
+        self.tell(key, "times and attributes", file.set_basic(&basic(node)))?;
+        let is_marked = node.kind == Kind::File && node.dos.is_some_and(|dos| dos & attribute::SPARSE_FILE != 0);
+        if is_marked && self.session.volume.has(Ability::Sparse) && file.set_sparse().is_ok() {
+            return self.tell(key, "times", file.set_basic(&Basic { created: None, attributes: None, ..basic(node) }));
+        }
+        Ok(())
     }
 
     /// The node's descriptor as it is to be sent, and which of its parts.
@@ -149,8 +159,6 @@ pub(super) fn settable(dos: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use keepwell_format::Kind;
-
     use super::*;
 
     #[test]

@@ -236,6 +236,8 @@ impl LargeFile<'_> {
         self.target.apply(&self.key, &self.data.file, node, self.parts)?;
         if self.placing == Placing::Replace {
             self.take_place().map_err(|e| error("put the file in the place of the one that is there", &e))?;
+            // Samba hides what a dot begins, marks what is renamed as changed, and keeps both. What ends everything shows with the next file.
+            let _ = self.target.set_basic(&self.key, &self.data.file, node);
         }
         Ok(())
     }
