@@ -240,8 +240,7 @@ def full_disk():
         checks.check("disk full at a restore: exit 1 or 3, clear words", first.status == 0 and run.status in (1, 3) and run.is_clear("full|space"), run)
         subprocess.run(["mount", "-o", "remount,size=400m", small], check=True)
         run = here.vault.restore("latest", url, *here.keys, "--conflict", "replace", timeout=BOUND)
-        rest = [path for path in contents(small) if path not in contents(here.server.share)]
-        checks.check(f"disk full: with room again the same restore is complete ({run.seconds:.1f} s)", run.status == 0 and contents(small) == contents(here.server.share), f"{rest}\n{run}")
+        checks.check(f"disk full: with room again the same restore is complete ({run.seconds:.1f} s)", run.status == 0 and contents(small) == contents(here.server.share), run)
         killed_while_restoring(here, url, small)
     finally:
         subprocess.run(["umount", small], check=False)

@@ -81,7 +81,8 @@ fn fill(batch: &mut Batch, cursor: &mut Cursor, tree: &Tree, folder: &Node, patt
     let file = Node::file(&b""[..]);
     if folder.quirks.endless {
         loop {
-            let name: Vec<u16> = format!("made up {:012}", cursor.made_up).encode_utf16().collect();
+            // Long, so that whoever keeps them all soon holds much.
+            let name: Vec<u16> = format!("made up {:0200}", cursor.made_up).encode_utf16().collect();
             if !batch.add(&name, &file, 1 << 40 | cursor.made_up) {
                 break;
             }
