@@ -86,6 +86,8 @@ pub trait Source: Send + Sync {
     fn info(&self) -> &SourceInfo;
     /// All entries.
     fn walk(&self) -> Result<Walk<'_>, Gap>;
+    /// A hint: this file of the walk will be opened soon. A source may begin to fetch it.
+    fn expect(&self, _entry: &Walked) {}
     /// Opens the content of a regular file of the walk that is under way.
     fn open(&self, entry: &Walked) -> Result<Box<dyn ReadFile + '_>, Gap>;
     /// Opens an alternate stream of an entry, by a name that the source gave.

@@ -14,8 +14,11 @@ use keepwell_format::{Gap, GapReason, Key, Kind, Node, Time};
 use crate::{Address, AsOf, LocalSource, NfsSource, NfsVersion, SmbSource, SourceError};
 use tally::Tally;
 
-/// Files looked at side by side, at least.
+/// Files opened side by side, at least, where they are not read.
 const IN_FLIGHT: usize = 16;
+
+/// Files that may wait to be looked at.
+const QUEUE: usize = 128;
 
 /// Bytes of a buffer for reading.
 const BUFFER: usize = 1 << 20;
@@ -171,9 +174,9 @@ impl Opened {
 
 fn look_at_all(opened: &Opened, read: bool, progress: &(dyn Fn(CheckProgress) + Sync)) -> Tally {
     let source = opened.source();
-    let threads = source.info().parallel_reads.max(IN_FLIGHT);
+    let threads = if read { source.info().parallel_reads } else { source.info().parallel_reads.max(IN_FLIGHT) };
     let tally = Mutex::new(Tally::default());
-    let (to_be_read, queue) = sync_channel::<Walked>(4 * threads);
+    let (to_be_read, queue) = sync_channel::<Walked>(QUEUE);
     let queue = Mutex::new(queue);
     let count = |take: &mut dyn FnMut(&mut Tally)| {
         let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
@@ -186,7 +189,12 @@ fn look_at_all(opened: &Opened, read: bool, progress: &(dyn Fn(CheckProgress) + 
         for _ in 0..threads {
             scope.spawn(|| work(opened, read, &queue, &count));
         }
-        let ended = walk(source, &count, |walked| to_be_read.send(walked).is_ok());
+        let ended = walk(source, &count, |walked| {
+            if read && walked.node.kind == Kind::File {
+                source.expect(&walked);
+            }
+            to_be_read.send(walked).is_ok()
+        });
         drop(to_be_read);
         count(&mut |tally| tally.ended.clone_from(&ended));
     });

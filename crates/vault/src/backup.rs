@@ -192,6 +192,9 @@ impl<'env, 'a> Run<'env, 'a> {
             self.settle_first()?;
         }
         self.reading.add(walked.size);
+        if walked.node.kind == Kind::File {
+            self.source.expect(&walked);
+        }
         let reading = Reading::start(&self.readers, &self.vault.keys, self.source, walked);
         self.queue.push_back(Pending::Reading(reading));
         Ok(())

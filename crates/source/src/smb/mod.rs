@@ -12,6 +12,7 @@ mod ahead;
 mod apply;
 mod compare;
 mod descriptor;
+mod expected;
 mod folder;
 mod large;
 mod metadata;

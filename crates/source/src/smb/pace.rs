@@ -67,6 +67,16 @@ impl Pace {
         free.then(|| AheadPermit { pace: self })
     }
 
+    /// Requests that may be in flight now.
+    pub(super) fn limit(&self) -> usize {
+        self.lock().meter.limit
+    }
+
+    /// Takes note of a small request that was sent without a turn.
+    pub(super) fn saw(&self, beside: usize, took: Duration) {
+        self.lock().meter.saw(beside, took);
+    }
+
     fn enter(&self) -> Permit<'_> {
         let mut state = self.lock();
         while state.inside >= state.meter.limit {

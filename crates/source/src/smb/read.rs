@@ -17,7 +17,7 @@ use crate::utc;
 const SMALL: u64 = 1 << 20;
 
 /// Requests are paid for in units of this many bytes (MS-SMB2 3.1.5.2).
-const UNIT: u64 = 64 << 10;
+pub(super) const UNIT: u64 = 64 << 10;
 
 /// Snapshots that are tried for one file.
 const SNAPSHOTS_TRIED: usize = 8;
@@ -38,6 +38,16 @@ impl Wanted {
     /// A file with all that belongs to it.
     pub(super) fn file(path: WidePath, size: u64, is_sparse: bool, as_of: Option<FileTime>) -> Self {
         Self { path, size, is_sparse, want: EVERYTHING, as_of }
+    }
+
+    /// Whether one request brings all of it, if it is no longer than it was.
+    pub(super) fn is_small(&self, session: &Session) -> bool {
+        self.size <= SMALL.min(session.facts.max_read.into()) && !self.is_sparse
+    }
+
+    /// Bytes to ask for in that request.
+    pub(super) fn limit(&self, session: &Session) -> u32 {
+        (self.size + 1).next_multiple_of(UNIT).min(session.facts.max_read.into()) as u32
     }
 
     /// An alternate stream, whose size is not known.
@@ -63,21 +73,26 @@ enum Body<'a> {
 impl<'a> SmbFile<'a> {
     /// Opens it as it is.
     pub(super) fn open(session: &'a Session, wanted: &Wanted) -> Result<Self, SmbError> {
-        if wanted.size <= SMALL.min(session.facts.max_read.into()) && !wanted.is_sparse {
-            let limit = (wanted.size + 1).next_multiple_of(UNIT).min(session.facts.max_read.into()) as u32;
+        if wanted.is_small(session) {
+            let limit = wanted.limit(session);
             let fetch = || session.again(|share| share.begin_fetch(&wanted.path, limit, wanted.want, wanted.as_of)?.wait());
             // What a large answer takes is the network's affair, not the server's.
             let fetched = if wanted.size < UNIT { session.pace.small(fetch) } else { session.pace.turn(fetch) }?;
-            let has_holes = fetched.stat.info.attributes & attribute::SPARSE_FILE != 0 && fetched.stat.info.size > 0;
-            if fetched.whole && !has_holes {
-                let held_still = fetched.held_still().unwrap_or(true);
-                let Fetched { stat, data, .. } = fetched;
-                return Ok(Self { body: Body::Whole(data, held_still), stat, stand_in: None });
+            if let Some(file) = Self::whole(fetched) {
+                return Ok(file);
             }
             // It has grown since the walk, or has holes.
         }
         let file = LargeFile::open(session, wanted.path.clone(), Open::reading(wanted.want, wanted.as_of))?;
         Ok(Self { stat: file.file().stat().clone(), body: Body::Pieces(Box::new(file)), stand_in: None })
+    }
+
+    /// What came in one request, if that is all of it.
+    pub(super) fn whole(fetched: Fetched) -> Option<Self> {
+        let held_still = fetched.held_still().unwrap_or(true);
+        let Fetched { stat, data, whole, .. } = fetched;
+        let has_holes = stat.info.attributes & attribute::SPARSE_FILE != 0 && stat.info.size > 0;
+        (whole && !has_holes).then_some(Self { body: Body::Whole(data, held_still), stat, stand_in: None })
     }
 
     /// Opens it as of the newest of these snapshots that has it.

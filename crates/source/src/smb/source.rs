@@ -7,6 +7,7 @@ use keepwell_format::port::{Encoding, Piece, ReadFile, Source, SourceInfo, Walk,
 use keepwell_format::{Gap, GapReason, Key, Kind, Node, Time};
 use keepwell_smb::{BadName, Facts, FileTime, Share, SmbError, Volume, Want, WidePath, attribute, wide};
 
+use super::expected::Expected;
 use super::folder::EVERYTHING;
 use super::metadata::{complete, streams};
 use super::read::{SmbFile, Wanted, is_held};
@@ -15,8 +16,8 @@ use super::walk::SmbWalk;
 use super::{gap, time};
 use crate::{AsOf, SmbUrl, SourceError, utc};
 
-/// Files read at the same time: each is one request or a few, and most wait for the network.
-const PARALLEL_READS: usize = 24;
+/// Files read at the same time. Small ones are asked for ahead, so few threads do.
+const PARALLEL_READS: usize = 4;
 
 /// Files that are known to be held closed; further ones may have streams of another time than their content.
 const HELD_MAX: usize = 10_000;
@@ -27,6 +28,7 @@ pub struct SmbSource {
     info: SourceInfo,
     session: Arc<Session>,
     as_of: Option<FileTime>,
+    expected: Expected,
     /// Newest first; asked for once.
     snapshots: OnceLock<Vec<FileTime>>,
     /// Files whose content came from a snapshot: their streams come from there too.
@@ -60,7 +62,14 @@ impl SmbSource {
             encoding: Encoding::Wtf8,
             parallel_reads: PARALLEL_READS,
         };
-        Ok(Self { info, session: Arc::new(session), as_of, snapshots: OnceLock::new(), held: Mutex::default() })
+        Ok(Self {
+            info,
+            session: Arc::new(session),
+            as_of,
+            expected: Expected::default(),
+            snapshots: OnceLock::new(),
+            held: Mutex::default(),
+        })
     }
 
     /// What was agreed with the server.
@@ -125,12 +134,22 @@ impl SmbSource {
         SmbWalk::list(&self.session, self.as_of, folder, root)
     }
 
+    fn wanted(&self, entry: &Walked) -> Result<Wanted, Gap> {
+        let is_sparse = entry.node.dos.is_some_and(|dos| dos & attribute::SPARSE_FILE != 0);
+        Ok(Wanted::file(self.path(&entry.key)?, entry.size, is_sparse, self.as_of))
+    }
+
     fn path(&self, key: &Key) -> Result<WidePath, Gap> {
         path(&self.session.root, key).map_err(|bad| Gap { reason: GapReason::Name, text: bad.to_string() })
     }
 
     fn read(&self, key: &Key, wanted: &Wanted) -> Result<Box<dyn ReadFile + '_>, Gap> {
-        let error = match SmbFile::open(&self.session, wanted) {
+        self.read_as(key, wanted, SmbFile::open(&self.session, wanted))
+    }
+
+    /// Hands out what was opened, or what a snapshot has of it.
+    fn read_as<'s>(&'s self, key: &Key, wanted: &Wanted, opened: Result<SmbFile<'s>, SmbError>) -> Result<Box<dyn ReadFile + 's>, Gap> {
+        let error = match opened {
             Ok(file) => return Ok(Box::new(file)),
             Err(error) => error,
         };
@@ -159,9 +178,24 @@ impl Source for SmbSource {
         Ok(Box::new(SmbWalk::new(Arc::clone(&self.session), self.as_of)))
     }
 
+    fn expect(&self, entry: &Walked) {
+        if let Ok(wanted) = self.wanted(entry)
+            && wanted.is_small(&self.session)
+        {
+            self.expected.add(&self.session, &entry.key, wanted);
+        }
+    }
+
     fn open(&self, entry: &Walked) -> Result<Box<dyn ReadFile + '_>, Gap> {
-        let is_sparse = entry.node.dos.is_some_and(|dos| dos & attribute::SPARSE_FILE != 0);
-        self.read(&entry.key, &Wanted::file(self.path(&entry.key)?, entry.size, is_sparse, self.as_of))
+        let wanted = self.wanted(entry)?;
+        match self.expected.take(&self.session, &entry.key) {
+            Some(Ok(fetched)) => match SmbFile::whole(fetched) {
+                Some(file) => Ok(Box::new(file)),
+                None => self.read(&entry.key, &wanted),
+            },
+            Some(Err(error)) => self.read_as(&entry.key, &wanted, Err(error)),
+            None => self.read(&entry.key, &wanted),
+        }
     }
 
     fn stream(&self, entry: &Walked, name: &[u8]) -> Result<Box<dyn ReadFile + '_>, Gap> {
