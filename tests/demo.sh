@@ -90,6 +90,16 @@ same() { # WHAT EXPECTED FOUND
     fi
 }
 
+# Where a restore goes: back to the share, because only there Windows' access lists have a place; without a server, to a folder.
+target() { # NAME: sets `to` and `found`
+    if [ "${#source[@]}" -eq 1 ]; then to=("$out/$1") found=$out/$1; else to=("${source[2]}/$1" "${source[@]:0:2}") found=$share/$1; fi
+}
+
+restore() { # SNAPSHOT NAME
+    target "$2"
+    run "$keepwell" vault restore --vault "$vault" --unlock "$unlock" "$1" --to "${to[@]}"
+}
+
 passed=0 failed=0
 build
 fresh
@@ -120,12 +130,13 @@ say "Disk 2 dies, and with it the cache"
 mv "$vault/disk-2" "$demo/dead-disk-2"
 rm -rf "$vault/cache"
 
+cp -a "$share" "$demo/share-at-last"
 say "Restoring both snapshots from the two disks that are left, with two of the three kit papers"
 first=$("$keepwell" vault list --vault "$vault" --unlock "$unlock" --json 2> /dev/null | /usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)["snapshots"][0]["id"])')
-run "$keepwell" vault restore --vault "$vault" --unlock "$unlock" practice@latest --to "$out/latest"
-run "$keepwell" vault restore --vault "$vault" --unlock "$unlock" "$first" --to "$out/first"
-same "the newest snapshot with the share" "$share" "$out/latest"
-same "the first snapshot with the share as it was then, the deleted folder included" "$demo/share-at-first" "$out/first"
+restore practice@latest restored-latest
+same "the newest snapshot with the share" "$demo/share-at-last" "$found"
+restore "$first" restored-first
+same "the first snapshot with the share as it was then, the deleted folder included" "$demo/share-at-first" "$found"
 
 say "A new, empty disk in its place; repair fills it"
 mkdir "$vault/disk-2"
@@ -141,7 +152,7 @@ cat <<END
    .demo/samba/share      what was backed up
    .demo/vault            the vault: disk-1, disk-2, disk-3; nothing in them can be read without the kit
    .demo/kit              the recovery kit: three papers, any two open the vault
-   .demo/restored         what came back: latest, first
+   ${found%/*}   what came back: restored-latest, restored-first
    .demo/dead-disk-2      the disk that was "lost"
 
    Look around:  target/release/keepwell vault ls --vault .demo/vault --unlock kit:.demo/kit/kit-1.txt,.demo/kit/kit-3.txt latest patients

@@ -239,7 +239,7 @@ fn a_share_that_collapsed_or_was_swapped_is_held_until_a_person_says_it_is_meant
         others.file(&format!("other {n}"), 100 + n, &[n as u8; 100]);
     }
     assert!(run(&vault, &others, false).held.contains("not one of the 40"));
-    share.things.retain(|key, thing| thing.folder || key.to_string() < "f26".to_owned());
+    share.things.retain(|key, thing| thing.folder || key.to_string().as_str() < "f26");
     share.take_opened();
     let thinned = run(&vault, &share, false);
     assert_eq!(thinned.outcome, Outcome::Held);
