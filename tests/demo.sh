@@ -152,7 +152,8 @@ cat <<END
    .demo/samba/share      what was backed up
    .demo/vault            the vault: disk-1, disk-2, disk-3; nothing in them can be read without the kit
    .demo/kit              the recovery kit: three papers, any two open the vault
-   ${found%/*}   what came back: restored-latest, restored-first
+   ${found#"$top/"}
+                          what came back of the first snapshot; restored-latest beside it
    .demo/dead-disk-2      the disk that was "lost"
 
    Look around:  target/release/keepwell vault ls --vault .demo/vault --unlock kit:.demo/kit/kit-1.txt,.demo/kit/kit-3.txt latest patients
