@@ -80,7 +80,8 @@ impl State {
             // What can't be sent is told to who opens the file.
             let Ok(answer) = session.share.begin_fetch(&wanted.path, limit, wanted.want, wanted.as_of) else { continue };
             self.bytes += u64::from(limit);
-            let beside = self.under_way.len() + 1;
+            // What has come and waits here burdens the server no more.
+            let beside = 1 + self.under_way.values().filter(|other| !other.answer.is_ready()).count();
             self.under_way.insert(key, UnderWay { answer, limit, sent: Instant::now(), beside });
         }
     }
