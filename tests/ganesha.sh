@@ -11,31 +11,14 @@
 # KEEPWELL_GANESHA_ACCESS: RW (default) or RO.
 set -eu
 
+script=ganesha.sh
+daemon=ganesha
+config=ganesha.conf
+. "$(dirname "$0")/server.sh"
+
 PATH="$PATH:/usr/sbin:/sbin"
 # Process id of the rpcbind that a server of ours started, if one did.
 rpcbind=/run/rpcbind/keepwell-tests.pid
-
-die() { echo "ganesha.sh: $*" >&2; exit 1; }
-
-# Whether the process in DIR/ganesha.pid is still the server that was started for DIR.
-ours() {
-    pid=$(cat "$dir/ganesha.pid" 2>/dev/null) || return 1
-    tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -Fqx "$dir/ganesha.conf"
-}
-
-listens() { # PORT: whether somebody listens there
-    grep -Eq "^ *[0-9]+: [0-9A-F]+:$(printf %04X "$1") [0-9A-F:]+ 0A " /proc/net/tcp /proc/net/tcp6 2>/dev/null
-}
-
-free_port() {
-    tries=0
-    while [ $tries -lt 100 ]; do
-        candidate=$((20000 + ($(od -An -N2 -tu2 /dev/urandom) % 12000)))
-        listens "$candidate" || { echo "$candidate"; return; }
-        tries=$((tries + 1))
-    done
-    die "found no free port between 20000 and 32000"
-}
 
 # Ganesha registers with it, or does not start. Several servers may start at once: the second rpcbind ends by itself. Whichever server of ours
 # stops last ends it.
@@ -83,21 +66,16 @@ LOG { Default_Log_Level = EVENT; }
 CONF
 }
 
+initialized() { # PORT MOUNTPORT
+    listens "$1" && listens "$2" && grep -q 'NFS SERVER INITIALIZED' "$dir/log/ganesha.log"
+}
+
 launch() { # PORT MOUNTPORT: whether the server answers there
     configure "$1" "$2"
     need_rpcbind
     ganesha.nfsd -F -f "$dir/ganesha.conf" -L "$dir/log/ganesha.log" -p "$dir/run/ganesha.pid" </dev/null >"$dir/log/ganesha.out" 2>&1 &
     echo $! >"$dir/ganesha.pid"
-    waited=0
-    while [ $waited -lt 200 ]; do
-        sleep 0.1
-        waited=$((waited + 1))
-        # Right after the start the process is still this script.
-        ours || [ $waited -lt 10 ] || return 1
-        if ours && listens "$1" && listens "$2" && grep -q 'NFS SERVER INITIALIZED' "$dir/log/ganesha.log"; then return 0; fi
-    done
-    end
-    return 1
+    await 200 initialized "$1" "$2"
 }
 
 start() {
@@ -122,14 +100,6 @@ start() {
     echo "nfs://127.0.0.1:$port/share?version=3&mountport=$mountport" | tee "$dir/url"
 }
 
-end() {
-    ours || return 0
-    kill "$pid"
-    waited=0
-    while ours && [ $waited -lt 100 ]; do sleep 0.1; waited=$((waited + 1)); done
-    ! ours || kill -9 "$pid"
-}
-
 stop() {
     dir=$(cd "$dir" 2>/dev/null && pwd -P) || return 0
     end
@@ -144,10 +114,4 @@ stop() {
     rm -f "$dir/ganesha.pid" "$dir/port" "$dir/mountport" "$dir/url"
 }
 
-[ $# -ge 2 ] || die "usage: ganesha.sh start DIR [PORT] | stop DIR"
-dir=$2
-case $1 in
-start) start "${3:-0}" ;;
-stop) stop ;;
-*) die "usage: ganesha.sh start DIR [PORT] | stop DIR" ;;
-esac
+serve "$@"

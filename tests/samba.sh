@@ -9,29 +9,12 @@
 # (one line), DIR/url the URL smb://keepwell-demo@127.0.0.1:PORT/share.
 set -eu
 
+script=samba.sh
+daemon=smbd
+config=smb.conf
+. "$(dirname "$0")/server.sh"
+
 user=keepwell-demo
-
-die() { echo "samba.sh: $*" >&2; exit 1; }
-
-# Whether the process in DIR/smbd.pid is still the server that was started for DIR.
-ours() {
-    pid=$(cat "$dir/smbd.pid" 2>/dev/null) || return 1
-    tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -Fqx "$dir/smb.conf"
-}
-
-listens() { # PORT: whether somebody listens there
-    grep -Eq "^ *[0-9]+: [0-9A-F]+:$(printf %04X "$1") [0-9A-F:]+ 0A " /proc/net/tcp /proc/net/tcp6 2>/dev/null
-}
-
-free_port() {
-    tries=0
-    while [ $tries -lt 100 ]; do
-        candidate=$((20000 + ($(od -An -N2 -tu2 /dev/urandom) % 12000)))
-        listens "$candidate" || { echo "$candidate"; return; }
-        tries=$((tries + 1))
-    done
-    die "found no free port between 20000 and 32000"
-}
 
 configure() { # PORT
     for part in run run/ncalrpc lock state cache private log share; do mkdir -p "$dir/$part"; done
@@ -95,16 +78,7 @@ launch() { # PORT: whether the server answers there
     # In the foreground it leads its own process group and ends its children when it is told to stop.
     smbd -s "$dir/smb.conf" -F </dev/null >"$dir/log/smbd.out" 2>&1 &
     echo $! >"$dir/smbd.pid"
-    waited=0
-    while [ $waited -lt 150 ]; do
-        sleep 0.1
-        waited=$((waited + 1))
-        # Right after the start the process is still this script.
-        ours || [ $waited -lt 10 ] || return 1
-        if ours && listens "$1"; then return 0; fi
-    done
-    end
-    return 1
+    await 150 listens "$1"
 }
 
 start() {
@@ -127,24 +101,10 @@ start() {
     echo "smb://$user@127.0.0.1:$port/share" | tee "$dir/url"
 }
 
-end() {
-    ours || return 0
-    kill "$pid"
-    waited=0
-    while ours && [ $waited -lt 100 ]; do sleep 0.1; waited=$((waited + 1)); done
-    ! ours || kill -9 "$pid"
-}
-
 stop() {
     dir=$(cd "$dir" 2>/dev/null && pwd -P) || return 0
     end
     rm -f "$dir/smbd.pid" "$dir/port" "$dir/url"
 }
 
-[ $# -ge 2 ] || die "usage: samba.sh start DIR [PORT] | stop DIR"
-dir=$2
-case $1 in
-start) start "${3:-0}" ;;
-stop) stop ;;
-*) die "usage: samba.sh start DIR [PORT] | stop DIR" ;;
-esac
+serve "$@"
