@@ -2,6 +2,7 @@
 
 use keepwell_format::node::{Kind, Owner};
 use keepwell_format::{Key, Time};
+use keepwell_source::civil;
 use serde_json::{Map, Value, json};
 
 /// Bytes in the largest fitting unit: `0 B`, `1.5 KiB`, `12 GiB`.
@@ -144,20 +145,6 @@ fn kind_letter(kind: Kind) -> char {
         Kind::Reparse => 'r',
         Kind::Unknown => '?',
     }
-}
-
-/// Year, month, day, hour, minute, second of the proleptic Gregorian calendar. Days are counted in eras of 400 years from
-/// 0000-03-01, so that leap days come last.
-fn civil(seconds: i64) -> (i64, i64, i64, i64, i64, i64) {
-    let (days, second) = (seconds.div_euclid(86_400) + 719_468, seconds.rem_euclid(86_400));
-    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let january = month >= 10;
-    let month = if january { month - 9 } else { month + 3 };
-    (era * 400 + year + i64::from(january), month, day, second / 3_600, second / 60 % 60, second % 60)
 }
 
 #[cfg(test)]

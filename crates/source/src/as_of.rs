@@ -31,9 +31,15 @@ impl AsOf {
 
 /// The time as people write it: `2026-11-20T00:00:00Z`.
 pub fn utc(time: Time) -> String {
-    let (days, second) = (time.seconds.div_euclid(86_400), time.seconds.rem_euclid(86_400));
-    let (year, month, day) = date(days);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
+    let (year, month, day, hour, minute, second) = civil(time.seconds);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// Year, month, day, hour, minute and second of seconds since 1970-01-01 UTC, in the proleptic Gregorian calendar.
+pub fn civil(seconds: i64) -> (i64, i64, i64, i64, i64, i64) {
+    let (year, month, day) = date(seconds.div_euclid(86_400));
+    let second = seconds.rem_euclid(86_400);
+    (year, month, day, second / 3_600, second / 60 % 60, second % 60)
 }
 
 fn seconds(text: &str) -> Option<i64> {

@@ -14,7 +14,7 @@ mod target;
 pub mod url;
 
 pub use address::Address;
-pub use as_of::{AsOf, utc};
+pub use as_of::{AsOf, civil, utc};
 pub use check::{CheckOptions, CheckProgress, CheckReport, check};
 pub use error::{Cause, SourceError};
 pub use local::{LocalSource, LocalTarget, Warnings, raise_open_files};
