@@ -92,6 +92,13 @@ pub struct Attributes {
     pub ctime: Timestamp,
 }
 
+impl Attributes {
+    /// Whether both are of one file, perhaps under two names.
+    pub fn is_same_file(&self, other: &Self) -> bool {
+        (self.fsid, self.fileid) == (other.fsid, other.fileid)
+    }
+}
+
 /// A time to set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SetTime {

@@ -7,7 +7,7 @@ mod ganesha;
 mod view;
 
 use std::fs;
-use std::os::unix::fs::{FileExt as _, PermissionsExt as _, chown, symlink};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _, chown, symlink};
 
 use contract::{Keeps, compare, nasty, walk};
 use ganesha::Ganesha;
@@ -195,7 +195,7 @@ fn a_nasty_tree_is_written_back_as_it_was() {
         assert_eq!(target.differences(&entry.key, &entry.node).unwrap(), Vec::<&str>::new(), "{}", entry.key);
     }
     let sparse = fs::metadata(server.share().join("sparse")).unwrap();
-    assert!(std::os::unix::fs::MetadataExt::blocks(&sparse) < 1_000, "holes stay holes");
+    assert!(sparse.blocks() < 1_000, "holes stay holes");
     [scratch.path(), &server.share()].iter().for_each(|tree| nasty::unlock(tree));
 }
 
@@ -222,7 +222,9 @@ fn a_file_takes_anothers_place_when_it_is_whole_and_not_before() {
     assert_eq!((present.kind, present.size), (Kind::File, 3));
     assert_eq!(target.look(&key("none")).unwrap(), None);
     let node = Node::new(Kind::File);
-    assert!(target.file(&key("f"), &node, &content(0), Placing::New).is_err(), "something is there");
+    let file = target.file(&key("f"), &node, &content(0), Placing::New).unwrap();
+    assert!(file.finish(&node).unwrap_err().text.contains("exists"));
+    assert_eq!((fs::read(&path).unwrap(), fs::read_dir(server.share()).unwrap().count()), (b"old".to_vec(), 1));
 
     let mut file = target.file(&key("f"), &node, &content(9), Placing::Replace).unwrap();
     file.write_at(0, b"half").unwrap();
@@ -245,6 +247,32 @@ fn a_file_takes_anothers_place_when_it_is_whole_and_not_before() {
         back.extend_from_slice(&buffer[..some]);
     }
     assert!(back == big);
+}
+
+#[test]
+fn a_new_file_gets_its_name_when_it_is_whole_and_leaves_nothing_else() {
+    let Some(server) = Ganesha::start(&[]) else { return };
+    let target = NfsTarget::connect(&server.url).unwrap();
+    let (mut folder, mut node) = (Node::new(Kind::Folder), Node::new(Kind::File));
+    folder.mtime = Some(Time { seconds: 1_000_000_000, nanos: 5 });
+    node.mtime = Some(Time { seconds: 1_000_000_001, nanos: 6 });
+    target.folder(&key("a"), &folder).unwrap();
+    let names = || fs::read_dir(server.share().join("a")).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+    // Cut in the middle: what is left is no `f`.
+    let mut cut = target.file(&key("a/f"), &node, &content(9), Placing::New).unwrap();
+    cut.write_at(0, b"half").unwrap();
+    assert!(names().len() == 1 && names()[0].to_str().unwrap().ends_with(".part"));
+    cut.abandon();
+    let mut file = target.file(&key("a/f"), &node, &content(5), Placing::New).unwrap();
+    file.write_at(0, b"whole").unwrap();
+    assert_eq!(target.look(&key("a/f")).unwrap(), None);
+    file.finish(&node).unwrap();
+    target.finish_folder(&key("a"), &folder).unwrap();
+    assert_eq!((names(), fs::read(server.share().join("a/f")).unwrap()), (vec!["f".into()], b"whole".to_vec()));
+    assert_eq!(fs::metadata(server.share().join("a/f")).unwrap().nlink(), 1);
+    for (path, node) in [("a", &folder), ("a/f", &node)] {
+        assert_eq!(target.differences(&key(path), node).unwrap(), Vec::<&str>::new(), "{path}");
+    }
 }
 
 #[test]

@@ -24,6 +24,9 @@ const LOOKUP: u32 = 3;
 const READ: u32 = 6;
 const WRITE: u32 = 7;
 const CREATE: u32 = 8;
+const REMOVE: u32 = 12;
+const RENAME: u32 = 14;
+const LINK: u32 = 15;
 const LIST: u32 = 17;
 const COMMIT: u32 = 21;
 
@@ -249,14 +252,16 @@ fn write(script: impl Fn(&Call) -> Option<Act> + Send + Sync + 'static, size: u6
     let calls = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&calls);
     let port = serve(move |call| {
-        if call.program == NFS_ACL && call.procedure == 2 || call.program == NFS && [SETATTR, WRITE, COMMIT].contains(&call.procedure) {
+        if call.program == NFS_ACL && call.procedure == 2
+            || call.program == NFS && [SETATTR, WRITE, COMMIT, LOOKUP, RENAME, REMOVE].contains(&call.procedure)
+        {
             seen.lock().unwrap().push((call.program, call.procedure, call.arguments.clone()));
         }
         script(call).unwrap_or_else(|| match (call.program, call.procedure) {
             (NFS, CREATE) => Act::Answer(Words::of(&[0, 1]).opaque(&9_u64.to_be_bytes()).u32(1).attributes(1, 9, 0)),
             (NFS, WRITE) => Act::Answer(Words::of(&[0, 0, 0, call.word(2), call.word(3)]).u64(5)),
             (NFS, COMMIT) => Act::Answer(Words::of(&[0, 0, 0]).u64(5)),
-            (NFS, SETATTR) | (NFS_ACL, 2) => Act::Answer(Words::of(&[0, 0, 0])),
+            (NFS, SETATTR | REMOVE | LINK) | (NFS_ACL, 2) => Act::Answer(Words::of(&[0, 0, 0])),
             (NFS_ACL, 1) => Act::Answer(Words([Words::of(&[0, 0, 15]).0, list().0, Words::of(&[0, 0]).0].concat())),
             _ => Act::Usual,
         })
@@ -320,7 +325,7 @@ fn metadata_is_set_in_order_owner_mode_access_list_time() {
     let (calls, done) = write(|_| None, 0, &node);
     assert_eq!(done, Ok(()));
     let words = |call: &Called| call.2[12..].chunks(4).map(|word| u32::from_be_bytes(word.try_into().unwrap())).collect::<Vec<_>>();
-    assert_eq!(calls.iter().map(|call| (call.0, call.1)).collect::<Vec<_>>(), [(NFS, 2), (NFS, 2), (NFS_ACL, 2), (NFS, 2)]);
+    assert_eq!(calls.iter().map(|call| (call.0, call.1)).collect::<Vec<_>>(), [(NFS, 2), (NFS, 2), (NFS_ACL, 2), (NFS, 2), (NFS, REMOVE)]);
     assert_eq!(words(&calls[0]), [0, 1, 4, 1, 5, 0, 0, 0, 0]);
     assert_eq!(words(&calls[1]), [1, 0o4755, 0, 0, 0, 0, 0, 0]);
     let nobody = |words: Vec<u32>| words.into_iter().map(|word| if word == u32::MAX { 0 } else { word }).collect::<Vec<_>>();
@@ -329,4 +334,34 @@ fn metadata_is_set_in_order_owner_mode_access_list_time() {
         [&[15][..], &list().0.chunks(4).map(|word| u32::from_be_bytes(word.try_into().unwrap())).collect::<Vec<_>>(), &[0, 0]].concat()
     );
     assert_eq!(words(&calls[3]), [0, 0, 0, 0, 0, 2, 1_000_000, 7, 0]);
+}
+
+#[test]
+fn a_server_without_hard_links_is_looked_at_before_a_file_is_renamed() {
+    let node = Node::new(Kind::File);
+    let without = |free: bool| {
+        move |call: &Call| match call.procedure {
+            _ if call.program != NFS => None,
+            // NFS3ERR_PERM, as servers of FAT answer.
+            LINK => Some(Act::Answer(Words::of(&[1, 0, 0, 0]))),
+            LOOKUP if free => Some(Act::Answer(Words::of(&[2, 0]))),
+            LOOKUP => Some(Act::Answer(Words::of(&[0]).opaque(&[3; 8]).u32(1).attributes(1, 3, 5).u32(0))),
+            RENAME => Some(Act::Answer(Words::of(&[0, 0, 0, 0, 0]))),
+            _ => None,
+        }
+    };
+    let procedures = |calls: &[Called]| calls.iter().map(|call| call.1).collect::<Vec<_>>();
+    let (calls, done) = write(without(true), 0, &node);
+    assert_eq!((procedures(&calls), done), (vec![LOOKUP, RENAME], Ok(())));
+    let (calls, done) = write(without(false), 0, &node);
+    assert_eq!(procedures(&calls), [LOOKUP, REMOVE]);
+    assert!(done.unwrap_err().contains("exists"));
+}
+
+#[test]
+fn a_name_that_was_taken_meanwhile_is_left_as_it_is() {
+    // NFS3ERR_EXIST.
+    let (calls, done) = write(|call| call.is(NFS, LINK).then(|| Act::Answer(Words::of(&[17, 0, 0, 0]))), 0, &Node::new(Kind::File));
+    assert_eq!(calls.iter().map(|call| call.1).collect::<Vec<_>>(), [REMOVE]);
+    assert!(done.unwrap_err().contains("exists"));
 }

@@ -97,6 +97,18 @@ impl NfsTarget {
         self.with_attributes(handle, seen)
     }
 
+    /// Gives a file a further path, which must be free.
+    pub(super) fn link_to(&self, file: (&Handle, &Attributes), folder: &Handle, name: &[u8]) -> Result<(), NfsError> {
+        match self.tree.link.call_told(|export| export.begin_link(file.0, folder, name)) {
+            // The first attempt may have made it.
+            Err((error, true)) if error.status() == Some(Status::EXIST) => {
+                let (_, there) = self.look_up(folder, name)?;
+                if there.is_same_file(file.1) { Ok(()) } else { Err(error) }
+            }
+            other => other.map_err(|(error, _)| error),
+        }
+    }
+
     /// What was just made, asked for where the server did not say.
     pub(super) fn seen(&self, folder: &Handle, name: &[u8], made: Made) -> Result<(Handle, Attributes), NfsError> {
         match made.handle {
@@ -215,14 +227,7 @@ impl Target for NfsTarget {
         let failed = |e| error("make a hard link", &e);
         let (folder, name) = self.place(key)?;
         let (file, first) = self.tree.handles.entry(&self.tree.link, to).map_err(failed)?;
-        match self.tree.link.call_told(|export| export.begin_link(&file, &folder, name)) {
-            // The first attempt may have made it.
-            Err((error, true)) if error.status() == Some(Status::EXIST) => {
-                let (_, there) = self.look_up(&folder, name).map_err(failed)?;
-                if (there.fsid, there.fileid) == (first.fsid, first.fileid) { Ok(()) } else { Err(failed(error)) }
-            }
-            other => other.map_err(|(error, _)| failed(error)),
-        }
+        self.link_to((&file, &first), &folder, name).map_err(failed)
     }
 
     fn finish_folder(&self, key: &Key, node: &Node) -> Result<(), WriteError> {

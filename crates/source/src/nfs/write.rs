@@ -1,6 +1,6 @@
 //! Writes one file of an export with several WRITEs in flight. What a restarted server may have forgotten is kept until it is committed, and sent again.
 //!
-//! One that takes another's place lies under a temporary name until it is whole. Must never leave a file under its name that was abandoned.
+//! It lies under a temporary name until it is whole. Must never have anything but a whole file under its name.
 
 use keepwell_format::port::{Placing, WriteError, WriteFile};
 use keepwell_format::{Key, Node};
@@ -43,11 +43,8 @@ struct Chunk {
 
 impl<'a> NfsWriter<'a> {
     pub(super) fn begin(target: &'a NfsTarget, key: &Key, size: u64, placing: Placing) -> Result<Self, WriteError> {
-        let (parent, name) = target.place(key)?;
-        let (name, made) = match placing {
-            Placing::New => (name.to_vec(), create(target, &parent, name)),
-            Placing::Replace => begin_temporary(target, &parent),
-        };
+        let (parent, _) = target.place(key)?;
+        let (name, made) = begin_temporary(target, &parent);
         let (handle, made) = made.map_err(|e| error("make a file", &e))?;
         let key = key.clone();
         Ok(Self { target, key, parent, name, placing, handle, made, size, end: 0, chunks: Vec::new(), held: 0 })
@@ -94,22 +91,39 @@ impl<'a> NfsWriter<'a> {
             cut.map_err(|e| error("set the size", &e))?;
         }
         self.target.apply(&self.key, &self.handle, Some(self.made), node)?;
-        if self.placing == Placing::Replace {
-            self.rename().map_err(|e| error("put the file in the place of the one that is there", &e))?;
+        match self.placing {
+            Placing::New => self.take_name().map_err(|e| error("give the file its name", &e)),
+            Placing::Replace => self.rename().map_err(|e| error("put the file in the place of the one that is there", &e)),
         }
-        Ok(())
     }
 
-    /// Gives the file the name it is to have.
+    /// Gives the file a name that must be free: LINK refuses one that is taken (RFC 1813 section 3.3.15), RENAME would replace it.
+    fn take_name(&self) -> Result<(), NfsError> {
+        let name = self.key.name();
+        let linked = match self.target.tree.link.export().facts().links {
+            true => self.target.link_to((&self.handle, &self.made), &self.parent, name),
+            false => Err(NfsError::Status { status: Status::NOTSUPP, during: "LINK" }),
+        };
+        match linked {
+            Err(error) if lacks_links(&error) => match self.target.look_up(&self.parent, name) {
+                Err(none) if none.status() == Some(Status::NOENT) => self.rename(),
+                Err(failed) => Err(failed),
+                Ok(_) => Err(NfsError::Status { status: Status::EXIST, during: "RENAME" }),
+            },
+            // Not before the answer: servers may work on calls in any order.
+            linked => linked.map(|()| self.remove()),
+        }
+    }
+
+    /// Gives the file the name it is to have, whatever has it now.
     fn rename(&self) -> Result<(), NfsError> {
         let (link, name) = (&self.target.tree.link, self.key.name());
         let renamed = link.call_told(|export| export.begin_rename((&self.parent, &self.name), (&self.parent, name)));
         match renamed {
             // The first attempt may have done it.
             Err((error, true)) if error.status() == Some(Status::NOENT) => {
-                let (handle, _) = link.call(|export| export.begin_lookup(&self.parent, name))?;
-                let there = link.call(|export| export.begin_attributes(&handle))?;
-                if (there.fsid, there.fileid) == (self.made.fsid, self.made.fileid) { Ok(()) } else { Err(error) }
+                let (_, there) = self.target.look_up(&self.parent, name)?;
+                if there.is_same_file(&self.made) { Ok(()) } else { Err(error) }
             }
             other => other.map_err(|(error, _)| error),
         }
@@ -120,7 +134,7 @@ impl<'a> NfsWriter<'a> {
         match removed {
             Ok(()) => {}
             Err((error, true)) if error.status() == Some(Status::NOENT) => {}
-            Err((failed, _)) => self.target.warn(&self.key, error("remove a file that is not whole", &failed).text),
+            Err((failed, _)) => self.target.warn(&self.key, error("remove a temporary name", &failed).text),
         }
     }
 }
@@ -151,6 +165,13 @@ fn settle_chunk(
         done += written.count as usize;
     }
     Ok(())
+}
+
+/// Whether a server or its file system has no hard links, or not for this user.
+fn lacks_links(error: &NfsError) -> bool {
+    let refused =
+        matches!(error.status(), Some(Status::NOTSUPP | Status::ACCES | Status::PERM | Status::MLINK | Status::XDEV | Status::INVAL));
+    refused || matches!(error, NfsError::NotOffered(_))
 }
 
 /// Makes a file that was not there.
@@ -205,7 +226,7 @@ impl WriteFile for NfsWriter<'_> {
 
     fn finish(mut self: Box<Self>, node: &Node) -> Result<(), WriteError> {
         let done = self.finished(node);
-        if done.is_err() && self.placing == Placing::Replace {
+        if done.is_err() {
             self.remove();
         }
         done
