@@ -9,6 +9,7 @@ pub mod check;
 mod error;
 pub mod local;
 pub mod nfs;
+mod pace;
 pub mod smb;
 mod target;
 pub mod url;

@@ -9,8 +9,8 @@ use keepwell_format::port::Piece;
 use keepwell_smb::{FileInfo, Open, OpenFile, Pending, SmbError, WidePath, attribute};
 
 use super::gap;
-use super::pace::AheadPermit;
 use super::session::Session;
+use crate::pace::AheadPermit;
 
 /// Bytes asked for at once.
 const READ: u32 = 1 << 20;

@@ -16,7 +16,6 @@ mod expected;
 mod folder;
 mod large;
 mod metadata;
-mod pace;
 mod read;
 mod rows;
 mod session;

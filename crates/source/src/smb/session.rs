@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use keepwell_smb::{Credentials, Facts, Options, Share, SmbError, Volume, WidePath};
 
-use super::pace::Pace;
+use crate::pace::Pace;
 use crate::{SmbUrl, SourceError};
 
 /// What the server has to serve, in messages.

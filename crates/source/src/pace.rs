@@ -23,7 +23,7 @@ const DRIFT: f64 = 1.02;
 
 /// Shared by all threads that use one share.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     state: Mutex<State>,
     left: Condvar,
 }
@@ -38,18 +38,18 @@ struct State {
 }
 
 impl Pace {
-    pub(super) fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self { state: Mutex::new(State { meter: Meter::new(most), inside: 0, ahead: 0 }), left: Condvar::new() }
     }
 
     /// Does something when its turn has come, without measuring it.
-    pub(super) fn turn<T>(&self, what: impl FnOnce() -> T) -> T {
+    pub(crate) fn turn<T>(&self, what: impl FnOnce() -> T) -> T {
         let _permit = self.enter();
         what()
     }
 
     /// Sends and awaits one small request when its turn has come, and measures it if it succeeds.
-    pub(super) fn small<T, E>(&self, request: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    pub(crate) fn small<T, E>(&self, request: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         let permit = self.enter();
         let started = Instant::now();
         let answer = request();
@@ -60,7 +60,7 @@ impl Pace {
     }
 
     /// Whether a further read may be sent ahead; it is given back when the permit is dropped. Never waits.
-    pub(super) fn ahead(&self) -> Option<AheadPermit<'_>> {
+    pub(crate) fn ahead(&self) -> Option<AheadPermit<'_>> {
         let mut state = self.lock();
         let free = state.ahead < state.meter.limit;
         state.ahead += usize::from(free);
@@ -68,12 +68,12 @@ impl Pace {
     }
 
     /// Requests that may be in flight now.
-    pub(super) fn limit(&self) -> usize {
+    pub(crate) fn limit(&self) -> usize {
         self.lock().meter.limit
     }
 
     /// Takes note of a small request that was sent without a turn.
-    pub(super) fn saw(&self, beside: usize, took: Duration) {
+    pub(crate) fn saw(&self, beside: usize, took: Duration) {
         self.lock().meter.saw(beside, took);
     }
 
@@ -107,7 +107,7 @@ impl Drop for Permit<'_> {
 
 /// One read that was sent ahead.
 #[derive(Debug)]
-pub(super) struct AheadPermit<'a> {
+pub(crate) struct AheadPermit<'a> {
     pace: &'a Pace,
 }
 
