@@ -75,9 +75,10 @@ fn servers_that_stop_a_chain_are_asked_for_the_rest() {
         basic: Basic { written, ..Basic::default() },
         descriptor: Some((&[1, 0, 0, 0x80], part::DACL)),
         disposition: Disposition::OverwriteIf,
+        takes: None,
     };
     let stored = share.begin_store(&path("f"), &store).unwrap().wait().unwrap();
-    assert_eq!((stored.written, stored.descriptor, stored.basic), (3, Err(NtStatus::ACCESS_DENIED), Ok(())));
+    assert_eq!((stored.written, stored.descriptor, stored.basic), (Ok(3), Err(NtStatus::ACCESS_DENIED), Ok(())));
     assert_eq!(Some(stored.after.unwrap().written), written);
     is_clean(&server, &share);
 }

@@ -120,6 +120,19 @@ fn a_restore_replaces_links_abandons_and_refuses() {
     assert!(!error.fatal, "{error}");
     assert_eq!(fs::read(share.join("t/old")).unwrap(), b"new");
 
+    // No file has its name before it is whole, and none takes the name of one that has come meanwhile.
+    for size in [3, 5 << 20] {
+        let mut writer = begin("meanwhile", size, Placing::New).unwrap();
+        writer.write_at(0, &vec![b'n'; size as usize]).unwrap();
+        assert!(!share.join("t/meanwhile").exists());
+        fs::write(share.join("t/meanwhile"), "theirs").unwrap();
+        let error = writer.finish(&file).unwrap_err();
+        assert!(!error.fatal && error.text.contains("something of this name"), "{error}");
+        assert_eq!(fs::read(share.join("t/meanwhile")).unwrap(), b"theirs");
+        fs::remove_file(share.join("t/meanwhile")).unwrap();
+    }
+    assert_eq!(fs::read_dir(share.join("t")).unwrap().count(), 2);
+
     // Large and small ones that are given up leave nothing.
     for size in [3, 5 << 20] {
         let mut writer = begin("half", size, Placing::New).unwrap();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contract::walk;
-use keepwell_format::port::{Piece, Source, Steady, Target as _, Walked};
+use keepwell_format::port::{Piece, Placing, Source, Steady, Target as _, Walked};
 use keepwell_format::{GapReason, Key, Kind};
 use keepwell_smb_server::{Command, Content, DIRECTORY, Fault, Faults, Node, PASSWORD, REPARSE, Rule, Server, Tree, USER};
 use keepwell_source::{AsOf, Opening, RestoreTarget as _, SmbOptions, SmbSource, SmbTarget, SmbUrl};
@@ -114,8 +114,49 @@ fn a_restore_is_not_led_through_a_junction() {
     assert!(target.folder(&key("a"), &folder).is_err());
     assert!(target.folder(&key("a/b"), &folder).is_err());
     assert!(target.finish_folder(&key("a"), &folder).is_err());
-    assert!(target.file(&key("a/c"), &file, &contract::content(1), keepwell_format::port::Placing::New).is_err());
+    assert!(target.file(&key("a/c"), &file, &contract::content(1), Placing::New).is_err());
     assert_eq!(server.tree().paths().len(), 3, "outside, t and the junction");
+}
+
+#[test]
+fn what_is_not_whole_has_no_name() {
+    let mut tree = Tree::new();
+    tree.put(tree.root(), "t", Node::folder());
+    tree.volume.free = 8 << 20;
+    let server = start(tree);
+    let target = SmbTarget::connect_with(&url(&server, "t"), PASSWORD, Opening::Empty, &options()).unwrap();
+    let node = keepwell_format::Node::new(Kind::File);
+    let write = |size: usize| {
+        let mut file = target.file(&Key::from_path(b"new").unwrap(), &node, &contract::content(size as u64), Placing::New).unwrap();
+        match file.write_at(0, &vec![7; size]) {
+            Ok(()) => file.finish(&node),
+            Err(error) => {
+                file.abandon();
+                Err(error)
+            }
+        }
+    };
+    // A full disk, and writes that come short.
+    assert!(write(9 << 20).is_err_and(|error| error.fatal));
+    server.tree().volume.free = 100;
+    assert!(write(1000).is_err_and(|error| error.fatal));
+    server.tree().volume.free = 1 << 30;
+    for size in [1000, 3 << 20] {
+        server.faults().push(Rule::on(Command::Write, Fault::Patch(68, 10_u32.to_le_bytes().to_vec())));
+        assert!(write(size).is_err_and(|error| !error.fatal));
+        server.faults().clear();
+    }
+    assert_eq!(server.tree().paths().len(), 1, "{:?}", server.tree().paths());
+    assert_eq!(target.warnings().count, 0);
+
+    // A small one costs one round trip, and comes to its name at its end.
+    let before = server.counts();
+    write(1000).unwrap();
+    let after = server.counts();
+    assert_eq!((after.frames - before.frames, after.requests[&Command::Create] - before.requests[&Command::Create]), (1, 1));
+    let names: Vec<_> = server.tree().paths();
+    assert_eq!(names.len(), 2, "{names:?}");
+    assert_eq!(server.counts().breaches, Vec::<String>::new());
 }
 
 #[test]

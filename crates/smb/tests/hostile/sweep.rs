@@ -18,7 +18,7 @@ fn tour(server: &Server) -> Result<(), SmbError> {
         file.close()
     }))?;
     let basic = Basic { written: Some(FileTime(NEW_YEAR)), ..Basic::default() };
-    let store = Store { data: b"stored", basic, descriptor: None, disposition: Disposition::OverwriteIf };
+    let store = Store { data: b"stored", basic, descriptor: None, disposition: Disposition::Create, takes: Some(&path("taken")) };
     passes(share.begin_store(&path("stored"), &store).and_then(Pending::wait))?;
     let how = Open::writing(OpenKind::File, Disposition::OverwriteIf);
     passes(share.begin_open(&path("written"), &how).and_then(Pending::wait).and_then(|file| {
@@ -76,7 +76,7 @@ fn the_tour_goes_well_without_faults() {
     let counts = server.counts();
     assert!(COMMANDS.iter().all(|(command, _)| counts.requests.contains_key(command)), "{:?}", counts.requests);
     assert_eq!(counts.breaches, [""; 0]);
-    assert_eq!(server.stop().at("stored").unwrap().content.bytes(), b"stored");
+    assert_eq!(server.stop().at("taken").unwrap().content.bytes(), b"stored");
 }
 
 #[test]

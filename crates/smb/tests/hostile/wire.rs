@@ -302,9 +302,15 @@ fn writes_that_fail_or_lie_are_noticed() {
         assert!(results[..2].iter().all(|written| matches!(written, Ok(10_000))));
         assert_eq!(results[2].as_ref().unwrap_err().status().unwrap().0, Status::DISK_FULL.0);
         drop(file);
-        let store = Store { data: &[1; 9000], basic: Default::default(), descriptor: None, disposition: keepwell_smb::Disposition::Create };
+        let store = Store {
+            data: &[1; 9000],
+            basic: Default::default(),
+            descriptor: None,
+            disposition: keepwell_smb::Disposition::Create,
+            takes: None,
+        };
         let stored = share.begin_store(&path("stored"), &store).and_then(Pending::wait);
-        assert_eq!(stored.unwrap_err().status().unwrap().0, Status::DISK_FULL.0);
+        assert_eq!(stored.unwrap().written.unwrap_err().0, Status::DISK_FULL.0);
         server.tree().volume.free = 1 << 30;
         for claimed in [10_001_u32, u32::MAX] {
             let file = write(&share).unwrap();

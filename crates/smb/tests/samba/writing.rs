@@ -67,9 +67,10 @@ fn a_small_file_is_stored_in_one_visit() {
         basic: basic(attribute::READONLY | attribute::HIDDEN),
         descriptor: Some((&acl, part::DACL)),
         disposition: Disposition::Create,
+        takes: None,
     };
     let stored = share.begin_store(&path("letter"), &store).unwrap().wait().unwrap();
-    assert!(stored.is_new && stored.written == 6, "{stored:?}");
+    assert!(stored.is_new && stored.written == Ok(6), "{stored:?}");
     assert_eq!((stored.descriptor, stored.basic), (Ok(()), Ok(())));
     assert_eq!(stored.after.unwrap().size, 6);
     let back = share.begin_fetch(&path("letter"), 100, ALL, None).unwrap().wait().unwrap();
@@ -87,9 +88,24 @@ fn a_small_file_is_stored_in_one_visit() {
     assert!(stored.descriptor.is_err() && stored.basic == Ok(()), "{stored:?}");
     let back = share.begin_fetch(&path("odd"), 100, ALL, None).unwrap().wait().unwrap();
     assert_eq!((&back.data[..], back.stat.info.written), (&b"letter"[..], time(1_200_000_000).unwrap()));
-    let empty = Store { data: b"", descriptor: None, basic: Basic::default(), disposition: Disposition::OverwriteIf };
+    // It comes to its name when it is whole; what is there stays.
+    let to = path("placed");
+    let placed = Store { descriptor: Some((&acl, part::DACL)), takes: Some(&to), ..store };
+    let stored = share.begin_store(&path("part"), &placed).unwrap().wait().unwrap();
+    assert_eq!((stored.written, stored.descriptor, stored.taken, stored.basic), (Ok(6), Ok(()), Ok(()), Ok(())));
+    let back = share.begin_fetch(&to, 100, ALL, None).unwrap().wait().unwrap();
+    assert_eq!((&back.data[..], back.stat.info.written), (&b"letter"[..], time(1_200_000_000).unwrap()));
+    assert!(!samba.folder().join("part").exists());
+    let stored = share.begin_store(&path("part"), &Store { data: b"other", ..placed }).unwrap().wait().unwrap();
+    assert_eq!((stored.written, stored.taken), (Ok(5), Err(NtStatus::OBJECT_NAME_COLLISION)));
+    assert_eq!(
+        (fs::read(samba.folder().join("placed")).unwrap(), fs::read(samba.folder().join("part")).unwrap()),
+        (b"letter".into(), b"other".into())
+    );
+
+    let empty = Store { data: b"", descriptor: None, basic: Basic::default(), disposition: Disposition::OverwriteIf, takes: None };
     let stored = share.begin_store(&path("nothing"), &empty).unwrap().wait().unwrap();
-    assert!(stored.is_new && stored.written == 0);
+    assert!(stored.is_new && stored.written == Ok(0));
     let long = vec![0; share.facts().max_write as usize + 1];
     assert!(share.begin_store(&path("long"), &Store { data: &long, ..empty }).is_err());
 }

@@ -28,15 +28,15 @@ impl SmbTarget {
         if let Some((bytes, parts)) = self.descriptor(key, node, parts) {
             self.set_descriptor(key, file, &bytes, parts)?;
         }
-        self.set_basic(key, file, node)
+        self.tell(key, "times and attributes", self.set_basic(file, node))
     }
 
     /// Sets times and attributes. Samba takes the mark of a sparse file away with attributes or the time of creation, so it is set again.
-    pub(super) fn set_basic(&self, key: &Key, file: &OpenFile, node: &Node) -> Result<(), WriteError> {
-        self.tell(key, "times and attributes", file.set_basic(&basic(node)))?;
+    pub(super) fn set_basic(&self, file: &OpenFile, node: &Node) -> Result<(), SmbError> {
+        file.set_basic(&basic(node))?;
         let is_marked = node.kind == Kind::File && node.dos.is_some_and(|dos| dos & attribute::SPARSE_FILE != 0);
         if is_marked && self.session.volume.has(Ability::Sparse) && file.set_sparse().is_ok() {
-            return self.tell(key, "times", file.set_basic(&Basic { created: None, attributes: None, ..basic(node) }));
+            return file.set_basic(&Basic { created: None, attributes: None, ..basic(node) });
         }
         Ok(())
     }

@@ -1,12 +1,13 @@
 //! A folder of a share as the place a tree is restored to.
 //!
 //! Must never write outside it: names are single components, and a folder is used only after it was seen to be one and no link or
-//! junction, whatever the tree says. A file that takes another's place lies under a temporary name until it is whole.
+//! junction, whatever the tree says. A file lies under a temporary name until it is whole.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use keepwell_format::node::{Content, Stream};
 use keepwell_format::port::{Placing, Present, ReadFile, Target, WriteError, WriteFile};
@@ -100,7 +101,8 @@ impl SmbTarget {
             empty,
             parts: AtomicU32::new(parts),
             rights: seen.and_then(|stat| stat.maximal_access),
-            temporary: AtomicU64::new(0),
+            // Where an earlier run was cut, its files may still be there.
+            temporary: AtomicU64::new(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_micros() as u64)),
             folders: Mutex::default(),
             refused_owners: Mutex::default(),
             placing: Mutex::default(),

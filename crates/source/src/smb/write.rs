@@ -1,5 +1,5 @@
-//! Writes files and alternate streams of a share: small files in one round trip, the others with several writes in flight. One that takes
-//! another's place lies under a temporary name until it is whole. Must never leave a file under its name that was abandoned.
+//! Writes files and alternate streams of a share: small files in one round trip, the others with several writes in flight. Each lies under a
+//! temporary name until it is whole. Must never leave a file under its name that was abandoned, nor take a name that is taken unasked.
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
@@ -8,8 +8,8 @@ use keepwell_format::node::{Content, Extents};
 use keepwell_format::port::{Placing, WriteError, WriteFile};
 use keepwell_format::{Key, Node};
 use keepwell_smb::{
-    Ability, Basic, Disposition, NtStatus, Open, OpenFile, OpenKind, Pending, SmbError, Store, Want, WidePath, access, attribute, sharing,
-    wide,
+    Ability, Basic, Disposition, NtStatus, Open, OpenFile, OpenKind, Pending, SmbError, Store, Stored, Want, WidePath, access, attribute,
+    sharing, wide,
 };
 
 use super::apply::basic;
@@ -41,20 +41,15 @@ pub(super) fn begin<'a>(
     let path = target.place(key)?;
     let most = SMALL.min(target.session.facts.max_write.into());
     let plain = node.streams.is_empty() && node.attributes.is_empty() && !is_sparse(node, content);
+    let at = temporary(target, key)?;
     if placing == Placing::New && plain && content.size <= most {
-        return Ok(Box::new(SmallFile { target, key: key.clone(), path, data: Vec::new(), size: content.size }));
+        return Ok(Box::new(SmallFile { target, key: key.clone(), at, path, data: Vec::new(), size: content.size }));
     }
-    let at = match placing {
-        Placing::New => path.clone(),
-        Placing::Replace => temporary(target, key)?,
-    };
     let mut how = Open::writing(OpenKind::File, Disposition::Create);
     how.access |= access::DELETE;
     let (file, parts) = target.open(&at, &how).map_err(|e| error("make a file", &e))?;
     let is_sparse = is_sparse(node, content) && target.session.volume.has(Ability::Sparse) && file.set_sparse().is_ok();
-    if placing == Placing::Replace {
-        lock(&target.placing).insert(key.clone(), at);
-    }
+    lock(&target.placing).insert(key.clone(), at);
     let data = Data { file, size: content.size, end: 0, is_sparse, in_flight: VecDeque::new() };
     Ok(Box::new(LargeFile { target, key: key.clone(), path, placing, parts, data }))
 }
@@ -78,15 +73,33 @@ fn temporary(target: &SmbTarget, key: &Key) -> Result<WidePath, WriteError> {
 struct SmallFile<'a> {
     target: &'a SmbTarget,
     key: Key,
+    /// Its temporary name, and the one it takes.
+    at: WidePath,
     path: WidePath,
     data: Vec<u8>,
     size: u64,
 }
 
 impl SmallFile<'_> {
-    fn store(&self, basic: Basic, descriptor: Option<(&[u8], u32)>) -> Result<keepwell_smb::Stored, SmbError> {
-        let store = Store { data: &self.data, basic, descriptor, disposition: Disposition::Create };
-        self.target.session.pace.small(|| self.target.session.share.begin_store(&self.path, &store)?.wait())
+    fn store(&self, basic: Basic, descriptor: Option<(&[u8], u32)>) -> Result<Stored, SmbError> {
+        let store = Store { data: &self.data, basic, descriptor, disposition: Disposition::Create, takes: Some(&self.path) };
+        self.target.session.pace.small(|| self.target.session.share.begin_store(&self.at, &store)?.wait())
+    }
+
+    /// Whether all bytes are there and have come to their name; what is not so is removed.
+    fn check(&self, stored: &Stored) -> Result<(), WriteError> {
+        let status = |status, during| SmbError::Status { status, during };
+        let failed = match (stored.written, stored.taken) {
+            (Ok(written), _) if u64::from(written) != self.size => refused("the server took fewer bytes than it was given"),
+            (Ok(_), Ok(())) => return Ok(()),
+            (Ok(_), Err(taken)) => error("give a file its name", &status(taken, "rename")),
+            (Err(written), _) => error("write a file", &status(written, "write")),
+        };
+        let left = if stored.taken.is_ok() { &self.path } else { &self.at };
+        if let Err(failed) = remove(self.target, left) {
+            self.target.warn(&self.key, error("remove a file that is not whole", &failed).text);
+        }
+        Err(failed)
     }
 
     /// What was refused on the way is tried again with less.
@@ -94,12 +107,6 @@ impl SmallFile<'_> {
         let how = Open { share: sharing::ALL, ..Open::writing(OpenKind::File, Disposition::Open) };
         let (file, parts) = self.target.open(&self.path, &how).map_err(|e| error("open a file", &e))?;
         self.target.apply(&self.key, &file, node, parts)
-    }
-
-    fn remove(&self) {
-        if let Err(failed) = remove(self.target, &self.path) {
-            self.target.warn(&self.key, error("remove a file that is not whole", &failed).text);
-        }
     }
 }
 
@@ -126,10 +133,7 @@ impl WriteFile for SmallFile<'_> {
             other => (other, true),
         };
         let stored = stored.map_err(|e| error("write a file", &e))?;
-        if u64::from(stored.written) != self.size {
-            self.remove();
-            return Err(refused("the server took fewer bytes than it was given"));
-        }
+        self.check(&stored)?;
         let set = (asked || sent.is_none()) && stored.descriptor.is_ok() && stored.basic.is_ok();
         if set { Ok(()) } else { self.set_rest(node) }
     }
@@ -213,6 +217,9 @@ struct LargeFile<'a> {
 
 impl LargeFile<'_> {
     fn take_place(&self) -> Result<(), SmbError> {
+        if self.placing == Placing::New {
+            return self.data.file.rename(&self.path, false);
+        }
         self.data.file.flush()?;
         match self.data.file.rename(&self.path, true) {
             // One that can't be written can't be replaced either, until it can.
@@ -234,18 +241,14 @@ impl LargeFile<'_> {
     fn try_finish(&mut self, node: &Node) -> Result<(), WriteError> {
         self.data.settle()?;
         self.target.apply(&self.key, &self.data.file, node, self.parts)?;
-        if self.placing == Placing::Replace {
-            self.take_place().map_err(|e| error("put the file in the place of the one that is there", &e))?;
-            // Samba hides what a dot begins, marks what is renamed as changed, and keeps both. What ends everything shows with the next file.
-            let _ = self.target.set_basic(&self.key, &self.data.file, node);
-        }
+        self.take_place().map_err(|e| error("give a file its name", &e))?;
+        // Samba hides what a dot begins, marks what is renamed as changed, and keeps both. A refusal was told before.
+        let _ = self.target.set_basic(&self.data.file, node);
         Ok(())
     }
 
     fn forget(&self) {
-        if self.placing == Placing::Replace {
-            lock(&self.target.placing).remove(&self.key);
-        }
+        lock(&self.target.placing).remove(&self.key);
     }
 
     /// Returns when it is gone.
