@@ -122,12 +122,12 @@ pub struct Present {
     pub mtime: Option<Time>,
 }
 
-/// How a file comes to its name.
+/// How a file comes to its name: either way when it is whole, and not before. A run that is cut leaves nothing that is not whole under its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placing {
-    /// Nothing is there; something that has come since is an error.
+    /// Nothing is there. [`WriteFile::finish`] is an error if something has come by then, which stays.
     New,
-    /// It takes the place of a file when it is whole, and not before: until then the old one stays as it is.
+    /// It takes the place of a file; until then the old one stays as it is.
     Replace,
 }
 
@@ -135,7 +135,7 @@ pub enum Placing {
 pub trait WriteFile: Send {
     /// Bytes at an offset; ranges never written are holes.
     fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<(), WriteError>;
-    /// All bytes are there: sets the size and everything else of the node.
+    /// All bytes are there: sets the size and everything else of the node, and gives the file its name. After an error nothing is left of it.
     fn finish(self: Box<Self>, node: &Node) -> Result<(), WriteError>;
     /// It can't be had whole: removes what was begun.
     fn abandon(self: Box<Self>);
@@ -152,7 +152,7 @@ pub trait Target: Send + Sync {
     /// Makes a folder, open for writing, or takes one that is there; its own metadata comes with [`Target::finish_folder`]. The root key is the
     /// target itself.
     fn folder(&self, key: &Key, node: &Node) -> Result<(), WriteError>;
-    /// Begins a regular file. Files may be written side by side from several threads; their folders exist.
+    /// Begins a regular file: nothing is under its name yet. Files may be written side by side from several threads; their folders exist.
     fn file(&self, key: &Key, node: &Node, content: &Content, placing: Placing) -> Result<Box<dyn WriteFile + '_>, WriteError>;
     /// Begins an alternate stream of a file or folder whose content is there; the file or folder is finished after its streams.
     fn stream(&self, key: &Key, stream: &Stream) -> Result<Box<dyn WriteFile + '_>, WriteError>;

@@ -33,6 +33,35 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 #[test]
+fn a_file_is_under_its_name_when_it_is_whole_and_takes_nobodys_place() {
+    let scratch = tempfile::tempdir().unwrap();
+    let target = LocalTarget::merge(scratch.path()).unwrap();
+    let node = node(scratch.path());
+    let begin = |placing| {
+        let mut file = target.file(&key("f"), &node, &content(3), placing).unwrap();
+        file.write_at(0, b"new").unwrap();
+        file
+    };
+    for placing in [Placing::New, Placing::Replace] {
+        // As a run leaves it that is killed.
+        drop(begin(placing));
+        assert_eq!(names(scratch.path()), [""; 0]);
+    }
+    let (one, other) = (begin(Placing::New), begin(Placing::New));
+    assert_eq!(names(scratch.path()), [""; 0]);
+    one.finish(&node).unwrap();
+    fs::write(scratch.path().join("f"), "from somebody else").unwrap();
+    assert!(other.finish(&node).is_err_and(|error| !error.fatal));
+    let link = Node { target: Some(b"f".to_vec()), ..Node::new(Kind::Symlink) };
+    assert!(target.special(&key("f"), &link).is_err());
+    assert_eq!(
+        (fs::read(scratch.path().join("f")).unwrap(), names(scratch.path())),
+        (b"from somebody else".to_vec(), vec!["f".to_owned()])
+    );
+    assert_eq!(target.warnings().count, 0);
+}
+
+#[test]
 fn a_file_takes_anothers_place_when_it_is_whole_and_not_before() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("f");
@@ -40,8 +69,6 @@ fn a_file_takes_anothers_place_when_it_is_whole_and_not_before() {
     let target = LocalTarget::merge(scratch.path()).unwrap();
     let node = node(scratch.path());
     let begin = |placing| target.file(&key("f"), &node, &content(3), placing);
-    assert!(begin(Placing::New).is_err(), "something is there");
-
     let mut file = begin(Placing::Replace).unwrap();
     file.write_at(0, b"ne").unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"old and longer");

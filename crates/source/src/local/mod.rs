@@ -7,6 +7,7 @@ mod apply;
 mod compare;
 mod folders;
 mod metadata;
+mod placing;
 mod read;
 mod source;
 mod target;

@@ -13,13 +13,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use keepwell_format::node::{Content, Stream};
 use keepwell_format::port::{Placing, Present, ReadFile, Target, WriteError, WriteFile};
 use keepwell_format::{Gap, Key, Kind, Node};
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fremovexattr, linkat, makedev, mkdirat, mknodat, openat, symlinkat, syncfs};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, fremovexattr, linkat, makedev, mkdirat, mknodat, openat, symlinkat, syncfs, unlinkat,
+};
 use rustix::io::Errno;
 
 use super::apply::{apply, is_fatal};
 use super::compare;
 use super::folders::{Folders, open, split};
 use super::metadata::{self, Place};
+use super::placing::{rename_new, under_temporary_name};
 use super::write::LocalWriter;
 use crate::SourceError;
 
@@ -147,27 +150,32 @@ impl LocalTarget {
         }
     }
 
-    /// Makes the thing itself; false if this user may not, which is warned of.
-    fn make_special(&self, key: &Key, parent: &OwnedFd, name: &[u8], node: &Node) -> Result<bool, WriteError> {
-        let node_type = match node.kind {
-            Kind::Symlink => {
-                let target = node.target.as_deref().ok_or_else(|| refused("a symbolic link without a target"))?;
-                return symlinkat(target, parent, name).map(|()| true).map_err(|e| error("make a symbolic link", e));
-            }
-            Kind::Fifo => FileType::Fifo,
-            Kind::Socket => FileType::Socket,
-            Kind::CharDevice => FileType::CharacterDevice,
-            Kind::BlockDevice => FileType::BlockDevice,
-            _ => return Err(refused("this kind of thing can't be made on this file system")),
-        };
-        let device = node.device.map_or(0, |(major, minor)| makedev(major, minor));
-        match mknodat(parent, name, node_type, Mode::RUSR | Mode::WUSR, device) {
-            Ok(()) => Ok(true),
-            Err(errno @ (Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP)) => {
-                self.warn(key, format!("not made: {}", std::io::Error::from(errno)));
-                Ok(false)
-            }
-            Err(errno) => Err(error("make a device, pipe or socket", errno)),
+    pub(super) fn remove_temporary(&self, key: &Key, parent: &OwnedFd, name: &[u8]) {
+        if let Err(errno) = unlinkat(parent, name, AtFlags::empty()) {
+            self.warn(key, error("remove what is not whole", errno).text);
+        }
+    }
+}
+
+/// What is to be made of a node that is neither file nor folder.
+fn file_type(node: &Node) -> Result<FileType, WriteError> {
+    match node.kind {
+        Kind::Symlink if node.target.is_none() => Err(refused("a symbolic link without a target")),
+        Kind::Symlink => Ok(FileType::Symlink),
+        Kind::Fifo => Ok(FileType::Fifo),
+        Kind::Socket => Ok(FileType::Socket),
+        Kind::CharDevice => Ok(FileType::CharacterDevice),
+        Kind::BlockDevice => Ok(FileType::BlockDevice),
+        _ => Err(refused("this kind of thing can't be made on this file system")),
+    }
+}
+
+fn make_special(parent: &OwnedFd, name: &[u8], made: FileType, node: &Node) -> Result<(), Errno> {
+    match (made, &node.target) {
+        (FileType::Symlink, Some(to)) => symlinkat(to, parent, name),
+        _ => {
+            let device = node.device.map_or(0, |(major, minor)| makedev(major, minor));
+            mknodat(parent, name, made, Mode::RUSR | Mode::WUSR, device)
         }
     }
 }
@@ -252,12 +260,23 @@ impl Target for LocalTarget {
 
     fn special(&self, key: &Key, node: &Node) -> Result<(), WriteError> {
         let (parent, name) = self.place(key)?;
-        if !self.make_special(key, &parent, name, node)? {
-            return Ok(());
-        }
+        let kind = file_type(node)?;
+        let temporary = match under_temporary_name(&self.temporary, |temporary| make_special(&parent, temporary, kind, node)) {
+            Ok((temporary, ())) => temporary,
+            Err(errno @ (Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP)) if kind != FileType::Symlink => {
+                self.warn(key, format!("not made: {}", std::io::Error::from(errno)));
+                return Ok(());
+            }
+            Err(errno) => return Err(error("make a link, device, pipe or socket", errno)),
+        };
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let made = openat(&*parent, name, flags, Mode::empty()).map_err(|e| error("open what was made", e))?;
-        self.apply(key, &made, true, node)
+        let made = openat(&*parent, temporary.as_slice(), flags, Mode::empty()).map_err(|e| error("open what was made", e));
+        let applied = made.and_then(|made| self.apply(key, &made, true, node));
+        let done = applied.and_then(|()| rename_new(&parent, &temporary, name).map_err(|e| error("give it its name", e)));
+        if done.is_err() {
+            self.remove_temporary(key, &parent, &temporary);
+        }
+        done
     }
 
     fn link(&self, key: &Key, to: &Key) -> Result<(), WriteError> {

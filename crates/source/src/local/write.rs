@@ -1,27 +1,24 @@
-//! Writes one local file. One that takes another's place lies under a temporary name until it is whole and durable.
-//! Must never leave a file under its name that was abandoned.
+//! Writes one local file. Until it is whole it has no name, or a temporary one where the file system has no files without names.
+//! Must never leave a file under its name that is not whole.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use keepwell_format::port::{Placing, WriteError, WriteFile};
 use keepwell_format::{Key, Node};
-use rustix::fs::{AtFlags, Mode, OFlags, fsync, ftruncate, openat, renameat, unlinkat};
-use rustix::io::{Errno, pwrite};
+use rustix::fs::{Mode, OFlags, fsync, ftruncate, openat, renameat};
+use rustix::io::{Errno, Result as SystemResult, pwrite};
 
+use super::placing::{link_open, rename_new, under_temporary_name};
 use super::target::{ACCESS_LIST, LocalTarget, error, refused};
-
-/// Temporary names that are tried before giving up.
-const ATTEMPTS: u32 = 100;
 
 /// A file that is being written.
 pub(super) struct LocalWriter<'a> {
     target: &'a LocalTarget,
     key: Key,
     parent: Arc<OwnedFd>,
-    /// The name it has until it is whole.
-    name: Vec<u8>,
+    /// The name it has until it is whole, if it has one.
+    temporary: Option<Vec<u8>>,
     placing: Placing,
     file: OwnedFd,
     size: u64,
@@ -31,45 +28,59 @@ pub(super) struct LocalWriter<'a> {
 
 impl<'a> LocalWriter<'a> {
     pub(super) fn begin(target: &'a LocalTarget, key: &Key, size: u64, placing: Placing) -> Result<Self, WriteError> {
-        let (parent, name) = target.place(key)?;
-        let (name, file) = match placing {
-            Placing::New => (name.to_vec(), create(&parent, name)),
-            Placing::Replace => begin_temporary(target, &parent),
-        };
-        let file = file.map_err(|e| error("make a file", e))?;
+        let (parent, _) = target.place(key)?;
+        let (temporary, file) = create(target, &parent).map_err(|e| error("make a file", e))?;
         target.disinherit(key, &file, &[ACCESS_LIST]);
-        Ok(Self { target, key: key.clone(), parent, name, placing, file, size, end: 0 })
+        Ok(Self { target, key: key.clone(), parent, temporary, placing, file, size, end: 0 })
     }
 
-    /// Gives the file the name it is to have. What is in the old one's place from now on is whole, also after a crash.
-    fn place(&self) -> Result<(), Errno> {
+    fn complete(&mut self, node: &Node) -> Result<(), WriteError> {
+        if self.end != self.size {
+            ftruncate(&self.file, self.size).map_err(|e| error("set the size", e))?;
+        }
+        self.target.apply(&self.key, &self.file, false, node)?;
+        match self.placing {
+            Placing::New => self.take_name().map_err(|e| error("give the file its name", e)),
+            Placing::Replace => self.take_place().map_err(|e| error("put the file in the place of the one that is there", e)),
+        }
+    }
+
+    fn take_name(&self) -> SystemResult<()> {
+        match &self.temporary {
+            Some(temporary) => rename_new(&self.parent, temporary, self.key.name()),
+            None => link_open(&self.file, &self.parent, self.key.name()),
+        }
+    }
+
+    /// What is in the old one's place from now on is whole, also after a crash.
+    fn take_place(&mut self) -> SystemResult<()> {
         fsync(&self.file)?;
-        renameat(&*self.parent, self.name.as_slice(), &*self.parent, self.key.name())
+        if self.temporary.is_none() {
+            let named = under_temporary_name(&self.target.temporary, |name| link_open(&self.file, &self.parent, name))?;
+            self.temporary = Some(named.0);
+        }
+        renameat(&*self.parent, self.temporary.as_deref().unwrap_or_default(), &*self.parent, self.key.name())
     }
 
     fn remove(&self) {
-        if let Err(errno) = unlinkat(&*self.parent, self.name.as_slice(), AtFlags::empty()) {
-            self.target.warn(&self.key, error("remove a file that is not whole", errno).text);
+        if let Some(temporary) = &self.temporary {
+            self.target.remove_temporary(&self.key, &self.parent, temporary);
         }
     }
 }
 
-fn create(parent: &OwnedFd, name: &[u8]) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat(parent, name, flags, Mode::RUSR | Mode::WUSR)
-}
-
-fn begin_temporary(target: &LocalTarget, parent: &OwnedFd) -> (Vec<u8>, Result<OwnedFd, Errno>) {
-    let (mut name, mut file) = (Vec::new(), Err(Errno::EXIST));
-    for _ in 0..ATTEMPTS {
-        let number = target.temporary.fetch_add(1, Ordering::Relaxed);
-        name = format!(".keepwell-{}-{number}.part", std::process::id()).into_bytes();
-        file = create(parent, &name);
-        if !matches!(file, Err(Errno::EXIST)) {
-            break;
+/// A file without a name, or under a temporary one.
+fn create(target: &LocalTarget, parent: &OwnedFd) -> SystemResult<(Option<Vec<u8>>, OwnedFd)> {
+    let (flags, mode) = (OFlags::WRONLY | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR);
+    match openat(parent, ".", flags | OFlags::TMPFILE, mode) {
+        Ok(file) => Ok((None, file)),
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
+            let flags = flags | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+            let (name, file) = under_temporary_name(&target.temporary, |name| openat(parent, name, flags, mode))?;
+            Ok((Some(name), file))
         }
+        Err(errno) => Err(errno),
     }
-    (name, file)
 }
 
 impl WriteFile for LocalWriter<'_> {
@@ -89,17 +100,10 @@ impl WriteFile for LocalWriter<'_> {
         Ok(())
     }
 
-    fn finish(self: Box<Self>, node: &Node) -> Result<(), WriteError> {
-        let mut done = Ok(());
-        if self.end != self.size {
-            done = ftruncate(&self.file, self.size).map_err(|e| error("set the size", e));
-        }
-        done = done.and_then(|()| self.target.apply(&self.key, &self.file, false, node));
-        if self.placing == Placing::Replace {
-            done = done.and_then(|()| self.place().map_err(|e| error("put the file in the place of the one that is there", e)));
-            if done.is_err() {
-                self.remove();
-            }
+    fn finish(mut self: Box<Self>, node: &Node) -> Result<(), WriteError> {
+        let done = self.complete(node);
+        if done.is_err() {
+            self.remove();
         }
         done
     }

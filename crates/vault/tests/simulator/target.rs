@@ -127,14 +127,8 @@ impl Target for TreeTarget {
         Ok(())
     }
 
-    fn file(&self, key: &Key, node: &Node, content: &Content, placing: Placing) -> Result<Box<dyn WriteFile + '_>, WriteError> {
-        match placing {
-            Placing::New => {
-                self.enter_new(key)?;
-                self.put(key, node, Vec::new(), None);
-            }
-            Placing::Replace => self.enter(key)?,
-        }
+    fn file(&self, key: &Key, _: &Node, content: &Content, placing: Placing) -> Result<Box<dyn WriteFile + '_>, WriteError> {
+        self.enter(key)?;
         let place = Place::File(key.clone(), placing);
         Ok(Box::new(Writer { target: self, place, size: content.size, end: 0, runs: Vec::new() }))
     }
@@ -267,15 +261,16 @@ impl WriteFile for Writer<'_> {
             self.runs.push(Run::Hole(self.size - self.end));
         }
         match self.place {
-            Place::File(key, _) => self.target.put(&key, node, self.runs, None),
+            Place::File(key, placing) => {
+                if placing == Placing::New {
+                    self.target.enter_new(&key)?;
+                }
+                self.target.put(&key, node, self.runs, None);
+            }
             Place::Stream(key, name) => drop(locked(&self.target.streams).insert((key, name), self.runs)),
         }
         Ok(())
     }
 
-    fn abandon(self: Box<Self>) {
-        if let Place::File(key, Placing::New) = &self.place {
-            locked(&self.target.things).remove(key);
-        }
-    }
+    fn abandon(self: Box<Self>) {}
 }
