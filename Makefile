@@ -60,6 +60,7 @@ test-long: test  ## the same, then at full size: all of /usr, whole data sets, m
 	@$(stage) kills      env SIZE=full tests/scenario kills
 	@$(stage) smb-exact  env SIZE=full tests/scenario smb-exact
 	@$(stage) nfs-exact  env SIZE=full tests/scenario nfs-exact
+	@$(stage) many-files env SIZE=full tests/scenario many-files
 
 scenario: build  ## one of tests/scenarios: make scenario NAME=damage
 	@tests/scenario $(NAME)
