@@ -8,23 +8,49 @@ use cargo_metadata::MetadataCommand;
 use super::Complaint;
 
 /// Crate, and what of ours it may use.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 16] = [
     ("keepwell-format", &[]),
     ("keepwell-crypt", &[]),
     ("keepwell-storage", &[]),
-    ("keepwell-vault", &["keepwell-format", "keepwell-crypt", "keepwell-storage"]),
+    ("keepwell-keys", &["keepwell-format", "keepwell-crypt"]),
+    ("keepwell-paper", &["keepwell-crypt"]),
+    ("keepwell-vault", &["keepwell-format", "keepwell-crypt", "keepwell-storage", "keepwell-keys"]),
     ("keepwell-smb", &["keepwell-smb-server"]),
     ("keepwell-nfs", &[]),
     ("keepwell-source", &["keepwell-format", "keepwell-smb", "keepwell-nfs", "keepwell-smb-server"]),
-    ("keepwell-cli", &["keepwell-format", "keepwell-crypt", "keepwell-storage", "keepwell-vault", "keepwell-source"]),
-    ("keepwell-fuzz", &["keepwell-format", "keepwell-crypt", "keepwell-storage", "keepwell-source", "keepwell-smb", "keepwell-nfs"]),
+    ("keepwell-api", &[]),
+    ("keepwell-keyd", &["keepwell-format", "keepwell-crypt", "keepwell-keys", "keepwell-paper", "keepwell-api"]),
+    ("keepwell-diskd", &["keepwell-api"]),
+    ("keepwell-cli", CLI),
+    ("keepwell-fuzz", FUZZ),
     // The server that tests script: it shares no code with the client, so that an error of one does not hide in the other.
     ("keepwell-smb-server", &[]),
     ("xtask", &[]),
 ];
 
+const CLI: &[&str] = &[
+    "keepwell-format",
+    "keepwell-crypt",
+    "keepwell-storage",
+    "keepwell-keys",
+    "keepwell-paper",
+    "keepwell-vault",
+    "keepwell-source",
+    "keepwell-api",
+];
+const FUZZ: &[&str] = &[
+    "keepwell-format",
+    "keepwell-crypt",
+    "keepwell-storage",
+    "keepwell-paper",
+    "keepwell-source",
+    "keepwell-smb",
+    "keepwell-nfs",
+    "keepwell-diskd",
+];
+
 /// The engine is synchronous and has no network: none of these, ever.
-const ENGINE: [&str; 4] = ["keepwell-format", "keepwell-crypt", "keepwell-storage", "keepwell-vault"];
+const ENGINE: [&str; 6] = ["keepwell-format", "keepwell-crypt", "keepwell-storage", "keepwell-keys", "keepwell-paper", "keepwell-vault"];
 const NETWORK: [&str; 10] = ["keepwell-smb", "keepwell-nfs", "tokio", "sspi", "hyper", "reqwest", "axum", "socket2", "mio", "nfs-rs"];
 
 /// A crate of the workspace and the names of all it depends on, tests and build scripts included.

@@ -1,0 +1,134 @@
+//! Asks a program of this box. Blocking, for programs that are: each call is one connection.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use axum::http::{Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+use zeroize::Zeroizing;
+
+use crate::error::Refusal;
+
+/// Longest answer that is taken into memory.
+const ANSWER_MAX: usize = 64 << 20;
+
+/// Why there is no answer to use.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens, or this user may not open the socket.
+    #[error("{program} can't be asked at {}", path.display())]
+    Unreachable {
+        /// The program.
+        program: &'static str,
+        /// Its socket.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The connection broke, or the answer did not come in time.
+    #[error("{program} gave no answer: {why}")]
+    NoAnswer {
+        /// The program.
+        program: &'static str,
+        /// In words.
+        why: String,
+    },
+    /// It said no.
+    #[error("{}", .0.error)]
+    Refused(Refusal),
+    /// The answer is not what the request asked for: the two programs are of different releases.
+    #[error("{program} answered something that this program does not know; both have to be of one release")]
+    Unknown {
+        /// The program.
+        program: &'static str,
+        /// What did not fit.
+        source: serde_json::Error,
+    },
+}
+
+/// One program's socket.
+#[derive(Clone, Debug)]
+pub struct Client {
+    program: &'static str,
+    path: PathBuf,
+    deadline: Duration,
+}
+
+impl Client {
+    /// The program that listens at `path`. No answer takes longer than `deadline`.
+    pub fn new(program: &'static str, path: impl Into<PathBuf>, deadline: Duration) -> Self {
+        Self { program, path: path.into(), deadline }
+    }
+
+    /// Its socket.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Asks for something.
+    pub fn get<T: DeserializeOwned>(&self, route: &str) -> Result<T, ClientError> {
+        self.parsed(&self.exchange(Method::GET, route, Vec::new())?)
+    }
+
+    /// Asks for something to be done.
+    pub fn post<T: DeserializeOwned>(&self, route: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        self.parsed(&self.post_for_bytes(route, body)?)
+    }
+
+    /// As [`Client::post`], for an answer that is no JSON.
+    pub fn post_for_bytes(&self, route: &str, body: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+        let body = serde_json::to_vec(body).map_err(|source| ClientError::Unknown { program: self.program, source })?;
+        self.exchange(Method::POST, route, body)
+    }
+
+    fn parsed<T: DeserializeOwned>(&self, answer: &[u8]) -> Result<T, ClientError> {
+        serde_json::from_slice(answer).map_err(|source| ClientError::Unknown { program: self.program, source })
+    }
+
+    fn exchange(&self, method: Method, route: &str, body: Vec<u8>) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| self.no_answer(error))?;
+        runtime.block_on(async {
+            let (status, answer) = tokio::time::timeout(self.deadline, self.talk(method, route, body))
+                .await
+                .map_err(|_| self.no_answer(format_args!("none within {} s", self.deadline.as_secs())))??;
+            if status.is_success() {
+                return Ok(answer);
+            }
+            let mut refusal: Refusal = self.parsed(&answer)?;
+            refusal.status = status.as_u16();
+            Err(ClientError::Refused(refusal))
+        })
+    }
+
+    async fn talk(&self, method: Method, route: &str, body: Vec<u8>) -> Result<(StatusCode, Zeroizing<Vec<u8>>), ClientError> {
+        let (program, path) = (self.program, self.path.clone());
+        let stream = UnixStream::connect(&self.path).await.map_err(|source| ClientError::Unreachable { program, path, source })?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.no_answer(error))?;
+        // It ends with the exchange; what went wrong on it, the exchange says too.
+        let driver = tokio::spawn(connection);
+        let request = Request::builder()
+            .method(method)
+            .uri(route)
+            .header(header::HOST, "box")
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|error| self.no_answer(error))?;
+        let answer = sender.send_request(request).await.map_err(|error| self.no_answer(error))?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await.map_err(|error| self.no_answer(error))?;
+        driver.abort();
+        Ok((status, Zeroizing::new(body.to_bytes().to_vec())))
+    }
+
+    fn no_answer(&self, why: impl std::fmt::Display) -> ClientError {
+        ClientError::NoAnswer { program: self.program, why: why.to_string() }
+    }
+}

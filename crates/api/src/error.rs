@@ -1,0 +1,41 @@
+//! A request that was not carried out, as it crosses the socket.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+
+/// Why a request was not carried out: one message for a person, its causes, and a word for programs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// HTTP status.
+    #[serde(skip, default)]
+    pub status: u16,
+    /// A stable word for programs, such as `locked` or `wrong-pcr`.
+    pub code: String,
+    /// What happened, and what it means for the data.
+    pub error: String,
+    /// What lies under it, outermost first.
+    #[serde(default)]
+    pub causes: Vec<String>,
+}
+
+impl Refusal {
+    /// A refusal with the causes of an error.
+    pub fn new(status: StatusCode, code: &str, error: &dyn std::error::Error) -> Self {
+        let causes = std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string).collect();
+        Self { status: status.as_u16(), code: code.to_owned(), error: error.to_string(), causes }
+    }
+
+    /// A refusal that has no cause but itself.
+    pub fn text(status: StatusCode, code: &str, error: impl Into<String>) -> Self {
+        Self { status: status.as_u16(), code: code.to_owned(), error: error.into(), causes: Vec::new() }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, Json(self)).into_response()
+    }
+}

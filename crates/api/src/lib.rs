@@ -1,0 +1,14 @@
+//! The API between programs on one box: HTTP/1.1 and JSON over Unix sockets, where the kernel says who is at the other end.
+//!
+//! Owns how a program listens, who may ask it, how refusals look, and the types of each program's requests and answers. Decides nothing:
+//! what a request does is the program's. One image ships all programs, so this API has no versions.
+
+pub mod client;
+pub mod error;
+pub mod secret;
+pub mod server;
+
+pub use client::{Client, ClientError};
+pub use error::Refusal;
+pub use secret::Base64;
+pub use server::{Caller, Callers, listen, serve};

@@ -1,0 +1,81 @@
+//! A server and a client on a real socket.
+
+#![allow(clippy::unwrap_used, reason = "tests may unwrap")]
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use keepwell_api::{Base64, Callers, Client, ClientError, Refusal, listen, serve};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Echo {
+    text: String,
+    bytes: Base64,
+}
+
+fn start(routes: Router) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let listener = listen(&path).unwrap();
+    std::thread::spawn(move || {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(serve(listener, routes)).unwrap();
+    });
+    (folder, path)
+}
+
+fn routes() -> Router {
+    Router::new()
+        .route("/v1/echo", post(|Json(echo): Json<Echo>| async { Json(echo) }))
+        .route("/v1/no", get(|| async { Refusal::text(StatusCode::CONFLICT, "no", "it is not to be; nothing was done") }))
+        .route("/v1/never", get(|| async { std::future::pending::<()>().await }))
+}
+
+fn client(path: &PathBuf) -> Client {
+    Client::new("keepwell-test", path, Duration::from_secs(5))
+}
+
+#[test]
+fn answers_and_refusals_cross_the_socket() {
+    let me = Callers::only([nix_uid()]);
+    let (_folder, path) = start(me.guard(routes()));
+    let echo = Echo { text: "ü".into(), bytes: Base64::from(vec![0, 255, 7]) };
+    assert_eq!(client(&path).post::<Echo>("/v1/echo", &echo).unwrap(), echo);
+    let Err(ClientError::Refused(refusal)) = client(&path).get::<Echo>("/v1/no") else { panic!("not refused") };
+    assert_eq!((refusal.status, refusal.code.as_str()), (409, "no"));
+    assert!(matches!(client(&path).post::<u32>("/v1/echo", &echo), Err(ClientError::Unknown { .. })));
+}
+
+#[test]
+fn only_the_users_named_are_answered() {
+    let (_folder, path) = start(Callers::only([nix_uid() + 1]).guard(routes()));
+    let Err(ClientError::Refused(refusal)) = client(&path).get::<Echo>("/v1/no") else { panic!("not refused") };
+    assert_eq!((refusal.status, refusal.code.as_str()), (403, "not-you"));
+}
+
+#[test]
+fn waiting_has_an_end() {
+    let (_folder, path) = start(routes());
+    let hasty = Client::new("keepwell-test", &path, Duration::from_millis(200));
+    assert!(matches!(hasty.get::<()>("/v1/never"), Err(ClientError::NoAnswer { .. })));
+}
+
+#[test]
+fn the_socket_is_for_its_owner_and_for_one_program() {
+    let (folder, path) = start(routes());
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(listen(&path).is_err(), "another one listens");
+    let stale = folder.path().join("stale");
+    drop(std::os::unix::net::UnixListener::bind(&stale).unwrap());
+    listen(&stale).unwrap();
+    assert!(matches!(client(&folder.path().join("none")).get::<()>("/"), Err(ClientError::Unreachable { .. })));
+}
+
+fn nix_uid() -> u32 {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").unwrap().uid()
+}
