@@ -15,56 +15,25 @@ pub(crate) const ASYNC: u32 = 2;
 pub(crate) const RELATED: u32 = 4;
 pub(crate) const SIGNED: u32 = 8;
 
-/// The commands of MS-SMB2 2.2.1.2.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs, reason = "the names are those of MS-SMB2")]
-pub enum Command {
-    Negotiate,
-    SessionSetup,
-    Logoff,
-    TreeConnect,
-    TreeDisconnect,
-    Create,
-    Close,
-    Flush,
-    Read,
-    Write,
-    Lock,
-    Ioctl,
-    Cancel,
-    Echo,
-    QueryDirectory,
-    ChangeNotify,
-    QueryInfo,
-    SetInfo,
-    OplockBreak,
+/// Names each command once, in the order of its number.
+macro_rules! commands {
+    ($($name:ident)*) => {
+        /// The commands of MS-SMB2 2.2.1.2.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        #[allow(missing_docs, reason = "the names are those of MS-SMB2")]
+        pub enum Command {
+            $($name,)*
+        }
+
+        const COMMANDS: &[Command] = &[$(Command::$name,)*];
+    };
 }
 
-const COMMANDS: [Command; 19] = {
-    use Command::*;
-    [
-        Negotiate,
-        SessionSetup,
-        Logoff,
-        TreeConnect,
-        TreeDisconnect,
-        Create,
-        Close,
-        Flush,
-        Read,
-        Write,
-        Lock,
-        Ioctl,
-        Cancel,
-        Echo,
-        QueryDirectory,
-        ChangeNotify,
-        QueryInfo,
-        SetInfo,
-        OplockBreak,
-    ]
-};
+commands! {
+    Negotiate SessionSetup Logoff TreeConnect TreeDisconnect Create Close Flush Read Write Lock Ioctl Cancel Echo QueryDirectory ChangeNotify
+    QueryInfo SetInfo OplockBreak
+}
 
 impl Command {
     /// Where in a request, counted from its header, the file id is.
