@@ -51,7 +51,10 @@ pub enum SmbError {
     /// The server let us in as a guest or anonymously, which leaves everything unprotected.
     #[error("the SMB server signed us in as a guest")]
     Guest,
-    /// No common dialect: SMB1 only, or outside the range that was asked for.
+    /// The server speaks SMB 1 and nothing newer.
+    #[error("the SMB server speaks SMB 1 only")]
+    OnlySmb1,
+    /// No common dialect: all are outside the range that was asked for.
     #[error("the SMB server speaks no dialect that is allowed here")]
     Refused,
     /// A wrong signature, a failed decryption, or an answer without the protection agreed on; the connection is closed.
@@ -122,6 +125,7 @@ impl SmbError {
             Self::NotSigned => Self::NotSigned,
             Self::NotEncrypted => Self::NotEncrypted,
             Self::Guest => Self::Guest,
+            Self::OnlySmb1 => Self::OnlySmb1,
             Self::Refused => Self::Refused,
             Self::Signature => Self::Signature,
             Self::Malformed { what } => Self::Malformed { what },
@@ -145,7 +149,7 @@ impl SmbError {
     pub(crate) fn fatal(self) -> Self {
         match self {
             Self::Malformed { what } => Self::Broken { what },
-            Self::Refused => Self::Broken { what: "an SMB1 message" },
+            Self::OnlySmb1 => Self::Broken { what: "an SMB1 message" },
             other => other,
         }
     }

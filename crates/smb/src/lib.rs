@@ -25,6 +25,7 @@ mod pending;
 mod rights;
 mod session;
 mod share;
+mod smb1;
 mod snapshots;
 mod stat;
 mod status;

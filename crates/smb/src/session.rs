@@ -1,6 +1,7 @@
 //! Negotiating and signing in (MS-SMB2 3.2.4.2). Owns the way from a host name to a protected connection; never accepts a guest session.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use zeroize::Zeroizing;
 
@@ -9,7 +10,7 @@ use crate::connection::{Connection, Greeting, dial};
 use crate::crypto::{Keys, Preauth, derive};
 use crate::wire::negotiate::{Agreement, Offer};
 use crate::wire::{Command, session_setup};
-use crate::{Credentials, Dialect, NtStatus, Options, SmbError};
+use crate::{Credentials, Dialect, NtStatus, Options, SmbError, smb1};
 
 /// NTLM takes two rounds, an integrity code a third.
 const ROUNDS: usize = 4;
@@ -36,7 +37,12 @@ impl Session {
         let mut greeting = Greeting::new(socket, options.timeout);
         let mut preauth = Preauth::new();
         let offer = Offer::new(options, &server.host, random()?, random()?)?;
-        let agreement = negotiate(&mut greeting, &offer, &mut preauth)?;
+        let deadline = Instant::now() + options.timeout;
+        let agreement = match negotiate(&mut greeting, &offer, &mut preauth) {
+            // A server that was in use before has no need of this.
+            Err(SmbError::Lost { .. }) if previous == 0 && smb1::is_spoken(server, deadline) => return Err(SmbError::OnlySmb1),
+            agreement => agreement?,
+        };
         if options.require_encryption && agreement.cipher.is_none() {
             return Err(SmbError::NotEncrypted);
         }

@@ -95,6 +95,17 @@ pub enum SourceError {
         #[source]
         source: Cause,
     },
+    /// It is too old, or set up as if it were.
+    #[error(
+        "{server} only speaks SMB 1, which is refused because it protects neither password nor data: nothing was done. Switch SMB 2 or 3 on there"
+    )]
+    OnlySmb1 {
+        /// `host:port`.
+        server: String,
+        /// What the client says.
+        #[source]
+        source: Cause,
+    },
     /// Wrong name or password, or a locked account.
     #[error("{server} does not let {user} in: nothing was done. Check user name and password, and whether the account is locked")]
     SignIn {

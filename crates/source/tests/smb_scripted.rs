@@ -196,6 +196,14 @@ fn a_lost_connection_is_brought_back_and_reading_goes_on() {
 }
 
 #[test]
+fn a_server_of_smb1_is_called_that() {
+    let smb1 = keepwell_smb_server::Options { dialects: Vec::new(), ..Default::default() };
+    let server = Server::start_with(smb1, Tree::new(), Faults::none()).unwrap();
+    let error = SmbSource::connect_with(&url(&server, ""), PASSWORD, AsOf::Live, &options()).unwrap_err();
+    assert!(error.to_string().contains("only speaks SMB 1") && error.to_string().contains("Switch SMB 2 or 3 on"), "{error}");
+}
+
+#[test]
 fn a_server_that_stays_away_ends_the_walk_and_is_told() {
     let mut tree = Tree::new();
     for n in 0..100 {

@@ -28,7 +28,7 @@ use crate::{
 pub struct Options {
     /// The port; 0 takes a free one.
     pub port: u16,
-    /// The dialects it speaks, as numbers of MS-SMB2 2.2.3: 0x0210, 0x0300, 0x0302, 0x0311.
+    /// The dialects it speaks, as numbers of MS-SMB2 2.2.3: 0x0210, 0x0300, 0x0302, 0x0311. None: it knows SMB1 only.
     pub dialects: Vec<u16>,
     /// The name of its share.
     pub share: String,

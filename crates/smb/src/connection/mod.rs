@@ -6,7 +6,7 @@ pub(crate) mod fuzz;
 mod greeting;
 mod guard;
 mod ledger;
-mod socket;
+pub(crate) mod socket;
 #[cfg(test)]
 mod tests;
 

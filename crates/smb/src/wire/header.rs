@@ -47,7 +47,7 @@ impl AnswerHeader {
         let mut reader = Reader::new(message, "header");
         match reader.array()? {
             PROTOCOL => reader.structure(64)?,
-            PROTOCOL_SMB1 => return Err(SmbError::Refused),
+            PROTOCOL_SMB1 => return Err(SmbError::OnlySmb1),
             _ => return Err(reader.malformed()),
         }
         reader.skip(2)?;
@@ -157,6 +157,6 @@ pub(crate) mod tests {
         both[16] = 0;
         assert!(!AnswerHeader::read(&both).unwrap().is_answer(), "a request is no answer");
         both[0] = 0xFF;
-        assert!(matches!(split(&both), Err(SmbError::Refused)));
+        assert!(matches!(split(&both), Err(SmbError::OnlySmb1)));
     }
 }

@@ -41,7 +41,7 @@ fn sessions_that_begin_unsigned_or_forged_are_refused() {
 
 #[test]
 fn other_dialects_are_refused() {
-    assert!(matches!(refused(vec![Rule::always(Fault::Smb1)], options(PATIENT)), SmbError::Refused));
+    assert!(matches!(refused(vec![Rule::always(Fault::Smb1)], options(PATIENT)), SmbError::OnlySmb1));
     for dialect in [0x0202, 0x02FF, 0x0000, 0x0310, 0xFFFF] {
         let error = refused(vec![Rule::on(Command::Negotiate, Fault::Dialect(dialect))], options(PATIENT));
         assert!(matches!(error, SmbError::Refused), "{dialect:x}: {error:?}");
@@ -82,6 +82,18 @@ fn each_dialect_is_protected_as_agreed() {
             assert_eq!(server.counts().breaches, [""; 0], "{dialect}");
         }
     }
+}
+
+#[test]
+fn a_server_of_smb1_is_told_from_one_that_hangs_up() {
+    ends(|| {
+        let smb1 = keepwell_smb_server::Options { dialects: Vec::new(), ..Default::default() };
+        let server = Server::start_with(smb1, Tree::new(), Faults::none()).unwrap();
+        assert!(matches!(connect(&server, options(PATIENT)), Err(SmbError::OnlySmb1)));
+        assert_eq!(server.counts().connections, 2);
+        let server = serve(Tree::new(), [Rule::on(Command::Negotiate, Fault::CutBefore)]);
+        assert!(matches!(connect(&server, options(PATIENT)), Err(SmbError::Unreachable { .. })));
+    });
 }
 
 #[test]

@@ -144,6 +144,7 @@ fn refused(url: &SmbUrl, error: SmbError) -> SourceError {
         SmbError::SignIn { .. } | SmbError::Authentication { .. } => {
             SourceError::SignIn { server, user: url.user.clone(), source: Box::new(error) }
         }
+        SmbError::OnlySmb1 => SourceError::OnlySmb1 { server, source: Box::new(error) },
         SmbError::NotSigned | SmbError::NotEncrypted | SmbError::Guest | SmbError::Signature => {
             SourceError::Unprotected { server, source: Box::new(error) }
         }

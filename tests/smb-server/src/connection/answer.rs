@@ -32,6 +32,15 @@ impl Connection<'_> {
         Step::Continue(())
     }
 
+    /// All that a server does which knows SMB1 only, and is not asked further.
+    pub(super) fn smb1(&mut self, frame: &[u8]) -> Step {
+        if !frame.starts_with(b"\xFFSMB\x72") {
+            return Step::Break(());
+        }
+        self.outbox.push(Parcel { bytes: smb1_answer(), due: Instant::now(), behind: None, cut: None });
+        Step::Continue(())
+    }
+
     pub(super) fn answer(&mut self, replies: Vec<Reply>, sealed: Option<u64>) -> Step {
         if replies.is_empty() {
             self.line.in_flight.fetch_sub(1, Ordering::Relaxed);

@@ -95,6 +95,9 @@ impl<'a> Connection<'a> {
     }
 
     fn frame(&mut self, frame: Vec<u8>) -> Step {
+        if self.shared.options.dialects.is_empty() {
+            return self.smb1(&frame);
+        }
         let (plain, sealed) = match frame.get(..4) {
             Some(b"\xFDSMB") => match self.unseal(&frame) {
                 Some((plain, session)) => (plain, Some(session)),
