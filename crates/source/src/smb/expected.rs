@@ -60,8 +60,11 @@ impl Expected {
         // What was there before anybody asked says nothing of the server's speed, and what a large answer takes is the network's affair.
         let late = !answer.is_ready() && u64::from(limit) <= UNIT;
         let fetched = answer.wait();
-        if late && fetched.is_ok() {
-            session.pace.saw(beside, sent.elapsed());
+        if fetched.is_ok() {
+            session.answered();
+            if late {
+                session.pace.saw(beside, sent.elapsed());
+            }
         }
         Some(fetched).filter(|fetched| !fetched.as_ref().is_err_and(SmbError::is_gone))
     }

@@ -133,7 +133,9 @@ impl<'a> LargeFile<'a> {
     /// Gets the next run of bytes; leaves nothing in `data` at the end.
     fn fetch(&mut self) -> Result<(), Gap> {
         while let Err(error) = self.receive() {
-            if !error.is_gone() || self.reopened == REOPENED_MAX {
+            let since = self.session.share.generation();
+            if !error.is_gone() || self.reopened >= self.session.deserves(REOPENED_MAX) {
+                self.session.note(since, &error);
                 return Err(gap(&error));
             }
             self.reopened += 1;
@@ -153,7 +155,10 @@ impl<'a> LargeFile<'a> {
                 return Ok(());
             }
             self.data = match asked.answer.wait() {
-                Ok(data) => data,
+                Ok(data) => {
+                    self.session.answered();
+                    data
+                }
                 Err(error) => {
                     self.give_back(at, length);
                     return Err(error);

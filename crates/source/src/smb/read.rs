@@ -75,7 +75,7 @@ impl<'a> SmbFile<'a> {
     pub(super) fn open(session: &'a Session, wanted: &Wanted) -> Result<Self, SmbError> {
         if wanted.is_small(session) {
             let limit = wanted.limit(session);
-            let fetch = || session.again(|share| share.begin_fetch(&wanted.path, limit, wanted.want, wanted.as_of)?.wait());
+            let fetch = || session.again_content(|share| share.begin_fetch(&wanted.path, limit, wanted.want, wanted.as_of)?.wait());
             // What a large answer takes is the network's affair, not the server's.
             let fetched = if wanted.size < UNIT { session.pace.small(fetch) } else { session.pace.turn(fetch) }?;
             if let Some(file) = Self::whole(fetched) {

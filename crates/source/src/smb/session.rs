@@ -1,15 +1,15 @@
-//! The connection to a share and what happens when it is lost: some attempts to get it back within a bounded time, then never again.
+//! The connection to a share and what happens when it is lost: some attempts to get it back within a bounded time, then never again. Owns
+//! the patience with a server that takes connections and does not answer.
 //!
 //! Must never go on with another server or volume that answers under the same address.
 
 use std::fmt;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use keepwell_smb::{Credentials, Facts, Options, Share, SmbError, Volume, WidePath};
 
+use super::target::lock;
 use crate::pace::Pace;
 use crate::{SmbUrl, SourceError};
 
@@ -20,7 +20,16 @@ const SERVICE: &str = "SMB 2.1 to 3.1.1";
 const RECOVERY: Duration = Duration::from_secs(25);
 
 /// Times that one thing is begun again after the connection was lost under it.
-const REPEATS: usize = 3;
+pub(super) const REPEATS: usize = 3;
+
+/// After so many connections in a row that were lost with a file and brought none, nothing is begun again any more.
+const PATIENT: usize = 2;
+
+/// After so many the server counts as one that does not answer.
+const IN_VAIN: usize = 6;
+
+const GONE: &str = "the connection to the server is lost and did not come back";
+const SILENT: &str = "the server has stopped answering: it takes new connections, but file after file had to be given up";
 
 /// How to connect, and how long to try to get a lost connection back.
 #[derive(Clone, Debug)]
@@ -51,7 +60,10 @@ pub(super) struct Session {
     pauses: Vec<Duration>,
     /// One thread at a time brings the connection back.
     recovering: Mutex<()>,
-    given_up: AtomicBool,
+    /// Why nothing further is tried.
+    given_up: OnceLock<&'static str>,
+    /// Connections in a row that cost a file and brought none, and the last of them.
+    in_vain: Mutex<(usize, u64)>,
 }
 
 impl Session {
@@ -70,7 +82,8 @@ impl Session {
             root,
             pauses: options.pauses.clone(),
             recovering: Mutex::new(()),
-            given_up: AtomicBool::new(false),
+            given_up: OnceLock::new(),
+            in_vain: Mutex::default(),
         })
     }
 
@@ -81,11 +94,54 @@ impl Session {
 
     /// Does it, and does it again when the connection was lost meanwhile and could be brought back. Each request must be safe to repeat.
     pub(super) fn again<T>(&self, what: impl Fn(&Share) -> Result<T, SmbError>) -> Result<T, SmbError> {
+        self.repeat(REPEATS, what)
+    }
+
+    /// The same for all of a file's content, as often as the server deserves.
+    pub(super) fn again_content<T>(&self, what: impl Fn(&Share) -> Result<T, SmbError>) -> Result<T, SmbError> {
+        let done = self.repeat(self.deserves(REPEATS), what);
+        match &done {
+            Ok(_) => self.answered(),
+            Err(error) => self.note(self.share.generation(), error),
+        }
+        done
+    }
+
+    /// How often a file may be begun again, of the usual times. A server that answers all but what matters would take its deadline, and
+    /// that several times, for each file.
+    pub(super) fn deserves(&self, usual: usize) -> usize {
+        if lock(&self.in_vain).0 < PATIENT { usual } else { 0 }
+    }
+
+    /// Content has come, or was taken.
+    pub(super) fn answered(&self) {
+        lock(&self.in_vain).0 = 0;
+    }
+
+    /// A file was given up. That counts if it was because of the connection of this generation, once for all files in flight.
+    pub(super) fn note(&self, generation: u64, why: &SmbError) {
+        if why.is_gone() {
+            self.unanswered(generation);
+        }
+    }
+
+    /// A file was given up because the connection of this generation was lost.
+    pub(super) fn unanswered(&self, generation: u64) {
+        let mut in_vain = lock(&self.in_vain);
+        if in_vain.1 != generation {
+            *in_vain = (in_vain.0 + 1, generation);
+        }
+        if in_vain.0 >= IN_VAIN {
+            self.given_up.get_or_init(|| SILENT);
+        }
+    }
+
+    fn repeat<T>(&self, most: usize, what: impl Fn(&Share) -> Result<T, SmbError>) -> Result<T, SmbError> {
         let mut repeats = 0;
         loop {
             let generation = self.share.generation();
             match what(&self.share) {
-                Err(error) if error.is_gone() && repeats < REPEATS => {
+                Err(error) if error.is_gone() && repeats < most => {
                     repeats += 1;
                     if !self.recover(generation) {
                         return Err(error);
@@ -98,8 +154,8 @@ impl Session {
 
     /// Gets the connection back that was lost after `since`. Answers whether there is one.
     pub(super) fn recover(&self, since: u64) -> bool {
-        let _one = self.recovering.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.given_up.load(Ordering::Relaxed) {
+        let _one = lock(&self.recovering);
+        if self.given_up.get().is_some() {
             return false;
         }
         if self.share.generation() != since {
@@ -124,13 +180,13 @@ impl Session {
                 Err(error) => tracing::debug!(%error, "no connection yet"),
             }
         }
-        self.given_up.store(true, Ordering::Relaxed);
+        self.given_up.get_or_init(|| GONE);
         false
     }
 
-    /// Whether the connection was lost and did not come back.
-    pub(super) fn has_given_up(&self) -> bool {
-        self.given_up.load(Ordering::Relaxed)
+    /// Why nothing further is tried, once that is so.
+    pub(super) fn given_up(&self) -> Option<&'static str> {
+        self.given_up.get().copied()
     }
 
     fn is_the_same(&self) -> bool {

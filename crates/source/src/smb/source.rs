@@ -109,7 +109,7 @@ impl SmbSource {
     /// Opens a file for reading without reading more than a byte. Answers the number of its streams, and what of it can't be kept.
     pub(crate) fn probe(&self, entry: &Walked) -> Result<(u64, Option<Gap>), Gap> {
         let path = self.path(&entry.key)?;
-        let fetch = || self.session.again(|share| share.begin_fetch(&path, 1, EVERYTHING, self.as_of)?.wait());
+        let fetch = || self.session.again_content(|share| share.begin_fetch(&path, 1, EVERYTHING, self.as_of)?.wait());
         match self.session.pace.small(fetch) {
             Ok(fetched) => {
                 let mut node = Node::new(Kind::File);
@@ -206,8 +206,7 @@ impl Source for SmbSource {
     }
 
     fn gone(&self) -> Option<Gap> {
-        let text = || "the connection to the server is lost and did not come back".to_owned();
-        self.session.has_given_up().then(|| Gap { reason: GapReason::Read, text: text() })
+        self.session.given_up().map(|why| Gap { reason: GapReason::Read, text: why.to_owned() })
     }
 }
 
