@@ -84,6 +84,12 @@ impl Link {
         self.tree().generation
     }
 
+    /// Whether the connection of that generation can't be used any more.
+    pub(crate) fn is_lost(&self, generation: u64) -> bool {
+        let tree = self.tree();
+        tree.generation != generation || tree.connection.is_over()
+    }
+
     /// A new connection, session and tree if `since` is still the generation; concurrent callers share one attempt. One attempt only.
     pub(crate) fn reconnect(&self, since: u64) -> Result<(), SmbError> {
         let shared = &*self.shared;

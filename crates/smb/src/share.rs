@@ -41,6 +41,12 @@ impl Share {
         self.link.generation()
     }
 
+    /// Whether the connection of this generation has ended, as far as is known. Asks nobody.
+    #[must_use]
+    pub fn is_lost(&self, generation: u64) -> bool {
+        self.link.is_lost(generation)
+    }
+
     /// A new connection, if `since` is still the generation; callers at the same time share one attempt. One attempt.
     ///
     /// # Errors

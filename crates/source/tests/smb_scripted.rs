@@ -4,6 +4,7 @@
 
 mod contract;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -196,11 +197,119 @@ fn a_lost_connection_is_brought_back_and_reading_goes_on() {
 }
 
 #[test]
+fn a_server_that_reads_nothing_is_left_after_some_files() {
+    let mut tree = Tree::new();
+    let root = tree.root();
+    for n in 0..40 {
+        tree.file(format!("f\\small{n:02}").as_str(), b"x");
+        tree.put(root, format!("f\\large{n:02}").as_str(), Node::file(Content::patterned(2 << 20, n)));
+    }
+    let server = start(tree);
+    let client = keepwell_smb::Options { timeout: Duration::from_millis(300), ..Default::default() };
+    let options = SmbOptions { client, pauses: vec![Duration::from_millis(1); 4], ..SmbOptions::default() };
+    let read = |source: &SmbSource, entry: &Walked| {
+        let mut buffer = vec![0; 1 << 20];
+        let mut file = source.open(entry)?;
+        while !matches!(file.next(&mut buffer)?, Piece::End) {}
+        Ok::<_, keepwell_format::Gap>(())
+    };
+    let files = |source: &SmbSource| walk(source).into_iter().filter(|entry| entry.node.kind == Kind::File).collect::<Vec<_>>();
+
+    // Two files that are never answered are two gaps.
+    let source = SmbSource::connect_with(&url(&server, "f"), PASSWORD, AsOf::Live, &options).unwrap();
+    let all = files(&source);
+    for name in ["f\\large03", "f\\small04"] {
+        server.faults().push(Rule::on(Command::Read, Fault::Silence).path(name));
+    }
+    let gaps: Vec<_> = all.iter().filter(|entry| read(&source, entry).is_err()).map(|entry| entry.key.to_string()).collect();
+    assert_eq!((gaps, source.gone()), (vec!["large03".to_owned(), "small04".to_owned()], None));
+
+    // When nothing is answered, it is the server: not each file is waited for.
+    server.faults().push(Rule::on(Command::Read, Fault::Silence));
+    let before = server.counts().connections;
+    assert!(all.iter().all(|entry| read(&source, entry).is_err()));
+    assert!(source.gone().is_some_and(|gap| gap.text.contains("stopped answering")), "{:?}", source.gone());
+    let connections = server.counts().connections - before;
+    assert!(connections < 25, "{connections} for {} files", all.len());
+}
+
+#[test]
 fn a_server_of_smb1_is_called_that() {
     let smb1 = keepwell_smb_server::Options { dialects: Vec::new(), ..Default::default() };
     let server = Server::start_with(smb1, Tree::new(), Faults::none()).unwrap();
     let error = SmbSource::connect_with(&url(&server, ""), PASSWORD, AsOf::Live, &options()).unwrap_err();
     assert!(error.to_string().contains("only speaks SMB 1") && error.to_string().contains("Switch SMB 2 or 3 on"), "{error}");
+}
+
+#[test]
+fn a_restore_goes_on_when_the_connection_is_lost() {
+    let mut tree = Tree::new();
+    tree.put(tree.root(), "t", Node::folder());
+    let server = start(tree);
+    let target = SmbTarget::connect_with(&url(&server, "t"), PASSWORD, Opening::Empty, &options()).unwrap();
+    let key = |path: &str| Key::from_path(path.as_bytes()).unwrap();
+    let (file, folder) = (keepwell_format::Node::new(Kind::File), keepwell_format::Node::new(Kind::Folder));
+    let write = |path: &str, size: usize, placing| {
+        let mut writer = target.file(&key(path), &file, &contract::content(size as u64), placing)?;
+        match writer.write_at(0, &vec![7; size]) {
+            Ok(()) => writer.finish(&file),
+            Err(error) => {
+                writer.abandon();
+                Err(error)
+            }
+        }
+    };
+    let cut = |command, fault| server.faults().push(Rule::on(command, fault).times(1));
+
+    // What can be sent again is: before it was carried out, in the middle, and after.
+    let mut paths = BTreeSet::from(["t".to_owned()]);
+    for (n, fault) in [Fault::CutBefore, Fault::CutUnanswered].into_iter().enumerate() {
+        let below = format!("folder{n}");
+        cut(Command::Create, fault.clone());
+        target.folder(&key(&below), &folder).unwrap();
+        paths.insert(format!("t\\{below}"));
+        for (at, command) in [Command::Create, Command::Write, Command::SetInfo, Command::Close].into_iter().enumerate() {
+            cut(command, fault.clone());
+            write(&format!("{below}/{at}"), 1000, Placing::New).unwrap_or_else(|error| panic!("{command:?}, {fault:?}: {error}"));
+            paths.insert(format!("t\\{below}\\{at}"));
+        }
+        cut(Command::SetInfo, fault);
+        target.finish_folder(&key(&below), &folder).unwrap();
+    }
+    let there = || server.tree().paths().into_iter().map(|(path, _)| path.lossy()).collect::<BTreeSet<_>>();
+    assert_eq!(there(), paths);
+
+    // A large file has gone with its connection: it alone is missing, and nothing is left of it.
+    write("old", 3 << 20, Placing::New).unwrap();
+    paths.insert("t\\old".into());
+    for (path, command, skip) in
+        [("new", Command::Write, 2), ("old", Command::Write, 1), ("old", Command::SetInfo, 0), ("new", Command::Flush, 0)]
+    {
+        let placing = if path == "old" || command == Command::Flush { Placing::Replace } else { Placing::New };
+        server.faults().push(Rule::on(command, Fault::CutBefore).skip(skip).times(1));
+        let error = write(path, 5 << 20, placing).unwrap_err();
+        assert!(!error.fatal && error.text.contains("came back"), "{error}");
+        assert_eq!(there(), paths, "{command:?}");
+        server.faults().clear();
+    }
+    assert_eq!(server.tree().at("t\\old").unwrap().content.size(), 3 << 20);
+    write("old", 5 << 20, Placing::Replace).unwrap();
+    assert_eq!(server.tree().at("t\\old").unwrap().content.size(), 5 << 20);
+    assert_eq!(target.warnings().count, 0, "{:?}", target.warnings());
+    assert_eq!(server.counts().breaches, Vec::<String>::new());
+
+    // Another one's file is not taken for what was sent before.
+    server.tree().file("t\\theirs", &[8; 1000]);
+    cut(Command::Write, Fault::CutBefore);
+    assert!(write("theirs", 1000, Placing::New).is_err_and(|error| !error.fatal && error.text.contains("something of this name")));
+
+    // A server that takes nothing is left, and so is one that is gone.
+    server.faults().push(Rule::on(Command::Write, Fault::CutBefore));
+    let tries = (0..20).position(|n| write(&format!("silent{n}"), 3 << 20, Placing::New).unwrap_err().fatal);
+    assert!(tries.is_some_and(|tries| tries > 0), "{tries:?}");
+    let target = SmbTarget::connect_with(&url(&server, "t"), PASSWORD, Opening::Merge, &options()).unwrap();
+    drop(server);
+    assert!(target.folder(&key("last"), &folder).is_err_and(|error| error.fatal));
 }
 
 #[test]

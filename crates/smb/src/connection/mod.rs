@@ -142,6 +142,11 @@ impl Connection {
         socket::hang_up(&self.socket);
     }
 
+    /// Whether it has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.ledger.ended().is_some()
+    }
+
     /// Credits at hand now.
     pub(crate) fn credits(&self) -> u32 {
         self.ledger.available()

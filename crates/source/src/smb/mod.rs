@@ -17,6 +17,7 @@ mod folder;
 mod large;
 mod metadata;
 mod read;
+mod resume;
 mod rows;
 mod session;
 mod source;

@@ -175,7 +175,7 @@ impl SmbTarget {
     /// Looks at what is there itself, not at what it leads to.
     pub(super) fn stat(&self, path: &WidePath) -> Result<Stat, SmbError> {
         let want = Want { reparse: true, ..Want::default() };
-        self.session.again(|share| share.begin_stat(path, want, None)?.wait())
+        self.session.share.begin_stat(path, want, None)?.wait()
     }
 
     /// Opens with the rights to set what may be set of a descriptor, or with fewer. Answers with the parts that can be set.
@@ -188,6 +188,28 @@ impl SmbTarget {
                 opened => return opened.map(|file| (file, parts)),
             }
         }
+    }
+
+    fn make_folder(&self, key: &Key) -> Result<(), WriteError> {
+        let path = self.place(key)?;
+        let how = Open { disposition: Disposition::Create, kind: OpenKind::Folder, ..Open::looking(Want::default(), None) };
+        match self.session.share.begin_open(&path, &how).and_then(|file| file.wait()) {
+            Ok(_) => self.know(key),
+            Err(failed) if failed.status() == Some(NtStatus::OBJECT_NAME_COLLISION) => return self.approve(key),
+            Err(failed) => return Err(error("make a folder", &failed)),
+        }
+        Ok(())
+    }
+
+    fn dress_folder(&self, key: &Key, node: &Node) -> Result<(), WriteError> {
+        self.approve(key)?;
+        let path = self.path(key)?;
+        let how = Open { share: keepwell_smb::sharing::ALL, ..Open::writing(OpenKind::Folder, Disposition::Open) };
+        let (file, parts) = self.open(&path, &how).map_err(|e| error("open a folder", &e))?;
+        if parts != self.parts.load(Ordering::Relaxed) && node.descriptor.is_some() {
+            self.warn(key, "security descriptor: this account may not set all of it here".into());
+        }
+        self.apply(key, &file, node, parts)
     }
 
     /// Makes a reparse point of a new file or folder; removes that again if the server does not take the data.
@@ -240,7 +262,7 @@ fn is_empty(session: &Session) -> Result<bool, SmbError> {
     Ok(session.share.list(&session.root, None)?.next_batch()?.is_none())
 }
 
-fn is_none(error: &SmbError) -> bool {
+pub(super) fn is_none(error: &SmbError) -> bool {
     matches!(
         error.status(),
         Some(NtStatus::OBJECT_NAME_NOT_FOUND | NtStatus::OBJECT_PATH_NOT_FOUND | NtStatus::NO_SUCH_FILE | NtStatus::NOT_FOUND)
@@ -249,6 +271,15 @@ fn is_none(error: &SmbError) -> bool {
 
 pub(super) fn is_denied(error: &SmbError) -> bool {
     matches!(error.status(), Some(NtStatus::ACCESS_DENIED | NtStatus::PRIVILEGE_NOT_HELD))
+}
+
+fn present(stat: &Stat) -> Present {
+    let kind = match stat.info.attributes {
+        attributes if is_reparse(attributes, tag(stat)) => Kind::Reparse,
+        attributes if attributes & attribute::DIRECTORY != 0 => Kind::Folder,
+        _ => Kind::File,
+    };
+    Present { kind, size: stat.info.size, mtime: time(stat.info.written) }
 }
 
 /// The tag that begins reparse data (MS-FSCC 2.1.2).
@@ -292,19 +323,12 @@ impl Target for SmbTarget {
         if key.is_root() && self.empty {
             return Ok(None);
         }
-        match self.stat(&self.path(key)?) {
+        let path = self.path(key)?;
+        self.again(|_| match self.stat(&path) {
             Err(error) if is_none(&error) => Ok(None),
             Err(failed) => Err(error("look at what is there", &failed)),
-            Ok(stat) => {
-                let info = stat.info;
-                let kind = match info.attributes {
-                    attributes if is_reparse(attributes, tag(&stat)) => Kind::Reparse,
-                    attributes if attributes & attribute::DIRECTORY != 0 => Kind::Folder,
-                    _ => Kind::File,
-                };
-                Ok(Some(Present { kind, size: info.size, mtime: time(info.written) }))
-            }
-        }
+            Ok(stat) => Ok(Some(present(&stat))),
+        })
     }
 
     fn lacking(&self) -> Vec<String> {
@@ -315,14 +339,7 @@ impl Target for SmbTarget {
         if key.is_root() {
             return Ok(());
         }
-        let path = self.place(key)?;
-        let how = Open { disposition: Disposition::Create, kind: OpenKind::Folder, ..Open::looking(Want::default(), None) };
-        match self.session.share.begin_open(&path, &how).and_then(|file| file.wait()) {
-            Ok(_) => self.know(key),
-            Err(failed) if failed.status() == Some(NtStatus::OBJECT_NAME_COLLISION) => return self.approve(key),
-            Err(failed) => return Err(error("make a folder", &failed)),
-        }
-        Ok(())
+        self.again(|_| self.make_folder(key))
     }
 
     fn file(&self, key: &Key, node: &Node, content: &Content, placing: Placing) -> Result<Box<dyn WriteFile + '_>, WriteError> {
@@ -331,17 +348,16 @@ impl Target for SmbTarget {
 
     fn stream(&self, key: &Key, stream: &Stream) -> Result<Box<dyn WriteFile + '_>, WriteError> {
         let parent = key.parent().unwrap_or_default();
-        self.approve(&parent)?;
         let temporary = lock(&self.placing).get(key).cloned();
         let path = temporary.map_or_else(|| self.path(key), Ok)?;
         let name = wide(&stream.name).ok_or(BadName::NotWtf8).and_then(|name| path.stream(&name)).map_err(unspellable)?;
-        Ok(Box::new(StreamWriter::begin(self, key, &name, stream.content.size)?))
+        let begin = |_| self.approve(&parent).and_then(|()| StreamWriter::begin(self, key, &name, stream.content.size));
+        Ok(Box::new(self.again(begin)?))
     }
 
     fn special(&self, key: &Key, node: &Node) -> Result<(), WriteError> {
-        let path = self.place(key)?;
         match (&node.target, node.kind) {
-            (Some(data), Kind::Reparse) => self.make_special(key, &path, node, data),
+            (Some(data), Kind::Reparse) => self.once(|| self.make_special(key, &self.place(key)?, node, data)),
             (None, Kind::Reparse) => Err(refused("its reparse data was not read when the backup ran")),
             (_, Kind::Symlink) => Err(refused("a symbolic link of Unix can't be kept on a share")),
             (_, Kind::Unknown | Kind::File | Kind::Folder) => Err(refused("it was not read when the backup ran")),
@@ -350,22 +366,17 @@ impl Target for SmbTarget {
     }
 
     fn link(&self, key: &Key, to: &Key) -> Result<(), WriteError> {
-        let (path, first) = (self.place(key)?, self.place(to)?);
         let mut how = Open::looking(Want { reparse: true, ..Want::default() }, None);
         how.access |= access::WRITE_ATTRIBUTES;
-        let linked = self.session.share.begin_open(&first, &how).and_then(|file| file.wait()).and_then(|file| file.link(&path, false));
-        linked.map_err(|e| error("make a hard link", &e))
+        self.once(|| {
+            let (path, first) = (self.place(key)?, self.place(to)?);
+            let linked = self.session.share.begin_open(&first, &how).and_then(|file| file.wait()).and_then(|file| file.link(&path, false));
+            linked.map_err(|e| error("make a hard link", &e))
+        })
     }
 
     fn finish_folder(&self, key: &Key, node: &Node) -> Result<(), WriteError> {
-        self.approve(key)?;
-        let path = self.path(key)?;
-        let how = Open { share: keepwell_smb::sharing::ALL, ..Open::writing(OpenKind::Folder, Disposition::Open) };
-        let (file, parts) = self.open(&path, &how).map_err(|e| error("open a folder", &e))?;
-        if parts != self.parts.load(Ordering::Relaxed) && node.descriptor.is_some() {
-            self.warn(key, "security descriptor: this account may not set all of it here".into());
-        }
-        self.apply(key, &file, node, parts)
+        self.again(|_| self.dress_folder(key, node))
     }
 
     fn read(&self, key: &Key, stream: Option<&[u8]>) -> Result<Box<dyn ReadFile + '_>, Gap> {

@@ -5,14 +5,15 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
 use keepwell_format::node::{Content, Extents};
-use keepwell_format::port::{Placing, WriteError, WriteFile};
-use keepwell_format::{Key, Node};
+use keepwell_format::port::{Piece, Placing, ReadFile as _, Target as _, WriteError, WriteFile};
+use keepwell_format::{Key, Kind, Node};
 use keepwell_smb::{
     Ability, Basic, Disposition, NtStatus, Open, OpenFile, OpenKind, Pending, SmbError, Store, Stored, Want, WidePath, access, attribute,
     sharing, wide,
 };
 
 use super::apply::basic;
+use super::read::{SmbFile, Wanted};
 use super::target::{SmbTarget, error, is_denied, lock, refused};
 
 /// Up to here a file goes in one round trip.
@@ -38,7 +39,7 @@ pub(super) fn begin<'a>(
     content: &Content,
     placing: Placing,
 ) -> Result<Box<dyn WriteFile + 'a>, WriteError> {
-    let path = target.place(key)?;
+    let path = target.again(|_| target.place(key))?;
     let most = SMALL.min(target.session.facts.max_write.into());
     let plain = node.streams.is_empty() && node.attributes.is_empty() && !is_sparse(node, content);
     let at = temporary(target, key)?;
@@ -47,11 +48,18 @@ pub(super) fn begin<'a>(
     }
     let mut how = Open::writing(OpenKind::File, Disposition::Create);
     how.access |= access::DELETE;
-    let (file, parts) = target.open(&at, &how).map_err(|e| error("make a file", &e))?;
+    let since = target.session.share.generation();
+    let (file, parts) = target.again(|repeats| {
+        if repeats {
+            // What is left of it has nothing in it. If it can't be removed, its name is taken.
+            let _ = target.discard(&at);
+        }
+        target.open(&at, &how).map_err(|e| error("make a file", &e))
+    })?;
     let is_sparse = is_sparse(node, content) && target.session.volume.has(Ability::Sparse) && file.set_sparse().is_ok();
-    lock(&target.placing).insert(key.clone(), at);
-    let data = Data { file, size: content.size, end: 0, is_sparse, in_flight: VecDeque::new() };
-    Ok(Box::new(LargeFile { target, key: key.clone(), path, placing, parts, data }))
+    lock(&target.placing).insert(key.clone(), at.clone());
+    let data = Data { target, at, since, file, size: content.size, end: 0, is_sparse, in_flight: VecDeque::new() };
+    Ok(Box::new(LargeFile { key: key.clone(), path, placing, parts, data }))
 }
 
 /// Whether it has holes, as far as is known before it is written.
@@ -96,10 +104,47 @@ impl SmallFile<'_> {
             (Err(written), _) => error("write a file", &status(written, "write")),
         };
         let left = if stored.taken.is_ok() { &self.path } else { &self.at };
-        if let Err(failed) = remove(self.target, left) {
+        if let Err(failed) = self.target.discard(left) {
             self.target.warn(&self.key, error("remove a file that is not whole", &failed).text);
         }
         Err(failed)
+    }
+
+    /// Whether it is there after all: the answer to an earlier attempt may have been lost.
+    fn is_there(&self) -> bool {
+        let present = self.target.look(&self.key).ok().flatten();
+        if !present.is_some_and(|present| present.kind == Kind::File && present.size == self.size) {
+            return false;
+        }
+        let Ok(mut file) = SmbFile::open(&self.target.session, &Wanted::stream(self.path.clone(), None)) else { return false };
+        let mut there = vec![0; self.data.len() + 1];
+        let mut filled = 0;
+        while let Ok(Piece::Data(length)) = file.next(&mut there[filled..]) {
+            filled += length;
+        }
+        there[..filled] == self.data
+    }
+
+    fn send(&self, node: &Node, repeats: bool) -> Result<(), WriteError> {
+        if repeats {
+            // If it can't be removed, its name is taken.
+            let _ = self.target.discard(&self.at);
+            if self.is_there() {
+                return self.set_rest(node);
+            }
+        }
+        let allowed = self.target.parts.load(Ordering::Relaxed);
+        let descriptor = self.target.descriptor(&self.key, node, allowed);
+        let sent = descriptor.as_ref().map(|(bytes, parts)| (bytes.as_slice(), *parts));
+        let (stored, asked) = match self.store(basic(node), sent) {
+            // Perhaps not to the folder, but to what is needed for the descriptor.
+            Err(failed) if sent.is_some() && is_denied(&failed) => (self.store(basic(node), None), false),
+            other => (other, true),
+        };
+        let stored = stored.map_err(|e| error("write a file", &e))?;
+        self.check(&stored)?;
+        let set = (asked || sent.is_none()) && stored.descriptor.is_ok() && stored.basic.is_ok();
+        if set { Ok(()) } else { self.set_rest(node) }
     }
 
     /// What was refused on the way is tried again with less.
@@ -124,25 +169,20 @@ impl WriteFile for SmallFile<'_> {
 
     fn finish(mut self: Box<Self>, node: &Node) -> Result<(), WriteError> {
         self.data.resize(self.size as usize, 0);
-        let allowed = self.target.parts.load(Ordering::Relaxed);
-        let descriptor = self.target.descriptor(&self.key, node, allowed);
-        let sent = descriptor.as_ref().map(|(bytes, parts)| (bytes.as_slice(), *parts));
-        let (stored, asked) = match self.store(basic(node), sent) {
-            // Perhaps not to the folder, but to what is needed for the descriptor.
-            Err(failed) if sent.is_some() && is_denied(&failed) => (self.store(basic(node), None), false),
-            other => (other, true),
-        };
-        let stored = stored.map_err(|e| error("write a file", &e))?;
-        self.check(&stored)?;
-        let set = (asked || sent.is_none()) && stored.descriptor.is_ok() && stored.basic.is_ok();
-        if set { Ok(()) } else { self.set_rest(node) }
+        self.target.again(|repeats| self.send(node, repeats))?;
+        self.target.session.answered();
+        Ok(())
     }
 
     fn abandon(self: Box<Self>) {}
 }
 
-/// Bytes on their way into an open file or stream.
-struct Data {
+/// Bytes on their way into an open file or stream. They can't be had again, so it does not outlive its connection.
+struct Data<'a> {
+    target: &'a SmbTarget,
+    at: WidePath,
+    /// The connection it was begun with.
+    since: u64,
     file: OpenFile,
     size: u64,
     /// End of what was written furthest back.
@@ -151,8 +191,14 @@ struct Data {
     in_flight: VecDeque<(Pending<u32>, u32)>,
 }
 
-impl Data {
-    fn write_at(&mut self, target: &SmbTarget, mut at: u64, bytes: &[u8]) -> Result<(), WriteError> {
+impl Data<'_> {
+    fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<(), WriteError> {
+        let done = self.send(at, bytes);
+        self.target.survive(self.since, done)
+    }
+
+    fn send(&mut self, mut at: u64, bytes: &[u8]) -> Result<(), WriteError> {
+        let target = self.target;
         if !self.is_sparse && at.saturating_sub(self.end) >= HOLE && target.session.volume.has(Ability::Sparse) {
             // Where it can't be done, the server fills with zeros.
             self.is_sparse = true;
@@ -174,13 +220,19 @@ impl Data {
     fn settle_first(&mut self) -> Result<(), WriteError> {
         let Some((pending, sent)) = self.in_flight.pop_front() else { return Ok(()) };
         match pending.wait() {
-            Ok(written) if written == sent => Ok(()),
+            Ok(written) if written == sent => {
+                self.target.session.answered();
+                Ok(())
+            }
             Ok(_) => Err(refused("the server took fewer bytes than it was given")),
             Err(failed) => Err(error("write", &failed)),
         }
     }
 
     fn remove(mut self) -> Result<(), SmbError> {
+        if self.target.session.share.is_lost(self.since) {
+            return self.target.discard(&self.at);
+        }
         while !self.in_flight.is_empty() {
             // What becomes of bytes that are thrown away does not matter.
             let _ = self.settle_first();
@@ -206,13 +258,12 @@ impl Data {
 
 /// A file that is open while it is written.
 struct LargeFile<'a> {
-    target: &'a SmbTarget,
     key: Key,
     path: WidePath,
     placing: Placing,
     /// Of its descriptor, what the rights it was opened with can set.
     parts: u32,
-    data: Data,
+    data: Data<'a>,
 }
 
 impl LargeFile<'_> {
@@ -225,7 +276,7 @@ impl LargeFile<'_> {
             // One that can't be written can't be replaced either, until it can.
             Err(failed) if is_denied(&failed) => {
                 let how = Open { access: access::WRITE_ATTRIBUTES, ..Open::looking(Want { reparse: true, ..Want::default() }, None) };
-                let old = self.target.session.share.begin_open(&self.path, &how)?.wait()?;
+                let old = self.data.target.session.share.begin_open(&self.path, &how)?.wait()?;
                 let attributes = old.stat().info.attributes;
                 if attributes & attribute::READONLY == 0 {
                     return Err(failed);
@@ -240,38 +291,42 @@ impl LargeFile<'_> {
 
     fn try_finish(&mut self, node: &Node) -> Result<(), WriteError> {
         self.data.settle()?;
-        self.target.apply(&self.key, &self.data.file, node, self.parts)?;
+        self.data.target.apply(&self.key, &self.data.file, node, self.parts)?;
         self.take_place().map_err(|e| error("give a file its name", &e))?;
         // Samba hides what a dot begins, marks what is renamed as changed, and keeps both. A refusal was told before.
-        let _ = self.target.set_basic(&self.data.file, node);
+        let _ = self.data.target.set_basic(&self.data.file, node);
         Ok(())
     }
 
     fn forget(&self) {
-        lock(&self.target.placing).remove(&self.key);
+        lock(&self.data.target.placing).remove(&self.key);
     }
 
     /// Returns when it is gone.
     fn remove(self) {
         self.forget();
+        let target = self.data.target;
         if let Err(failed) = self.data.remove() {
-            self.target.warn(&self.key, error("remove a file that is not whole", &failed).text);
+            target.warn(&self.key, error("remove a file that is not whole", &failed).text);
         }
     }
 }
 
 impl WriteFile for LargeFile<'_> {
     fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<(), WriteError> {
-        self.data.write_at(self.target, at, bytes)
+        self.data.write_at(at, bytes)
     }
 
     fn finish(mut self: Box<Self>, node: &Node) -> Result<(), WriteError> {
-        if let Err(failed) = self.try_finish(node) {
+        let (target, since) = (self.data.target, self.data.since);
+        let done = self.try_finish(node);
+        if let Err(failed) = target.survive(since, done) {
             self.remove();
             return Err(failed);
         }
         self.forget();
-        self.data.file.close().map(drop).map_err(|e| error("close a file", &e))
+        let closed = self.data.file.close().map(drop).map_err(|e| error("close a file", &e));
+        target.survive(since, closed)
     }
 
     fn abandon(self: Box<Self>) {
@@ -281,46 +336,42 @@ impl WriteFile for LargeFile<'_> {
 
 /// An alternate stream.
 pub(super) struct StreamWriter<'a> {
-    target: &'a SmbTarget,
     key: Key,
-    data: Data,
+    data: Data<'a>,
 }
 
 impl<'a> StreamWriter<'a> {
     pub(super) fn begin(target: &'a SmbTarget, key: &Key, path: &WidePath, size: u64) -> Result<Self, WriteError> {
         let mut how = Open { share: sharing::ALL, ..Open::writing(OpenKind::File, Disposition::OverwriteIf) };
         how.access |= access::DELETE;
+        let since = target.session.share.generation();
         let opened = target.session.share.begin_open(path, &how).and_then(|file| file.wait());
         let file = opened.map_err(|e| match e.status() {
             Some(NtStatus::OBJECT_NAME_INVALID | NtStatus::NOT_SUPPORTED) => refused("this share keeps no alternate streams"),
             _ => error("make an alternate stream", &e),
         })?;
-        let data = Data { file, size, end: 0, is_sparse: false, in_flight: VecDeque::new() };
-        Ok(Self { target, key: key.clone(), data })
+        let data = Data { target, at: path.clone(), since, file, size, end: 0, is_sparse: false, in_flight: VecDeque::new() };
+        Ok(Self { key: key.clone(), data })
     }
 }
 
 impl WriteFile for StreamWriter<'_> {
     fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<(), WriteError> {
-        self.data.write_at(self.target, at, bytes)
+        self.data.write_at(at, bytes)
     }
 
     /// The node is that of the file, which comes when its streams are done.
     fn finish(mut self: Box<Self>, _node: &Node) -> Result<(), WriteError> {
-        self.data.settle()?;
-        self.data.file.close().map(drop).map_err(|e| error("close an alternate stream", &e))
+        let (target, since) = (self.data.target, self.data.since);
+        let settled = self.data.settle();
+        let done = settled.and_then(|()| self.data.file.close().map(drop).map_err(|e| error("close an alternate stream", &e)));
+        target.survive(since, done)
     }
 
     fn abandon(self: Box<Self>) {
+        let target = self.data.target;
         if let Err(failed) = self.data.remove() {
-            self.target.warn(&self.key, error("remove an alternate stream that is not whole", &failed).text);
+            target.warn(&self.key, error("remove an alternate stream that is not whole", &failed).text);
         }
     }
-}
-
-fn remove(target: &SmbTarget, path: &WidePath) -> Result<(), SmbError> {
-    let how = Open { access: access::DELETE, ..Open::looking(Want { reparse: true, ..Want::default() }, None) };
-    let file = target.session.share.begin_open(path, &how)?.wait()?;
-    file.delete_on_close()?;
-    file.close().map(drop)
 }
