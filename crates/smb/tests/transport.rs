@@ -3,67 +3,22 @@
 
 #![allow(clippy::unwrap_used, reason = "tests may unwrap")]
 
+#[path = "../../../tests/samba.rs"]
+mod server;
+
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
 use keepwell_smb::{Cipher, Credentials, Dialect, NtStatus, Options, Protection, Share, Signing, SmbError};
-
-/// A server that lives as long as this does.
-struct Samba {
-    folder: tempfile::TempDir,
-    port: u16,
-    password: String,
-}
+use server::Samba;
 
 impl Samba {
-    /// None, with a printed reason, if there can be none on this machine.
-    fn start(encrypt: &str) -> Option<Self> {
-        if Command::new("smbd").arg("--version").output().is_err() {
-            println!("skipped: smbd is not installed");
-            return None;
-        }
-        if !rustix::process::geteuid().is_root() {
-            println!("skipped: smbd needs root");
-            return None;
-        }
-        let mut samba = Self { folder: tempfile::tempdir().unwrap(), port: 0, password: String::new() };
-        samba.run(encrypt);
-        let read = |name| fs::read_to_string(samba.folder.path().join(name)).unwrap().trim().to_owned();
-        (samba.port, samba.password) = (read("port").parse().unwrap(), read("password"));
-        Some(samba)
-    }
-
-    fn run(&self, encrypt: &str) {
-        let port = self.port.to_string();
-        let started = Command::new(script())
-            .args(["start".as_ref(), self.folder.path(), port.as_ref()])
-            .env("KEEPWELL_SAMBA_ENCRYPT", encrypt)
-            .output()
-            .unwrap();
-        assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
-    }
-
-    fn stop(&self) {
-        assert!(Command::new(script()).args(["stop".as_ref(), self.folder.path()]).status().unwrap().success());
-    }
-
     fn connect(&self, options: Options) -> Result<Share, SmbError> {
-        Share::connect("127.0.0.1", self.port, "share", Credentials::new(None, "keepwell-demo", &self.password), options)
+        Share::connect("127.0.0.1", self.port, "share", Credentials::new(None, &self.user, &self.password), options)
     }
-}
-
-impl Drop for Samba {
-    fn drop(&mut self) {
-        let _ = Command::new(script()).args(["stop".as_ref(), self.folder.path()]).status();
-    }
-}
-
-fn script() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/samba.sh")
 }
 
 fn only(dialect: Dialect) -> Options {
@@ -171,7 +126,7 @@ fn a_server_that_dies_is_gone_and_one_that_returns_is_found() {
 fn a_server_that_stands_still_is_given_up() {
     let Some(samba) = Samba::start("required") else { return };
     let share = samba.connect(quick()).unwrap();
-    let server = fs::read_to_string(samba.folder.path().join("smbd.pid")).unwrap().trim().to_owned();
+    let server = fs::read_to_string(samba.state.path().join("smbd.pid")).unwrap().trim().to_owned();
     let signal = |name: &str, pid: &str| assert!(Command::new("kill").args([name, pid]).status().unwrap().success());
     // The process that serves this connection is a child of the server.
     let children = fs::read_to_string(format!("/proc/{server}/task/{server}/children")).unwrap();

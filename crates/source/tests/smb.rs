@@ -41,33 +41,33 @@ fn files(share: &Path) {
 #[test]
 fn a_share_is_read_as_it_is() {
     let Some(samba) = Samba::start("default") else { return };
-    files(&samba.share());
+    files(&samba.folder());
     samba.hand_over();
     let source = samba.connect();
-    assert_eq!(source.info().location, samba.url.to_string());
+    assert_eq!(source.info().location, samba.url().to_string());
     assert_eq!(source.info().encoding, Encoding::Wtf8);
     assert_eq!(source.info().identity, samba.connect().info().identity);
-    compare(&LocalSource::open(samba.share()).unwrap(), &source, FILES);
+    compare(&LocalSource::open(samba.folder()).unwrap(), &source, FILES);
     let all = walk(&source);
     assert!(all.iter().all(|entry| entry.node.gap.is_none() && entry.node.file_id.is_some() && entry.node.btime.is_some()));
     let ids: std::collections::BTreeSet<_> = all.iter().map(|entry| entry.node.file_id).collect();
     assert_eq!(ids.len(), all.len());
 
-    let below = SmbUrl { path: vec!["a".into(), "b".into()], ..samba.url.clone() };
+    let below = SmbUrl { path: vec!["a".into(), "b".into()], ..samba.url() };
     let part = SmbSource::connect(&below, &samba.password, AsOf::Live).unwrap();
-    compare(&LocalSource::open(samba.share().join("a/b")).unwrap(), &part, FILES);
+    compare(&LocalSource::open(samba.folder().join("a/b")).unwrap(), &part, FILES);
 }
 
 #[test]
 fn many_files_are_read_at_once() {
     let Some(samba) = Samba::start("desired") else { return };
-    files(&samba.share());
+    files(&samba.folder());
     samba.hand_over();
     let source = samba.connect();
     let all: Vec<_> = walk(&source).into_iter().filter(|entry| entry.node.kind == Kind::File).collect();
     std::thread::scope(|scope| {
         for worker in 0..source.info().parallel_reads {
-            let (all, source, share) = (&all, &source, samba.share());
+            let (all, source, share) = (&all, &source, samba.folder());
             scope.spawn(move || {
                 for entry in all.iter().skip(worker).step_by(source.info().parallel_reads) {
                     let runs = contract::read(source, entry).unwrap();
@@ -83,7 +83,7 @@ fn many_files_are_read_at_once() {
 #[test]
 fn what_cannot_be_read_is_a_gap_and_loops_end() {
     let Some(samba) = Samba::start("default") else { return };
-    let share = samba.share();
+    let share = samba.folder();
     fs::create_dir_all(share.join("folder/inner")).unwrap();
     symlink("..", share.join("folder/up")).unwrap();
     fs::write(share.join("gone"), b"x").unwrap();
@@ -110,14 +110,14 @@ fn what_cannot_be_read_is_a_gap_and_loops_end() {
 #[test]
 fn a_file_that_changes_while_it_is_read_is_labelled() {
     let Some(samba) = Samba::start("default") else { return };
-    fs::write(samba.share().join("log"), vec![1; 3_000_000]).unwrap();
+    fs::write(samba.folder().join("log"), vec![1; 3_000_000]).unwrap();
     samba.hand_over();
     let source = samba.connect();
     let entry = walk(&source).pop().unwrap();
     let mut file = source.open(&entry).unwrap();
     let mut buffer = vec![0; 1 << 20];
     assert!(matches!(file.next(&mut buffer).unwrap(), Piece::Data(_)));
-    fs::File::options().write(true).open(samba.share().join("log")).unwrap().write_all_at(&[2; 9], 3_000_000).unwrap();
+    fs::File::options().write(true).open(samba.folder().join("log")).unwrap().write_all_at(&[2; 9], 3_000_000).unwrap();
     while !matches!(file.next(&mut buffer).unwrap(), Piece::End) {}
     assert_eq!(file.finish(&mut entry.node.clone()).unwrap(), Steady::Changed);
 }
@@ -125,10 +125,10 @@ fn a_file_that_changes_while_it_is_read_is_labelled() {
 #[test]
 fn a_server_that_goes_away_ends_the_walk_with_an_error() {
     let Some(samba) = Samba::start("default") else { return };
-    fs::create_dir_all(samba.share().join("a/b")).unwrap();
+    fs::create_dir_all(samba.folder().join("a/b")).unwrap();
     samba.hand_over();
     let options = SmbOptions { pauses: vec![Duration::from_millis(20)], ..SmbOptions::default() };
-    let source = SmbSource::connect_with(&samba.url, &samba.password, AsOf::Live, &options).unwrap();
+    let source = SmbSource::connect_with(&samba.url(), &samba.password, AsOf::Live, &options).unwrap();
     let mut steps = source.walk().unwrap();
     assert!(steps.next().unwrap().is_ok());
     drop(samba);
@@ -143,9 +143,9 @@ fn a_server_that_goes_away_ends_the_walk_with_an_error() {
 fn sessions_that_are_not_safe_or_not_possible_are_refused() {
     let Some(samba) = Samba::start("default") else { return };
     let refused = |url: &SmbUrl, password: &str| SmbSource::connect(url, password, AsOf::Live).unwrap_err();
-    assert!(matches!(refused(&samba.url, "wrong"), SourceError::SignIn { .. }));
+    assert!(matches!(refused(&samba.url(), "wrong"), SourceError::SignIn { .. }));
     let with = |change: &dyn Fn(&mut SmbUrl)| {
-        let mut url = samba.url.clone();
+        let mut url = samba.url();
         change(&mut url);
         url
     };
@@ -160,7 +160,7 @@ fn sessions_that_are_not_safe_or_not_possible_are_refused() {
 #[test]
 fn snapshots_are_read_and_stand_in_for_what_is_held_open() {
     let Some(samba) = Samba::start("default") else { return };
-    let share = samba.share();
+    let share = samba.folder();
     for (folder, text) in [("@GMT-2026.11.19-00.00.00", "older"), ("@GMT-2026.11.20-00.00.00", "as of the snapshot")] {
         fs::create_dir_all(share.join(".snapshots").join(folder)).unwrap();
         fs::write(share.join(".snapshots").join(folder).join("held"), text).unwrap();
@@ -175,10 +175,10 @@ fn snapshots_are_read_and_stand_in_for_what_is_held_open() {
     assert_eq!(times, ["2026-11-20T00:00:00Z", "2026-11-19T00:00:00Z"]);
 
     let client = keepwell_smb::Share::connect(
-        &samba.url.host,
-        samba.url.port,
-        &samba.url.share,
-        keepwell_smb::Credentials::new(None, &samba.url.user, &samba.password),
+        &samba.url().host,
+        samba.url().port,
+        &samba.url().share,
+        keepwell_smb::Credentials::new(None, &samba.url().user, &samba.password),
         keepwell_smb::Options::default(),
     )
     .unwrap();
@@ -200,13 +200,13 @@ fn snapshots_are_read_and_stand_in_for_what_is_held_open() {
     drop(held);
 
     let seen = |as_of: AsOf| {
-        let source = SmbSource::connect(&samba.url, &samba.password, as_of).unwrap();
+        let source = SmbSource::connect(&samba.url(), &samba.password, as_of).unwrap();
         let keys: Vec<_> = walk(&source).iter().map(|entry| entry.key.to_string()).collect();
         (source.info().location.clone(), keys)
     };
-    assert_eq!(seen(AsOf::Latest), (format!("{}?as-of=2026-11-20T00:00:00Z", samba.url), vec!["/".into(), "held".into()]));
+    assert_eq!(seen(AsOf::Latest), (format!("{}?as-of=2026-11-20T00:00:00Z", samba.url()), vec!["/".into(), "held".into()]));
     assert_eq!(seen(AsOf::parse("2026-11-19 00:00:00").unwrap()).1, ["/", "gone", "held"]);
     let other = AsOf::parse("2026-11-18 00:00:00").unwrap();
-    let error = SmbSource::connect(&samba.url, &samba.password, other).unwrap_err();
+    let error = SmbSource::connect(&samba.url(), &samba.password, other).unwrap_err();
     assert!(matches!(&error, SourceError::NoSuchSnapshot { newest, .. } if newest == "2026-11-20T00:00:00Z"), "{error}");
 }

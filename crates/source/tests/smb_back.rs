@@ -38,13 +38,13 @@ fn options(max_dialect: Dialect) -> SmbOptions {
 
 /// A descriptor of something that the account made.
 fn own_descriptor(samba: &Samba) -> Vec<u8> {
-    let target = SmbTarget::connect(&samba.url, &samba.password, Opening::Merge).unwrap();
+    let target = SmbTarget::connect(&samba.url(), &samba.password, Opening::Merge).unwrap();
     let key = Key::from_path(b"own").unwrap();
     target.file(&key, &Node::new(Kind::File), &contract::content(0), Placing::New).unwrap().finish(&Node::new(Kind::File)).unwrap();
     let source = samba.connect();
     let entry = walk(&source).into_iter().find(|entry| entry.key == key).unwrap();
     let descriptor = contract::look(&source, &entry).unwrap().node.descriptor.unwrap();
-    fs::remove_file(samba.share().join("own")).unwrap();
+    fs::remove_file(samba.folder().join("own")).unwrap();
     descriptor
 }
 
@@ -80,7 +80,7 @@ fn shown(target: &SmbTarget) -> Vec<String> {
 #[test]
 fn a_server_that_demands_encryption_is_not_read_without() {
     let Some(samba) = Samba::start("required") else { return };
-    let error = SmbSource::connect_with(&samba.url, &samba.password, AsOf::Live, &options(Dialect::Smb210)).unwrap_err();
+    let error = SmbSource::connect_with(&samba.url(), &samba.password, AsOf::Live, &options(Dialect::Smb210)).unwrap_err();
     println!("{error}: {:?}", std::error::Error::source(&error).map(ToString::to_string));
     assert!(!matches!(error, SourceError::NotFolder(_)), "{error:?}");
 }
@@ -88,11 +88,11 @@ fn a_server_that_demands_encryption_is_not_read_without() {
 #[test]
 fn a_restore_replaces_links_abandons_and_refuses() {
     let Some(samba) = Samba::start("default") else { return };
-    let share = samba.share();
+    let share = samba.folder();
     fs::create_dir_all(share.join("t/folder")).unwrap();
     fs::write(share.join("t/old"), "old").unwrap();
     samba.hand_over();
-    let url = SmbUrl { path: vec!["t".into()], ..samba.url.clone() };
+    let url = SmbUrl { path: vec!["t".into()], ..samba.url() };
     assert!(matches!(SmbTarget::connect(&url, &samba.password, Opening::Empty), Err(SourceError::NotEmpty(_))));
     let target = SmbTarget::connect(&url, &samba.password, Opening::Merge).unwrap();
     let key = |path: &str| Key::from_path(path.as_bytes()).unwrap();
@@ -161,7 +161,7 @@ fn a_restore_replaces_links_abandons_and_refuses() {
 #[test]
 fn a_check_tells_what_a_backup_would_miss() {
     let Some(samba) = Samba::start("required") else { return };
-    let share = samba.share();
+    let share = samba.folder();
     fs::create_dir_all(share.join("a/b")).unwrap();
     fs::create_dir_all(share.join(".snapshots/@GMT-2026.11.20-00.00.00")).unwrap();
     fs::write(share.join("a/small"), "12345").unwrap();
@@ -170,13 +170,13 @@ fn a_check_tells_what_a_backup_would_miss() {
     samba.hand_over();
     fs::write(share.join("closed"), "root's").unwrap();
     fs::set_permissions(share.join("closed"), fs::Permissions::from_mode(0o600)).unwrap();
-    let target = SmbTarget::connect(&samba.url, &samba.password, Opening::Merge).unwrap();
+    let target = SmbTarget::connect(&samba.url(), &samba.password, Opening::Merge).unwrap();
     let stream = keepwell_format::node::Stream { name: b"s".into(), content: contract::content(1) };
     let mut writer = target.stream(&Key::from_path(b"a/small").unwrap(), &stream).unwrap();
     writer.write_at(0, b"s").unwrap();
     writer.finish(&Node::new(Kind::File)).unwrap();
 
-    let address = Address::Smb(samba.url.clone());
+    let address = Address::Smb(samba.url());
     for read in [false, true] {
         let options = CheckOptions { read, ..CheckOptions::default() };
         let report = check(&address, Some(&samba.password), &options, &|_| {}).unwrap();
