@@ -4,6 +4,7 @@
 //! what a request does is the program's. One image ships all programs, so this API has no versions.
 
 pub mod client;
+pub mod disks;
 pub mod error;
 pub mod secret;
 pub mod server;
