@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::io::{self, BufReader, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,7 +16,7 @@ use crate::record;
 use crate::rpc::{self, Credential, Procedure};
 use crate::xdr::{Reader, Result, Writer};
 
-/// Calls in flight at most; further ones wait for room.
+/// Calls in flight at most, unless somebody says less.
 const IN_FLIGHT: usize = 256;
 /// Bytes received at once.
 const BUFFER: usize = 64 << 10;
@@ -33,6 +33,8 @@ struct Shared {
     sender: Mutex<()>,
     calls: Mutex<Calls>,
     room: Condvar,
+    /// Calls in flight at most; further ones wait for room.
+    most: AtomicUsize,
     timeout: Duration,
     opened: Instant,
     /// When bytes last came, in milliseconds since `opened`.
@@ -43,6 +45,8 @@ struct Shared {
 struct Calls {
     waiting: HashMap<u32, Arc<Slot>>,
     next: u32,
+    /// Threads that wait for room.
+    queue: usize,
     /// Why there will be no more answers.
     dead: Option<NfsError>,
 }
@@ -50,8 +54,29 @@ struct Calls {
 /// Where a call waits for its reply.
 #[derive(Debug, Default)]
 struct Slot {
-    reply: Mutex<Option<Result<Bytes>>>,
+    reply: Mutex<Reply>,
     ready: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Reply {
+    /// With when it came.
+    came: Option<(Result<Bytes>, Instant)>,
+    /// Somebody waits for it. Waking nobody costs a system call too.
+    awaited: bool,
+}
+
+/// How long the server took for a call, the line included; not how long the answer lay here until it was taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Timing {
+    /// Number of the procedure (RFC 1813 section 3.3).
+    pub procedure: u32,
+    /// Bytes of data that were asked for or sent; 0 for other calls than READ and WRITE.
+    pub bytes: u32,
+    /// Calls in flight when it was sent, itself included.
+    pub beside: usize,
+    /// From sending to the answer.
+    pub took: Duration,
 }
 
 /// A call that was sent. Dropped, its answer is thrown away.
@@ -60,6 +85,7 @@ pub struct Pending<T> {
     slot: Arc<Slot>,
     xid: u32,
     sent: Instant,
+    beside: usize,
     procedure: Procedure,
     /// What the answer must not exceed.
     limit: u32,
@@ -83,8 +109,9 @@ impl Connection {
         let shared = Arc::new(Shared {
             socket,
             sender: Mutex::new(()),
-            calls: Mutex::new(Calls { waiting: HashMap::new(), next: clock, dead: None }),
+            calls: Mutex::new(Calls { waiting: HashMap::new(), next: clock, queue: 0, dead: None }),
             room: Condvar::new(),
+            most: AtomicUsize::new(IN_FLIGHT),
             timeout,
             opened: Instant::now(),
             heard: AtomicU64::new(0),
@@ -104,9 +131,9 @@ impl Connection {
         payload: &[u8],
         decode: Decode<T>,
     ) -> Result<Pending<T>> {
-        let sent = Instant::now();
         let slot = Arc::new(Slot::default());
-        let xid = self.0.register(&slot, sent)?;
+        let (xid, beside) = self.0.register(&slot)?;
+        let sent = Instant::now();
         let mut head = rpc::call(xid, procedure, credential);
         arguments(&mut head);
         if !payload.is_empty() {
@@ -119,7 +146,20 @@ impl Connection {
         if let Err(error) = self.0.send(parts) {
             return Err(self.0.kill(NfsError::Lost(Arc::new(error))));
         }
-        Ok(Pending { shared: Arc::clone(&self.0), slot, xid, sent, procedure, limit, decode })
+        Ok(Pending { shared: Arc::clone(&self.0), slot, xid, sent, beside, procedure, limit, decode })
+    }
+
+    /// Calls that may be in flight.
+    pub(crate) fn most(&self) -> usize {
+        self.0.most.load(Ordering::Relaxed)
+    }
+
+    /// Lets that many calls be in flight, at least one.
+    pub(crate) fn allow(&self, most: usize) {
+        let calls = lock(&self.0.calls);
+        self.0.most.store(most.max(1), Ordering::Relaxed);
+        drop(calls);
+        self.0.room.notify_all();
     }
 }
 
@@ -130,13 +170,15 @@ impl Drop for Connection {
 }
 
 impl Shared {
-    fn register(&self, slot: &Arc<Slot>, since: Instant) -> Result<u32> {
+    /// The call's id, and how many are in flight with it.
+    fn register(&self, slot: &Arc<Slot>) -> Result<(u32, usize)> {
+        let since = Instant::now();
         let mut calls = lock(&self.calls);
         loop {
             if let Some(error) = &calls.dead {
                 return Err(error.clone());
             }
-            if calls.waiting.len() < IN_FLIGHT {
+            if calls.waiting.len() < self.most.load(Ordering::Relaxed) {
                 break;
             }
             let left = self.deadline(since).saturating_duration_since(Instant::now());
@@ -144,7 +186,9 @@ impl Shared {
                 drop(calls);
                 return Err(self.kill(NfsError::Timeout));
             }
+            calls.queue += 1;
             calls = self.room.wait_timeout(calls, left).unwrap_or_else(PoisonError::into_inner).0;
+            calls.queue -= 1;
         }
         while calls.waiting.contains_key(&calls.next) {
             calls.next = calls.next.wrapping_add(1);
@@ -152,7 +196,7 @@ impl Shared {
         let xid = calls.next;
         calls.next = xid.wrapping_add(1);
         calls.waiting.insert(xid, Arc::clone(slot));
-        Ok(xid)
+        Ok((xid, calls.waiting.len()))
     }
 
     fn send(&self, mut parts: &mut [IoSlice<'_>]) -> io::Result<()> {
@@ -183,10 +227,19 @@ impl Shared {
 
     /// What nobody waits for is thrown away.
     fn deliver(&self, reply: Bytes) {
-        let Some(slot) = rpc::xid(&reply).and_then(|xid| lock(&self.calls).waiting.remove(&xid)) else { return };
-        self.room.notify_one();
-        *lock(&slot.reply) = Some(Ok(reply));
-        slot.ready.notify_all();
+        if let Some(slot) = rpc::xid(&reply).and_then(|xid| self.leave(xid)) {
+            slot.fill(Ok(reply));
+        }
+    }
+
+    /// Takes a call out of those in flight, if it is there, and lets another go on.
+    fn leave(&self, xid: u32) -> Option<Arc<Slot>> {
+        let mut calls = lock(&self.calls);
+        let slot = calls.waiting.remove(&xid);
+        if slot.is_some() && calls.queue > 0 {
+            self.room.notify_one();
+        }
+        slot
     }
 
     /// Ends the connection and all calls on it. Returns why it ended first.
@@ -198,8 +251,7 @@ impl Shared {
         // Wakes the receiver too. It fails only where there is no connection any more.
         let _ = self.socket.shutdown(Shutdown::Both);
         for slot in waiting.into_values() {
-            lock(&slot.reply).get_or_insert(Err(why.clone()));
-            slot.ready.notify_all();
+            slot.fill(Err(why.clone()));
         }
         self.room.notify_all();
         why
@@ -209,6 +261,17 @@ impl Shared {
     fn deadline(&self, since: Instant) -> Instant {
         let heard = self.opened + Duration::from_millis(self.heard.load(Ordering::Relaxed));
         (since.max(heard) + self.timeout).min(since + self.timeout * PATIENCE)
+    }
+}
+
+impl Slot {
+    /// What came first stays.
+    fn fill(&self, answer: Result<Bytes>) {
+        let mut reply = lock(&self.reply);
+        reply.came.get_or_insert_with(|| (answer, Instant::now()));
+        if reply.awaited {
+            self.ready.notify_all();
+        }
     }
 }
 
@@ -230,26 +293,39 @@ impl<T> Pending<T> {
     /// # Errors
     /// [`NfsError::Status`] if the server says no; else the connection is gone or the server breaks the protocol.
     pub fn wait(self) -> Result<T> {
-        let reply = self.reply()?;
-        (self.decode)(&mut rpc::results(&reply, self.procedure)?, self.procedure, self.limit)
+        self.wait_timed(|_| {})
+    }
+
+    /// Likewise; `told` is told how long a successful call took.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn wait_timed(self, told: impl FnOnce(Timing)) -> Result<T> {
+        let (reply, came) = self.reply();
+        let reply = reply?;
+        let answer = (self.decode)(&mut rpc::results(&reply, self.procedure)?, self.procedure, self.limit)?;
+        let took = came.saturating_duration_since(self.sent);
+        told(Timing { procedure: self.procedure.number, bytes: self.limit, beside: self.beside, took });
+        Ok(answer)
     }
 
     /// Whether [`Pending::wait`] will return at once.
     pub fn is_ready(&self) -> bool {
-        lock(&self.slot.reply).is_some()
+        lock(&self.slot.reply).came.is_some()
     }
 
-    fn reply(&self) -> Result<Bytes> {
+    fn reply(&self) -> (Result<Bytes>, Instant) {
         let mut reply = lock(&self.slot.reply);
         loop {
-            if let Some(reply) = reply.take() {
-                return reply;
+            if let Some(came) = reply.came.take() {
+                return came;
             }
             let left = self.shared.deadline(self.sent).saturating_duration_since(Instant::now());
             if left.is_zero() {
                 drop(reply);
-                return Err(self.shared.kill(NfsError::Timeout));
+                return (Err(self.shared.kill(NfsError::Timeout)), Instant::now());
             }
+            reply.awaited = true;
             reply = self.slot.ready.wait_timeout(reply, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
@@ -257,8 +333,7 @@ impl<T> Pending<T> {
 
 impl<T> Drop for Pending<T> {
     fn drop(&mut self) {
-        lock(&self.shared.calls).waiting.remove(&self.xid);
-        self.shared.room.notify_one();
+        self.shared.leave(self.xid);
     }
 }
 

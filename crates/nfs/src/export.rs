@@ -121,6 +121,16 @@ impl Export {
         self.facts
     }
 
+    /// How many calls may be in flight now.
+    pub fn in_flight(&self) -> usize {
+        self.current().connection.most()
+    }
+
+    /// Sets how many calls may be in flight, at least 1; further ones wait for room. An answer that came and was not taken yet is not in flight.
+    pub fn set_in_flight(&self, most: usize) {
+        self.current().connection.allow(most);
+    }
+
     /// How often the connection was made anew.
     pub fn generation(&self) -> u64 {
         self.current().generation
@@ -138,6 +148,7 @@ impl Export {
         let connection = Connection::new(dial(&self.host, self.port, self.options.dial)?, self.options.timeout)?;
         let null = Procedure { number: 0, ..NFS };
         connection.begin(null, &self.credential, 0, |_| {}, &[], |_, _, _| Ok(()))?.wait()?;
+        connection.allow(self.in_flight());
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         *current = Current { connection: Arc::new(connection), generation: since + 1 };
         Ok(())

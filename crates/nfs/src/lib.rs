@@ -17,7 +17,7 @@ mod types;
 mod wire;
 mod xdr;
 
-pub use connection::Pending;
+pub use connection::{Pending, Timing};
 pub use error::{NfsError, Status};
 pub use export::{Export, Facts, Identity, Options};
 pub use types::{

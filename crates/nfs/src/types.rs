@@ -45,6 +45,22 @@ pub enum FileType {
     Fifo,
 }
 
+impl FileType {
+    /// The type with this number, if there is one; version 4 numbers them alike (RFC 8881 section 3.2).
+    pub fn from_number(number: u32) -> Option<Self> {
+        Some(match number {
+            1 => Self::Regular,
+            2 => Self::Folder,
+            3 => Self::Block,
+            4 => Self::Character,
+            5 => Self::Symlink,
+            6 => Self::Socket,
+            7 => Self::Fifo,
+            _ => return None,
+        })
+    }
+}
+
 /// `nfstime3`: seconds since 1970 without a sign, and nanoseconds below 10^9.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp {

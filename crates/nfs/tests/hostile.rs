@@ -83,6 +83,32 @@ fn answers_come_in_any_order() {
 }
 
 #[test]
+fn no_more_calls_are_in_flight_than_may_be() {
+    const MOST: usize = 5;
+    let seen = AtomicUsize::new(0);
+    let export = connect(move |call| {
+        let nth = seen.fetch_add(usize::from(call.is(NFS, READ)), Ordering::SeqCst) % MOST;
+        // Nothing is answered before all that may be sent were.
+        match call.is(NFS, READ) {
+            true if nth == MOST - 1 => Act::Answer(data(b"x")),
+            true => Act::Later(data(b"x")),
+            false => Act::Usual,
+        }
+    })
+    .unwrap();
+    export.set_in_flight(MOST);
+    let reads: Vec<_> = (0..20 * MOST as u64).map(|at| export.begin_read(export.root(), at, 1).unwrap()).collect();
+    let mut beside = Vec::new();
+    reads.into_iter().for_each(|read| drop(read.wait_timed(|timing| beside.push(timing.beside)).unwrap()));
+    assert_eq!((beside.len(), beside.iter().max()), (20 * MOST, Some(&MOST)));
+    assert_eq!(beside[..MOST], [1, 2, 3, 4, 5]);
+    export.set_in_flight(0);
+    assert_eq!(export.in_flight(), 1, "one is always allowed");
+    export.reconnect(0).unwrap();
+    assert_eq!(export.in_flight(), 1, "a new connection changes nothing");
+}
+
+#[test]
 fn a_broken_connection_fails_all_calls_and_a_new_one_works() {
     let export = connect(|call| match call {
         call if call.is(NFS, READ) && call.word(1) == 3 => Act::Reset,

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use keepwell_format::port::{Piece, ReadFile, Source, Steady, Walked};
+use keepwell_format::port::{Piece, ReadFile, Source, Steady, Walk, Walked};
 use keepwell_format::{Gap, GapReason, Key, Kind, Node, Time};
 
 use crate::{Address, AsOf, LocalSource, NfsSource, NfsVersion, SmbSource, SourceError};
@@ -26,7 +26,7 @@ const BUFFER: usize = 1 << 20;
 /// What is to be looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CheckOptions {
-    /// All content is read, as a backup would, and thrown away. Else each file is only opened.
+    /// All content is read, as a backup would, and thrown away. Else each file is only opened, or the server asked whether it may be.
     pub read: bool,
     /// Which state of the source.
     pub as_of: AsOf,
@@ -163,6 +163,14 @@ impl Opened {
         })
     }
 
+    /// A walk that shows which files can't be read, so that none need be opened to know; where there is one.
+    fn probing_walk(&self) -> Option<Walk<'_>> {
+        match self {
+            Self::Nfs(source, _) => source.probing_walk(),
+            Self::Folder(_) | Self::Smb(_) => None,
+        }
+    }
+
     fn source(&self) -> &dyn Source {
         match self {
             Self::Folder(source) => source,
@@ -185,11 +193,16 @@ fn look_at_all(opened: &Opened, read: bool, progress: &(dyn Fn(CheckProgress) + 
         drop(tally);
         progress(now);
     };
+    if let Some(probing) = opened.probing_walk().filter(|_| !read) {
+        let ended = walk(source, Ok(probing), &count, |_| true);
+        count(&mut |tally| tally.ended.clone_from(&ended));
+        return tally.into_inner().unwrap_or_else(PoisonError::into_inner);
+    }
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| work(opened, read, &queue, &count));
         }
-        let ended = walk(source, &count, |walked| {
+        let ended = walk(source, source.walk(), &count, |walked| {
             if read && walked.node.kind == Kind::File {
                 source.expect(&walked);
             }
@@ -204,8 +217,8 @@ fn look_at_all(opened: &Opened, read: bool, progress: &(dyn Fn(CheckProgress) + 
 type Count<'a> = dyn Fn(&mut dyn FnMut(&mut Tally)) + Sync + 'a;
 
 /// Counts what needs no opening and hands the rest on. Answers why it could not go on.
-fn walk(source: &dyn Source, count: &Count<'_>, mut hand_on: impl FnMut(Walked) -> bool) -> Option<Gap> {
-    let walk = match source.walk() {
+fn walk(source: &dyn Source, walk: Result<Walk<'_>, Gap>, count: &Count<'_>, mut hand_on: impl FnMut(Walked) -> bool) -> Option<Gap> {
+    let walk = match walk {
         Ok(walk) => walk,
         Err(gap) => return Some(gap),
     };

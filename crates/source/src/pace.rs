@@ -3,6 +3,7 @@
 //! A server is slow when answers to small requests take three times as long as they used to with as many in flight. Then half as
 //! many are sent, and slowly more again. Must never keep the last request back.
 
+use std::collections::HashMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,12 @@ const FLOOR: Duration = Duration::from_millis(2);
 
 /// What the usual latency may rise by with each verdict: a server that stays slower becomes the usual one in the end.
 const DRIFT: f64 = 1.02;
+
+/// The kind of small requests, where no others are measured.
+const SMALL: u32 = 0;
+
+/// By the power of two of the requests in flight: the queue that we make ourselves is no fault of the server.
+const CLASSES: usize = 8;
 
 /// Shared by all threads that use one share.
 #[derive(Debug)]
@@ -54,7 +61,7 @@ impl Pace {
         let started = Instant::now();
         let answer = request();
         if answer.is_ok() {
-            self.lock().meter.saw(permit.beside, started.elapsed());
+            self.lock().meter.saw(SMALL, permit.beside, started.elapsed());
         }
         answer
     }
@@ -74,7 +81,14 @@ impl Pace {
 
     /// Takes note of a small request that was sent without a turn.
     pub(crate) fn saw(&self, beside: usize, took: Duration) {
-        self.lock().meter.saw(beside, took);
+        self.saw_one_of(SMALL, beside, took);
+    }
+
+    /// Takes note of a request of a kind that takes about as long each time. Answers how many may be in flight now.
+    pub(crate) fn saw_one_of(&self, kind: u32, beside: usize, took: Duration) -> usize {
+        let mut state = self.lock();
+        state.meter.saw(kind, beside, took);
+        state.meter.limit
     }
 
     fn enter(&self) -> Permit<'_> {
@@ -123,8 +137,8 @@ struct Meter {
     /// Requests in flight, from 1.
     limit: usize,
     most: usize,
-    /// By the power of two of the requests in flight: the queue that we make ourselves is no fault of the server.
-    usual: [Usual; 8],
+    /// By kind.
+    usual: HashMap<u32, [Usual; CLASSES]>,
     /// Latest latencies, as multiples of the usual one.
     recent: Vec<f64>,
 }
@@ -137,13 +151,13 @@ struct Usual {
 
 impl Meter {
     fn new(most: usize) -> Self {
-        Self { limit: most.max(1), most: most.max(1), usual: Default::default(), recent: Vec::with_capacity(WINDOW) }
+        Self { limit: most.max(1), most: most.max(1), usual: HashMap::new(), recent: Vec::with_capacity(WINDOW) }
     }
 
-    fn saw(&mut self, beside: usize, took: Duration) {
+    fn saw(&mut self, kind: u32, beside: usize, took: Duration) {
         let micros = took.max(FLOOR).as_secs_f64() * 1e6;
-        let class = (beside.max(1).ilog2() as usize).min(self.usual.len() - 1);
-        if let Some(times) = self.usual[class].compare(micros) {
+        let class = (beside.max(1).ilog2() as usize).min(CLASSES - 1);
+        if let Some(times) = self.usual.entry(kind).or_default()[class].compare(micros) {
             self.recent.push(times);
         }
         if self.recent.len() == WINDOW {
@@ -182,7 +196,7 @@ mod tests {
     use super::*;
 
     fn feed(meter: &mut Meter, answers: usize, beside: usize, millis: u64) {
-        (0..answers).for_each(|_| meter.saw(beside, Duration::from_millis(millis)));
+        (0..answers).for_each(|_| meter.saw(SMALL, beside, Duration::from_millis(millis)));
     }
 
     #[test]
@@ -211,9 +225,21 @@ mod tests {
         }
         assert_eq!(meter.limit, 16);
         let mut meter = Meter::new(16);
-        (0..200).for_each(|_| meter.saw(16, Duration::from_micros(100)));
-        (0..200).for_each(|_| meter.saw(16, Duration::from_micros(1_900)));
+        (0..200).for_each(|_| meter.saw(SMALL, 16, Duration::from_micros(100)));
+        (0..200).for_each(|_| meter.saw(SMALL, 16, Duration::from_micros(1_900)));
         assert_eq!(meter.limit, 16);
+    }
+
+    #[test]
+    fn kinds_are_compared_with_their_own() {
+        let mut meter = Meter::new(16);
+        for _ in 0..4 * WINDOW {
+            meter.saw(1, 16, Duration::from_millis(5));
+            meter.saw(2, 16, Duration::from_millis(500));
+        }
+        assert_eq!(meter.limit, 16);
+        (0..WINDOW).for_each(|_| meter.saw(1, 16, Duration::from_millis(20)));
+        assert_eq!(meter.limit, 8);
     }
 
     #[test]

@@ -5,16 +5,7 @@ use crate::types::{Attributes, Device, FileType, SetAttributes, SetTime, Timesta
 use crate::xdr::{Reader, Result, Writer};
 
 pub(crate) fn attributes(reader: &mut Reader<'_>) -> Result<Attributes> {
-    let kind = match reader.u32()? {
-        1 => FileType::Regular,
-        2 => FileType::Folder,
-        3 => FileType::Block,
-        4 => FileType::Character,
-        5 => FileType::Symlink,
-        6 => FileType::Socket,
-        7 => FileType::Fifo,
-        _ => return Err(NfsError::Malformed("an unknown type of file")),
-    };
+    let kind = FileType::from_number(reader.u32()?).ok_or(NfsError::Malformed("an unknown type of file"))?;
     let (mode, links, uid, gid) = (reader.u32()?, reader.u32()?, reader.u32()?, reader.u32()?);
     let (size, used) = (reader.u64()?, reader.u64()?);
     let device = Device { major: reader.u32()?, minor: reader.u32()? };

@@ -20,8 +20,21 @@ mod v41;
 mod walk;
 mod write;
 
+use keepwell_format::Gap;
+use keepwell_format::port::{Walk, Walked};
+
 pub use source::NfsSource;
 pub use target::NfsTarget;
 
 /// How long a call may take.
 const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// A walk that ends with its first error.
+fn until_error<'a, E>(mut step: impl FnMut() -> Option<Result<Walked, E>> + Send + 'a, gap: impl Fn(&E) -> Gap + Send + 'a) -> Walk<'a> {
+    let mut over = false;
+    Box::new(std::iter::from_fn(move || {
+        let walked = if over { None } else { step() }?;
+        over = walked.is_err();
+        Some(walked.map_err(|error| gap(&error)))
+    }))
+}

@@ -6,11 +6,12 @@ use keepwell_format::port::{Encoding, ReadFile, Source, SourceInfo, Walk, Walked
 use keepwell_format::{Gap, GapReason};
 use keepwell_nfs::Options;
 
-use super::TIMEOUT;
+use super::gaps::gap;
 use super::read::NfsFile;
 use super::tree::Tree;
 use super::v41::Tree41;
 use super::walk::NfsWalk;
+use super::{TIMEOUT, until_error};
 use crate::{NfsUrl, NfsVersion, SourceError};
 
 /// Reads in flight that keep a server busy, without drowning it.
@@ -63,6 +64,19 @@ impl NfsSource {
         };
         Ok(Self { info, tree })
     }
+
+    /// A walk on which each file was asked whether it may be read (ACCESS), so that it has its gap without being opened. None over version 4.1.
+    pub(crate) fn probing_walk(&self) -> Option<Walk<'_>> {
+        match &self.tree {
+            Version::V3(tree) => Some(walk(tree, true)),
+            Version::V41(_) => None,
+        }
+    }
+}
+
+fn walk(tree: &Tree, probing: bool) -> Walk<'_> {
+    let mut walk = NfsWalk::new(tree, probing);
+    until_error(move || walk.step(), |error| gap(error, GapReason::Read))
 }
 
 /// `nfs:HOST:EXPORT[/PATH]:FSID`, with what is no UTF-8 escaped.
@@ -78,7 +92,7 @@ impl Source for NfsSource {
 
     fn walk(&self) -> Result<Walk<'_>, Gap> {
         Ok(match &self.tree {
-            Version::V3(tree) => Box::new(NfsWalk::new(tree)),
+            Version::V3(tree) => walk(tree, false),
             Version::V41(tree) => tree.walk(),
         })
     }

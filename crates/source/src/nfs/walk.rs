@@ -6,7 +6,7 @@ use std::collections::{HashSet, VecDeque};
 
 use keepwell_format::port::Walked;
 use keepwell_format::{Gap, GapReason, Key, Kind, Node};
-use keepwell_nfs::{AccessLists, Attributes, Entry, FileType, Handle, NfsError};
+use keepwell_nfs::{AccessLists, Attributes, Entry, Export, FileType, Handle, NfsError, access};
 
 use super::gaps::gap;
 use super::link::Sent;
@@ -28,7 +28,8 @@ pub(super) struct NfsWalk<'a> {
     /// File system and number of each of them.
     above: HashSet<(u64, u64)>,
     started: bool,
-    over: bool,
+    /// Asks of each file whether it may be read, so that it need not be opened to know.
+    probing: bool,
     ahead: usize,
     folders_ahead: usize,
 }
@@ -54,15 +55,17 @@ enum More {
     Looked(Sent<(Handle, Option<Attributes>)>),
     Target(Sent<Vec<u8>>),
     Lists(Sent<AccessLists>),
+    Access(Sent<u32>),
     Folder(Listing, Option<Sent<AccessLists>>),
 }
 
 impl<'a> NfsWalk<'a> {
-    pub(super) fn new(tree: &'a Tree) -> Self {
-        Self { tree, path: Vec::new(), above: HashSet::new(), started: false, over: false, ahead: 0, folders_ahead: 0 }
+    pub(super) fn new(tree: &'a Tree, probing: bool) -> Self {
+        Self { tree, path: Vec::new(), above: HashSet::new(), started: false, probing, ahead: 0, folders_ahead: 0 }
     }
 
-    fn step(&mut self) -> Option<Result<Walked, NfsError>> {
+    /// The next entry. Not to be called again after an error.
+    pub(super) fn step(&mut self) -> Option<Result<Walked, NfsError>> {
         if !self.started {
             self.started = true;
             let root = self.tree.handles.root().clone();
@@ -102,7 +105,7 @@ impl<'a> NfsWalk<'a> {
                 if is_folder && (self.folders_ahead >= FOLDERS_AHEAD || folder.folders_asked >= FOLDERS_AHEAD_EACH) {
                     break;
                 }
-                item.more = ask(self.tree, &folder.handle, &item.entry).map(Box::new);
+                item.more = ask(self.tree, &folder.handle, &item.entry, self.probing).map(Box::new);
                 folder.asked += 1;
                 self.ahead += usize::from(item.more.is_some());
                 if matches!(item.more.as_deref(), Some(More::Folder(..))) {
@@ -156,6 +159,9 @@ impl<'a> NfsWalk<'a> {
         let mut node = node(&seen);
         match node.kind {
             Kind::File => {
+                if self.probing {
+                    node.gap = self.probe(&handle, more)?;
+                }
                 if let Some(id) = node.file_id {
                     self.tree.handles.keep_file(id, handle);
                 }
@@ -181,6 +187,22 @@ impl<'a> NfsWalk<'a> {
             }
         }
         Ok(Walked { key, node, size: 0, streams: Vec::new() })
+    }
+
+    /// Why a file can't be read.
+    fn probe(&self, handle: &Handle, more: Option<More>) -> Result<Option<Gap>, NfsError> {
+        let link = &self.tree.link;
+        let begin = |export: &Export| export.begin_access(handle, access::READ);
+        let granted = match more {
+            Some(More::Access(sent)) => link.settle(sent, begin),
+            _ => link.call(begin),
+        };
+        match granted {
+            Ok(bits) if bits & access::READ != 0 => Ok(None),
+            Ok(_) => Ok(Some(Gap { reason: GapReason::Permission, text: "the server does not let this user read it".into() })),
+            Err(error) if error.is_gone() => Err(error),
+            Err(error) => Ok(Some(gap(&error, GapReason::Read))),
+        }
     }
 
     /// Lists a folder and makes it the current one.
@@ -229,15 +251,15 @@ impl<'a> NfsWalk<'a> {
     }
 }
 
-/// Sends what an entry needs beside its own listing. Regular files need nothing until they are read.
-fn ask(tree: &Tree, folder: &Handle, entry: &Entry) -> Option<More> {
+/// Sends what an entry needs beside its own listing. Regular files need nothing until they are read, unless that is probed.
+fn ask(tree: &Tree, folder: &Handle, entry: &Entry, probing: bool) -> Option<More> {
     let link = &tree.link;
     let (Some(handle), Some(seen)) = (&entry.handle, &entry.attributes) else {
         return Some(More::Looked(link.send(|export| export.begin_lookup(folder, &entry.name))));
     };
     let lists = || tree.has_access_lists().then(|| link.send(|export| export.begin_access_lists(handle)));
     match seen.kind {
-        FileType::Regular => None,
+        FileType::Regular => probing.then(|| More::Access(link.send(|export| export.begin_access(handle, access::READ)))),
         FileType::Symlink => Some(More::Target(link.send(|export| export.begin_target(handle)))),
         FileType::Folder => Some(More::Folder(Listing::begin(link, handle.clone(), false), lists())),
         _ => lists().map(More::Lists),
@@ -252,17 +274,4 @@ fn lost(key: Key, error: &NfsError) -> Result<Walked, NfsError> {
     let mut node = Node::new(Kind::Unknown);
     node.gap = Some(gap(error, GapReason::Metadata));
     Ok(Walked { key, node, size: 0, streams: Vec::new() })
-}
-
-impl Iterator for NfsWalk<'_> {
-    type Item = Result<Walked, Gap>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.over {
-            return None;
-        }
-        let step = self.step()?;
-        self.over = step.is_err();
-        Some(step.map_err(|error| gap(&error, GapReason::Read)))
-    }
 }

@@ -21,6 +21,7 @@ use nfs_rs::{Attr, Mount, Nfs4ErrorCode, NfsError};
 use tokio::runtime::Runtime;
 
 use super::handles::split;
+use super::until_error;
 use crate::{NfsUrl, SourceError};
 
 /// Folders whose handles are kept.
@@ -72,7 +73,8 @@ impl Tree41 {
     }
 
     pub(super) fn walk(&self) -> Walk<'_> {
-        Box::new(walk::Walk41::new(self))
+        let mut walk = walk::Walk41::new(self);
+        until_error(move || walk.step(), |error| gap(error, GapReason::Read))
     }
 
     pub(super) fn open(&self, entry: &Walked) -> Result<Box<dyn ReadFile + '_>, Gap> {
@@ -134,16 +136,7 @@ fn library_url(url: &NfsUrl, any_port: bool) -> String {
 
 /// None if the server tells no type that there is.
 fn attributes(seen: &Attr) -> Option<Attributes> {
-    let kind = match seen.type_ {
-        1 => FileType::Regular,
-        2 => FileType::Folder,
-        3 => FileType::Block,
-        4 => FileType::Character,
-        5 => FileType::Symlink,
-        6 => FileType::Socket,
-        7 => FileType::Fifo,
-        _ => return None,
-    };
+    let kind = FileType::from_number(seen.type_)?;
     let time = |time: &nfs_rs::Time| Timestamp { seconds: time.seconds, nanos: time.nseconds.min(999_999_999) };
     Some(Attributes {
         kind,

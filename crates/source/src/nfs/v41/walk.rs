@@ -20,15 +20,15 @@ pub(super) struct Walk41<'a> {
     tree: &'a Tree41,
     path: Vec<(Key, VecDeque<ReaddirplusEntry>)>,
     started: bool,
-    over: bool,
 }
 
 impl<'a> Walk41<'a> {
     pub(super) fn new(tree: &'a Tree41) -> Self {
-        Self { tree, path: Vec::new(), started: false, over: false }
+        Self { tree, path: Vec::new(), started: false }
     }
 
-    fn step(&mut self) -> Option<Result<Walked, NfsError>> {
+    /// The next entry. Not to be called again after an error.
+    pub(super) fn step(&mut self) -> Option<Result<Walked, NfsError>> {
         if !self.started {
             self.started = true;
             return Some(self.folder(Key::root(), self.tree.root.clone(), node(&self.tree.seen)));
@@ -104,18 +104,5 @@ impl<'a> Walk41<'a> {
             }
             position = page.next;
         }
-    }
-}
-
-impl Iterator for Walk41<'_> {
-    type Item = Result<Walked, Gap>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.over {
-            return None;
-        }
-        let step = self.step()?;
-        self.over = step.is_err();
-        Some(step.map_err(|error| gap(&error, GapReason::Read)))
     }
 }
