@@ -16,8 +16,9 @@ from lib.servers import Ganesha, Samba
 FLAT = 100_000 if full_size() else 10_000
 SPREAD = 2 * FLAT
 PER_FOLDER = 500
-# What the issue of the sources allows one run, whatever the number of files.
 MOST_MIB = 256
+# Samba looks through the whole folder for each name that is not there yet, so 100,000 new ones in one folder take it a while.
+PATIENCE = 2 * 3600
 need_root("many-files")
 checks = Checks("many-files")
 
@@ -39,25 +40,25 @@ def on(server, is_smb):
     back = f"{url}/back" if is_smb else f"{url}&path=back"
     vault = Vault(checks.scratch / f"vault-{server.script}", "1+0")
 
-    within("check", source("check", part, *account))
-    first = within("first backup", vault.backup(part, *account))
+    within("check", source("check", part, *account, timeout=PATIENCE))
+    first = within("first backup", vault.backup(part, *account, timeout=PATIENCE))
     checks.check("it has every file", first.report.get("statistics", {}).get("files") == FLAT + SPREAD, first)
-    second = within("second backup", vault.backup(part, *account))
+    second = within("second backup", vault.backup(part, *account, timeout=PATIENCE))
     checks.check("it read none again", second.report.get("statistics", {}).get("unchanged_files") == FLAT + SPREAD, second)
     (server.share / "many/spread/0000/new").write_bytes(b"one more")
     if is_smb:
         server.give(server.share / "many/spread/0000/new")
-    third = within("third backup, one file more", vault.backup(part, *account))
+    third = within("third backup, one file more", vault.backup(part, *account, timeout=PATIENCE))
     checks.check("it read that one", third.report.get("statistics", {}).get("unchanged_files") == FLAT + SPREAD, third)
 
     output = checks.scratch / "output"
-    plain = within("restore to a folder", vault.restore("latest", output), but=(0, 3))
+    plain = within("restore to a folder", vault.restore("latest", output, timeout=PATIENCE), but=(0, 3))
     checks.check("it says that nothing is missing", plain.report.get("missing") == [], plain)
     checks.check("the folder is the share", same(server.share / "many", output, is_smb))
     shutil.rmtree(output)
     if not is_smb:
         (server.share / "back").mkdir()
-    restored = within("restore to the server", vault.restore("latest", back, *account))
+    restored = within("restore to the server", vault.restore("latest", back, *account, timeout=PATIENCE))
     checks.check("nothing differs on reading back", restored.report.get("differences") == [], restored)
     checks.check("the server has what it had", same(server.share / "many", server.share / "back", is_smb))
     server.stop()
