@@ -23,6 +23,13 @@ pub(crate) fn run(args: &VerifyArgs, answer: &mut Answer) -> Result<Exit, CliErr
     drop(meter);
     show_summary(answer, &report, keys, args.data);
     show_damage(answer, &report.damage);
+    answer.heading("Packs whose directory can't be read", report.packs_unreadable.len());
+    answer.list(
+        "packs_unreadable",
+        &report.packs_unreadable,
+        |(pack, why)| format!("{pack}: {why}"),
+        |(pack, why)| json!({ "pack": pack.to_string(), "why": why }),
+    );
     show_lost_snapshots(answer, &report);
     show_lost_files(answer, &report.files_lost);
     answer.line(if report.is_clean() { "All of it is as it should be." } else { verdict(&report) });
@@ -30,7 +37,10 @@ pub(crate) fn run(args: &VerifyArgs, answer: &mut Answer) -> Result<Exit, CliErr
 }
 
 fn verdict(report: &VerifyReport) -> &'static str {
-    let lost = !(report.damage.lost.is_empty() && report.snapshots_lost.is_empty() && report.files_lost.is_empty());
+    let lost = !(report.damage.lost.is_empty()
+        && report.packs_unreadable.is_empty()
+        && report.snapshots_lost.is_empty()
+        && report.files_lost.is_empty());
     if lost {
         "Something is lost, as listed; everything else can be restored."
     } else if report.damage.healable.is_empty() && report.damage.disks.is_empty() {

@@ -9,6 +9,7 @@ use keepwell_storage::{Adopted, Class, ObjectName, Pool, RepairOutcome};
 use crate::VaultError;
 use crate::blobs::{BlobWriter, pack_name};
 use crate::env::{Progress, Step, Workers};
+use crate::index::unreadable;
 use crate::lanes::Lanes;
 use crate::pack::{Frame, open_frame};
 use crate::report::{RepairReport, VerifyReport};
@@ -32,6 +33,9 @@ impl Vault {
             self.salvage(&lost, &mut report)?;
             self.reconcile(progress)?;
         }
+        // They stay: nothing leans on them, as the index takes a pack by its directory, and there is nothing that could be copied out.
+        let unreadable = unreadable(&self.pool, &self.keys)?.into_iter();
+        report.remaining.extend(unreadable.map(|(pack, why)| format!("{}: {why}", pack_name(pack))));
         let (snapshots, snapshots_lost) = snapshot::load_all(&self.pool, &self.keys)?;
         report.snapshots_lost = snapshots_lost.into_iter().map(|(id, _)| id).collect();
         let reader = self.reader();

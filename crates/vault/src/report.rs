@@ -136,6 +136,8 @@ pub struct VerifyReport {
     pub files: u64,
     /// Their bytes.
     pub file_bytes: u64,
+    /// Packs that are whole by their hashes, but whose directory can't be read (with keys), and why.
+    pub packs_unreadable: Vec<(PackId, String)>,
     /// Manifests that are there but can't be read, or whose signature is wrong: id and why.
     pub snapshots_lost: Vec<(String, String)>,
     /// Everything that can't be restored.
@@ -145,7 +147,7 @@ pub struct VerifyReport {
 impl VerifyReport {
     /// Whether all is as it should be.
     pub fn is_clean(&self) -> bool {
-        self.damage.is_clean() && self.snapshots_lost.is_empty() && self.files_lost.is_empty()
+        self.damage.is_clean() && self.packs_unreadable.is_empty() && self.snapshots_lost.is_empty() && self.files_lost.is_empty()
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use keepwell_format::keys::Slots;
-use keepwell_format::{Key, Kind, Node, PackId, VaultId};
+use keepwell_format::{Key, Kind, Node, VaultId};
 use keepwell_storage::{Class, DiskHealth, ObjectName, Pool};
 
 use crate::VaultError;
@@ -31,8 +31,6 @@ pub struct Vault {
     pub(crate) env: Env,
     pub(crate) keys: Arc<Keys>,
     pub(crate) index: Arc<dyn Index>,
-    /// Packs of the pool whose directory can't be read.
-    pub(crate) unreadable: Vec<(PackId, String)>,
 }
 
 impl std::fmt::Debug for Vault {
@@ -112,15 +110,14 @@ impl Vault {
     fn assemble(pool: Arc<Pool>, env: Env, keys: Keys, index: Arc<dyn Index>, progress: &dyn Progress) -> Result<Self, VaultError> {
         let keys = Arc::new(keys);
         let index = Arc::new(Healing::new(index, Arc::clone(&pool), Arc::clone(&keys)));
-        let mut vault = Self { pool, env, keys, index, unreadable: Vec::new() };
+        let vault = Self { pool, env, keys, index };
         vault.reconcile(progress)?;
         Ok(vault)
     }
 
     /// Brings the index in step with the pool.
-    pub(crate) fn reconcile(&mut self, progress: &dyn Progress) -> Result<(), VaultError> {
-        self.unreadable = catch_up(&*self.index, &self.pool, &self.keys, progress)?;
-        Ok(())
+    pub(crate) fn reconcile(&self, progress: &dyn Progress) -> Result<(), VaultError> {
+        catch_up(&*self.index, &self.pool, &self.keys, progress)
     }
 
     /// All snapshots, oldest first.

@@ -12,6 +12,7 @@ use crate::blobs::BlobReader;
 use crate::catalog::{Damage, Visit, for_each_extent, is_damage, walk_pages};
 use crate::chunker::ContentHasher;
 use crate::env::{Progress, Step};
+use crate::index::unreadable;
 use crate::report::{DamageReport, LostFile, VerifyReport};
 use crate::snapshot::{self, Snapshot};
 use crate::vault::{Sealed, Vault, describe};
@@ -31,6 +32,7 @@ impl Vault {
     pub fn verify(&self, data: bool, progress: &dyn Progress) -> Result<VerifyReport, VaultError> {
         let (damage, lost) = scrub(&self.pool, progress)?;
         let mut report = VerifyReport { damage, ..VerifyReport::default() };
+        report.packs_unreadable = unreadable(&self.pool, &self.keys)?;
         let (snapshots, snapshots_lost) = snapshot::load_all(&self.pool, &self.keys)?;
         report.snapshots_lost = snapshots_lost;
         let reader = self.reader();

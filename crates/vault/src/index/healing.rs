@@ -108,9 +108,23 @@ impl Index for Healing {
     }
 }
 
-/// Brings an index in step with the pool: drops packs that are gone, reads the directories of those it does not know. Answers which packs'
-/// directories can't be read, and why.
-pub(crate) fn catch_up(index: &dyn Index, pool: &Pool, keys: &Keys, progress: &dyn Progress) -> Result<Vec<(PackId, String)>, VaultError> {
+/// Packs that can be put together, but whose directory can't be read, and why.
+pub(crate) fn unreadable(pool: &Pool, keys: &Keys) -> Result<Vec<(PackId, String)>, VaultError> {
+    let mut found = Vec::new();
+    for id in pool.objects(Class::Pack) {
+        match read_pack(pool, keys, PackId(id.0)) {
+            Err(error) if error.is_newer() => return Err(error),
+            Err(error @ (VaultError::Format { .. } | VaultError::Crypt { .. })) => found.push((PackId(id.0), error.to_string())),
+            // What can't be put together is found by its hashes.
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(found)
+}
+
+/// Brings an index in step with the pool: drops packs that are gone, reads the directories of those it does not know. Leaves packs out whose
+/// directory can't be read.
+pub(crate) fn catch_up(index: &dyn Index, pool: &Pool, keys: &Keys, progress: &dyn Progress) -> Result<(), VaultError> {
     let present: BTreeSet<PackId> = pool.objects(Class::Pack).into_iter().map(|id| PackId(id.0)).collect();
     let known: BTreeSet<PackId> = index.packs()?.into_iter().map(|(id, _)| id).collect();
     let gone: Vec<PackId> = known.difference(&present).copied().collect();
@@ -121,14 +135,13 @@ pub(crate) fn catch_up(index: &dyn Index, pool: &Pool, keys: &Keys, progress: &d
     if new.len() > BATCH {
         progress.begin(Step::Index, new.len() as u64, 0);
     }
-    let mut unreadable = Vec::new();
     for batch in new.chunks(BATCH) {
         let mut packs = Vec::with_capacity(batch.len());
         for id in batch {
             match read_pack(pool, keys, *id) {
                 Ok(pack) => packs.push(pack),
                 Err(error) if error.is_newer() => return Err(error),
-                Err(error) => unreadable.push((*id, error.to_string())),
+                Err(error) => tracing::warn!(pack = %id, %error, "left out of the index"),
             }
         }
         index.add(&packs)?;
@@ -136,7 +149,7 @@ pub(crate) fn catch_up(index: &dyn Index, pool: &Pool, keys: &Keys, progress: &d
             progress.advance(batch.len() as u64, 0);
         }
     }
-    Ok(unreadable)
+    Ok(())
 }
 
 /// Reads a pack's directory: its two ends, or all of it from redundancy when those are damaged.

@@ -8,7 +8,7 @@ use keepwell_format::blob::BlobKind;
 use keepwell_format::node::FileId;
 use keepwell_format::port::{ReadFile, Source, SourceInfo, Walk, Walked};
 use keepwell_format::{BlobId, Gap, GapReason, Key, Kind, Node};
-use keepwell_storage::{Access, Damage, HEADER_LEN, MemoryDisk};
+use keepwell_storage::{Access, Class, Damage, Disk as _, HEADER_LEN, MemoryDisk, ObjectName, Pool, Spread};
 use keepwell_vault::{Env, Index, MemoryIndex, NoProgress, RestoreOptions, RestoreReport, Vault, VaultError, Workers};
 
 use crate::random::Random;
@@ -202,4 +202,35 @@ fn a_pack_without_its_directory_still_gives_what_the_index_knows_of_it() {
     assert!(index.disk.damage(&path, Damage::FlipBit(trailer * 8)));
     assert_eq!(named(&vault), before);
     assert_eq!(restore(&vault, "").0.unwrap().missing.len(), before.len());
+}
+
+#[test]
+fn a_whole_pack_whose_directory_can_not_be_opened_is_named_and_not_leaned_on() {
+    let tree = broad();
+    let (vault, losing) = stored(&tree);
+    let (blob, _) = losing.blobs().into_iter().find(|(_, kind)| *kind == BlobKind::Data).unwrap();
+    let pack = losing.index.locate(&blob).unwrap()[0].pack;
+    drop(vault);
+    let disks = vec![losing.disk];
+    let pool = Pool::open(dynamic(&disks), Access::Write).unwrap();
+    let (mut bytes, _) = pool.read_object(ObjectName { class: Class::Pack, id: keepwell_storage::ObjectId(pack.0) }).unwrap();
+    let at = bytes.len() - 10;
+    bytes[at] ^= 1;
+    let bad = pool.put(Class::Pack, Spread::Layout, &bytes).unwrap();
+    disks[0].remove(&format!("packs/{pack}.0-1-0")).unwrap();
+    drop(pool);
+
+    let mut vault = open(dynamic(&disks), Access::Write, Arc::new(MemoryIndex::default()), &env()).unwrap();
+    let found = vault.verify(true, &NoProgress).unwrap();
+    let named: Vec<_> = found.packs_unreadable.iter().map(|(id, _)| id.0).collect();
+    assert_eq!((named, found.damage.is_clean(), found.is_clean()), (vec![bad.0], true, false));
+    assert!(!found.files_lost.is_empty());
+    let report = vault.repair(&mut || unreachable!("no disk is new"), &NoProgress).unwrap();
+    assert_eq!((report.remaining.len(), &report.files_lost), (1, &found.files_lost));
+    backup(&vault, &tree).unwrap();
+    let latest = vault.resolve("latest").unwrap();
+    assert!(
+        vault.verify(true, &NoProgress).unwrap().files_lost.iter().all(|file| file.snapshot != latest.id),
+        "the source still had it all"
+    );
 }
