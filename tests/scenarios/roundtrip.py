@@ -8,11 +8,12 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 from lib import trees
 from lib.checks import Checks, full_size, move_away, remove
 from lib.compare import differences, fingerprint
-from lib.program import BINARY, ROOT, Vault
+from lib.program import BINARY, ROOT, Vault, start
 
 LAYOUTS = ("2+1", "1+0", "1+1", "4+2")
 NOBODY = 65534
@@ -28,6 +29,8 @@ def main():
         system_files()
     with checks.part("deeper than any path"):
         too_deep()
+    with checks.part("a restore that is killed"):
+        killed()
     with checks.part("as a normal user"):
         normal_user()
     checks.finish()
@@ -142,6 +145,30 @@ def too_deep():
     run = vault.restore(snapshot, here / "out")
     same = run.status == 0 and fingerprint(here / "tree") == fingerprint(here / "out")
     checks.check("9,000 bytes of path come out as they went in", same, run)
+    remove(here)
+
+
+def killed():
+    """A restore that is killed in its middle, three times, then one with `--conflict skip`: all is there, folders, links and times too."""
+    here = checks.scratch / "killed"
+    vault = Vault(here, "1+0")
+    tree = trees.plain(here / "tree", 3000, 40_000, seed=9)
+    trees.nasty(tree / "nasty", big=trees.GIB // 16)
+    snapshot = saved(vault, "1+0", "killed", tree)
+    out, cut = here / "out", 0
+    for most in (500, 1000, 1500):
+        rule = ("--conflict", "skip") if cut else ()
+        process = start("vault", "restore", "--vault", vault.dir, "--unlock", vault.unlock, snapshot, *rule, "--to", out)
+        while process.poll() is None and sum(len(files) for _, _, files in os.walk(out)) < most:
+            time.sleep(0.01)
+        process.kill()
+        process.communicate()
+        cut += process.returncode != 0
+    left = [name for _, _, files in os.walk(out) for name in files if name.endswith(".part")]
+    checks.check("three restores were killed in their middle, and left no file that is not whole", cut == 3 and not left, (cut, left))
+    run = vault.restore(snapshot, out, "--conflict", "skip")
+    wrong = differences(tree, out) if run.status == 0 and run.report.get("skipped", 1) else [run]
+    checks.check("with --conflict skip the next one completes it: as it went in", not wrong, "\n".join(map(str, wrong)))
     remove(here)
 
 

@@ -145,6 +145,11 @@ pub trait WriteFile: Send {
 pub trait Target: Send + Sync {
     /// What is there already under a key, if anything.
     fn look(&self, key: &Key) -> Result<Option<Present>, WriteError>;
+    /// Whether a folder that is there was made by a restore that was cut before [`Target::finish_folder`], so that nobody has given it the
+    /// metadata it has.
+    fn is_unfinished(&self, _folder: &Key) -> bool {
+        false
+    }
     /// What this account will not be able to set, in a person's words: read from the server, never tried by writing.
     fn lacking(&self) -> Vec<String> {
         Vec::new()

@@ -14,7 +14,8 @@ use keepwell_format::node::{Content, Stream};
 use keepwell_format::port::{Placing, Present, ReadFile, Target, WriteError, WriteFile};
 use keepwell_format::{Gap, Key, Kind, Node};
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, fremovexattr, linkat, makedev, mkdirat, mknodat, openat, symlinkat, syncfs, unlinkat,
+    AtFlags, CWD, FileType, Mode, OFlags, XattrFlags, fgetxattr, fremovexattr, fsetxattr, linkat, makedev, mkdirat, mknodat, openat,
+    symlinkat, syncfs, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -31,6 +32,9 @@ const PARALLEL_WRITES: usize = 4;
 
 pub(super) const ACCESS_LIST: &CStr = c"system.posix_acl_access";
 pub(super) const DEFAULT_ACCESS_LIST: &CStr = c"system.posix_acl_default";
+
+/// On a folder that a restore has made and not yet given its metadata, where the file system can keep it.
+const UNFINISHED: &CStr = c"user.keepwell.unfinished";
 
 /// Warnings kept with their keys.
 const WARNINGS_KEPT: usize = 100;
@@ -67,6 +71,7 @@ impl LocalTarget {
         if !is_empty(path)? {
             return Err(SourceError::NotEmpty(path.into()));
         }
+        target.folders().map(|folders| mark(folders.root())).ok();
         // Else all that is made below would inherit it.
         match target.folders().and_then(|folders| fremovexattr(&**folders.root(), DEFAULT_ACCESS_LIST)) {
             Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(target),
@@ -180,6 +185,10 @@ fn make_special(parent: &OwnedFd, name: &[u8], made: FileType, node: &Node) -> R
     }
 }
 
+fn mark(folder: &OwnedFd) {
+    let _ = fsetxattr(folder, UNFINISHED, b"", XattrFlags::empty());
+}
+
 /// Makes a folder with all above it, or takes it.
 fn make(path: &Path) -> Result<OwnedFd, SourceError> {
     fs::create_dir_all(path).map_err(|e| match e.kind() {
@@ -228,6 +237,11 @@ impl Target for LocalTarget {
         }
     }
 
+    fn is_unfinished(&self, folder: &Key) -> bool {
+        let folder = self.folders().and_then(|folders| folders.get(folder.as_bytes()));
+        folder.and_then(|folder| fgetxattr(&*folder, UNFINISHED, &mut [0_u8; 0][..])).is_ok()
+    }
+
     fn lacking(&self) -> Vec<String> {
         compare::lacking()
     }
@@ -244,6 +258,7 @@ impl Target for LocalTarget {
         };
         let folder = open(&parent, name).map_err(|e| error("open a folder", e))?;
         if made {
+            mark(&folder);
             self.disinherit(key, &folder, &[ACCESS_LIST, DEFAULT_ACCESS_LIST]);
         }
         self.folders().map_err(|e| error("open a folder", e))?.keep(key.as_bytes(), folder);
@@ -287,6 +302,7 @@ impl Target for LocalTarget {
 
     fn finish_folder(&self, key: &Key, node: &Node) -> Result<(), WriteError> {
         let folder = self.folders().and_then(|folders| folders.get(key.as_bytes())).map_err(|e| error("open a folder", e))?;
+        let _ = fremovexattr(&*folder, UNFINISHED);
         if key.is_root() && !node.attributes.iter().any(|attribute| attribute.name == ACCESS_LIST.to_bytes()) {
             // Its own, from before the restore or inherited from above.
             self.remove_list(key, &folder, ACCESS_LIST);

@@ -97,7 +97,9 @@ impl Restore<'_> {
         self.report.folders += u64::from(counted && standing == Standing::Fresh);
         match standing {
             Standing::Blocked => drop(self.blocked.insert(key.clone())),
-            Standing::Merged if self.options.conflict != Conflict::Replace => drop(self.kept.insert(key.clone())),
+            Standing::Merged if self.options.conflict != Conflict::Replace && !self.target.is_unfinished(&key) => {
+                self.kept.insert(key.clone());
+            }
             Standing::Merged | Standing::Fresh => {}
         }
         self.above.push((key, standing));

@@ -31,8 +31,8 @@ pub(super) enum Written {
         /// What differs when it is read back, where it was.
         differences: Option<Vec<String>>,
     },
-    /// What is there stayed.
-    Skipped(&'static str),
+    /// What is there stayed. `same`: it is a file with several paths, with the content that it should have.
+    Skipped { why: &'static str, same: bool },
     /// The vault can't give it any more.
     Lost(String),
     /// The target did not take it.
@@ -99,7 +99,10 @@ pub(super) fn write_file<'env>(files: Files<'env>, fetch: &Lanes<'env>, order: &
     let Order { key, node, fresh } = order;
     let put = match decide(files.target, files.options, key, node, *fresh || node.kind == Kind::Folder) {
         Ok(Decision::Put(put)) => put,
-        Ok(Decision::Skip(why)) => return Written::Skipped(why),
+        Ok(Decision::Skip(why)) => {
+            let same = node.links > 1 && compare::differences(files, key, node, &[], false).is_empty();
+            return Written::Skipped { why, same };
+        }
         Ok(Decision::Trouble(why)) => return Written::Refused(WriteError { fatal: false, text: why.to_owned() }),
         Err(error) => return Written::Refused(error),
     };

@@ -63,9 +63,10 @@ impl Restore<'_> {
                 self.whole(key, &node, put, owns, same.map(|same| same && !parted));
                 Ok(())
             }
-            Written::Skipped(why) => {
+            Written::Skipped { why, same } => {
                 self.skip(&key, &node, why);
-                owns.map(|first| self.owners.insert(first, None));
+                // As after a run that was cut: then its other paths are made paths of what is there.
+                owns.filter(|_| !same).map(|first| self.owners.insert(first, None));
                 Ok(())
             }
             Written::Lost(why) => {

@@ -155,6 +155,11 @@ fn paths_of_one_file_stay_together_or_say_that_they_do_not() {
     // The first path stays as it was; the second one gets the content.
     let (target, report, a, b) = run(&["a"], Conflict::Skip);
     assert_eq!((a.as_str(), b.as_str(), link(&target, "b"), report.skipped), ("mine", "a", None, 1));
+    // Unless it is what it should be, as after a restore that was cut.
+    let target = TreeTarget::holding(&held(&["a"], 40));
+    target.put(&key("a"), &small().things[&key("a")].node, bytes("a"), None);
+    let report = restore(&vault, &snapshot, &rule(Conflict::Skip), &target);
+    assert_eq!((link(&target, "b"), report.skipped, report.others), (Some(key("a")), 1, 1));
     let (target, report, a, b) = run(&["b"], Conflict::Skip);
     assert_eq!((a.as_str(), b.as_str(), link(&target, "b"), report.skipped), ("a", "mine", None, 1));
     let (_, report, a, b) = run(&["a", "b"], Conflict::Skip);

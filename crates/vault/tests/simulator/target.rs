@@ -80,7 +80,8 @@ impl TreeTarget {
         if locked(&self.things).contains_key(key) { Err(refused("there is something already")) } else { Ok(()) }
     }
 
-    fn put(&self, key: &Key, node: &Node, runs: Vec<Run>, link_to: Option<Key>) {
+    /// Puts something there.
+    pub(crate) fn put(&self, key: &Key, node: &Node, runs: Vec<Run>, link_to: Option<Key>) {
         let node = Node { content: None, link_to: None, streams: Vec::new(), ..node.clone() };
         locked(&self.things).insert(key.clone(), Thing { node, runs, link_to });
     }
