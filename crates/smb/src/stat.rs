@@ -24,24 +24,10 @@ pub struct Want {
 pub struct DirEntry {
     /// UTF-16 units, not always well-formed.
     pub name: Vec<u16>,
-    /// When it was made.
-    pub created: FileTime,
-    /// When its data was written last.
-    pub written: FileTime,
-    /// When anything about it changed last.
-    pub changed: FileTime,
-    /// Bytes.
-    pub size: u64,
-    /// Bytes it takes on the server.
-    pub allocated: u64,
-    /// See [`crate::attribute`].
-    pub attributes: u32,
+    /// A listing does not say how many paths lead to it.
+    pub info: FileInfo,
     /// MS-FSCC 2.1.2.1; 0 if it is no reparse point.
     pub reparse_tag: u32,
-    /// Bytes of extended attributes; 0 if there are none.
-    pub ea_size: u32,
-    /// Stays the same while it is the same file; 0 or all ones where the server has none.
-    pub file_id: u64,
 }
 
 /// Times, sizes and attributes of a file (MS-FSCC 2.4.2).
@@ -61,9 +47,9 @@ pub struct FileInfo {
     pub attributes: u32,
     /// Paths that lead to it; 0 where the server did not say.
     pub links: u32,
-    /// Stays the same while it is the same file; 0 where the server did not say.
+    /// Stays the same while it is the same file; 0 where the server did not say, 0 or all ones where it has none.
     pub file_id: u64,
-    /// Bytes of extended attributes.
+    /// Bytes of extended attributes; 0 if there are none, and for the entry of a reparse point.
     pub ea_size: u32,
     /// Whether it is a folder.
     pub is_directory: bool,

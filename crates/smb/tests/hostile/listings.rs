@@ -109,7 +109,7 @@ fn what_no_file_system_holds_is_read_as_it_is() {
         let entries = all(&share, &WidePath::root()).unwrap();
         for (name, time) in odd.iter().zip([1, 0, u64::MAX / 2, 5, 6, 7, 8]) {
             let entry = entries.iter().find(|entry| entry.name == *name).unwrap();
-            assert_eq!((entry.written.0, entry.created.0, entry.size), (time, time, 3));
+            assert_eq!((entry.info.written.0, entry.info.created.0, entry.info.size), (time, time, 3));
             let path = WidePath::root().join(name).unwrap();
             let fetched = share.begin_fetch(&path, 100, Default::default(), None).and_then(keepwell_smb::Pending::wait).unwrap();
             assert_eq!((fetched.data, fetched.whole, fetched.stat.info.written.0), (b"odd"[..].into(), true, time));
@@ -121,6 +121,6 @@ fn what_no_file_system_holds_is_read_as_it_is() {
         let within = (0..100).try_fold(super::path("within"), |path, _| path.join(&"itself".encode_utf16().collect::<Vec<_>>())).unwrap();
         let entries = all(&share, &within).unwrap();
         assert_eq!(entries.len(), 1);
-        assert_eq!(entries[0].file_id, all(&share, &super::path("within")).unwrap()[0].file_id, "how a walker can tell");
+        assert_eq!(entries[0].info.file_id, all(&share, &super::path("within")).unwrap()[0].info.file_id, "how a walker can tell");
     });
 }

@@ -23,16 +23,16 @@ fn folders_are_listed() {
     let share = samba.share();
     let root = all(share.list(&path(""), None).unwrap());
     assert_eq!(names(&root), ["empty", "many"]);
-    assert!(root.iter().all(|entry| entry.attributes & attribute::DIRECTORY != 0));
+    assert!(root.iter().all(|entry| entry.info.attributes & attribute::DIRECTORY != 0));
     assert!(all(share.list(&path("empty"), None).unwrap()).is_empty());
 
     let many = all(share.list(&path("many"), None).unwrap());
     assert_eq!(many.len(), 3001);
-    assert!(many[..3000].iter().enumerate().all(|(n, entry)| entry.size == n as u64 % 9));
-    let ids: std::collections::BTreeSet<_> = many.iter().map(|entry| entry.file_id).collect();
+    assert!(many[..3000].iter().enumerate().all(|(n, entry)| entry.info.size == n as u64 % 9));
+    let ids: std::collections::BTreeSet<_> = many.iter().map(|entry| entry.info.file_id).collect();
     assert_eq!(ids.len(), many.len());
     let local = fs::metadata(samba.folder().join(format!("many/0008-{}", "x".repeat(60)))).unwrap();
-    let (seconds, nanos) = many[8].written.to_unix().unwrap();
+    let (seconds, nanos) = many[8].info.written.to_unix().unwrap();
     assert_eq!((seconds, i64::from(nanos)), (local.mtime(), local.mtime_nsec() / 100 * 100));
 
     let missing = share.list(&path("missing"), None).unwrap().next_batch().unwrap_err();
@@ -58,15 +58,15 @@ fn a_small_file_comes_whole_in_one_visit() {
     }
     let share = samba.share();
     let entries = all(share.list(&path(""), None).unwrap());
-    assert!(entries[0].ea_size > 0 && entries[1].ea_size == 0, "{entries:?}");
+    assert!(entries[0].info.ea_size > 0 && entries[1].info.ea_size == 0, "{entries:?}");
 
     let fetched = share.begin_fetch(&path("letter.txt"), 64 << 10, EVERYTHING, None).unwrap().wait().unwrap();
     assert!(fetched.whole && fetched.data == data);
     assert_eq!(fetched.held_still(), Some(true));
     let info = fetched.stat.info;
     assert_eq!((info.size, info.links, info.is_directory), (5000, 1, false));
-    assert_eq!(info.file_id, entries[0].file_id);
-    assert_eq!((info.created, info.written, info.changed), (entries[0].created, entries[0].written, entries[0].changed));
+    assert_eq!(info.file_id, entries[0].info.file_id);
+    assert_eq!((info.created, info.written, info.changed), (entries[0].info.created, entries[0].info.written, entries[0].info.changed));
     // The user of the tests has no right to the SACL; that is found out once.
     assert!(share.sacl_refused() && !fetched.stat.has_sacl);
     let descriptor = fetched.stat.descriptor.unwrap().unwrap();

@@ -54,14 +54,15 @@ impl Rows {
     /// Adds an entry with its name in WTF-8.
     pub(super) fn push(&mut self, name: &[u8], entry: &DirEntry) -> Result<(), Full> {
         let (start, length) = (u32::try_from(self.names.len()).map_err(|_| Full)?, u16::try_from(name.len()).map_err(|_| Full)?);
+        let info = &entry.info;
         self.names.extend_from_slice(name);
         self.rows.push(Row {
-            created: entry.created,
-            written: entry.written,
-            changed: entry.changed,
-            size: entry.size,
-            file_id: entry.file_id,
-            attributes: entry.attributes,
+            created: info.created,
+            written: info.written,
+            changed: info.changed,
+            size: info.size,
+            file_id: info.file_id,
+            attributes: info.attributes,
             reparse_tag: entry.reparse_tag,
             start,
             length,
@@ -105,22 +106,12 @@ impl Drop for Rows {
 
 #[cfg(test)]
 mod tests {
+    use keepwell_smb::FileInfo;
+
     use super::*;
 
     fn entry() -> DirEntry {
-        let time = FileTime(1);
-        DirEntry {
-            name: Vec::new(),
-            created: time,
-            written: time,
-            changed: time,
-            size: 0,
-            allocated: 0,
-            attributes: 0,
-            reparse_tag: 0,
-            ea_size: 0,
-            file_id: 0,
-        }
+        DirEntry { name: Vec::new(), info: FileInfo::default(), reparse_tag: 0 }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use crate::wire::cursor::Reader;
 use crate::wire::fscc::Entries;
 use crate::wire::payload::units;
-use crate::{BadName, DirEntry, FileTime, SmbError, attribute, name};
+use crate::{BadName, DirEntry, FileInfo, FileTime, SmbError, attribute, name};
 
 const WHAT: &str = "folder listing";
 /// All but the name.
@@ -50,18 +50,10 @@ fn decode_entry(bytes: &[u8]) -> Result<DirEntry, SmbError> {
     reader.skip(1 + 1 + 24 + 2)?;
     let file_id = reader.u64()?;
     let name = units(reader.bytes(name_length)?, WHAT)?;
-    Ok(DirEntry {
-        name,
-        created,
-        written,
-        changed,
-        size,
-        allocated,
-        attributes,
-        reparse_tag: if is_reparse { tag_or_size } else { 0 },
-        ea_size: if is_reparse { 0 } else { tag_or_size },
-        file_id,
-    })
+    let is_directory = attributes & attribute::DIRECTORY != 0;
+    let (reparse_tag, ea_size) = if is_reparse { (tag_or_size, 0) } else { (0, tag_or_size) };
+    let info = FileInfo { created, written, changed, size, allocated, attributes, links: 0, file_id, ea_size, is_directory };
+    Ok(DirEntry { name, info, reparse_tag })
 }
 
 #[cfg(test)]
@@ -91,9 +83,10 @@ mod tests {
     fn entries_are_read() {
         let read = Directory::decode(&listing(&["link", "b"])).unwrap();
         let [link, b] = &read.entries[..] else { panic!("{read:?}") };
-        assert_eq!((link.reparse_tag, link.ea_size, b.reparse_tag, b.ea_size), (0xA000_000C, 0, 0, 0xA000_000C));
-        assert_eq!((b.created, b.written, b.changed, b.size, b.allocated), (FileTime(1), FileTime(3), FileTime(4), 5, 8));
-        assert_eq!((b.file_id, b.attributes, name::wtf8(&b.name)), (77, 0x20, b"b".to_vec()));
+        assert_eq!((link.reparse_tag, link.info.ea_size, b.reparse_tag, b.info.ea_size), (0xA000_000C, 0, 0, 0xA000_000C));
+        let info = b.info;
+        assert_eq!((info.created, info.written, info.changed, info.size, info.allocated), (FileTime(1), FileTime(3), FileTime(4), 5, 8));
+        assert_eq!((info.file_id, info.attributes, name::wtf8(&b.name)), (77, 0x20, b"b".to_vec()));
     }
 
     #[test]
