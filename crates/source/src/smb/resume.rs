@@ -1,5 +1,5 @@
 //! What a restore does about a connection that is lost under it: gets it back, does again what can be done again, and gives up the one file
-//! whose content has gone. Never gives up the run while there is a connection.
+//! whose content has gone. Never gives up the run while connections come back and take anything.
 
 use keepwell_format::port::WriteError;
 use keepwell_smb::{Open, Share, SmbError, Want, WidePath, access};
