@@ -215,8 +215,9 @@ impl Shared {
 
     fn receive(&self) {
         let mut stream = BufReader::with_capacity(BUFFER, Heard(self));
+        let spare = record::Spare::default();
         let why = loop {
-            match record::read(&mut stream) {
+            match record::read(&mut stream, &spare) {
                 Ok(Some(reply)) => self.deliver(reply),
                 Ok(None) => break io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed it"),
                 Err(error) => break error,

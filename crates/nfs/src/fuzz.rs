@@ -7,8 +7,8 @@ use crate::{mount, record, rpc, wire};
 
 /// Record marking, then the header of each reply.
 pub fn records(bytes: &[u8]) {
-    let mut stream = bytes;
-    while let Ok(Some(reply)) = record::read(&mut stream) {
+    let (mut stream, spare) = (bytes, record::Spare::default());
+    while let Ok(Some(reply)) = record::read(&mut stream, &spare) {
         reply_to(&reply, 0);
     }
 }
