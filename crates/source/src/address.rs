@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use keepwell_format::Key;
-use keepwell_format::port::{Source, Target as _};
+use keepwell_format::port::Source;
 
 use crate::url::strip_scheme;
 use crate::{
@@ -89,14 +89,7 @@ impl Address {
             (Self::Folder(path), Opening::Merge) => Box::new(LocalTarget::merge(path)?),
             (Self::Folder(path), Opening::Preview { empty }) => Box::new(LocalTarget::preview(path, empty)?),
             (Self::Smb(url), _) => Box::new(SmbTarget::connect(url, self.password(password)?, opening)?),
-            (Self::Nfs(url), _) => {
-                let target = NfsTarget::connect(url)?;
-                // An empty one shows nothing.
-                if opening.wants_empty() && !matches!(target.look(&Key::root()), Ok(None)) {
-                    return Err(SourceError::NotEmpty(self.location().into()));
-                }
-                Box::new(target)
-            }
+            (Self::Nfs(url), _) => Box::new(NfsTarget::connect(url, opening)?),
         })
     }
 

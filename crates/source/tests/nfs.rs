@@ -14,7 +14,9 @@ use ganesha::Ganesha;
 use keepwell_format::node::{Attribute, Content, Extents, Owner};
 use keepwell_format::port::{Encoding, Piece, Placing, Source, Steady, Target as _, Walked};
 use keepwell_format::{ContentHash, GapReason, Key, Kind, Node, Time};
-use keepwell_source::{LocalSource, NfsSource, NfsTarget, NfsUrl, NfsVersion, SourceError, raise_open_files};
+use keepwell_source::{
+    Address, CheckOptions, LocalSource, NfsSource, NfsTarget, NfsUrl, NfsVersion, Opening, SourceError, check, raise_open_files,
+};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use view::View;
 
@@ -185,7 +187,7 @@ fn a_nasty_tree_is_written_back_as_it_was() {
     // Over version 3 its zeros would be read back one by one.
     fs::remove_file(scratch.path().join("sparse-5G")).unwrap();
     let source = LocalSource::open(scratch.path()).unwrap();
-    let target = NfsTarget::connect(&server.url).unwrap();
+    let target = NfsTarget::connect(&server.url, Opening::Merge).unwrap();
     assert_eq!(target.look(&Key::root()).unwrap(), None, "empty");
     contract::copy(&View(&source), &target);
     let kinds = |warnings: &[(Key, String)]| warnings.iter().map(|(key, text)| format!("{key}: {text}")).collect::<Vec<_>>();
@@ -202,7 +204,7 @@ fn a_nasty_tree_is_written_back_as_it_was() {
 #[test]
 fn what_version_3_cannot_keep_is_warned_of_and_a_difference() {
     let Some(server) = Ganesha::start(&[]) else { return };
-    let target = NfsTarget::connect(&server.url).unwrap();
+    let target = NfsTarget::connect(&server.url, Opening::Merge).unwrap();
     let mut node = Node::new(Kind::File);
     node.attributes = vec![Attribute { name: b"user.x".to_vec(), value: vec![1] }];
     node.mtime = Some(Time { seconds: -1, nanos: 0 });
@@ -217,7 +219,7 @@ fn a_file_takes_anothers_place_when_it_is_whole_and_not_before() {
     let Some(server) = Ganesha::start(&[]) else { return };
     let path = server.share().join("f");
     fs::write(&path, b"old").unwrap();
-    let target = NfsTarget::connect(&server.url).unwrap();
+    let target = NfsTarget::connect(&server.url, Opening::Merge).unwrap();
     let present = target.look(&key("f")).unwrap().unwrap();
     assert_eq!((present.kind, present.size), (Kind::File, 3));
     assert_eq!(target.look(&key("none")).unwrap(), None);
@@ -252,7 +254,7 @@ fn a_file_takes_anothers_place_when_it_is_whole_and_not_before() {
 #[test]
 fn a_new_file_gets_its_name_when_it_is_whole_and_leaves_nothing_else() {
     let Some(server) = Ganesha::start(&[]) else { return };
-    let target = NfsTarget::connect(&server.url).unwrap();
+    let target = NfsTarget::connect(&server.url, Opening::Merge).unwrap();
     let (mut folder, mut node) = (Node::new(Kind::Folder), Node::new(Kind::File));
     folder.mtime = Some(Time { seconds: 1_000_000_000, nanos: 5 });
     node.mtime = Some(Time { seconds: 1_000_000_001, nanos: 6 });
@@ -276,11 +278,51 @@ fn a_new_file_gets_its_name_when_it_is_whole_and_leaves_nothing_else() {
 }
 
 #[test]
+fn the_folder_of_a_restore_is_made_where_it_is_not_there() {
+    let Some(server) = Ganesha::start(&[]) else { return };
+    let at = |names: &[&str]| NfsUrl { path: names.iter().map(|name| name.as_bytes().to_vec()).collect(), ..server.url.clone() };
+    let empty = |names: &[&str]| NfsTarget::connect(&at(names), Opening::Empty);
+    let preview = NfsTarget::connect(&at(&["a", "b c"]), Opening::Preview { empty: true }).unwrap();
+    assert_eq!((preview.look(&Key::root()).unwrap(), preview.look(&key("a")).unwrap()), (None, None));
+    assert_eq!(fs::read_dir(server.share()).unwrap().count(), 0, "a preview makes nothing");
+    let target = empty(&["a", "b c"]).unwrap();
+    assert_eq!(target.look(&Key::root()).unwrap(), None);
+    let node = Node::new(Kind::File);
+    target.file(&key("f"), &node, &content(0), Placing::New).unwrap().finish(&node).unwrap();
+    assert!(server.share().join("a/b c/f").exists());
+    assert!(matches!(empty(&["a", "b c"]), Err(SourceError::NotEmpty(_))));
+    assert!(matches!(NfsTarget::connect(&at(&["a"]), Opening::Preview { empty: true }), Err(SourceError::NotEmpty(_))));
+    // Neither through a file nor through a link.
+    symlink("..", server.share().join("a/link")).unwrap();
+    for names in [&["a", "b c", "f", "x"][..], &["a", "link", "x"], &["a", "link"]] {
+        assert!(matches!(empty(names), Err(SourceError::Share { .. })), "{names:?}");
+    }
+    assert_eq!(fs::read_dir(server.share()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_check_asks_which_files_may_be_read() {
+    let Some(server) = Ganesha::start(&[]) else { return };
+    fs::create_dir(server.share().join("a")).unwrap();
+    for (name, mode) in [("a/closed", 0o600), ("a/open", 0o644), ("open", 0o604)] {
+        fs::write(server.share().join(name), b"12345").unwrap();
+        fs::set_permissions(server.share().join(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let address = Address::Nfs(NfsUrl { uid: Some(65_534), gid: Some(65_534), ..server.url.clone() });
+    for read in [false, true] {
+        let report = check(&address, None, &CheckOptions { read, ..CheckOptions::default() }, &|_| {}).unwrap();
+        assert_eq!((report.files, report.folders, report.bytes, report.ended), (3, 2, 15, None));
+        assert_eq!(report.gaps, [(GapReason::Permission, 1)], "read: {read}");
+        assert_eq!(report.first_gaps[0].0, key("a/closed"));
+    }
+}
+
+#[test]
 fn a_restore_cannot_be_led_outside() {
     let Some(server) = Ganesha::start(&[]) else { return };
     fs::create_dir_all(server.share().join("top")).unwrap();
     fs::create_dir(server.share().join("outside")).unwrap();
-    let target = NfsTarget::connect(&NfsUrl { path: vec![b"top".to_vec()], ..server.url.clone() }).unwrap();
+    let target = NfsTarget::connect(&NfsUrl { path: vec![b"top".to_vec()], ..server.url.clone() }, Opening::Merge).unwrap();
     let mut link = Node::new(Kind::Symlink);
     link.target = Some(b"../outside".to_vec());
     target.special(&key("a"), &link).unwrap();
@@ -303,12 +345,12 @@ fn what_a_user_cannot_restore_is_said_before_and_warned_of() {
     let Some(server) = Ganesha::start(&[]) else { return };
     fs::set_permissions(server.share(), fs::Permissions::from_mode(0o755)).unwrap();
     let lacking = |target: &NfsTarget| target.lacking().join("; ");
-    let root = NfsTarget::connect(&server.url).unwrap();
+    let root = NfsTarget::connect(&server.url, Opening::Merge).unwrap();
     assert_eq!(lacking(&root), "access lists can't be set: this server has no NFSACL");
     let user = NfsUrl { uid: Some(65_534), gid: Some(65_534), ..server.url.clone() };
-    assert!(lacking(&NfsTarget::connect(&user).unwrap()).contains("may not write"));
+    assert!(lacking(&NfsTarget::connect(&user, Opening::Merge).unwrap()).contains("may not write"));
     chown(server.share(), Some(65_534), Some(65_534)).unwrap();
-    let target = NfsTarget::connect(&user).unwrap();
+    let target = NfsTarget::connect(&user, Opening::Merge).unwrap();
     assert!(lacking(&target).contains("by user 65534") && !lacking(&target).contains("may not write"));
     let mut node = Node::new(Kind::File);
     node.owner = Some(Owner { mode: 0o4755, uid: 0, gid: 0 });
@@ -323,7 +365,7 @@ fn a_server_that_squashes_root_or_is_read_only_is_told() {
     for settings in [("KEEPWELL_GANESHA_SQUASH", "Root_Squash"), ("KEEPWELL_GANESHA_ACCESS", "RO")] {
         let Some(server) = Ganesha::start(&[settings]) else { return };
         fs::set_permissions(server.share(), fs::Permissions::from_mode(0o755)).unwrap();
-        let target = NfsTarget::connect(&server.url).unwrap();
+        let target = NfsTarget::connect(&server.url, Opening::Merge).unwrap();
         assert!(target.lacking().iter().any(|text| text.contains("root_squash")), "{:?}", target.lacking());
         let error = target.folder(&key("a"), &Node::new(Kind::Folder)).unwrap_err();
         assert_eq!(error.fatal, settings.1 == "RO", "{error}");
@@ -333,7 +375,7 @@ fn a_server_that_squashes_root_or_is_read_only_is_told() {
 #[test]
 fn a_full_disk_ends_the_restore() {
     let Some(server) = Ganesha::start_on_small_disk() else { return };
-    let target = NfsTarget::connect(&server.url).unwrap();
+    let target = NfsTarget::connect(&server.url, Opening::Merge).unwrap();
     let node = Node::new(Kind::File);
     let mut file = target.file(&key("big"), &node, &content(64 << 20), Placing::Replace).unwrap();
     let piece = vec![1; 1 << 20];
@@ -375,5 +417,5 @@ fn an_export_is_read_over_version_4_1_but_for_what_its_documentation_names() {
     assert!(contract::read(&source, &entries[0]).unwrap() == [(0, big)]);
     fs::remove_file(server.share().join("new/gone")).unwrap();
     assert_eq!(source.open(&entries[1]).err().map(|gap| gap.reason), Some(GapReason::Vanished));
-    assert!(matches!(NfsTarget::connect(&url), Err(SourceError::NotYet { .. })));
+    assert!(matches!(NfsTarget::connect(&url, Opening::Merge), Err(SourceError::NotYet { .. })));
 }

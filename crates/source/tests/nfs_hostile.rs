@@ -15,7 +15,7 @@ use contract::acl;
 use keepwell_format::node::{Attribute, Content, Extents, FileId, Owner};
 use keepwell_format::port::{Piece, Placing, Source as _, Steady, Target as _, Walked};
 use keepwell_format::{ContentHash, GapReason, Key, Kind, Node, Time};
-use keepwell_source::{NfsSource, NfsTarget, NfsUrl, NfsVersion};
+use keepwell_source::{NfsSource, NfsTarget, NfsUrl, NfsVersion, Opening};
 use scripted::{Act, Call, NFS, NFS_ACL, Words, serve};
 
 const GETATTR: u32 = 1;
@@ -266,7 +266,7 @@ fn write(script: impl Fn(&Call) -> Option<Act> + Send + Sync + 'static, size: u6
             _ => Act::Usual,
         })
     });
-    let target = NfsTarget::connect_with(&url(port), Duration::from_millis(400)).unwrap();
+    let target = NfsTarget::connect_with(&url(port), Opening::Merge, Duration::from_millis(400)).unwrap();
     let content = Content { size, hash: ContentHash::NONE, extents: Extents::Inline(Vec::new()) };
     let mut writer = target.file(&Key::root().join(b"f").unwrap(), node, &content, Placing::New).unwrap();
     let pieces = vec![3; 2 << 20];

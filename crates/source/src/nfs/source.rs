@@ -8,7 +8,7 @@ use keepwell_nfs::Options;
 
 use super::gaps::gap;
 use super::read::NfsFile;
-use super::tree::Tree;
+use super::tree::{Absent, Tree};
 use super::v41::Tree41;
 use super::walk::NfsWalk;
 use super::{TIMEOUT, until_error};
@@ -46,7 +46,7 @@ impl NfsSource {
     pub fn connect_with(url: &NfsUrl, timeout: Duration) -> Result<Self, SourceError> {
         let (tree, fsid) = match url.version {
             NfsVersion::V3 => {
-                let tree = Tree::connect(url, Options { timeout, ..Options::default() })?;
+                let tree = Tree::connect(url, Options { timeout, ..Options::default() }, Absent::Refuse)?;
                 let fsid = tree.root.fsid;
                 (Version::V3(Box::new(tree)), fsid)
             }

@@ -16,10 +16,10 @@ use super::apply::{Apply, is_fatal};
 use super::gaps::{refusal, words};
 use super::handles::split;
 use super::node::{kind, time};
-use super::tree::Tree;
+use super::tree::{Absent, Tree};
 use super::write::NfsWriter;
 use super::{TIMEOUT, compare};
-use crate::{NfsUrl, NfsVersion, SourceError, Warnings};
+use crate::{NfsUrl, NfsVersion, Opening, SourceError, Warnings};
 
 /// Files written side by side.
 const PARALLEL_WRITES: usize = 16;
@@ -38,28 +38,33 @@ pub struct NfsTarget {
 }
 
 impl NfsTarget {
-    /// Mounts the export of the URL, as the user that it names or that this process has. The folder must be there; it may hold something.
+    /// Mounts the export of the URL, as the user that it names or that this process has. Makes the folder below it, and all above that, if it is not
+    /// there.
     ///
     /// # Errors
-    /// [`SourceError::Unreachable`], [`SourceError::Share`], and [`SourceError::NotYet`] for version 4.1.
-    pub fn connect(url: &NfsUrl) -> Result<Self, SourceError> {
-        Self::connect_with(url, TIMEOUT)
+    /// [`SourceError::Unreachable`], [`SourceError::Share`], [`SourceError::NotEmpty`], and [`SourceError::NotYet`] for version 4.1.
+    pub fn connect(url: &NfsUrl, opening: Opening) -> Result<Self, SourceError> {
+        Self::connect_with(url, opening, TIMEOUT)
     }
 
     /// Likewise, with another limit for the time that one call may take.
     ///
     /// # Errors
     /// Likewise.
-    pub fn connect_with(url: &NfsUrl, timeout: Duration) -> Result<Self, SourceError> {
+    pub fn connect_with(url: &NfsUrl, opening: Opening, timeout: Duration) -> Result<Self, SourceError> {
         let location = url.to_string();
         if url.version != NfsVersion::V3 {
             return Err(SourceError::NotYet { location });
         }
-        let tree = Tree::connect(url, Options { timeout, ..Options::default() })?;
+        let absent = if opening.makes() { Absent::Make } else { Absent::Stop };
+        let tree = Tree::connect(url, Options { timeout, ..Options::default() }, absent)?;
         let refuse = |error| refusal(error, &url.address(), &location);
         let root = tree.handles.root();
         let first = tree.link.call(|export| export.begin_names(root, 0, Verifier::default())).map_err(refuse)?;
-        let empty = first.entries.is_empty() && first.end;
+        let empty = tree.absent || first.entries.is_empty() && first.end;
+        if opening.wants_empty() && !empty {
+            return Err(SourceError::NotEmpty(location.into()));
+        }
         let passes_on = || tree.link.call(|export| export.begin_access_lists(root)).is_ok_and(|lists| !lists.default.is_empty());
         let inherits = tree.has_access_lists() && (!empty || passes_on());
         Ok(Self { tree, empty, inherits, temporary: AtomicU64::new(0), warnings: Mutex::default() })
@@ -175,7 +180,7 @@ pub(super) fn refused(why: &str) -> WriteError {
 
 impl Target for NfsTarget {
     fn look(&self, key: &Key) -> Result<Option<Present>, WriteError> {
-        if key.is_root() && self.empty {
+        if self.tree.absent || key.is_root() && self.empty {
             return Ok(None);
         }
         match self.tree.handles.entry(&self.tree.link, key) {

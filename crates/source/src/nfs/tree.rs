@@ -2,7 +2,7 @@
 
 use keepwell_format::node::Attribute;
 use keepwell_format::{Gap, GapReason, Node};
-use keepwell_nfs::{AccessLists, Attributes, Export, Handle, Identity, NfsError, Options};
+use keepwell_nfs::{AccessLists, Attributes, Export, FileType, Handle, Identity, Made, NfsError, Options, SetAttributes, Status};
 
 use super::access_list;
 use super::gaps::{refusal, words};
@@ -21,18 +21,30 @@ pub(super) struct Tree {
     pub(super) root: Attributes,
     /// Who calls.
     pub(super) identity: Identity,
+    /// The folder is not there: the tree's root is the nearest one above it.
+    pub(super) absent: bool,
+}
+
+/// What is done where a folder on the way to the tree's root is not there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Absent {
+    Refuse,
+    /// It is made, and all below it.
+    Make,
+    /// It is left at that.
+    Stop,
 }
 
 impl Tree {
     /// Mounts the export and goes down to the folder below it.
-    pub(super) fn connect(url: &NfsUrl, options: Options) -> Result<Self, SourceError> {
+    pub(super) fn connect(url: &NfsUrl, options: Options, absent: Absent) -> Result<Self, SourceError> {
         let location = url.to_string();
         let refuse = |error| refusal(error, &url.address(), &location);
         let identity = identity(url);
         let options = Options { port: url.port, mount_port: url.mount_port, ..options };
         let link = Link::new(Export::connect(&url.host, &url.export, &identity, options).map_err(refuse)?);
-        let (root, seen) = descend(&link, &url.path).map_err(refuse)?;
-        Ok(Self { handles: Handles::new(root), root: seen, link, identity })
+        let found = descend(&link, &url.path, absent).map_err(refuse)?;
+        Ok(Self { handles: Handles::new(found.folder), root: found.seen, link, identity, absent: found.absent })
     }
 
     pub(super) fn has_access_lists(&self) -> bool {
@@ -43,7 +55,7 @@ impl Tree {
     pub(super) fn add_lists(node: &mut Node, lists: Result<AccessLists, NfsError>) {
         match lists {
             Ok(lists) => node.attributes = access_list::attributes(&lists),
-            Err(error) if error.status() == Some(keepwell_nfs::Status::NOTSUPP) => node.attributes = Vec::<Attribute>::new(),
+            Err(error) if error.status() == Some(Status::NOTSUPP) => node.attributes = Vec::<Attribute>::new(),
             Err(error) => {
                 let text = format!("access list: {}", words(&error));
                 node.gap.get_or_insert(Gap { reason: GapReason::Metadata, text });
@@ -66,14 +78,39 @@ fn identity(url: &NfsUrl) -> Identity {
     }
 }
 
-fn descend(link: &Link, path: &[Vec<u8>]) -> Result<(Handle, Attributes), NfsError> {
+struct Found {
+    folder: Handle,
+    seen: Attributes,
+    absent: bool,
+}
+
+fn descend(link: &Link, path: &[Vec<u8>], how: Absent) -> Result<Found, NfsError> {
     let mut folder = link.export().root().clone();
+    let mut absent = false;
     for name in path {
-        (folder, _) = link.call(|export| export.begin_lookup(&folder, name))?;
+        match link.call(|export| export.begin_lookup(&folder, name)) {
+            Ok((found, _)) => folder = found,
+            Err(error) if how == Absent::Refuse || error.status() != Some(Status::NOENT) => return Err(error),
+            Err(_) if how == Absent::Make => folder = make(link, &folder, name)?,
+            Err(_) => {
+                absent = true;
+                break;
+            }
+        }
     }
     let seen = link.call(|export| export.begin_attributes(&folder))?;
-    if seen.kind != keepwell_nfs::FileType::Folder {
-        return Err(NfsError::Status { status: keepwell_nfs::Status::NOTDIR, during: "LOOKUP" });
+    if seen.kind != FileType::Folder {
+        return Err(NfsError::Status { status: Status::NOTDIR, during: "LOOKUP" });
     }
-    Ok((folder, seen))
+    Ok(Found { folder, seen, absent })
+}
+
+/// Makes a folder on the way, unless another does so at the same time.
+fn make(link: &Link, parent: &Handle, name: &[u8]) -> Result<Handle, NfsError> {
+    let set = SetAttributes { mode: Some(0o755), ..SetAttributes::default() };
+    match link.call(|export| export.begin_folder(parent, name, &set)) {
+        Ok(Made { handle: Some(handle), .. }) => Ok(handle),
+        Err(error) if error.status() != Some(Status::EXIST) => Err(error),
+        _ => link.call(|export| export.begin_lookup(parent, name)).map(|(handle, _)| handle),
+    }
 }
