@@ -1,5 +1,15 @@
 //! The program that has the disks: finds, watches, prepares, mounts and erases them. Has no network and no keys, and does not know the vault's format: what is in a
 //! disk's file system is not its business. Never writes to a disk that the box runs from.
 
+pub mod content;
+pub mod error;
+pub mod guard;
+pub mod identity;
+pub mod inventory;
+pub mod label;
+pub mod mount;
+pub mod prepare;
 pub mod program;
 pub mod smart;
+
+pub use error::DiskError;

@@ -1,0 +1,125 @@
+//! What is on a disk, as far as diskd has to know: our label, nothing, or something that is not ours. Reads; never writes.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::error::DiskError;
+use crate::inventory::Found;
+use crate::label::{LABEL_AT, LABEL_BYTES, Label, LabelError};
+use crate::program;
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Nothing: the first and the last MiB are zero and no known format is there.
+    Blank,
+    /// A label that its key signed, for this disk.
+    Labelled(Box<Label>),
+    /// A label that does not hold.
+    Spoilt(String),
+    /// Something else.
+    Foreign(String),
+}
+
+/// So much at both ends has to be zero.
+const ENDS: u64 = 1 << 20;
+/// A disk that answers at all answers by then.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// Formats that are named; there is never more than a handful.
+const NAMED: usize = 8;
+
+/// Looks at a disk. `wipefs` is that of util-linux, which knows the formats; it is called so that it only looks.
+pub fn look(found: &Found, wipefs: &Path) -> Result<Content, DiskError> {
+    let device = found.device();
+    let file = File::open(&device).map_err(DiskError::io("open", &device))?;
+    match read_label(&file).map_err(DiskError::io("read", &device))? {
+        Ok(label) if found.serial.as_ref() == Some(&label.serial) => return Ok(Content::Labelled(Box::new(label))),
+        Ok(label) => {
+            return Ok(Content::Spoilt(format!("its label is that of another disk, {}: one was copied onto the other", label.serial)));
+        }
+        Err(LabelError::Absent) => {}
+        Err(error) => return Ok(Content::Spoilt(error.to_string())),
+    }
+    let mut formats = Vec::new();
+    for name in std::iter::once(&found.name).chain(found.partitions.iter().map(|part| &part.name)) {
+        formats.extend(recognised(&Path::new("/dev").join(name), wipefs, found)?);
+    }
+    formats.dedup();
+    if !formats.is_empty() {
+        return Ok(Content::Foreign(formats.into_iter().take(NAMED).collect::<Vec<_>>().join(", ")));
+    }
+    let zero = ends_are_zero(&file, found.size_bytes).map_err(DiskError::io("read", &device))?;
+    Ok(if zero { Content::Blank } else { Content::Foreign("data of an unknown kind".into()) })
+}
+
+/// The better of the two copies of the label.
+pub fn read_label(file: &File) -> io::Result<Result<Label, LabelError>> {
+    let mut worst = Ok(Err(LabelError::Absent));
+    for at in LABEL_AT {
+        let mut bytes = [0; LABEL_BYTES];
+        match file.read_exact_at(&mut bytes, at).map(|()| Label::parse(&bytes)) {
+            Ok(Ok(label)) => return Ok(Ok(label)),
+            Ok(Err(LabelError::Absent)) => {}
+            // A place that can't be read does not hide the other copy.
+            other => worst = other,
+        }
+    }
+    worst
+}
+
+fn ends_are_zero(file: &File, size: u64) -> io::Result<bool> {
+    for at in [0, size.saturating_sub(ENDS)] {
+        let mut bytes = vec![0; ENDS.min(size) as usize];
+        file.read_exact_at(&mut bytes, at)?;
+        if bytes.iter().any(|b| *b != 0) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+#[derive(Deserialize)]
+struct Signatures {
+    #[serde(default)]
+    signatures: Vec<Signature>,
+}
+
+#[derive(Deserialize)]
+struct Signature {
+    #[serde(rename = "type", default)]
+    kind: String,
+    label: Option<String>,
+}
+
+/// Formats of one device, in words.
+fn recognised(device: &Path, wipefs: &Path, found: &Found) -> Result<Vec<String>, DiskError> {
+    let failed = |source| DiskError::Program { doing: "look at", disk: found.name.clone(), source };
+    let said = program::succeed(wipefs, &["--no-act", "--json", &device.to_string_lossy()], &[], DEADLINE).map_err(failed)?;
+    if said.out.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Vec::new());
+    }
+    let parsed: Signatures = serde_json::from_slice(&said.out)
+        .map_err(|error| DiskError::refused("unread", format!("what is on {} can't be found out: {error}", found.name)))?;
+    let words = parsed.signatures.into_iter().map(|signature| match signature.label {
+        Some(label) => format!("{} '{}'", plain(&signature.kind), plain(&label)),
+        None => plain(&signature.kind),
+    });
+    Ok(words.collect())
+}
+
+/// Text from a foreign disk, for people.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(40).collect()
+}
+
+/// The UUID of the XFS file system that begins at the start of `device` (XFS algorithms and data structures, superblock: `XFSB` at 0, UUID at 32).
+pub fn xfs_uuid(device: &Path) -> io::Result<Option<[u8; 16]>> {
+    let mut head = [0; 48];
+    File::open(device)?.read_exact(&mut head)?;
+    Ok((head[..4] == *b"XFSB").then(|| head[32..48].try_into().expect("16 bytes")))
+}

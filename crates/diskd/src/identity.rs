@@ -1,0 +1,83 @@
+//! Who signs for this box, and whose signatures it knows. Has public keys only: the private one is keyd's.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+
+use crate::error::DiskError;
+use crate::inventory::hex;
+
+/// Bytes of a public key: SEC1, uncompressed.
+pub const KEY_BYTES: usize = 65;
+/// Bytes of a signature: r and s, big endian.
+pub const SIGNATURE_BYTES: usize = 64;
+
+/// A public key on P-256.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PublicKey(pub [u8; KEY_BYTES]);
+
+impl PublicKey {
+    /// From hexadecimal digits.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if text.len() != 2 * KEY_BYTES || !text.is_ascii() {
+            return None;
+        }
+        let mut key = [0; KEY_BYTES];
+        for (n, byte) in key.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[2 * n..2 * n + 2], 16).ok()?;
+        }
+        (key[0] == 4).then_some(Self(key))
+    }
+
+    /// As hexadecimal digits.
+    pub fn to_hex(&self) -> String {
+        hex(&self.0)
+    }
+
+    /// Whether this key signed `message` (FIPS 186-5, ECDSA with SHA-256).
+    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &self.0).verify(message, signature).is_ok()
+    }
+}
+
+/// The box's signing identity. Each message begins with words that say what kind of statement it is, so that none can be taken for another.
+pub trait Identity: Send + Sync {
+    /// What the box is called.
+    fn name(&self) -> &str;
+    /// Its public key.
+    fn public_key(&self) -> Result<PublicKey, DiskError>;
+    /// Signs; r and s.
+    fn sign(&self, message: &[u8]) -> Result<[u8; SIGNATURE_BYTES], DiskError>;
+}
+
+/// Signs, and checks what came back.
+pub(crate) fn signed(identity: &dyn Identity, message: &[u8]) -> Result<(PublicKey, [u8; SIGNATURE_BYTES]), DiskError> {
+    let key = identity.public_key()?;
+    let signature = identity.sign(message)?;
+    if !key.verifies(message, &signature) {
+        return Err(DiskError::Identity("what keyd signed does not fit the key it says it has".into()));
+    }
+    Ok((key, signature))
+}
+
+/// Other boxes whose disks may be mounted: a folder of files `NAME.pub`, each with a public key as hexadecimal digits.
+#[derive(Clone, Debug, Default)]
+pub struct KnownBoxes(pub Option<PathBuf>);
+
+impl KnownBoxes {
+    /// The name of the box whose key this is.
+    pub fn name_of(&self, key: &PublicKey) -> Option<String> {
+        let entries = fs::read_dir(self.0.as_deref()?).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).find(|path| read_key(path).as_ref() == Some(key)).and_then(|path| {
+            let name = path.file_stem()?.to_str()?;
+            Some(name.to_owned())
+        })
+    }
+}
+
+fn read_key(path: &Path) -> Option<PublicKey> {
+    let is_key = path.extension().is_some_and(|extension| extension == "pub");
+    PublicKey::from_hex(&fs::read_to_string(is_key.then_some(path)?).ok()?)
+}
