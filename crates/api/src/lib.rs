@@ -6,6 +6,7 @@
 pub mod client;
 pub mod disks;
 pub mod error;
+pub mod keys;
 pub mod secret;
 pub mod server;
 
