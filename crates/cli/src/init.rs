@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use keepwell_crypt::KitFile;
 use keepwell_format::VaultId;
+use keepwell_paper::Facts;
 use keepwell_storage::Layout;
 use keepwell_vault::NewVault;
 use serde_json::json;
@@ -122,9 +123,10 @@ impl Sheets {
     }
 
     fn fill(&self, kit: &[KitFile; 3], vault: &Path) -> Result<(), CliError> {
-        let (owner, date) = (resolved(vault)?, text::time(opening::now().seconds) + " UTC");
+        let owner = format!("the vault made in {}", resolved(vault)?.display());
+        let facts = Facts { owner, made: text::time(opening::now().seconds) + " UTC", ..Facts::default() };
         for ((path, file), sheet) in self.files.iter().zip(kit) {
-            let page = zeroize::Zeroizing::new(sheet.render(&format!("the vault made in {}", owner.display()), &date));
+            let page = keepwell_paper::text(sheet, &facts);
             let mut file: &File = file;
             file.write_all(page.as_bytes()).and_then(|()| file.sync_all()).map_err(CliError::file("write", path))?;
         }

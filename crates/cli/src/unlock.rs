@@ -41,7 +41,7 @@ fn kit_file(path: &Path) -> Result<KitFile, CliError> {
     let bytes = contents(path)?;
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| CliError::Refused(format!("{} is no text, so it can't be a kit file; nothing was changed", path.display())))?;
-    KitFile::parse(text).map_err(|source| CliError::Kit { path: path.into(), source: Box::new(source) })
+    keepwell_paper::read(text).map_err(|source| CliError::Kit { path: path.into(), source: Box::new(source) })
 }
 
 /// The buffer never grows, so no copy of a secret stays behind in freed memory.

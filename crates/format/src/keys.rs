@@ -15,6 +15,7 @@ const MAGIC: &[u8; 8] = b"KWSLOTS\0";
 const SLOTS: &str = "key slots object";
 const PASSPHRASE: &str = "passphrase slot";
 const KIT: &str = "kit slot";
+const TPM: &str = "TPM slot";
 const FLAG_TEST: u8 = 1;
 /// Longest recipient.
 const MAX_RECIPIENT: usize = 1024;
@@ -63,7 +64,7 @@ pub enum SlotKind {
     Kit = 1,
     /// By a passphrase.
     Passphrase = 2,
-    /// By a TPM (reserved).
+    /// By one box, with what its TPM and its state have sealed.
     Tpm = 3,
     /// By an escrow agent (reserved).
     Escrow = 4,
@@ -74,7 +75,7 @@ pub enum SlotKind {
 pub struct Slot {
     /// How it is opened.
     pub kind: SlotKind,
-    /// By kind: an age file, or a [`PassphraseSlot`].
+    /// By kind: an age file, a [`PassphraseSlot`], or a [`TpmSlot`].
     pub payload: Vec<u8>,
 }
 
@@ -139,6 +140,32 @@ impl PassphraseSlot {
         let sealed = reader.take(SEALED_KEY_LEN)?.to_vec();
         reader.finish()?;
         Ok(Self { salt, m_kib, t, p, sealed })
+    }
+}
+
+/// Payload of a slot of kind [`SlotKind::Tpm`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TpmSlot {
+    /// The box that opens it.
+    pub box_id: [u8; 16],
+    /// The sealed vault key.
+    pub sealed: Vec<u8>,
+}
+
+impl TpmSlot {
+    /// The payload's bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(16 + SEALED_KEY_LEN);
+        out.raw(&self.box_id).raw(&self.sealed);
+        out.into_bytes()
+    }
+
+    /// Parses a payload.
+    pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
+        let mut reader = Reader::new(TPM, bytes);
+        let slot = Self { box_id: reader.array()?, sealed: reader.take(SEALED_KEY_LEN)?.to_vec() };
+        reader.finish()?;
+        Ok(slot)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use keepwell_crypt::CryptError;
 use keepwell_format::{FormatError, Gap};
+use keepwell_keys::KeysError;
 use keepwell_storage::PoolError;
 
 /// Why a run failed.
@@ -16,17 +17,9 @@ pub enum VaultError {
     /// No keyring can be read.
     #[error("no readable keyring on any disk of this vault; its key slots are intact, but the keys under them are gone")]
     NoKeyring,
-    /// The key that was given does not open this vault.
-    #[error("{0}")]
-    WrongKey(String),
-    /// The kit belongs to another vault.
-    #[error("these kit papers are for vault {kit}, but this is vault {vault}; nothing was changed")]
-    OtherVault {
-        /// Vault the papers name.
-        kit: String,
-        /// This vault.
-        vault: String,
-    },
+    /// What was given does not open this vault.
+    #[error(transparent)]
+    Keys(Box<KeysError>),
     /// A cryptographic step failed where it should not have.
     #[error("{what}")]
     Crypt {
@@ -86,5 +79,11 @@ impl VaultError {
 impl From<PoolError> for VaultError {
     fn from(error: PoolError) -> Self {
         Self::Pool(Box::new(error))
+    }
+}
+
+impl From<KeysError> for VaultError {
+    fn from(error: KeysError) -> Self {
+        Self::Keys(Box::new(error))
     }
 }

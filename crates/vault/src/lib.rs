@@ -27,11 +27,12 @@ mod vault;
 mod verify;
 
 pub use backup::BackupOptions;
-pub use create::{NewVault, create};
+pub use create::{create, create_with};
 pub use diff::{Change, Difference};
 pub use env::{Clock, Env, NoProgress, Progress, Step, Workers};
 pub use error::VaultError;
 pub use index::{Index, IndexPlace, IndexedPack, Location, MemoryIndex, SqliteIndex};
+pub use keepwell_keys::NewVault;
 pub use report::{BackupReport, DamageReport, LostFile, Met, RepairReport, RestoreReport, Trouble, VaultStats, VerifyReport};
 pub use restore::{Action, Conflict, Listener, RestoreOptions, Restored};
 pub use snapshot::Snapshot;

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use keepwell_format::keys::Slots;
+use keepwell_format::keys::{Keyring, Slots};
 use keepwell_format::{Key, Kind, Node, VaultId};
-use keepwell_storage::{Class, DiskHealth, ObjectName, Pool};
+use keepwell_storage::{Class, DiskHealth, ObjectName, Pool, Spread};
 
 use crate::VaultError;
 use crate::blobs::BlobReader;
@@ -52,6 +52,17 @@ impl Sealed {
     /// Its id.
     pub fn vault_id(&self) -> VaultId {
         VaultId(self.pool.vault())
+    }
+
+    /// What the program that has the keys needs to open it: the newest key slots and the sealed keyring.
+    pub fn locks(&self) -> Result<(Slots, Keyring), VaultError> {
+        Ok((unlock::load_slots(&self.pool)?, unlock::load_keyring(&self.pool)?))
+    }
+
+    /// Stores changed key slots. Older ones lose to their revision.
+    pub fn store_slots(&self, slots: &Slots) -> Result<(), VaultError> {
+        self.pool.put(Class::Slots, Spread::Everywhere, &slots.encode())?;
+        Ok(())
     }
 
     /// Opens it.

@@ -64,7 +64,7 @@ fn kits() -> io::Result<()> {
         write("kit_words", &name, words.join("\n").as_bytes())?;
         write("kit_words", &format!("{name}-wrong-word"), words.join("\n").replacen(&words[1][..4], "zoo ", 1).as_bytes())?;
         let file = KitFile { vault: [1; 16], set: 300, share };
-        write("kit_file", &name, file.render("Praxis", "today").as_bytes())?;
+        write("kit_file", &name, format!("A KIT\n\n{}", *file.lines()).as_bytes())?;
     }
     write("kit_file", "no-words", b"vault: 01\nset: 1\nshare: 1\n")?;
     let slot = wrap_for_recipient(&kit_recipient(&seed), &[3; 52]).map_err(io::Error::other)?;
