@@ -346,6 +346,13 @@ pub struct SelfTest {
     pub kind: SelfTestKind,
 }
 
+/// `POST /v1/disks/{serial}/locate`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Locate {
+    /// How long the light blinks.
+    pub seconds: u64,
+}
+
 /// A signed statement: exact text, so that no re-ordering of fields breaks the signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certificate {

@@ -20,15 +20,7 @@ pub struct PublicKey(pub [u8; KEY_BYTES]);
 impl PublicKey {
     /// From hexadecimal digits.
     pub fn from_hex(text: &str) -> Option<Self> {
-        let text = text.trim();
-        if text.len() != 2 * KEY_BYTES || !text.is_ascii() {
-            return None;
-        }
-        let mut key = [0; KEY_BYTES];
-        for (n, byte) in key.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[2 * n..2 * n + 2], 16).ok()?;
-        }
-        (key[0] == 4).then_some(Self(key))
+        from_hex(text).filter(|key| key[0] == 4).map(Self)
     }
 
     /// As hexadecimal digits.
@@ -42,21 +34,57 @@ impl PublicKey {
     }
 }
 
-/// The box's signing identity. Each message begins with words that say what kind of statement it is, so that none can be taken for another.
+/// A signature from hexadecimal digits.
+pub fn signature_from_hex(text: &str) -> Option<[u8; SIGNATURE_BYTES]> {
+    from_hex(text)
+}
+
+fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let text = text.trim();
+    if text.len() != 2 * N || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (n, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * n..2 * n + 2], 16).ok()?;
+    }
+    Some(bytes)
+}
+
+/// What a box puts its name to. Each begins with words that say what kind of statement it is, so that none can be taken for another.
+#[derive(Clone, Copy, Debug)]
+pub enum Statement<'a> {
+    /// A disk is this box's: the label without its signature.
+    DiskLabel(&'a [u8]),
+    /// A disk was erased: JSON text.
+    Erasure(&'a str),
+}
+
+impl Statement<'_> {
+    /// What is signed.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::DiskLabel(bytes) => bytes,
+            Self::Erasure(text) => text.as_bytes(),
+        }
+    }
+}
+
+/// The box's signing identity.
 pub trait Identity: Send + Sync {
     /// What the box is called.
     fn name(&self) -> &str;
     /// Its public key.
     fn public_key(&self) -> Result<PublicKey, DiskError>;
     /// Signs; r and s.
-    fn sign(&self, message: &[u8]) -> Result<[u8; SIGNATURE_BYTES], DiskError>;
+    fn sign(&self, statement: Statement<'_>) -> Result<[u8; SIGNATURE_BYTES], DiskError>;
 }
 
 /// Signs, and checks what came back.
-pub(crate) fn signed(identity: &dyn Identity, message: &[u8]) -> Result<(PublicKey, [u8; SIGNATURE_BYTES]), DiskError> {
+pub(crate) fn signed(identity: &dyn Identity, statement: Statement<'_>) -> Result<(PublicKey, [u8; SIGNATURE_BYTES]), DiskError> {
     let key = identity.public_key()?;
-    let signature = identity.sign(message)?;
-    if !key.verifies(message, &signature) {
+    let signature = identity.sign(statement)?;
+    if !key.verifies(statement.bytes(), &signature) {
         return Err(DiskError::Identity("what keyd signed does not fit the key it says it has".into()));
     }
     Ok((key, signature))

@@ -12,7 +12,7 @@ use rustix::fs::OFlags;
 
 use crate::content::{read_label, xfs_uuid};
 use crate::error::DiskError;
-use crate::identity::{Identity, signed};
+use crate::identity::{Identity, Statement, signed};
 use crate::inventory::{self, Found, Partition, Places, hex};
 use crate::label::{DiskId, LABEL_AT, LABEL_BYTES, Label};
 use crate::program;
@@ -105,7 +105,7 @@ fn new_label(found: &Found, identity: &dyn Identity, now: i64) -> Result<(Label,
 }
 
 fn sign(label: &Label, identity: &dyn Identity) -> Result<[u8; LABEL_BYTES], DiskError> {
-    let (_, signature) = signed(identity, &label.statement())?;
+    let (_, signature) = signed(identity, Statement::DiskLabel(&label.statement()))?;
     let copy = label.encode(&signature);
     Label::parse(&copy).map_err(|error| DiskError::Identity(error.into()))?;
     Ok(copy)
@@ -134,9 +134,10 @@ fn partition(found: &Found, tools: &Tools, label: &Label) -> Result<(), DiskErro
         "label: gpt\nlabel-id: {table}\nunit: sectors\n1 : start={start}, size={size}, type={PARTITION_TYPE}, uuid={part}, name=\"keepwell\"\n"
     );
     let device = found.device();
-    let args = ["--quiet", "--wipe", "always", "--wipe-partitions", "always", &device.to_string_lossy()];
+    // Nobody uses the disk: it was claimed. The kernel is told by partx, which needs nobody else to keep away meanwhile.
+    let args = ["--quiet", "--no-reread", "--no-tell-kernel", "--wipe", "always", "--wipe-partitions", "always", &device.to_string_lossy()];
     program::succeed(&tools.sfdisk, &args, script.as_bytes(), PARTITIONING).map_err(failed("partition", found))?;
-    Ok(())
+    tell_kernel(tools, found)
 }
 
 /// The kernel's name for our partition. A kernel that does not read partition tables, or has not yet, is told of it.
@@ -160,8 +161,8 @@ pub fn appeared(found: &Found, places: &Places, tools: &Tools) -> Result<Partiti
 
 fn tell_kernel(tools: &Tools, found: &Found) -> Result<(), DiskError> {
     let device = found.device();
-    let args = ["--update", "--nr", "1", &device.to_string_lossy()];
-    program::succeed(&tools.partx, &args, &[], PARTITIONING).map_err(failed("find the partition of", found))?;
+    program::succeed(&tools.partx, &["--update", &device.to_string_lossy()], &[], PARTITIONING)
+        .map_err(failed("find the partition of", found))?;
     Ok(())
 }
 
@@ -226,7 +227,7 @@ pub fn grow(found: &Found, label: &Label, at: &Path, tools: &Tools, identity: &d
     let device = found.device();
     // The partition is in use, so the table is written around it and the kernel is told of the new length alone.
     let script = format!("{start},{size}\n");
-    let args = ["--quiet", "--no-reread", "--force", "-N", "1", &device.to_string_lossy()];
+    let args = ["--quiet", "--no-reread", "--no-tell-kernel", "-N", "1", &device.to_string_lossy()];
     program::succeed(&tools.sfdisk, &args, script.as_bytes(), PARTITIONING).map_err(failed("grow the partition of", found))?;
     tell_kernel(tools, found)?;
     program::succeed(&tools.growfs, &[&at.to_string_lossy()], &[], FORMATTING).map_err(failed("grow the file system of", found))?;
@@ -243,4 +244,9 @@ fn failed(doing: &'static str, found: &Found) -> impl FnOnce(program::ProgramErr
 fn uuid(bytes: &[u8; 16]) -> String {
     let digits = hex(bytes);
     [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-")
+}
+
+/// Makes the kernel forget the partitions of a disk that has none any more.
+pub(crate) fn forget_partitions(tools: &Tools, device: &Path) -> Result<(), program::ProgramError> {
+    program::succeed(&tools.partx, &["--delete", &device.to_string_lossy()], &[], PARTITIONING).map(drop)
 }

@@ -4,7 +4,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -37,7 +38,7 @@ pub enum ProgramError {
         program: String,
         /// The deadline.
         seconds: u64,
-        /// It can't even be killed: it waits inside the kernel, for the disk. Gets a message when it is gone.
+        /// It can't even be killed: it waits inside the kernel, for the disk.
         stuck: Option<Stuck>,
     },
     /// It said more than it may.
@@ -62,12 +63,12 @@ pub enum ProgramError {
 
 /// A program that can't be killed for now.
 #[derive(Debug)]
-pub struct Stuck(mpsc::Receiver<()>);
+pub struct Stuck(Arc<AtomicBool>);
 
 impl Stuck {
     /// Whether it has ended since.
     pub fn is_gone(&self) -> bool {
-        !matches!(self.0.try_recv(), Err(mpsc::TryRecvError::Empty))
+        self.0.load(Ordering::Acquire)
     }
 }
 
@@ -153,13 +154,14 @@ fn end(mut child: Child) -> Option<Stuck> {
     if ended(&mut child, Instant::now() + GRACE).is_some() {
         return None;
     }
-    let (sender, receiver) = mpsc::channel();
+    let gone = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&gone);
     thread::spawn(move || {
-        // The channel closes with the thread, which is the message.
+        // Whatever it says, it is no longer there.
         let _ = child.wait();
-        drop(sender);
+        seen.store(true, Ordering::Release);
     });
-    Some(Stuck(receiver))
+    Some(Stuck(gone))
 }
 
 #[cfg(test)]

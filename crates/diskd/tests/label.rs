@@ -3,7 +3,7 @@
 mod support;
 
 use keepwell_api::disks::Serial;
-use keepwell_diskd::identity::Identity;
+use keepwell_diskd::identity::{Identity, Statement};
 use keepwell_diskd::label::{DiskId, LABEL_BYTES, Label, LabelError};
 use support::TestBox;
 
@@ -20,7 +20,7 @@ fn label(of: &TestBox) -> Label {
 }
 
 fn encoded(of: &TestBox, label: &Label) -> [u8; LABEL_BYTES] {
-    label.encode(&of.sign(&label.statement()).unwrap())
+    label.encode(&of.sign(Statement::DiskLabel(&label.statement())).unwrap())
 }
 
 #[test]

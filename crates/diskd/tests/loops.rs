@@ -11,7 +11,7 @@ use keepwell_diskd::DiskError;
 use keepwell_diskd::content::{Content, look};
 use keepwell_diskd::guard::{Action, CallerSays, permit, standing};
 use keepwell_diskd::identity::KnownBoxes;
-use keepwell_diskd::inventory::{Found, Partition};
+use keepwell_diskd::inventory::{Found, Partition, Places};
 use keepwell_diskd::label::{LABEL_AT, LABEL_BYTES, Label};
 use keepwell_diskd::mount::{MountPlace, mount, unmount};
 use keepwell_diskd::prepare::{Tools, appeared, grow, prepare};
@@ -34,7 +34,7 @@ fn label_of(found: &Found) -> Label {
 }
 
 fn part(disk: &LoopDisk) -> Partition {
-    appeared(&disk.found(), &places(), &Tools::default()).unwrap()
+    appeared(&disk.found(), &places(disk.file.parent().unwrap()), &Tools::default()).unwrap()
 }
 
 fn refusal(result: Result<(), DiskError>) -> &'static str {
@@ -51,7 +51,7 @@ fn a_blank_disk_is_prepared_mounted_and_recognised_again() {
     let Some(disk) = LoopDisk::new(folder.path(), "disk", SIZE) else { return };
     let (this, place) = (TestBox::new("Praxis"), mount_place(folder.path()));
     assert_eq!(seen(&disk.found(), &this, &place.base).1, Standing::Blank);
-    let made = prepare(&disk.found(), &places(), &Tools::default(), &this, NOW).unwrap();
+    let made = prepare(&disk.found(), &places(folder.path()), &Tools::default(), &this, NOW).unwrap();
     let found = disk.found();
     let label = label_of(&found);
     assert_eq!((&label, label.box_name.as_str(), label.size_bytes), (&made, "Praxis", SIZE));
@@ -106,7 +106,7 @@ fn a_disk_in_use_is_refused_by_the_kernel_too() {
     let (this, found) = (TestBox::new("Praxis"), disk.found());
     let busy = seen(&found, &this, &folder.path().join("mnt")).1;
     assert_eq!(refusal(permit(Action::Erase, &found, &busy, &typed(found.serial.as_ref().unwrap().as_str(), true), &CallerSays)), "in-use");
-    let error = prepare(&found, &places(), &Tools::default(), &this, NOW).unwrap_err();
+    let error = prepare(&found, &places(folder.path()), &Tools::default(), &this, NOW).unwrap_err();
     assert!(matches!(&error, DiskError::Io { source, .. } if source.kind() == std::io::ErrorKind::ResourceBusy), "{error:?}");
     assert_eq!(fs::read(elsewhere.join("x")).unwrap(), b"x");
     assert!(Command::new("umount").arg(&elsewhere).status().unwrap().success());
@@ -115,12 +115,12 @@ fn a_disk_in_use_is_refused_by_the_kernel_too() {
 #[test]
 fn the_disk_of_root_is_the_boxs_own() {
     let own = |found: &Found| matches!(standing(found, Err("not looked"), None, None, Path::new("/run/x")), Standing::Own { .. });
-    let mounts = keepwell_diskd::inventory::mounts(&places());
+    let mounts = keepwell_diskd::inventory::mounts(&Places::default());
     let root = keepwell_diskd::inventory::mounts::mounted_at(&mounts, Path::new("/")).unwrap();
     if root.number.major == 0 {
         return println!("skipped: root is on no disk here");
     }
-    let disks = keepwell_diskd::inventory::scan(&places());
+    let disks = keepwell_diskd::inventory::scan(&Places::default());
     let owned: Vec<_> = disks.iter().filter(|found| own(found)).collect();
     assert!(!owned.is_empty(), "one of {disks:?} has root");
     for found in owned {
@@ -135,7 +135,7 @@ fn another_boxs_disk_is_named_and_mounted_only_by_its_serial() {
     let folder = tempfile::tempdir().unwrap();
     let Some(disk) = LoopDisk::new(folder.path(), "disk", SIZE) else { return };
     let (this, other, place) = (TestBox::new("Praxis A"), TestBox::new("Praxis B"), mount_place(folder.path()));
-    prepare(&disk.found(), &places(), &Tools::default(), &other, NOW).unwrap();
+    prepare(&disk.found(), &places(folder.path()), &Tools::default(), &other, NOW).unwrap();
     let found = disk.found();
     let (content, strange) = seen(&found, &this, &place.base);
     assert!(matches!(&strange, Standing::OtherBox { name, known: false, .. } if name == "Praxis B"), "{strange:?}");
@@ -157,7 +157,7 @@ fn labels_that_were_changed_copied_or_half_lost() {
     let folder = tempfile::tempdir().unwrap();
     let Some(disk) = LoopDisk::new(folder.path(), "disk", SIZE) else { return };
     let this = TestBox::new("Praxis");
-    let label = prepare(&disk.found(), &places(), &Tools::default(), &this, NOW).unwrap();
+    let label = prepare(&disk.found(), &places(folder.path()), &Tools::default(), &this, NOW).unwrap();
     let state = |disk: &LoopDisk| seen(&disk.found(), &this, folder.path()).1;
 
     let twin = folder.path().join("twin");
@@ -177,7 +177,7 @@ fn a_disk_that_became_larger_is_used_whole() {
     let folder = tempfile::tempdir().unwrap();
     let Some(disk) = LoopDisk::new(folder.path(), "disk", SIZE) else { return };
     let (this, place) = (TestBox::new("Praxis"), mount_place(folder.path()));
-    let label = prepare(&disk.found(), &places(), &Tools::default(), &this, NOW).unwrap();
+    let label = prepare(&disk.found(), &places(folder.path()), &Tools::default(), &this, NOW).unwrap();
     let at = mount(&part(&disk), &label, &place, None).unwrap();
     let size = |at: &Path| rustix::fs::statvfs(at).map(|fs| fs.f_blocks * fs.f_frsize).unwrap();
     let before = size(&at);

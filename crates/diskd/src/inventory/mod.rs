@@ -24,8 +24,8 @@ pub struct Places {
     pub own_mounts: Vec<PathBuf>,
     /// So are these, mounted or not.
     pub own_serials: BTreeSet<String>,
-    /// Whether files in place of disks count, which is for tests.
-    pub loops: bool,
+    /// Files in this folder count as disks when they are loop devices, which is for tests; no loop device does when absent.
+    pub loops: Option<PathBuf>,
 }
 
 impl Default for Places {
@@ -37,7 +37,7 @@ impl Default for Places {
             swaps: "/proc/swaps".into(),
             own_mounts: own.map(PathBuf::from).into(),
             own_serials: BTreeSet::new(),
-            loops: false,
+            loops: None,
         }
     }
 }
@@ -121,7 +121,7 @@ pub fn scan(places: &Places) -> Vec<Found> {
     let swaps = mounts::parse_swaps(&std::fs::read(&places.swaps).unwrap_or_default());
     let own = own_disks(places, &mounts);
     let class = places.sys.join("class/block");
-    let disks = sysfs::names(&class).into_iter().filter(|name| is_disk(&class.join(name), name, places.loops));
+    let disks = sysfs::names(&class).into_iter().filter(|name| is_disk(&class.join(name), name, places.loops.as_deref()));
     disks.filter_map(|name| found(places, &class.join(&name), &name, &mounts, &swaps, &own)).collect()
 }
 
@@ -130,12 +130,14 @@ pub fn mounts(places: &Places) -> Vec<Mount> {
     mounts::parse_mountinfo(&std::fs::read(&places.mountinfo).unwrap_or_default())
 }
 
-fn is_disk(folder: &Path, name: &str, loops: bool) -> bool {
+fn is_disk(folder: &Path, name: &str, loops: Option<&Path>) -> bool {
     const NONE: [&str; 9] = ["dm-", "md", "ram", "zram", "sr", "fd", "nbd", "drbd", "zd"];
     let other = NONE.iter().any(|prefix| name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit())));
     let boot_area = name.starts_with("mmcblk") && (name.contains("boot") || name.contains("rpmb"));
     let usable = !folder.join("partition").exists() && !sysfs::flag(folder, "hidden") && sysfs::number(folder, "size").unwrap_or(0) > 0;
-    usable && !other && !boot_area && (loops || !name.starts_with("loop"))
+    let loop_file = name.starts_with("loop").then(|| sysfs::text(folder, "loop/backing_file").unwrap_or_default());
+    let admitted = loop_file.is_none_or(|file| loops.is_some_and(|loops| Path::new(&file).starts_with(loops)));
+    usable && !other && !boot_area && admitted
 }
 
 /// Names of the disks that the box lives on, and what of it is there.

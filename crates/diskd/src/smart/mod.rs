@@ -15,6 +15,9 @@ pub use report::ANSWER_MAX;
 
 use crate::program::{self, ProgramError};
 
+/// Bits of smartctl's exit status (smartctl(8), RETURN VALUES): wrong call, not opened, command refused. The others speak of the disk's past.
+const NOT_DONE: i32 = 0b111;
+
 /// The program that asks disks.
 #[derive(Clone, Debug)]
 pub struct Smartctl {
@@ -48,17 +51,20 @@ impl Smartctl {
     }
 
     /// Begins a self-test, which the disk does by itself.
-    pub fn start(&self, device: &Path, kind: SelfTestKind) -> Result<(), SmartError> {
+    pub fn start(&self, device: &Path, bus: Bus, kind: SelfTestKind) -> Result<(), SmartError> {
         let test = match kind {
             SelfTestKind::Short => "short",
             SelfTestKind::Long => "long",
         };
-        let said = self.call(&["--json=c", "-t", test, name(device)?])?;
-        // Bits 0 to 2: wrong call, not opened, command refused. The others speak of the disk's past.
-        if said.status & 0b111 == 0 {
+        let device = name(device)?;
+        let mut status = self.call(&["--json=c", "-t", test, device])?.status;
+        if status & NOT_DONE != 0 && bus == Bus::Usb {
+            status = self.call(&["--json=c", "-t", test, "-d", "sat", device])?.status;
+        }
+        if status & NOT_DONE == 0 {
             return Ok(());
         }
-        Err(SmartError::Answer(ReadingError::Refused(format!("the self-test was not accepted (status {})", said.status))))
+        Err(SmartError::Answer(ReadingError::Refused(format!("the self-test was not accepted (status {status})"))))
     }
 
     fn ask(&self, device: &Path, device_type: Option<&str>) -> Result<Reading, SmartError> {

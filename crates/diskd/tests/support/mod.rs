@@ -12,7 +12,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use keepwell_api::disks::Typed;
 use keepwell_diskd::DiskError;
-use keepwell_diskd::identity::{Identity, PublicKey, SIGNATURE_BYTES};
+use keepwell_diskd::identity::{Identity, PublicKey, SIGNATURE_BYTES, Statement};
 use keepwell_diskd::inventory::{Found, Places, scan};
 
 /// A box's identity.
@@ -40,8 +40,8 @@ impl Identity for TestBox {
         Ok(self.key())
     }
 
-    fn sign(&self, message: &[u8]) -> Result<[u8; SIGNATURE_BYTES], DiskError> {
-        Ok(self.pair.sign(&SystemRandom::new(), message).unwrap().as_ref().try_into().unwrap())
+    fn sign(&self, statement: Statement<'_>) -> Result<[u8; SIGNATURE_BYTES], DiskError> {
+        Ok(self.pair.sign(&SystemRandom::new(), statement.bytes()).unwrap().as_ref().try_into().unwrap())
     }
 }
 
@@ -84,7 +84,7 @@ impl LoopDisk {
     /// As the inventory has it now.
     pub(crate) fn found(&self) -> Found {
         let name = self.name();
-        scan(&places()).into_iter().find(|found| found.name == name).expect("the inventory has it")
+        scan(&places(self.file.parent().unwrap())).into_iter().find(|found| found.name == name).expect("the inventory has it")
     }
 
     pub(crate) fn write(&self, at: u64, bytes: &[u8]) {
@@ -107,8 +107,9 @@ impl Drop for LoopDisk {
     }
 }
 
-pub(crate) fn places() -> Places {
-    Places { loops: true, ..Places::default() }
+/// The disks of a test: those whose files are in its folder.
+pub(crate) fn places(folder: &Path) -> Places {
+    Places { loops: Some(folder.to_owned()), ..Places::default() }
 }
 
 pub(crate) fn typed(serial: &str, retired: bool) -> Typed {

@@ -1,0 +1,199 @@
+//! The watch on files in place of disks, with programs in place of smartctl: through its socket, as other programs meet it.
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use keepwell_api::disks::{Disk, DiskDetail, Disks, Locate, Mounted, SelfTest, SelfTestKind, Serial, Standing, Typed, Verdict, Vitals};
+use keepwell_api::{Callers, Client, ClientError, listen, serve};
+use keepwell_diskd::certificate::verify;
+use keepwell_diskd::guard::CallerSays;
+use keepwell_diskd::identity::{KnownBoxes, PublicKey};
+use keepwell_diskd::mount::MountPlace;
+use keepwell_diskd::prepare::Tools;
+use keepwell_diskd::service::routes;
+use keepwell_diskd::smart::Smartctl;
+use keepwell_diskd::watch::{Config, Watch};
+use support::{LoopDisk, TestBox, places, typed, until};
+
+const SIZE: u64 = 512 << 20;
+
+/// A diskd in this process, with a smartctl that answers what the file `answer-NAME` holds and hangs where there is a file `hang-NAME`.
+struct Box_ {
+    folder: PathBuf,
+    client: Client,
+    key: PublicKey,
+    watch: Arc<Watch>,
+}
+
+impl Box_ {
+    fn start(folder: &Path) -> Self {
+        let (identity, smartctl, socket) = (TestBox::new("Praxis"), folder.join("smartctl"), folder.join("diskd.sock"));
+        let key = identity.key();
+        let script = format!(
+            "#!/bin/sh\nfor last in \"$@\"; do :; done\nname=$(basename \"$last\")\ncase \"$*\" in *-t*) echo \"$*\" >> {0}/tests; exit 0;; esac\n\
+             [ -e {0}/hang-$name ] && sleep 600\ncat {0}/answer-$name 2>/dev/null || echo '{{}}'\n",
+            folder.display()
+        );
+        fs::write(&smartctl, script).unwrap();
+        fs::set_permissions(&smartctl, fs::Permissions::from_mode(0o700)).unwrap();
+        let config = Config {
+            places: places(folder),
+            tools: Tools::default(),
+            smartctl: Smartctl { program: smartctl, deadline: Duration::from_secs(2) },
+            poll_every: Duration::from_secs(3600),
+            mount: MountPlace { base: folder.join("mnt"), owner: Some((12345, 12345)) },
+            automount: true,
+            self_tests: true,
+            known: KnownBoxes(None),
+            history: folder.join("disks.sqlite"),
+        };
+        let watch = Watch::start(config, Box::new(identity), Box::new(CallerSays), || 1_795_341_600).unwrap();
+        watch.listen();
+        let listener = listen(&socket).unwrap();
+        let guarded = Callers::only([rustix::process::geteuid().as_raw()]).guard(routes(Arc::clone(&watch)));
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(serve(listener, guarded))
+        });
+        Self { folder: folder.to_owned(), client: Client::new("diskd", socket, Duration::from_secs(300)), key, watch }
+    }
+
+    fn answer(&self, disk: &LoopDisk, fixture: &str) {
+        let from = format!("{}/tests/smart/{fixture}.json", env!("CARGO_MANIFEST_DIR"));
+        fs::copy(from, self.folder.join(format!("answer-{}", disk.name()))).unwrap();
+    }
+
+    fn disk(&self, serial: &Serial) -> Disk {
+        self.detail(serial).disk
+    }
+
+    fn detail(&self, serial: &Serial) -> DiskDetail {
+        self.client.get(&route(serial, "")).unwrap()
+    }
+
+    fn post<T: serde::de::DeserializeOwned>(&self, serial: &Serial, verb: &str, body: &impl serde::Serialize) -> Result<T, ClientError> {
+        self.client.post(&route(serial, verb), body)
+    }
+
+    fn poll(&self, serial: &Serial) {
+        let _: DiskDetail = self.post(serial, "/poll", &()).unwrap();
+    }
+}
+
+fn route(serial: &Serial, verb: &str) -> String {
+    format!("/v1/disks/{}{verb}", serial.in_route())
+}
+
+fn code(result: Result<DiskDetail, ClientError>) -> String {
+    match result {
+        Err(ClientError::Refused(refusal)) => refusal.code,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn serial(disk: &LoopDisk) -> Serial {
+    disk.found().serial.unwrap()
+}
+
+#[test]
+fn a_disk_lives_from_arrival_to_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = LoopDisk::new(folder.path(), "disk", SIZE) else { return };
+    let keepwell = Box_::start(folder.path());
+    let serial = serial(&disk);
+    until("it is looked at", || keepwell.disk(&serial).standing == Standing::Blank);
+    let nothing = Typed::default();
+    assert_eq!(code(keepwell.post(&serial, "/prepare", &typed("LOOP-1", false))), "wrong-serial");
+    let made: DiskDetail = keepwell.post(&serial, "/prepare", &nothing).unwrap();
+    assert!(matches!(made.disk.standing, Standing::Prepared { .. }), "{:?}", made.disk.standing);
+    until("it is mounted by itself", || matches!(keepwell.disk(&serial).standing, Standing::Prepared { mounted_at: Some(_), .. }));
+    let mounted: Mounted = keepwell.post(&serial, "/mount", &nothing).unwrap();
+    let owner = std::os::unix::fs::MetadataExt::uid(&fs::metadata(&mounted.at).unwrap());
+    assert_eq!(owner, 12345);
+
+    assert_eq!(code(keepwell.post(&serial, "/erase", &typed(serial.as_str(), true))), "mounted");
+    let open = fs::File::create(Path::new(&mounted.at).join("x")).unwrap();
+    assert_eq!(code(keepwell.post(&serial, "/unmount", &nothing)), "in-use");
+    drop(open);
+    let _: DiskDetail = keepwell.post(&serial, "/unmount", &nothing).unwrap();
+    assert_eq!(code(keepwell.post(&serial, "/erase", &nothing)), "in-pool");
+    assert_eq!(code(keepwell.post(&serial, "/erase", &typed(serial.as_str(), false))), "in-pool");
+    let began: DiskDetail = keepwell.post(&serial, "/erase", &typed(serial.as_str(), true)).unwrap();
+    assert_eq!(began.disk.job.unwrap().what, "erase");
+    until("it is erased", || keepwell.disk(&serial).job.is_some_and(|job| job.ended_at.is_some()));
+    let detail = keepwell.detail(&serial);
+    assert_eq!(detail.disk.job.unwrap().error, None);
+    let (key, erasure) = verify(&detail.certificate.unwrap()).unwrap();
+    assert_eq!((key, erasure.serial, erasure.complete, erasure.asked_by.as_deref()), (keepwell.key, serial.clone(), true, Some("Tester")));
+    assert!(fs::read(&disk.file).unwrap().iter().all(|b| *b == 0), "nothing is left in the file");
+    until("it is blank", || keepwell.disk(&serial).standing == Standing::Blank);
+}
+
+#[test]
+fn a_pulled_disk_is_noticed_and_known_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = LoopDisk::new(folder.path(), "disk", SIZE) else { return };
+    let keepwell = Box_::start(folder.path());
+    let serial = serial(&disk);
+    until("it is looked at", || keepwell.disk(&serial).standing == Standing::Blank);
+    let file = disk.file.clone();
+    disk.pull();
+    until("it is absent", || keepwell.disk(&serial).standing == Standing::Absent);
+    assert_eq!(code(keepwell.post(&serial, "/prepare", &Typed::default())), "absent");
+    drop(disk);
+    let _back = LoopDisk::attach(file).unwrap();
+    until("it is back", || keepwell.disk(&serial).standing == Standing::Blank);
+}
+
+#[test]
+fn rising_counters_are_told_and_a_hang_delays_only_its_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(sick) = LoopDisk::new(folder.path(), "sick", SIZE) else { return };
+    let hung = LoopDisk::new(folder.path(), "hung", SIZE).unwrap();
+    fs::write(folder.path().join(format!("hang-{}", hung.name())), "").unwrap();
+    let from = format!("{}/tests/smart/sata-hdd-healthy.json", env!("CARGO_MANIFEST_DIR"));
+    fs::copy(from, folder.path().join(format!("answer-{}", sick.name()))).unwrap();
+    let keepwell = Box_::start(folder.path());
+    let (sick_serial, hung_serial) = (serial(&sick), serial(&hung));
+    let verdict = |serial| keepwell.disk(serial).health.verdict;
+    let codes = |serial| -> Vec<_> { keepwell.disk(serial).health.reasons.into_iter().map(|reason| reason.code).collect() };
+    until("the first poll", || verdict(&sick_serial) == Verdict::Healthy);
+    until("a new disk tests itself", || fs::read_to_string(folder.path().join("tests")).is_ok_and(|tests| tests.contains("-t short")));
+    until("the calendar knows", || keepwell.detail(&sick_serial).short_test_at.is_some());
+
+    keepwell.answer(&sick, "usb-bridge-failing");
+    keepwell.poll(&sick_serial);
+    until("it is suspect", || verdict(&sick_serial) == Verdict::Suspect);
+    assert!(codes(&sick_serial).contains(&"pending".to_owned()));
+
+    until("the silence is noticed", || codes(&hung_serial).contains(&"no-answer".to_owned()));
+    keepwell.poll(&hung_serial);
+    until("twice is held against it", || verdict(&hung_serial) == Verdict::Suspect);
+    fs::remove_file(folder.path().join(format!("hang-{}", hung.name()))).unwrap();
+    keepwell.answer(&hung, "sas-healthy");
+    keepwell.poll(&hung_serial);
+    until("it answers again", || verdict(&hung_serial) == Verdict::Healthy);
+}
+
+#[test]
+fn the_other_routes() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = LoopDisk::new(folder.path(), "disk", SIZE) else { return };
+    let keepwell = Box_::start(folder.path());
+    let serial = serial(&disk);
+    let disks: Disks = keepwell.client.get("/v1/disks").unwrap();
+    assert!(disks.disks.iter().any(|disk| disk.serial == serial));
+    let vitals: Vitals = keepwell.client.get("/v1/vitals").unwrap();
+    assert!(vitals.cpus > 0);
+    let _: DiskDetail = keepwell.post(&serial, "/locate", &Locate { seconds: 0 }).unwrap();
+    let _: DiskDetail = keepwell.post(&serial, "/self-test", &SelfTest { kind: SelfTestKind::Long }).unwrap();
+    assert!(fs::read_to_string(folder.path().join("tests")).unwrap().contains("-t long"));
+    let nobody = Serial::parse("NOBODY").unwrap();
+    assert_eq!(code(keepwell.post(&nobody, "/mount", &Typed::default())), "unknown-disk");
+    assert_eq!(keepwell.watch.mounts(), folder.path().join("mnt"));
+}
