@@ -317,4 +317,6 @@ pub struct Signed {
 pub struct Identity {
     /// The box's key: SEC1, uncompressed.
     pub public_key: String,
+    /// Keys that it had before its TPM was cleared or replaced: they sign nothing any more, but what they signed stays its own.
+    pub former: Vec<String>,
 }

@@ -92,20 +92,38 @@ impl<'de> Deserialize<'de> for Authority {
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
     /// Not what such a file looks like.
-    #[error("the file of signed policies is damaged or none: {0}")]
+    #[error("the file of signed policies is damaged or none ({0}): install the image again; two papers of the recovery kit open the vault")]
     Malformed(String),
     /// Made by a later program.
-    #[error("the file of signed policies has version {0}, made by a newer program")]
+    #[error(
+        "the file of signed policies is of version {0}, made for a newer image: install that; two papers of the recovery kit open the vault"
+    )]
     Newer(u32),
     /// Signed by somebody else than whom this image trusts.
-    #[error("the policies are signed by an authority that this image does not know")]
+    #[error(
+        "the policies are signed by an authority that this image does not trust, so they are not used: install an image of the maker's; two papers of the recovery kit open the vault"
+    )]
     UnknownAuthority,
     /// A signature does not fit.
-    #[error("the signature of the policy for phase `{phase}` is not valid")]
+    #[error(
+        "the signature of the policy for `{phase}` is not valid, so somebody altered it: install an image of the maker's; two papers of the recovery kit open the vault"
+    )]
     BadSignature {
         /// Of the start.
         phase: String,
     },
+}
+
+impl PolicyError {
+    /// A stable word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "policies-damaged",
+            Self::Newer(_) => "policies-newer",
+            Self::UnknownAuthority => "unknown-authority",
+            Self::BadSignature { .. } => "bad-signature",
+        }
+    }
 }
 
 /// One state of PCR 11 that was approved.

@@ -63,7 +63,7 @@ impl Link {
         let digest = TpmDigest::try_from(&digest.0[..]).map_err(&at)?;
         let signed =
             self.context.execute_with_session(Some(session), |context| context.sign(key, digest, SignatureScheme::Null, no_ticket()?));
-        let signed = signed.map_err(&at)?;
+        let signed = signed.map_err(TpmError::using)?;
         self.context.flush_context(key.into()).map_err(&at)?;
         let Signature::EcDsa(signature) = signed else { return Err(TpmError::Lacks("ECDSA")) };
         let mut out = [0; SIGNATURE_LEN];

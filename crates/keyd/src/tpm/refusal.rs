@@ -3,7 +3,7 @@
 //! Each message is one sentence of what is so and what to do. A code that has no meaning of its own is passed on with the step it came from.
 
 use tss_esapi::Error as TssError;
-use tss_esapi::constants::response_code::Tss2ResponseCodeKind as Kind;
+use tss_esapi::constants::response_code::{Tss2ResponseCode, Tss2ResponseCodeKind as Kind};
 
 use crate::policy::SecurityEpoch;
 
@@ -152,14 +152,25 @@ impl TpmError {
         }
     }
 
-    /// What went wrong when a blob of ours was loaded: the TPM checks that it made it, and that it is as it made it.
+    /// A blob that can't even be parsed.
+    pub(super) fn unreadable(source: TssError) -> Self {
+        Self::Damaged { source }
+    }
+
+    /// What went wrong when a blob of ours was loaded: the TPM checks that it made it, and that it is as it made it. Codes about parameters (format
+    /// one, part 2, 6.6.3) blame the blob, all others the circumstances.
     pub(super) fn loading(source: TssError) -> Self {
+        match (source, kind(source)) {
+            (_, Some(Kind::Sensitive)) | (TssError::Tss2Error(Tss2ResponseCode::FormatOne(_)), _) => Self::Damaged { source },
+            _ => Self::at("loading its keys")(source),
+        }
+    }
+
+    /// What went wrong when a key of ours was used: its authorization comes from the box's state.
+    pub(super) fn using(source: TssError) -> Self {
         match kind(source) {
-            Some(Kind::Lockout) => Self::LockedOut { source },
-            Some(Kind::ObjectMemory | Kind::SessionMemory | Kind::Memory | Kind::Retry | Kind::Failure | Kind::Testing) => {
-                Self::Failed { step: "loading the sealed keys", source }
-            }
-            _ => Self::Damaged { source },
+            Some(Kind::AuthFail | Kind::BadAuth) => Self::Damaged { source },
+            _ => Self::at("signing")(source),
         }
     }
 

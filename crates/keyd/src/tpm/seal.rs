@@ -112,8 +112,8 @@ impl Link {
 
     /// Loads what this TPM made before.
     pub(super) fn load(&mut self, public: &Hex, private: &Hex) -> Result<KeyHandle, TpmError> {
-        let public = Public::unmarshall(&public.0).map_err(TpmError::loading)?;
-        let private = Private::try_from(&private.0[..]).map_err(TpmError::loading)?;
+        let public = Public::unmarshall(&public.0).map_err(TpmError::unreadable)?;
+        let private = Private::try_from(&private.0[..]).map_err(TpmError::unreadable)?;
         let (session, srk) = (self.session(SessionType::Hmac, Covers::Both)?, self.srk);
         self.context.execute_with_session(Some(session), |context| context.load(srk, private, public)).map_err(TpmError::loading)
     }

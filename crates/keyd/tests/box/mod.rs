@@ -2,7 +2,9 @@
 //!
 //! Ends only what it started.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test file uses its part")]
+
+pub mod home;
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};

@@ -1,0 +1,147 @@
+//! keyd's routes: who may ask for what, and requests to verbs and back.
+//!
+//! Decides nothing about keys. Verbs block (the TPM, Argon2, the disk), so they run one at a time beside the runtime, never on it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use keepwell_api::keys::{ConfirmPaper, NewVault, OpenVault, PrintPaper, Rehearse, Reissue, SealAgain, Sign, Unlock, UnlockByKit};
+use keepwell_api::{Callers, Refusal};
+use serde::Serialize;
+
+use crate::error::KeydError;
+use crate::keeper::Keeper;
+
+/// Users of the programs that may ask.
+#[derive(Clone, Debug)]
+pub struct Users {
+    /// Everything but what is vaultd's and diskd's.
+    pub admins: Vec<u32>,
+    /// Gets the keys of vaults.
+    pub vaultd: u32,
+    /// May have disk labels and erase certificates signed.
+    pub diskd: Vec<u32>,
+}
+
+type Shared = Arc<Mutex<Keeper>>;
+
+/// All routes, each for its callers alone.
+pub fn routes(keeper: Keeper, users: &Users) -> Router {
+    let keeper = Arc::new(Mutex::new(keeper));
+    let programs = || users.admins.iter().chain(&users.diskd).copied();
+    let everyone = Router::new().route("/v1/status", get(status)).route("/v1/identity", get(identity));
+    let signers = Router::new().route("/v1/identity/sign", post(sign));
+    let vaultd = Router::new().route("/v1/open", post(open));
+    Callers::only(programs().chain([users.vaultd]))
+        .guard(everyone.with_state(keeper.clone()))
+        .merge(Callers::only(programs()).guard(signers.with_state(keeper.clone())))
+        .merge(Callers::only([users.vaultd]).guard(vaultd.with_state(keeper.clone())))
+        .merge(Callers::only(users.admins.iter().copied()).guard(admin_routes().with_state(keeper)))
+}
+
+fn admin_routes() -> Router<Shared> {
+    Router::new()
+        .route("/v1/seal-again", post(seal_again))
+        .route("/v1/vaults", post(new_vault))
+        .route("/v1/vaults/{vault}/papers/{paper}", get(question).post(print))
+        .route("/v1/vaults/{vault}/papers/{paper}/confirm", post(confirm))
+        .route("/v1/unlock", post(unlock))
+        .route("/v1/unlock-by-kit", post(unlock_by_kit))
+        .route("/v1/rehearse", post(rehearse))
+        .route("/v1/reissue", post(reissue))
+}
+
+/// Runs a verb where it may block, with the keys for itself.
+async fn run<T: Send + 'static>(
+    keeper: Shared,
+    verb: impl FnOnce(&mut Keeper) -> Result<T, KeydError> + Send + 'static,
+) -> Result<T, Refusal> {
+    let done = tokio::task::spawn_blocking(move || {
+        // A verb that panicked left memory as it was between two of its steps; the disk is consistent at each.
+        let mut keeper = keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        verb(&mut keeper)
+    });
+    let done = done.await.map_err(|_| {
+        Refusal::text(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "broken",
+            "keyd failed at this request; see its log. Nothing that was there is lost",
+        )
+    })?;
+    done.map_err(|error| {
+        let refusal = Refusal::from(&error);
+        tracing::warn!(code = refusal.code, error = &error as &dyn std::error::Error, "a request was not carried out");
+        refusal
+    })
+}
+
+/// As [`run`], answered in JSON.
+async fn answer<T: Serialize + Send + 'static>(
+    keeper: Shared,
+    verb: impl FnOnce(&mut Keeper) -> Result<T, KeydError> + Send + 'static,
+) -> Response {
+    run(keeper, verb).await.map(Json).into_response()
+}
+
+async fn status(State(keeper): State<Shared>) -> Response {
+    answer(keeper, |keeper| Ok(keeper.status())).await
+}
+
+async fn identity(State(keeper): State<Shared>) -> Response {
+    answer(keeper, |keeper| keeper.identity()).await
+}
+
+async fn sign(State(keeper): State<Shared>, Json(request): Json<Sign>) -> Response {
+    answer(keeper, move |keeper| keeper.sign(&request)).await
+}
+
+async fn open(State(keeper): State<Shared>, Json(request): Json<OpenVault>) -> Response {
+    let opened = run(keeper, move |keeper| keeper.open(&request.vault, request.slots.as_ref(), request.keyring.as_ref())).await;
+    opened.map(|body| body.to_vec()).into_response()
+}
+
+async fn seal_again(State(keeper): State<Shared>, Json(request): Json<SealAgain>) -> Response {
+    answer(keeper, move |keeper| keeper.seal_again(&request)).await
+}
+
+async fn new_vault(State(keeper): State<Shared>, Json(request): Json<NewVault>) -> Response {
+    answer(keeper, move |keeper| keeper.new_vault(&request)).await
+}
+
+async fn print(State(keeper): State<Shared>, Path((vault, paper)): Path<(String, u8)>, Json(request): Json<PrintPaper>) -> Response {
+    let page = run(keeper, move |keeper| keeper.print(&vault, paper, &request)).await;
+    page.map(|page| page.to_vec()).into_response()
+}
+
+async fn question(State(keeper): State<Shared>, Path((vault, paper)): Path<(String, u8)>) -> Response {
+    answer(keeper, move |keeper| keeper.question(&vault, paper)).await
+}
+
+async fn confirm(State(keeper): State<Shared>, Path((vault, paper)): Path<(String, u8)>, Json(request): Json<ConfirmPaper>) -> Response {
+    answer(keeper, move |keeper| {
+        // What is no text is no word of the list either.
+        let words = request.words.each_ref().map(|word| std::str::from_utf8(word.as_ref()).unwrap_or_default());
+        keeper.confirm(&vault, paper, &words)
+    })
+    .await
+}
+
+async fn unlock(State(keeper): State<Shared>, Json(request): Json<Unlock>) -> Response {
+    answer(keeper, move |keeper| keeper.unlock(request.passphrase.as_ref()).map(|()| keeper.status())).await
+}
+
+async fn unlock_by_kit(State(keeper): State<Shared>, Json(request): Json<UnlockByKit>) -> Response {
+    answer(keeper, move |keeper| keeper.unlock_by_kit(&request)).await
+}
+
+async fn rehearse(State(keeper): State<Shared>, Json(request): Json<Rehearse>) -> Response {
+    answer(keeper, move |keeper| keeper.rehearse(&request)).await
+}
+
+async fn reissue(State(keeper): State<Shared>, Json(request): Json<Reissue>) -> Response {
+    answer(keeper, move |keeper| keeper.reissue(&request.vault)).await
+}
