@@ -66,6 +66,9 @@ pub enum PoolError {
     /// What a new pool was asked to be makes no sense.
     #[error("{0}")]
     Invalid(String),
+    /// A change of the pool's disks that would put data at risk, or make no sense.
+    #[error("{0}. Nothing was changed")]
+    Refused(String),
     /// A change was asked of a pool that was opened for reading.
     #[error("the vault was opened for reading only")]
     ReadAccess,

@@ -30,12 +30,12 @@ pub use directory::DirectoryDisk;
 pub use disk::{Disk, DiskError, DiskErrorKind, DiskLock, FileInfo, FileKind, Space};
 pub use error::PoolError;
 pub use faulty::{Condition, FaultyDisk, Machine, Op, OpKind};
-pub use label::{LABEL_FILE, Label, LabelError};
+pub use label::{LABEL_FILE, Label, LabelError, Member, Role};
 pub use layout::{Layout, LayoutError, SMALL};
 pub use memory::{Bytes, Damage, MemoryDisk};
 pub use object::{Class, ObjectId, ObjectIdError, ObjectName, ShardName, Spread};
 pub use pool::{
-    Access, Adopted, CommitReport, DiskHealth, DiskState, Io, Pool, PoolHealth, PoolIds, ReadOutcome, RepairOutcome, RepairReport, Reserve,
-    ScrubReport, ScrubVerdict, ShardCheck, ShardRef, Staged,
+    Access, Adopted, Change, ChangePlan, CommitReport, Departure, DiskHealth, DiskState, Io, Pool, PoolHealth, PoolIds, ReadOutcome,
+    RepairOutcome, RepairReport, Reserve, ScrubReport, ScrubVerdict, ShardCheck, ShardRef, Staged,
 };
 pub use shard::{HEADER_LEN, ShardFault, ShardHeader};

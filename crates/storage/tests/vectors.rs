@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use keepwell_storage::{Class, Label, Layout, encode_object};
+use keepwell_storage::{Class, Label, Layout, Member, Role, encode_object};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
@@ -15,8 +15,10 @@ fn object(len: u32) -> Vec<u8> {
 
 #[test]
 fn labels() {
-    let members: Vec<[u8; 16]> = (1..=3).map(|n| [n; 16]).collect();
-    let label = Label { vault: [0xaa; 16], disk: members[1], layout: Layout { k: 2, m: 1 }, generation: 1, members };
+    let mut members: Vec<Member> = (1..=5).map(|n| Member::active([n; 16])).collect();
+    members[3].role = Role::Draining;
+    members[4].role = Role::Retired;
+    let label = Label { vault: [0xaa; 16], disk: members[1].disk, layout: Layout { k: 2, m: 1 }, generation: 1, members };
     assert_eq!(hex(&label.encode()), include_str!("vectors/label.txt").trim());
 }
 

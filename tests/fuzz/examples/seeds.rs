@@ -9,7 +9,7 @@ use keepwell_crypt::{KitFile, KitSeed, Sealer, Secret, kit_recipient, split, wra
 use keepwell_format::keys::Keyring;
 use keepwell_format::{Child, InnerBuilder, Key, Kind, LeafBuilder, Node};
 use keepwell_fuzz::SEED;
-use keepwell_storage::{Class, Label, Layout, encode_object};
+use keepwell_storage::{Class, Label, Layout, Member, Role, encode_object};
 use serde_json::Value;
 
 fn main() -> io::Result<()> {
@@ -78,10 +78,12 @@ fn kits() -> io::Result<()> {
 
 fn disks() -> io::Result<()> {
     let layout = Layout::new(2, 1).expect("a layout");
-    let members: Vec<[u8; 16]> = (0..3).map(|n| [n; 16]).collect();
+    let mut members: Vec<Member> = (0..5).map(|n| Member::active([n; 16])).collect();
+    members[3].role = Role::Draining;
+    members[4].role = Role::Retired;
     let label = Label { vault: [1; 16], disk: [1; 16], layout, generation: 1, members };
     write("disk_label", "valid", &label.encode())?;
-    write("disk_label", "many", &Label { members: (0..200).map(|n| [n; 16]).collect(), ..label.clone() }.encode())?;
+    write("disk_label", "many", &Label { members: (0..200).map(|n| Member::active([n; 16])).collect(), ..label.clone() }.encode())?;
     write("disk_label", "stranger", &Label { disk: [9; 16], ..label }.encode())?;
     for class in [Class::Pack, Class::Manifest] {
         let object = encode_object(layout, [1; 16], class, vec![7; 1000]);

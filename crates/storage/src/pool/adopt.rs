@@ -6,7 +6,7 @@
 use super::create::{prepare, write_label};
 use super::{DiskState, Pool};
 use crate::error::PoolError;
-use crate::label::Label;
+use crate::label::{Label, Member};
 
 /// What became of a disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,23 +20,26 @@ pub enum Adopted {
 impl Pool {
     /// How many ids [`Pool::adopt_empty_disks`] can use.
     pub fn empty_disks(&self) -> usize {
-        self.slots().iter().filter(|s| s.state == DiskState::Empty).count()
+        self.in_state(DiskState::Empty).len()
     }
 
     /// Takes empty disks in, as long as there are ids for them, and labels disks again whose shards are this vault's.
     pub fn adopt_empty_disks(&self, ids: &[[u8; 16]]) -> Result<Vec<Adopted>, PoolError> {
         self.check_write()?;
-        let mut members: Vec<[u8; 16]> = self.slots().iter().map(|s| s.id).collect();
+        let mut members = self.members();
         let highest = self.slots().iter().map(|s| s.generation).max().unwrap_or(1);
         let empty: Vec<usize> = self.in_state(DiskState::Empty);
         let chosen: Vec<(usize, [u8; 16])> = empty.into_iter().zip(ids.iter().copied()).collect();
-        if chosen.iter().enumerate().any(|(n, (_, id))| members.contains(id) || chosen[..n].iter().any(|(_, other)| other == id)) {
-            return Err(PoolError::Invalid("a new disk needs a new id".into()));
-        }
-        chosen.iter().for_each(|(slot, id)| members[*slot] = *id);
+        self.check_new_ids(&chosen.iter().map(|(_, id)| *id).collect::<Vec<_>>())?;
+        chosen.iter().for_each(|(slot, id)| members[*slot] = Member::active(*id));
         let generation = highest + u64::from(!chosen.is_empty());
-        let label =
-            |slot: usize| Label { vault: self.vault, disk: members[slot], layout: self.layout, generation, members: members.clone() };
+        let label = |slot: usize| Label {
+            vault: self.vault,
+            disk: members[slot].disk,
+            layout: self.layout(),
+            generation,
+            members: members.clone(),
+        };
         let mut adopted = Vec::new();
         for (slot, _) in chosen {
             adopted.push(Adopted::Empty(self.relabel(slot, &label(slot))?));
@@ -52,13 +55,22 @@ impl Pool {
         Ok(adopted)
     }
 
+    pub(super) fn check_new_ids(&self, ids: &[[u8; 16]]) -> Result<(), PoolError> {
+        let slots = self.slots();
+        let known = |id: &[u8; 16]| slots.iter().any(|slot| slot.id == *id);
+        if ids.iter().enumerate().any(|(n, id)| known(id) || ids[..n].contains(id)) {
+            return Err(PoolError::Invalid("a new disk needs a new id".into()));
+        }
+        Ok(())
+    }
+
     fn in_state(&self, state: DiskState) -> Vec<usize> {
         let slots = self.slots();
-        (0..slots.len()).filter(|slot| slots[*slot].state == state).collect()
+        (0..slots.len()).filter(|slot| slots[*slot].is_member() && slots[*slot].state == state).collect()
     }
 
     /// Writes a disk's label, with its folders where they are missing.
-    fn relabel(&self, slot: usize, label: &Label) -> Result<String, PoolError> {
+    pub(super) fn relabel(&self, slot: usize, label: &Label) -> Result<String, PoolError> {
         let (disk, state) = {
             let slots = self.slots();
             (slots[slot].disk.clone(), slots[slot].state)

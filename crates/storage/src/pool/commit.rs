@@ -89,9 +89,10 @@ impl Pool {
     /// Puts what is durable into the listing.
     pub(super) fn enlist(&self, done: &[Staged], report: &mut CommitReport) {
         done.iter().for_each(|object| self.list_durable(object));
+        let active = self.active();
         let listing = self.listing();
         report.objects += done.len();
-        let full = |o: &&Staged| listing.get(o.name).is_some_and(|entry| entry.has_all(self.full_layout(o.spread, o.len)));
+        let full = |o: &&Staged| listing.get(o.name).is_some_and(|entry| entry.has_all(self.full_layout(o.spread, o.len), &active));
         report.degraded.extend(done.iter().filter(|o| !full(o)).map(|o| o.name));
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Access, Io, Pool, Reserve, Slot, survey};
 use crate::disk::{Disk, DiskError};
 use crate::error::PoolError;
-use crate::label::{LABEL_FILE, Label};
+use crate::label::{LABEL_FILE, Label, Member, Role};
 use crate::layout::Layout;
 use crate::object::{Class, TEMP};
 use survey::{DiskState, Finding};
@@ -33,6 +33,7 @@ impl Pool {
             prepare(disk.as_ref(), label).map_err(PoolError::disk("a disk can't be made ready for a new vault"))?;
             slots.push(Slot {
                 id: label.disk,
+                role: Role::Active,
                 name: disk.name().into(),
                 disk: Some(disk),
                 state: DiskState::Present,
@@ -44,12 +45,12 @@ impl Pool {
         }
         Ok(Self {
             vault: ids.vault,
-            layout,
+            layout: layout.into(),
             access: Access::Write,
             io: Io::Parallel,
             reserve: Reserve::default(),
             slots: slots.into(),
-            strays: Vec::new(),
+            strays: std::sync::Mutex::default(),
             listing: std::sync::RwLock::default(),
             temps: std::sync::atomic::AtomicU64::default(),
         })
@@ -83,11 +84,12 @@ fn labels(disks: usize, ids: &PoolIds, layout: Layout) -> Result<Vec<Label>, Poo
     if distinct.len() != disks || ids.disks.len() != disks {
         return Err(PoolError::Invalid(format!("{disks} disks need as many different ids")));
     }
-    let label = |disk: &[u8; 16]| Label { vault: ids.vault, disk: *disk, layout, generation: 1, members: ids.disks.clone() };
+    let members: Vec<Member> = ids.disks.iter().copied().map(Member::active).collect();
+    let label = |disk: &[u8; 16]| Label { vault: ids.vault, disk: *disk, layout, generation: 1, members: members.clone() };
     Ok(ids.disks.iter().map(label).collect())
 }
 
-fn check_empty(disk: &dyn Disk) -> Result<(), PoolError> {
+pub(super) fn check_empty(disk: &dyn Disk) -> Result<(), PoolError> {
     let name = disk.name().to_owned();
     match survey::look(disk) {
         Finding::Empty => Ok(()),
@@ -95,7 +97,7 @@ fn check_empty(disk: &dyn Disk) -> Result<(), PoolError> {
         Finding::Foreign(example) => Err(PoolError::Foreign { disk: name, example }),
         Finding::Unlabelled => Err(PoolError::Foreign { disk: name, example: "folders of a vault, with files".into() }),
         Finding::Label(_) | Finding::Newer { .. } | Finding::Damaged => {
-            Err(PoolError::Foreign { disk: name, example: format!("the label of another vault, {LABEL_FILE}") })
+            Err(PoolError::Foreign { disk: name, example: format!("the label of a vault, {LABEL_FILE}") })
         }
     }
 }

@@ -1,6 +1,7 @@
 //! How the pool is doing, from what is known without reading objects.
 
 use super::{DiskState, Pool, Slot};
+use crate::label::Role;
 use crate::layout::Layout;
 
 /// One disk.
@@ -8,8 +9,12 @@ use crate::layout::Layout;
 pub struct DiskHealth {
     /// Its place in the pool, from 0; none for a disk that has no place in it.
     pub slot: Option<usize>,
+    /// Its id, where its label could be read or its place tells it.
+    pub id: Option<[u8; 16]>,
     /// Its name.
     pub name: String,
+    /// What it is meant to be; a disk without a place is retired.
+    pub role: Role,
     /// What it is to the pool.
     pub state: DiskState,
     /// More on that: the other vault, a file in the way, why it can't be read. May be empty.
@@ -20,6 +25,21 @@ pub struct DiskHealth {
     pub total_bytes: u64,
     /// Free; 0 when unknown.
     pub free_bytes: u64,
+    /// Shards on it.
+    pub shards: u64,
+}
+
+impl DiskHealth {
+    pub(super) fn stray(name: &str, id: Option<[u8; 16]>, state: DiskState, note: String) -> Self {
+        let role = Role::Retired;
+        Self { slot: None, id, name: name.into(), role, state, note, failed: None, total_bytes: 0, free_bytes: 0, shards: 0 }
+    }
+
+    /// Whether something is wrong with it. A disk without a place that is empty or was taken out needs nobody's attention.
+    pub fn is_ailing(&self) -> bool {
+        let idle = self.slot.is_none() && matches!(self.state, DiskState::Empty | DiskState::Retired | DiskState::Replaced);
+        self.failed.is_some() || (self.state != DiskState::Present && !idle)
+    }
 }
 
 /// The pool.
@@ -36,24 +56,29 @@ pub struct PoolHealth {
 }
 
 impl PoolHealth {
-    /// Whether every disk is there and every object has its full redundancy.
+    /// Whether every disk is there and stays, and every object has its full redundancy.
     pub fn is_whole(&self) -> bool {
-        self.degraded_objects == 0 && self.disks.iter().all(|d| d.state == DiskState::Present && d.failed.is_none())
+        self.degraded_objects == 0 && self.disks.iter().all(|d| !d.is_ailing() && d.role != Role::Draining)
     }
 }
 
 impl Pool {
     /// State of disks, number of degraded objects, free space.
     pub fn health(&self) -> PoolHealth {
-        let mut disks: Vec<DiskHealth> = self.slots().iter().enumerate().map(|(number, slot)| disk_health(number, slot)).collect();
-        disks.extend(self.strays.iter().cloned());
+        let slots: Vec<(usize, DiskHealth)> =
+            self.slots().iter().enumerate().filter(|(_, slot)| slot.is_member()).map(|(n, slot)| (n, disk_health(n, slot))).collect();
+        let active = self.active();
         let listing = self.listing();
+        let mut shards = vec![0; active.len()];
         let (mut objects, mut degraded_objects) = (0, 0);
         for (name, entry) in listing.entries() {
             objects += 1;
-            degraded_objects += u64::from(!self.is_full(*name, entry));
+            degraded_objects += u64::from(!self.is_full(*name, entry, &active));
+            entry.shards.iter().for_each(|at| shards[usize::from(at.slot)] += 1);
         }
-        PoolHealth { layout: self.layout, disks, objects, degraded_objects }
+        let mut disks: Vec<DiskHealth> = slots.into_iter().map(|(n, disk)| DiskHealth { shards: shards[n], ..disk }).collect();
+        disks.extend(self.strays().iter().map(|stray| stray.health.clone()));
+        PoolHealth { layout: self.layout(), disks, objects, degraded_objects }
     }
 }
 
@@ -61,11 +86,14 @@ fn disk_health(number: usize, slot: &Slot) -> DiskHealth {
     let space = slot.disk.as_ref().filter(|_| slot.state != DiskState::Missing).and_then(|disk| disk.space().ok());
     DiskHealth {
         slot: Some(number),
+        id: Some(slot.id),
         name: slot.name.clone(),
+        role: slot.role,
         state: slot.state,
         note: slot.note.clone(),
         failed: slot.failed.as_ref().map(|error| error.kind.to_string()),
         total_bytes: space.map_or(0, |s| s.total),
         free_bytes: space.map_or(0, |s| s.free),
+        shards: 0,
     }
 }

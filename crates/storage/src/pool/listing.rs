@@ -57,9 +57,10 @@ impl Entry {
         groups
     }
 
-    /// Whether all shards of `layout` are there, each on a disk of its own.
-    pub(super) fn has_all(&self, layout: Layout) -> bool {
-        let of: Vec<ShardAt> = self.shards.iter().copied().filter(|at| at.layout == layout).collect();
+    /// Whether all shards of `layout` are there, each on an active disk of its own.
+    pub(super) fn has_all(&self, layout: Layout, active: &[bool]) -> bool {
+        let counts = |at: &ShardAt| at.layout == layout && active.get(usize::from(at.slot)).is_some_and(|active| *active);
+        let of: Vec<ShardAt> = self.shards.iter().copied().filter(counts).collect();
         let distinct = |key: fn(&ShardAt) -> u8| {
             let mut keys: Vec<u8> = of.iter().map(key).collect();
             keys.sort_unstable();

@@ -5,27 +5,33 @@
 
 mod adopt;
 mod aside;
+mod change;
 mod commit;
 mod create;
+mod depart;
 mod health;
 mod listing;
 mod open;
 mod place;
 mod read;
+mod rebalance;
 mod recover;
 mod repair;
 mod scrub;
 mod settle;
+mod supersede;
 mod survey;
 mod write;
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use adopt::Adopted;
+pub use change::{Change, ChangePlan};
 pub use commit::CommitReport;
 pub use create::PoolIds;
+pub use depart::Departure;
 pub use health::{DiskHealth, PoolHealth};
 pub use listing::ShardRef;
 pub use place::Reserve;
@@ -37,6 +43,7 @@ pub use write::Staged;
 
 use crate::disk::{Disk, DiskError, DiskLock};
 use crate::error::PoolError;
+use crate::label::{Member, Role};
 use crate::layout::Layout;
 use crate::object::{Class, ObjectId, ObjectName};
 use listing::{Entry, Listing, ShardAt};
@@ -62,13 +69,13 @@ pub enum Io {
 /// A pool of disks that is open.
 pub struct Pool {
     vault: [u8; 16],
-    layout: Layout,
+    layout: RwLock<Layout>,
     access: Access,
     io: Io,
     reserve: Reserve,
     slots: RwLock<Vec<Slot>>,
     /// Disks that were given and have no place in the pool.
-    strays: Vec<DiskHealth>,
+    strays: Mutex<Vec<Stray>>,
     listing: RwLock<Listing>,
     /// Numbers temporary names.
     temps: AtomicU64,
@@ -77,6 +84,7 @@ pub struct Pool {
 /// A place in the pool, with or without a disk in it.
 struct Slot {
     id: [u8; 16],
+    role: Role,
     name: String,
     disk: Option<Arc<dyn Disk>>,
     state: DiskState,
@@ -84,17 +92,33 @@ struct Slot {
     /// Why it takes no writes any more in this session.
     failed: Option<DiskError>,
     generation: u64,
-    #[expect(dead_code, reason = "held for its drop")]
+    lock: Option<DiskLock>,
+}
+
+/// A disk that was given and has no place.
+struct Stray {
+    health: DiskHealth,
+    disk: Arc<dyn Disk>,
     lock: Option<DiskLock>,
 }
 
 impl Slot {
-    fn readable(&self) -> Option<&Arc<dyn Disk>> {
-        self.disk.as_ref().filter(|_| matches!(self.state, DiskState::Present | DiskState::DamagedLabel))
+    fn is_member(&self) -> bool {
+        self.role != Role::Retired
     }
 
+    fn readable(&self) -> Option<&Arc<dyn Disk>> {
+        self.disk.as_ref().filter(|_| self.is_member() && matches!(self.state, DiskState::Present | DiskState::DamagedLabel))
+    }
+
+    /// The disk, if names on it can be changed: to finish, to label, to remove.
+    fn changeable(&self) -> Option<&Arc<dyn Disk>> {
+        self.disk.as_ref().filter(|_| self.is_member() && self.state == DiskState::Present && self.failed.is_none())
+    }
+
+    /// The disk, if it takes new shards.
     fn writable(&self) -> Option<&Arc<dyn Disk>> {
-        self.disk.as_ref().filter(|_| self.state == DiskState::Present && self.failed.is_none())
+        self.changeable().filter(|_| self.role == Role::Active)
     }
 }
 
@@ -123,7 +147,7 @@ impl Pool {
 
     /// The layout that objects are meant to have.
     pub fn layout(&self) -> Layout {
-        self.layout
+        *self.layout.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Objects of a class of which at least one shard is there, ascending.
@@ -157,6 +181,20 @@ impl Pool {
         self.slots.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn strays(&self) -> MutexGuard<'_, Vec<Stray>> {
+        self.strays.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The pool's places, as a label says them.
+    fn members(&self) -> Vec<Member> {
+        self.slots().iter().map(|slot| Member { disk: slot.id, role: slot.role }).collect()
+    }
+
+    /// Which places are of active disks, by slot: only their shards count for full redundancy.
+    fn active(&self) -> Vec<bool> {
+        self.slots().iter().map(|slot| slot.role == Role::Active).collect()
+    }
+
     fn entry(&self, name: ObjectName) -> Result<Entry, PoolError> {
         self.listing().get(name).cloned().ok_or(PoolError::NoObject(name))
     }
@@ -185,7 +223,7 @@ impl Pool {
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("layout", &self.layout).field("access", &self.access).finish_non_exhaustive()
+        f.debug_struct("Pool").field("layout", &self.layout()).field("access", &self.access).finish_non_exhaustive()
     }
 }
 

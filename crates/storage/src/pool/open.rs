@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use super::settle::Leftovers;
 use super::survey::{self, DiskState, Finding, Surveyed, hex};
-use super::{Access, DiskHealth, Io, Pool, Reserve, Slot};
+use super::{Access, DiskHealth, Io, Pool, Reserve, Slot, Stray};
 use crate::disk::{Disk, DiskErrorKind};
 use crate::error::PoolError;
-use crate::label::Label;
+use crate::label::{Label, Member, Role};
 
 impl Pool {
     /// Opens a pool. The disks are given in slot order, but found by their labels: swapped disks are fine, missing ones may be
@@ -24,12 +24,12 @@ impl Pool {
         }
         let mut pool = Self {
             vault: label.vault,
-            layout: label.layout,
+            layout: label.layout.into(),
             access,
             io: Io::Parallel,
             reserve: Reserve::default(),
             slots: slots.into(),
-            strays,
+            strays: strays.into(),
             listing: std::sync::RwLock::default(),
             temps: std::sync::atomic::AtomicU64::default(),
         };
@@ -56,16 +56,17 @@ impl Pool {
     fn check_enough(&self) -> Result<(), PoolError> {
         let slots = self.slots();
         let present = slots.iter().filter(|slot| slot.readable().is_some()).count();
-        if present >= usize::from(self.layout.k) {
+        let layout = self.layout();
+        if present >= usize::from(layout.k) {
             return Ok(());
         }
-        let missing: Vec<String> =
-            slots.iter().filter(|s| s.readable().is_none()).map(|s| format!("{} is {}", s.name, describe(s))).collect();
+        let missing = slots.iter().filter(|s| s.is_member() && s.readable().is_none());
+        let missing: Vec<String> = missing.map(|s| format!("{} is {}", s.name, describe(s))).collect();
         Err(PoolError::TooFewDisks {
             present,
-            members: slots.len(),
-            needed: self.layout.k.into(),
-            layout: self.layout.to_string(),
+            members: slots.iter().filter(|slot| slot.is_member()).count(),
+            needed: layout.k.into(),
+            layout: layout.to_string(),
             missing: missing.join(", "),
         })
     }
@@ -121,17 +122,19 @@ fn no_vault(surveyed: &[Surveyed]) -> PoolError {
     PoolError::NoVault { disks: surveyed.len(), hint: if list.is_empty() { String::new() } else { format!(" ({})", list.join(", ")) } }
 }
 
-/// Gives each disk its slot: by its label's id, or else the place it was given in if that is free, or else any free one.
-fn seat(surveyed: Vec<Surveyed>, label: &Label) -> (Vec<Slot>, Vec<DiskHealth>) {
+/// Gives each disk its slot: by its label's id, or else the place it was given in if an active disk's and free, or else any such one.
+/// A disk that can't be reached and that no place waits for is nothing.
+fn seat(surveyed: Vec<Surveyed>, label: &Label) -> (Vec<Slot>, Vec<Stray>) {
     let mut seats: BTreeMap<usize, (Surveyed, DiskState, String)> = BTreeMap::new();
     let (mut others, mut strays) = (Vec::new(), Vec::new());
     for (given, s) in surveyed.into_iter().enumerate() {
         match &s.finding {
-            Finding::Label(own) if own.vault == label.vault => match label.members.iter().position(|id| *id == own.disk) {
-                None => strays.push(stray(&s, DiskState::Replaced, String::new())),
+            Finding::Label(own) if own.vault == label.vault => match label.members.iter().position(|member| member.disk == own.disk) {
+                None => strays.push(stray(s, DiskState::Replaced, String::new())),
+                Some(slot) if label.members[slot].role == Role::Retired => strays.push(stray(s, DiskState::Retired, String::new())),
                 Some(slot) if seats.contains_key(&slot) => {
                     let note = format!("a copy of {}", seats[&slot].0.disk.name());
-                    strays.push(stray(&s, DiskState::Foreign, note));
+                    strays.push(stray(s, DiskState::Foreign, note));
                 }
                 Some(slot) => drop(seats.insert(slot, (s, DiskState::Present, String::new()))),
             },
@@ -140,23 +143,30 @@ fn seat(surveyed: Vec<Surveyed>, label: &Label) -> (Vec<Slot>, Vec<DiskHealth>) 
     }
     for (given, s) in others {
         let (state, note) = state_of(&s, label);
-        let free = |slot: &usize| *slot < label.members.len() && !seats.contains_key(slot);
-        match Some(given).filter(free).or_else(|| (0..label.members.len()).find(free)) {
+        let waits = |slot: &usize| {
+            let role = label.members.get(*slot).map(|member| member.role);
+            let takes = if state == DiskState::Empty { role == Some(Role::Active) } else { role.is_some_and(|role| role != Role::Retired) };
+            takes && !seats.contains_key(slot)
+        };
+        match Some(given).filter(waits).or_else(|| (0..label.members.len()).find(waits)) {
             Some(slot) => drop(seats.insert(slot, (s, state, note))),
-            None => strays.push(stray(&s, state, note)),
+            None if state == DiskState::Missing => {}
+            None => strays.push(stray(s, state, note)),
         }
     }
-    let slots = label.members.iter().enumerate().map(|(number, id)| slot(number, *id, seats.remove(&number))).collect();
+    let slots = label.members.iter().enumerate().map(|(number, member)| slot(number, *member, seats.remove(&number))).collect();
     (slots, strays)
 }
 
-fn slot(number: usize, id: [u8; 16], seat: Option<(Surveyed, DiskState, String)>) -> Slot {
+fn slot(number: usize, member: Member, seat: Option<(Surveyed, DiskState, String)>) -> Slot {
+    let Member { disk: id, role } = member;
     let Some((s, state, note)) = seat else {
         let name = format!("disk-{}", number + 1);
-        return Slot { id, name, disk: None, state: DiskState::Missing, note: String::new(), failed: None, generation: 0, lock: None };
+        let state = if role == Role::Retired { DiskState::Retired } else { DiskState::Missing };
+        return Slot { id, role, name, disk: None, state, note: String::new(), failed: None, generation: 0, lock: None };
     };
     let generation = if let Finding::Label(label) = &s.finding { label.generation } else { 0 };
-    Slot { id, name: s.disk.name().into(), disk: Some(s.disk), state, note, failed: None, generation, lock: s.lock }
+    Slot { id, role, name: s.disk.name().into(), disk: Some(s.disk), state, note, failed: None, generation, lock: s.lock }
 }
 
 fn state_of(s: &Surveyed, label: &Label) -> (DiskState, String) {
@@ -170,13 +180,14 @@ fn state_of(s: &Surveyed, label: &Label) -> (DiskState, String) {
     }
 }
 
-fn stray(s: &Surveyed, state: DiskState, note: String) -> DiskHealth {
-    DiskHealth { slot: None, name: s.disk.name().into(), state, note, failed: None, total_bytes: 0, free_bytes: 0 }
+fn stray(s: Surveyed, state: DiskState, note: String) -> Stray {
+    let id = if let Finding::Label(label) = &s.finding { Some(label.disk) } else { None };
+    Stray { health: DiskHealth::stray(s.disk.name(), id, state, note), disk: s.disk, lock: s.lock }
 }
 
-fn refuse_others(slots: &[Slot], strays: &[DiskHealth], label: &Label) -> Result<(), PoolError> {
+fn refuse_others(slots: &[Slot], strays: &[Stray], label: &Label) -> Result<(), PoolError> {
     let seated = slots.iter().map(|s| (&s.name, s.state, &s.note));
-    for (disk, state, note) in seated.chain(strays.iter().map(|s| (&s.name, s.state, &s.note))) {
+    for (disk, state, note) in seated.chain(strays.iter().map(|s| (&s.health.name, s.health.state, &s.health.note))) {
         let (disk, note) = (disk.clone(), note.clone());
         match state {
             DiskState::WrongVault => return Err(PoolError::WrongVault { disk, found: note, vault: hex(&label.vault) }),

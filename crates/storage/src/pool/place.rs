@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Entry, Pool};
 use crate::disk::{Disk, DiskError, Space};
 use crate::error::{PoolError, human_bytes};
+use crate::label::Role;
 use crate::layout::{Layout, SMALL};
 use crate::object::{ObjectId, ObjectName, Spread};
 use crate::shard::HEADER_LEN;
@@ -39,6 +40,8 @@ pub(super) struct Candidate {
     pub(super) slot: u8,
     pub(super) id: [u8; 16],
     pub(super) disk: Arc<dyn Disk>,
+    /// Capacity in bytes; 0 when nobody asked.
+    pub(super) total: u64,
 }
 
 impl Pool {
@@ -56,31 +59,33 @@ impl Pool {
 
     /// What an object has when nothing is missing.
     pub(super) fn full_layout(&self, spread: Spread, len: u64) -> Layout {
-        let members = self.slots().len();
-        self.layout_on(spread, len, members).unwrap_or(self.layout)
+        let active = self.active().into_iter().filter(|active| *active).count();
+        self.layout_on(spread, len, active).unwrap_or_else(|| self.layout())
     }
 
     pub(super) fn layout_on(&self, spread: Spread, len: u64, disks: usize) -> Option<Layout> {
         match spread {
-            Spread::Everywhere => self.layout.fallback_everywhere(disks),
-            Spread::Layout if len < SMALL => self.layout.fallback_small(disks),
-            Spread::Layout => self.layout.fallback(disks),
+            Spread::Everywhere => self.layout().fallback_everywhere(disks),
+            Spread::Layout if len < SMALL => self.layout().fallback_small(disks),
+            Spread::Layout => self.layout().fallback(disks),
         }
     }
 
     /// Whether an object has its full redundancy, as far as directories tell. A length that has not been read yet counts as
     /// small when it has whole copies: no reader needs more than that.
-    pub(super) fn is_full(&self, name: ObjectName, entry: &Entry) -> bool {
+    pub(super) fn is_full(&self, name: ObjectName, entry: &Entry, active: &[bool]) -> bool {
         match (name.class.spread(), entry.len) {
-            (Spread::Layout, None) => [SMALL - 1, SMALL].into_iter().any(|len| entry.has_all(self.full_layout(Spread::Layout, len))),
-            (spread, len) => entry.has_all(self.full_layout(spread, len.unwrap_or(0))),
+            (Spread::Layout, None) => {
+                [SMALL - 1, SMALL].into_iter().any(|len| entry.has_all(self.full_layout(Spread::Layout, len), active))
+            }
+            (spread, len) => entry.has_all(self.full_layout(spread, len.unwrap_or(0)), active),
         }
     }
 
     /// Disks that take writes, by slot.
     pub(super) fn writable(&self) -> Vec<Candidate> {
         let slots = self.slots();
-        let candidate = |(slot, s): (u8, &super::Slot)| Some(Candidate { slot, id: s.id, disk: Arc::clone(s.writable()?) });
+        let candidate = |(slot, s): (u8, &super::Slot)| Some(Candidate { slot, id: s.id, disk: Arc::clone(s.writable()?), total: 0 });
         (0..).zip(slots.iter()).filter_map(candidate).collect()
     }
 
@@ -101,9 +106,11 @@ impl Pool {
     pub(super) fn room(&self, id: ObjectId, spread: Spread, len: u64) -> (Vec<Candidate>, Option<(Candidate, Space)>) {
         let (mut roomy, mut full) = (Vec::new(), None);
         let all = self.writable();
-        let shard = self.layout_on(spread, len, all.len()).unwrap_or(self.layout).shard_len(len) + HEADER_LEN as u64;
-        for candidate in all {
-            match candidate.disk.space() {
+        let shard = self.layout_on(spread, len, all.len()).unwrap_or_else(|| self.layout()).shard_len(len) + HEADER_LEN as u64;
+        for mut candidate in all {
+            let space = candidate.disk.space();
+            candidate.total = space.as_ref().map_or(0, |space| space.total);
+            match space {
                 Ok(space) if space.free < shard.saturating_add(self.reserve.bytes(space)) => {
                     full.get_or_insert((candidate, space));
                 }
@@ -129,11 +136,12 @@ impl Pool {
                 format!("{} is {}", s.name, if s.state == super::DiskState::DamagedLabel { "without a readable label" } else { "missing" })
             }
         };
-        let failures: Vec<String> = slots.iter().filter(|s| s.writable().is_none()).map(why).collect();
+        let members = slots.iter().filter(|s| s.role == Role::Active).count();
+        let failures: Vec<String> = slots.iter().filter(|s| s.role == Role::Active && s.writable().is_none()).map(why).collect();
         PoolError::TooFewWritable {
-            writable: slots.len() - failures.len(),
-            members: slots.len(),
-            layout: self.layout.to_string(),
+            writable: members - failures.len(),
+            members,
+            layout: self.layout().to_string(),
             failures: failures.join(", "),
         }
     }
@@ -148,11 +156,17 @@ impl Pool {
     }
 }
 
-/// Highest hash of (object, disk) first. Each object has its own order, so data and parity are even over the disks.
-fn rank(disks: &mut [Candidate], object: ObjectId) {
-    disks.sort_by_cached_key(|candidate| {
+/// The order in which an object prefers disks (weighted rendezvous hashing: -ln(u) / weight ascending, with u from the hash of object and disk). Each object
+/// has its own order, so data and parity are even over the disks; of two disks the one with twice the room is first twice as often.
+pub(super) fn rank(disks: &mut [Candidate], object: ObjectId) {
+    let cost = |candidate: &Candidate| {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&object.0).update(&candidate.id);
-        std::cmp::Reverse(*hasher.finalize().as_bytes())
-    });
+        let first = hasher.finalize().as_bytes().iter().take(8).fold(0, |sum: u64, byte| (sum << 8) | u64::from(*byte));
+        let uniform = (first as f64 + 1.0) / 2f64.powi(64);
+        -uniform.ln() / candidate.total.max(1) as f64
+    };
+    let mut ranked: Vec<(f64, Candidate)> = disks.iter().map(|candidate| (cost(candidate), candidate.clone())).collect();
+    ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
+    disks.iter_mut().zip(ranked).for_each(|(place, (_, candidate))| *place = candidate);
 }

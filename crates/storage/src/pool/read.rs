@@ -34,7 +34,7 @@ impl Pool {
                 }
             }
         }
-        Err(self.lost(name, &Recovered { best: (0, self.layout.k.into()), ..Recovered::default() }))
+        Err(self.lost(name, &Recovered { best: (0, self.layout().k.into()), ..Recovered::default() }))
     }
 
     /// Bytes of an object, not checked: for content that its reader authenticates. What a missing shard or a read error hides is

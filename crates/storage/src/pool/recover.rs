@@ -79,7 +79,7 @@ pub(super) fn fault(error: DiskError) -> ShardFault {
 impl Pool {
     /// Reads shards, layout by layout, data before parity.
     pub(super) fn recover(&self, name: ObjectName, entry: &Entry, read: Read) -> Recovered {
-        let mut found = Recovered { best: (0, self.layout.k.into()), ..Recovered::default() };
+        let mut found = Recovered { best: (0, self.layout().k.into()), ..Recovered::default() };
         let mut groups = Vec::new();
         for (layout, places) in entry.layouts() {
             if read == Read::Enough && found.object.is_some() {

@@ -49,9 +49,20 @@ struct Plan {
 }
 
 impl Pool {
-    /// Checks an object and rebuilds what is missing or damaged.
+    /// Checks an object and rebuilds what is missing or damaged, on disks that stay. A disk that fails on the way gets no more writes, and it
+    /// is tried again without it.
     pub fn repair_object(&self, name: ObjectName) -> Result<RepairReport, PoolError> {
         self.check_write()?;
+        loop {
+            let before = self.writable().len();
+            match self.try_repair(name) {
+                Err(PoolError::Disk { .. }) if self.writable().len() < before => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn try_repair(&self, name: ObjectName) -> Result<RepairReport, PoolError> {
         let entry = self.entry(name)?;
         let mut found = self.recover(name, &entry, Read::All);
         let scrub = self.scrub_report(name, &entry, &found);
@@ -59,7 +70,7 @@ impl Pool {
             |outcome, written, removed| RepairReport { found: scrub.clone(), outcome, shards_written: written, shards_removed: removed };
         let Some(object) = found.object.take() else { return Ok(report(RepairOutcome::Lost, 0, 0)) };
         let full = self.full_layout(name.class.spread(), object.len() as u64);
-        let extra = found.good.iter().any(|at| at.layout != full);
+        let extra = found.good.len() > usize::from(full.width());
         if scrub.verdict == ScrubVerdict::Whole && !extra {
             return Ok(report(RepairOutcome::Whole, 0, 0));
         }
@@ -79,9 +90,9 @@ impl Pool {
     fn plan_repair(&self, name: ObjectName, len: u64, found: &Recovered) -> Result<Plan, PoolError> {
         let spread = name.class.spread();
         let (disks, full) = self.room(name.id, spread, len);
-        let members = self.slots().len();
-        for count in (1..=members).rev() {
-            if let Some(plan) = self.layout_on(spread, len, count).and_then(|layout| place(layout, found, &disks)) {
+        let active = self.active();
+        for count in (1..=active.iter().filter(|active| **active).count()).rev() {
+            if let Some(plan) = self.layout_on(spread, len, count).and_then(|layout| place(layout, found, &disks, &active)) {
                 return Ok(plan);
             }
             if let Some((disk, space)) = &full {
@@ -120,16 +131,22 @@ impl Pool {
         }
     }
 
-    /// Removes every other shard of the object, damaged ones included. A disk that will not is left with it.
+    /// Removes every other shard of the object, damaged ones included.
     fn remove_superseded(&self, name: ObjectName, entry: &Entry, plan: &Plan) -> usize {
         let wanted = |at: &ShardAt| {
             let new = |(index, disk): &(u8, Candidate)| at.layout == plan.layout && at.index == *index && at.slot == disk.slot;
             plan.kept.contains(at) || plan.missing.iter().any(new)
         };
+        let others: Vec<ShardAt> = entry.shards.iter().filter(|at| !wanted(at)).copied().collect();
+        self.remove_shards(name, &others)
+    }
+
+    /// Removes shards, from disks that take changes, and answers how many. A disk that will not is left with its own.
+    pub(super) fn remove_shards(&self, name: ObjectName, shards: &[ShardAt]) -> usize {
         let mut slots = Vec::new();
         let mut removed = 0;
-        for at in entry.shards.iter().filter(|at| !wanted(at)) {
-            let Some(disk) = self.slots().get(usize::from(at.slot)).and_then(|s| s.writable().cloned()) else { continue };
+        for at in shards {
+            let Some(disk) = self.slots().get(usize::from(at.slot)).and_then(|s| s.changeable().cloned()) else { continue };
             match disk.remove(&at.path(name)) {
                 Ok(()) => {
                     self.listing_mut().remove(name, *at);
@@ -139,6 +156,7 @@ impl Pool {
                 Err(error) => self.mark_failed(at.slot, error),
             }
         }
+        slots.sort_unstable();
         slots.dedup();
         for slot in slots {
             if let Some(Err(error)) = self.readable(slot).map(|disk| disk.sync_folder(name.class.folder())) {
@@ -149,10 +167,10 @@ impl Pool {
     }
 }
 
-/// Keeps good shards, one a disk and one an index, and gives the missing ones their preferred free disks.
-fn place(layout: Layout, found: &Recovered, disks: &[Candidate]) -> Option<Plan> {
+/// Keeps good shards on active disks, one a disk and one an index, and gives the missing ones their preferred free disks.
+fn place(layout: Layout, found: &Recovered, disks: &[Candidate], active: &[bool]) -> Option<Plan> {
     let mut kept: Vec<ShardAt> = Vec::new();
-    for at in found.good.iter().filter(|at| at.layout == layout) {
+    for at in found.good.iter().filter(|at| at.layout == layout && active[usize::from(at.slot)]) {
         if kept.iter().all(|other| other.index != at.index && other.slot != at.slot) {
             kept.push(*at);
         }

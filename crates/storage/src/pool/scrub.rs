@@ -62,7 +62,7 @@ impl Pool {
             None => ScrubVerdict::Lost { good: found.best.0, needed: found.best.1 },
             Some(object) => {
                 let full = self.full_layout(name.class.spread(), object.len() as u64);
-                let whole = damaged.is_empty() && entry.has_all(full);
+                let whole = damaged.is_empty() && entry.has_all(full, &self.active());
                 if whole { ScrubVerdict::Whole } else { ScrubVerdict::Degraded }
             }
         };

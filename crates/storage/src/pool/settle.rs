@@ -120,7 +120,7 @@ impl Pool {
     /// and are not durable, and this session will lean on them. `touched` are further folders to sync, by slot.
     fn harden(&self, touched: Vec<(u8, &'static str)>) {
         let mut folders: BTreeSet<(u8, &'static str)> = touched.into_iter().collect();
-        folders.extend((0..).zip(self.slots().iter()).filter(|(_, slot)| slot.writable().is_some()).map(|(slot, _)| (slot, "")));
+        folders.extend((0..).zip(self.slots().iter()).filter(|(_, slot)| slot.changeable().is_some()).map(|(slot, _)| (slot, "")));
         for (name, entry) in self.listing().entries() {
             folders.extend(entry.shards.iter().map(|at| (at.slot, name.class.folder())));
         }

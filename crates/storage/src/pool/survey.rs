@@ -22,6 +22,8 @@ pub enum DiskState {
     DamagedLabel,
     /// Belonged to this vault, and another disk has taken its place.
     Replaced,
+    /// Was taken out of this pool.
+    Retired,
     /// Holds files that are not a vault's, or is a copy of another disk.
     Foreign,
 }
@@ -35,6 +37,7 @@ impl std::fmt::Display for DiskState {
             Self::WrongVault => "belongs to another vault",
             Self::DamagedLabel => "its label is damaged",
             Self::Replaced => "was replaced by another disk",
+            Self::Retired => "was taken out of this vault",
             Self::Foreign => "holds foreign files",
         })
     }

@@ -100,7 +100,7 @@ impl Pool {
         self.check_write()?;
         let (name, len) = (object.name(), object.object_len());
         let full = self.full_layout(spread, len);
-        if self.listing().get(name).is_some_and(|entry| entry.has_all(full)) {
+        if self.listing().get(name).is_some_and(|entry| entry.has_all(full, &self.active())) {
             return Ok(Staged { name, spread, len, layout: full, shards: Vec::new(), kept: full.width().into() });
         }
         loop {
@@ -118,6 +118,10 @@ impl Pool {
             drop(staged);
             failures.into_iter().try_for_each(|(disk, error)| self.after_failure(disk.slot, disk.disk.as_ref(), error))?;
         }
+    }
+
+    pub(super) fn next_temp(&self, name: ObjectName, at: ShardAt) -> String {
+        temp_path(self.temps.fetch_add(1, Ordering::Relaxed), name, at)
     }
 
     /// Writes the given shards; those that a disk refused are the second part of the result.
