@@ -8,6 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use keepwell_source::AsOf;
 use keepwell_storage::Layout;
 
+use crate::disks::args::DisksCommand;
+use crate::keys::args::KeysCommand;
 use crate::remote::{AccountArgs, parse_as_of};
 
 /// Keepwell keeps every version of a practice's files, encrypted, on several disks.
@@ -28,13 +30,26 @@ pub(crate) enum Area {
     #[command(
         subcommand,
         after_help = "Exit codes: 0 complete, 3 partial (gaps or damage, which are listed) or held, 1 failed, 2 wrong usage.\n\
-                      U is kit:FILE,FILE (any two of the three kit files) or passphrase:FILE.\n\
+                      U is kit:FILE,FILE (any two of the three kit files), passphrase:FILE, or keyd[:SOCKET].\n\
                       SNAP is a snapshot's id, the beginning of one, latest, or NAME@latest."
     )]
     Vault(Command),
     /// A folder, share or export, before anybody relies on a backup of it. Nothing is ever written to it
     #[command(subcommand, after_help = "Exit codes: 0 all of it can be read, 3 a part can't (which is listed), 1 failed, 2 wrong usage.")]
     Source(SourceCommand),
+    /// The box's keys and its recovery kit, through the program that holds them
+    #[command(
+        subcommand,
+        after_help = "Exit codes: 0 done, 3 done, and something needs a person (which is said), 1 failed, 2 wrong usage."
+    )]
+    Keys(KeysCommand),
+    /// The box's disks: what is connected, how healthy, prepared, mounted, erased, through the program that has them
+    #[command(
+        subcommand,
+        after_help = "Exit codes: 0 done, 3 done, and a disk needs a person (which is said), 1 failed, 2 wrong usage.\n\
+                      What may cost data asks for the disk's whole serial number."
+    )]
+    Disks(DisksCommand),
 }
 
 impl Area {
@@ -43,6 +58,8 @@ impl Area {
         match self {
             Self::Vault(command) => command.name(),
             Self::Source(command) => command.name(),
+            Self::Keys(command) => command.name(),
+            Self::Disks(command) => command.name(),
         }
     }
 }
@@ -157,9 +174,15 @@ pub(crate) struct InitArgs {
     /// Data and parity shards; any M disks may be lost [default: 1+0, 1+1, 2+1 or 4+2, by number of disks]
     #[arg(long, value_name = "K+M")]
     pub(crate) layout: Option<Layout>,
-    /// Folder for the three files of the recovery kit; not inside the vault
-    #[arg(long, value_name = "DIR")]
-    pub(crate) kit_out: PathBuf,
+    /// Folder for the files of the recovery kit, three sheets as text and as PDF; not inside the vault
+    #[arg(long, value_name = "DIR", required_unless_present = "keyd")]
+    pub(crate) kit_out: Option<PathBuf>,
+    /// Let the box make the keys and keep them: socket of keepwell-keyd; the kit is printed with 'keepwell keys print'
+    #[arg(long, value_name = "SOCKET", num_args = 0..=1, default_missing_value = keepwell_api::keys::SOCKET, conflicts_with = "kit_out")]
+    pub(crate) keyd: Option<PathBuf>,
+    /// Whose data it will hold, for the sheets of the kit [default: the vault's folder]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) owner: Option<String>,
     /// Also let the passphrase in this file open the vault
     #[arg(long, value_name = "F")]
     pub(crate) passphrase_file: Option<PathBuf>,
@@ -174,7 +197,7 @@ pub(crate) struct KeyedArgs {
     /// Folder of the vault
     #[arg(long, value_name = "DIR")]
     pub(crate) vault: PathBuf,
-    /// kit:FILE,FILE or passphrase:FILE
+    /// kit:FILE,FILE, passphrase:FILE, or keyd[:SOCKET]
     #[arg(long, value_name = "U")]
     pub(crate) unlock: UnlockArg,
 }
@@ -185,7 +208,7 @@ pub(crate) struct MaybeKeyedArgs {
     /// Folder of the vault
     #[arg(long, value_name = "DIR")]
     pub(crate) vault: PathBuf,
-    /// kit:FILE,FILE or passphrase:FILE
+    /// kit:FILE,FILE, passphrase:FILE, or keyd[:SOCKET]
     #[arg(long, value_name = "U")]
     pub(crate) unlock: Option<UnlockArg>,
 }
@@ -306,13 +329,15 @@ pub(crate) enum UnlockArg {
     Kit(PathBuf, PathBuf),
     /// A file with a passphrase.
     Passphrase(PathBuf),
+    /// The socket of the program that has the keys.
+    Keyd(PathBuf),
 }
 
 impl FromStr for UnlockArg {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const FORMS: &str = "wanted is kit:FILE,FILE (two of the three kit files) or passphrase:FILE";
+        const FORMS: &str = "wanted is kit:FILE,FILE (two of the three kit files), passphrase:FILE, or keyd[:SOCKET]";
         match text.split_once(':') {
             Some(("kit", files)) => match files.split(',').collect::<Vec<_>>()[..] {
                 [a, b] if a.is_empty() || b.is_empty() => Err(FORMS),
@@ -321,6 +346,8 @@ impl FromStr for UnlockArg {
                 _ => Err("two kit files are needed, with one comma between them (and none in their names)"),
             },
             Some(("passphrase", file)) if !file.is_empty() => Ok(Self::Passphrase(file.into())),
+            Some(("keyd", socket)) if !socket.is_empty() => Ok(Self::Keyd(socket.into())),
+            None if text == "keyd" => Ok(Self::Keyd(keepwell_api::keys::SOCKET.into())),
             _ => Err(FORMS),
         }
     }
@@ -352,7 +379,9 @@ mod tests {
     fn unlock_forms() {
         assert_eq!("kit:a,b".parse(), Ok(UnlockArg::Kit("a".into(), "b".into())));
         assert_eq!("passphrase:a,b:c".parse(), Ok(UnlockArg::Passphrase("a,b:c".into())));
-        for bad in ["", "kit", "kit:", "kit:a", "kit:a,", "kit:a,a", "kit:a,b,c", "passphrase:", "tpm:x", "/kit-1.txt"] {
+        assert_eq!("keyd:/run/x".parse(), Ok(UnlockArg::Keyd("/run/x".into())));
+        assert!(matches!("keyd".parse(), Ok(UnlockArg::Keyd(_))));
+        for bad in ["", "keyd:", "kit", "kit:", "kit:a", "kit:a,", "kit:a,a", "kit:a,b,c", "passphrase:", "tpm:x", "/kit-1.txt"] {
             assert!(bad.parse::<UnlockArg>().is_err(), "{bad}");
         }
     }

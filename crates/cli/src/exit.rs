@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use keepwell_api::ClientError;
 use keepwell_crypt::CryptError;
 use keepwell_source::SourceError;
 use keepwell_storage::PoolError;
@@ -92,6 +93,9 @@ pub(crate) enum CliError {
     /// The tree to back up, or the place to restore to.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// Another program of the box was asked.
+    #[error(transparent)]
+    Api(Box<ClientError>),
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes, so no keys can be made; nothing was changed")]
     Random(#[source] getrandom::Error),
@@ -103,6 +107,12 @@ pub(crate) enum CliError {
 impl From<VaultError> for CliError {
     fn from(error: VaultError) -> Self {
         Self::Vault(Box::new(error))
+    }
+}
+
+impl From<ClientError> for CliError {
+    fn from(error: ClientError) -> Self {
+        Self::Api(Box::new(error))
     }
 }
 
@@ -127,6 +137,11 @@ impl CliError {
     /// The chain of causes below, outermost first, without repetition.
     pub(crate) fn causes(&self) -> Vec<String> {
         let mut causes = Vec::new();
+        if let Self::Api(error) = self
+            && let ClientError::Refused(refusal) = &**error
+        {
+            return refusal.causes.clone();
+        }
         let mut next = std::error::Error::source(self);
         while let Some(cause) = next {
             causes.push(cause.to_string());

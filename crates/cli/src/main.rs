@@ -4,8 +4,10 @@
 mod args;
 mod backup;
 mod diff;
+mod disks;
 mod exit;
 mod init;
+mod keys;
 mod list;
 mod ls;
 mod memory;
@@ -46,6 +48,8 @@ fn main() -> ExitCode {
     let result = match &cli.area {
         Area::Vault(command) => run(command, &mut answer),
         Area::Source(command) => source::run(command, &mut answer),
+        Area::Keys(command) => keys::run(command, &mut answer),
+        Area::Disks(command) => disks::run(command, &mut answer),
     };
     answer.finish(result).into()
 }
@@ -72,7 +76,7 @@ fn usage(error: &clap::Error) -> Exit {
         let _ = error.print();
         return if error.use_stderr() { Exit::Usage } else { Exit::Complete };
     }
-    let words = ["init", "backup", "list", "ls", "diff", "restore", "verify", "repair", "stats", "check", "snapshots"];
+    let words = ["init", "backup", "list", "ls", "diff", "restore", "verify", "repair", "stats", "check", "snapshots", "status"];
     let mut typed = std::env::args_os().filter_map(|arg| arg.into_string().ok());
     let command = typed.find(|arg| words.contains(&arg.as_str())).unwrap_or_default();
     Answer::new(&command, true).finish(Err(CliError::Usage(error.to_string().trim_end().to_owned())))

@@ -49,8 +49,8 @@ pub(crate) fn create_pool(folder: &Path, vault: VaultId, layout: Layout, disks: 
 }
 
 fn with_key(folder: &Path, arg: &UnlockArg, access: Access, answer: &mut Answer) -> Result<Vault, CliError> {
-    let key = unlock::load(arg)?;
     let sealed = sealed(folder, access, answer)?;
+    let key = unlock::load(arg, &sealed)?;
     let cache = folder.join("cache");
     // Without it the engine keeps its index in memory.
     if let Err(error) = DirBuilder::new().recursive(true).mode(0o700).create(&cache) {
@@ -59,7 +59,8 @@ fn with_key(folder: &Path, arg: &UnlockArg, access: Access, answer: &mut Answer)
     Ok(sealed.unlock(&key, IndexPlace::File(cache.join("index.sqlite")), &Meter::start(answer.is_json()))?)
 }
 
-fn sealed(folder: &Path, access: Access, answer: &mut Answer) -> Result<Sealed, CliError> {
+/// Opens a vault without its keys.
+pub(crate) fn sealed(folder: &Path, access: Access, answer: &mut Answer) -> Result<Sealed, CliError> {
     let pool = Pool::open(directories(folder, count_disks(folder)?), access)?;
     warn_of_disks(&pool, answer.is_json());
     let workers = available_parallelism().map_or(1, NonZero::get);

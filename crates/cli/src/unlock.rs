@@ -1,30 +1,32 @@
-//! Reads what opens a vault: two kit files, or a passphrase. Only from files, never from the terminal; forgets it when dropped.
+//! Reads what opens a vault: two kit files, a passphrase, or keyd's answer. Never from the terminal; forgets it when dropped.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use keepwell_crypt::KitFile;
-use keepwell_vault::Unlock;
+use keepwell_vault::{Sealed, Unlock};
 use zeroize::Zeroizing;
 
 use crate::args::UnlockArg;
 use crate::exit::CliError;
+use crate::keys;
 
 /// More than any kit file, passphrase or password is long.
 const LONGEST: usize = 64 << 10;
 
-/// Reads the files that `--unlock` names.
-pub(crate) fn load(arg: &UnlockArg) -> Result<Unlock, CliError> {
+/// Takes from where `--unlock` says what opens the vault.
+pub(crate) fn load(arg: &UnlockArg, vault: &Sealed) -> Result<Unlock, CliError> {
     match arg {
         UnlockArg::Kit(a, b) => Ok(Unlock::Kit(kit_file(a)?, kit_file(b)?)),
         UnlockArg::Passphrase(path) => Ok(Unlock::Passphrase(secret_line(path, "passphrase")?)),
+        UnlockArg::Keyd(socket) => Ok(Unlock::Keyring(Box::new(keys::open(socket, vault)?))),
     }
 }
 
 /// A file's only line, without its line break: a passphrase or password.
 pub(crate) fn secret_line(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>, CliError> {
-    let mut secret = contents(path)?;
+    let mut secret = secret_file(path)?;
     if secret.ends_with(b"\n") {
         secret.pop();
         if secret.ends_with(b"\r") {
@@ -38,14 +40,14 @@ pub(crate) fn secret_line(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>,
 }
 
 fn kit_file(path: &Path) -> Result<KitFile, CliError> {
-    let bytes = contents(path)?;
+    let bytes = secret_file(path)?;
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| CliError::Refused(format!("{} is no text, so it can't be a kit file; nothing was changed", path.display())))?;
     keepwell_paper::read(text).map_err(|source| CliError::Kit { path: path.into(), source: Box::new(source) })
 }
 
 /// The buffer never grows, so no copy of a secret stays behind in freed memory.
-fn contents(path: &Path) -> Result<Zeroizing<Vec<u8>>, CliError> {
+pub(crate) fn secret_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, CliError> {
     let failed = |error: io::Error| CliError::file("read", path)(error);
     let mut file = File::open(path).map_err(failed)?;
     let mut bytes = Zeroizing::new(vec![0; LONGEST + 1]);

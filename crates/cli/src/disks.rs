@@ -1,0 +1,204 @@
+//! `keepwell disks`: what a person does with the box's disks, through diskd's socket. Asks for serial numbers and asks the pool's labels; what may be done,
+//! diskd decides.
+
+pub(crate) mod args;
+mod pool;
+mod words;
+
+use std::fs::OpenOptions;
+use std::io::{self, IsTerminal, Write};
+use std::thread;
+use std::time::Duration;
+
+use keepwell_api::Client;
+use keepwell_api::disks::{Disk, DiskDetail, Disks, Job, Locate, Mounted, SelfTest, SelfTestKind, Standing, Typed, Verdict, Vitals};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use crate::exit::{CliError, Exit};
+use crate::output::{Answer, tell};
+use args::{DangerArgs, DiskArgs, DisksCommand, EraseArgs, SocketArgs};
+
+/// Making a file system on a large, slow disk takes minutes.
+const PATIENCE: Duration = Duration::from_secs(2400);
+/// Between two looks at an erasure, which takes hours.
+const STEP: Duration = Duration::from_secs(2);
+
+/// Runs it.
+pub(crate) fn run(command: &DisksCommand, answer: &mut Answer) -> Result<Exit, CliError> {
+    match command {
+        DisksCommand::List(args) => list(args, answer),
+        DisksCommand::Show(args) => show(args, answer),
+        DisksCommand::Prepare(args) => prepare(args, answer),
+        DisksCommand::Mount(args) => mount(args, answer),
+        DisksCommand::Unmount(args) => done(args, "/unmount", &Typed::default(), answer),
+        DisksCommand::Grow(args) => done(args, "/grow", &Typed::default(), answer),
+        DisksCommand::Erase(args) => erase(args, answer),
+        DisksCommand::SelfTest(args) => {
+            let kind = if args.long { SelfTestKind::Long } else { SelfTestKind::Short };
+            done(&args.disk, "/self-test", &SelfTest { kind }, answer)
+        }
+        DisksCommand::Locate(args) => done(&args.disk, "/locate", &Locate { seconds: args.seconds }, answer),
+        DisksCommand::Vitals(args) => vitals(args, answer),
+    }
+}
+
+/// A disk that the user named, and the program that has it.
+struct Chosen {
+    client: Client,
+    disk: Disk,
+}
+
+impl Chosen {
+    fn new(args: &DiskArgs) -> Result<Self, CliError> {
+        let client = diskd(&args.socket);
+        let all: Disks = client.get("/v1/disks")?;
+        let exact = |disk: &&Disk| disk.serial.as_str() == args.disk || (!disk.device.is_empty() && args.disk.trim_start_matches("/dev/") == disk.device);
+        let mut fitting: Vec<_> = all.disks.iter().filter(exact).collect();
+        if fitting.is_empty() {
+            fitting = all.disks.iter().filter(|disk| disk.serial.as_str().starts_with(&args.disk)).collect();
+        }
+        match fitting[..] {
+            [disk] => Ok(Self { client, disk: disk.clone() }),
+            [] => Err(CliError::Refused(format!("there is no disk '{}'; 'keepwell disks list' lists them", args.disk))),
+            _ => Err(CliError::Refused(format!("'{}' is the beginning of more than one serial number", args.disk))),
+        }
+    }
+
+    fn post<T: DeserializeOwned>(&self, verb: &str, body: &impl Serialize) -> Result<T, CliError> {
+        Ok(self.client.post(&self.route(verb), body)?)
+    }
+
+    fn detail(&self) -> Result<DiskDetail, CliError> {
+        Ok(self.client.get(&self.route(""))?)
+    }
+
+    fn route(&self, verb: &str) -> String {
+        format!("/v1/disks/{}{verb}", self.disk.serial.in_route())
+    }
+
+    /// The serial number as the user typed it: with the command, or now.
+    fn typed(&self, args: &DangerArgs, what: &str, answer: &Answer) -> Result<String, CliError> {
+        if let Some(serial) = &args.serial {
+            return Ok(serial.clone());
+        }
+        if answer.is_json() || !io::stdin().is_terminal() {
+            return Err(CliError::Usage(format!("{what}: type its whole serial number with --serial if it is meant")));
+        }
+        let mut err = io::stderr();
+        // A prompt that can't be shown is no reason to go on or to stop: what is typed decides.
+        let _ = write!(err, "{what}.\nType the whole serial number of the disk to go on: ");
+        let mut line = String::new();
+        io::stdin().read_line(&mut line).map_err(CliError::file("read", "standard input"))?;
+        Ok(line.trim().to_owned())
+    }
+}
+
+fn diskd(args: &SocketArgs) -> Client {
+    Client::new("keepwell-diskd", &args.socket, PATIENCE)
+}
+
+fn list(args: &SocketArgs, answer: &mut Answer) -> Result<Exit, CliError> {
+    let disks: Disks = diskd(args).get("/v1/disks")?;
+    answer.list("disks", &disks.disks, words::line, |disk| json!(disk));
+    disks.disks.iter().for_each(|disk| words::reasons(disk, answer));
+    answer.list("unnamed", &disks.unnamed, Clone::clone, |text| json!(text));
+    let well = |disk: &Disk| disk.health.verdict < Verdict::Suspect && !matches!(disk.standing, Standing::Spoilt { .. });
+    Ok(Exit::of(disks.unnamed.is_empty() && disks.disks.iter().all(well)))
+}
+
+fn show(args: &DiskArgs, answer: &mut Answer) -> Result<Exit, CliError> {
+    let detail = Chosen::new(args)?.detail()?;
+    words::show(&detail, answer);
+    Ok(Exit::of(detail.disk.health.verdict < Verdict::Suspect))
+}
+
+/// A request after which the disk is shown.
+fn done(args: &DiskArgs, verb: &str, body: &impl Serialize, answer: &mut Answer) -> Result<Exit, CliError> {
+    let detail: DiskDetail = Chosen::new(args)?.post(verb, body)?;
+    words::brief(&detail.disk, answer);
+    Ok(Exit::Complete)
+}
+
+fn prepare(args: &DangerArgs, answer: &mut Answer) -> Result<Exit, CliError> {
+    let chosen = Chosen::new(&args.disk)?;
+    let mut typed = Typed { typed_serial: args.serial.clone(), ..Typed::default() };
+    if chosen.disk.standing != Standing::Blank {
+        let what = format!("{} is {}, and all that is on it will be lost", words::name(&chosen.disk), words::standing(&chosen.disk.standing));
+        typed.typed_serial = Some(chosen.typed(args, &what, answer)?);
+        typed.retired = pool::release(&chosen, args)?;
+    }
+    let detail: DiskDetail = chosen.post("/prepare", &typed)?;
+    words::brief(&detail.disk, answer);
+    Ok(Exit::Complete)
+}
+
+fn mount(args: &DangerArgs, answer: &mut Answer) -> Result<Exit, CliError> {
+    let chosen = Chosen::new(&args.disk)?;
+    let mut typed = Typed { typed_serial: args.serial.clone(), ..Typed::default() };
+    if matches!(chosen.disk.standing, Standing::OtherBox { .. }) {
+        let what = format!("{} is {}", words::name(&chosen.disk), words::standing(&chosen.disk.standing));
+        typed.typed_serial = Some(chosen.typed(args, &what, answer)?);
+    }
+    let mounted: Mounted = chosen.post("/mount", &typed)?;
+    answer.field("disk", mounted.disk.as_str());
+    answer.field("at", mounted.at.as_str());
+    answer.line(format_args!("{} is mounted at {}.", words::name(&chosen.disk), mounted.at));
+    Ok(Exit::Complete)
+}
+
+fn erase(args: &EraseArgs, answer: &mut Answer) -> Result<Exit, CliError> {
+    let chosen = Chosen::new(&args.danger.disk)?;
+    let what = format!("{} is {}, and all of it will be overwritten", words::name(&chosen.disk), words::standing(&chosen.disk.standing));
+    let typed_serial = Some(chosen.typed(&args.danger, &what, answer)?);
+    let retired = pool::release(&chosen, &args.danger)?;
+    let file = args.certificate.as_ref().map(|path| {
+        let file = OpenOptions::new().write(true).create_new(true).open(path);
+        file.map_err(CliError::file("make", path))
+    });
+    let file = file.transpose()?;
+    let detail: DiskDetail = chosen.post("/erase", &Typed { typed_serial, retired, asked_by: args.asked_by.clone() })?;
+    if args.no_wait {
+        words::brief(&detail.disk, answer);
+        return Ok(Exit::Complete);
+    }
+    let job = ended(&chosen, answer.is_json())?;
+    let detail = chosen.detail()?;
+    // A certificate of a former erasure is none of this one.
+    let certificate = detail.certificate.as_ref().filter(|certificate| words::ended_at(certificate).is_some_and(|at| at >= job.began_at));
+    if let (Some(mut file), Some(certificate), Some(path)) = (file, certificate, &args.certificate) {
+        let text = serde_json::to_vec_pretty(certificate).map_err(|error| CliError::file("write", path)(error.into()))?;
+        file.write_all(&text).and_then(|()| file.sync_all()).map_err(CliError::file("write", path))?;
+    }
+    if let Some(certificate) = certificate {
+        words::certificate(certificate, answer);
+    }
+    match job.error {
+        None => Ok(Exit::Complete),
+        Some(error) => Err(CliError::Refused(error)),
+    }
+}
+
+/// Waits for the end of the disk's job and says how far it is.
+fn ended(chosen: &Chosen, json: bool) -> Result<Job, CliError> {
+    let mut told = None;
+    loop {
+        let job = chosen.detail()?.disk.job.ok_or_else(|| CliError::Refused("diskd was started again, so the disk is only partly erased".into()))?;
+        let percent = job.done_bytes.saturating_mul(100) / job.total_bytes.max(1);
+        if told != Some(percent) && (json || io::stderr().is_terminal()) {
+            tell("progress", &format!("{percent} % erased and read back"), json);
+            told = Some(percent);
+        }
+        if job.ended_at.is_some() {
+            return Ok(job);
+        }
+        thread::sleep(STEP);
+    }
+}
+
+fn vitals(args: &SocketArgs, answer: &mut Answer) -> Result<Exit, CliError> {
+    let vitals: Vitals = diskd(args).get("/v1/vitals")?;
+    words::vitals(&vitals, answer);
+    Ok(Exit::Complete)
+}
