@@ -20,6 +20,7 @@ mod error;
 mod faulty;
 mod label;
 mod layout;
+pub mod life;
 mod memory;
 mod object;
 mod pool;

@@ -6,14 +6,15 @@
 use std::sync::Arc;
 
 use super::create::{check_empty, prepare};
-use super::{DiskState, Pool, Slot};
+use super::survey::hex;
+use super::{DiskState, Pool, Slot, place_name};
 use crate::disk::Disk;
 use crate::error::{PoolError, human_bytes};
 use crate::label::{Label, Member, Role};
 use crate::layout::Layout;
 use crate::object::Class;
 
-/// What is to become of the pool's disks. Disks go by their names.
+/// What is to become of the pool's disks. Disks go by their names; members also by their ids (hex), and missing ones by their places (`disk-2`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// Empty disks join; one that is draining stays after all. A new layout is given to new objects, and to the others by repair.
@@ -99,7 +100,7 @@ impl Pool {
         match change {
             Change::Add { disks, layout } => {
                 for name in disks {
-                    match self.member(name) {
+                    match self.named(name) {
                         Some(slot) => self.stay(slot, &mut next)?,
                         None => self.join(name, ids.next(), &mut next)?,
                     }
@@ -108,7 +109,7 @@ impl Pool {
             }
             Change::Replace { old, new } => {
                 let leaving = self.leave(old, &mut next)?;
-                let joined = self.member(new).filter(|slot| *slot != leaving);
+                let joined = self.named(new).filter(|slot| *slot != leaving);
                 if joined.is_none() {
                     self.join(new, ids.next(), &mut next)?;
                 }
@@ -118,9 +119,19 @@ impl Pool {
         Ok(next)
     }
 
-    /// The place of a member that is known by this name.
-    fn member(&self, name: &str) -> Option<usize> {
+    /// The place of a member whose disk has this name.
+    fn named(&self, name: &str) -> Option<usize> {
         self.slots().iter().position(|slot| slot.is_member() && slot.name == name)
+    }
+
+    /// The place of a member that is meant: by its disk's name, its id, or, where nothing has that name, the name of the place.
+    fn member(&self, text: &str) -> Option<usize> {
+        let by_id = || self.slots().iter().position(|slot| slot.is_member() && hex(&slot.id) == text);
+        let by_place = || {
+            let taken = self.strays().iter().any(|stray| stray.health.name == text);
+            self.slots().iter().enumerate().position(|(n, slot)| !taken && slot.is_member() && text == place_name(n))
+        };
+        self.named(text).or_else(by_id).or_else(by_place)
     }
 
     fn stay(&self, slot: usize, next: &mut Next) -> Result<(), PoolError> {
@@ -282,9 +293,8 @@ impl Pool {
         let mut strays = self.strays();
         let stray = strays.iter().position(|stray| stray.health.name == name).map(|at| strays.remove(at));
         let taken = stray.map(|stray| (stray.disk, stray.lock)).or_else(|| {
-            let slot = slots.iter_mut().find(|slot| slot.name == name && slot.state == DiskState::Empty)?;
-            slot.state = DiskState::Missing;
-            slot.name = format!("the old {name}");
+            let (number, slot) = slots.iter_mut().enumerate().find(|(_, slot)| slot.name == name && slot.state == DiskState::Empty)?;
+            (slot.state, slot.name) = (DiskState::Missing, place_name(number));
             Some((slot.disk.take()?, slot.lock.take()))
         });
         let Some((disk, lock)) = taken else { return };

@@ -227,6 +227,11 @@ impl fmt::Debug for Pool {
     }
 }
 
+/// What a place is called when nobody knows its disk's name.
+fn place_name(slot: usize) -> String {
+    format!("disk-{}", slot + 1)
+}
+
 /// Runs one job per disk and returns the results in the order of the jobs.
 fn on_disks<T: Send, R: Send>(io: Io, jobs: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
     if io == Io::Sequential || jobs.len() < 2 {

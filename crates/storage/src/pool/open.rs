@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::settle::Leftovers;
 use super::survey::{self, DiskState, Finding, Surveyed, hex};
-use super::{Access, DiskHealth, Io, Pool, Reserve, Slot, Stray};
+use super::{Access, DiskHealth, Io, Pool, Reserve, Slot, Stray, place_name};
 use crate::disk::{Disk, DiskErrorKind};
 use crate::error::PoolError;
 use crate::label::{Label, Member, Role};
@@ -161,7 +161,7 @@ fn seat(surveyed: Vec<Surveyed>, label: &Label) -> (Vec<Slot>, Vec<Stray>) {
 fn slot(number: usize, member: Member, seat: Option<(Surveyed, DiskState, String)>) -> Slot {
     let Member { disk: id, role } = member;
     let Some((s, state, note)) = seat else {
-        let name = format!("disk-{}", number + 1);
+        let name = place_name(number);
         let state = if role == Role::Retired { DiskState::Retired } else { DiskState::Missing };
         return Slot { id, role, name, disk: None, state, note: String::new(), failed: None, generation: 0, lock: None };
     };
