@@ -1,10 +1,11 @@
-//! Keeps the process's memory to itself: no core dump, no tracing by others, nothing swapped out.
+//! Keeps the process's memory to itself: no core dump, no tracing by others, nothing swapped out, little left behind.
 //!
-//! Owns three settings of the process. What the system refuses is a warning, not a failure: a box that restores is worth more.
+//! Owns three settings of the process and one broom. What the system refuses is a warning, not a failure: a box that restores is worth more.
 
 use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::prctl::set_dumpable;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use zeroize::Zeroize as _;
 
 /// Less than this may be locked: then locking all of it would make later allocations fail.
 const LOCK_MIN: u64 = 512 << 20;
@@ -25,6 +26,16 @@ pub fn seclude() -> Vec<MemoryWarning> {
     let dumps = set_dumpable(false).and_then(|()| setrlimit(Resource::RLIMIT_CORE, 0, 0)).map_err(|_| MemoryWarning::CoreDumps);
     let locked = lock().map_err(|_| MemoryWarning::Locking);
     [dumps, locked].into_iter().filter_map(Result::err).collect()
+}
+
+/// Overwrites what functions that have returned left on this thread's stack below its caller: moving a key copies it, and only the last copy is
+/// wiped by its owner.
+#[inline(never)]
+pub fn wipe_stack() {
+    /// Deeper than any verb of ours goes; a thread has 2 MiB.
+    const DEPTH: usize = 512 << 10;
+    let mut below = [0_u8; DEPTH];
+    std::hint::black_box(&mut below).zeroize();
 }
 
 fn lock() -> nix::Result<()> {

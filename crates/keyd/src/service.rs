@@ -4,6 +4,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -12,9 +13,11 @@ use axum::{Json, Router};
 use keepwell_api::keys::{ConfirmPaper, NewVault, OpenVault, PrintPaper, Rehearse, Reissue, SealAgain, Sign, Unlock, UnlockByKit};
 use keepwell_api::{Callers, Refusal};
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use crate::error::KeydError;
 use crate::keeper::Keeper;
+use crate::memory;
 
 /// Users of the programs that may ask.
 #[derive(Clone, Debug)]
@@ -62,8 +65,9 @@ async fn run<T: Send + 'static>(
 ) -> Result<T, Refusal> {
     let done = tokio::task::spawn_blocking(move || {
         // A verb that panicked left memory as it was between two of its steps; the disk is consistent at each.
-        let mut keeper = keeper.lock().unwrap_or_else(PoisonError::into_inner);
-        verb(&mut keeper)
+        let done = verb(&mut keeper.lock().unwrap_or_else(PoisonError::into_inner));
+        memory::wipe_stack();
+        done
     });
     let done = done.await.map_err(|_| {
         Refusal::text(
@@ -87,6 +91,19 @@ async fn answer<T: Serialize + Send + 'static>(
     run(keeper, verb).await.map(Json).into_response()
 }
 
+/// A body that is wiped when it was sent.
+fn secret(bytes: Zeroizing<Vec<u8>>) -> Bytes {
+    Bytes::from_owner(Wiped(bytes))
+}
+
+struct Wiped(Zeroizing<Vec<u8>>);
+
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 async fn status(State(keeper): State<Shared>) -> Response {
     answer(keeper, |keeper| Ok(keeper.status())).await
 }
@@ -101,7 +118,7 @@ async fn sign(State(keeper): State<Shared>, Json(request): Json<Sign>) -> Respon
 
 async fn open(State(keeper): State<Shared>, Json(request): Json<OpenVault>) -> Response {
     let opened = run(keeper, move |keeper| keeper.open(&request.vault, request.slots.as_ref(), request.keyring.as_ref())).await;
-    opened.map(|body| body.to_vec()).into_response()
+    opened.map(secret).into_response()
 }
 
 async fn seal_again(State(keeper): State<Shared>, Json(request): Json<SealAgain>) -> Response {
@@ -114,7 +131,7 @@ async fn new_vault(State(keeper): State<Shared>, Json(request): Json<NewVault>) 
 
 async fn print(State(keeper): State<Shared>, Path((vault, paper)): Path<(String, u8)>, Json(request): Json<PrintPaper>) -> Response {
     let page = run(keeper, move |keeper| keeper.print(&vault, paper, &request)).await;
-    page.map(|page| page.to_vec()).into_response()
+    page.map(secret).into_response()
 }
 
 async fn question(State(keeper): State<Shared>, Path((vault, paper)): Path<(String, u8)>) -> Response {

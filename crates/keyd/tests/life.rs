@@ -1,5 +1,7 @@
 //! A box's keys from the first vault to a fire, on a TPM in software: what the TPM refuses, the kit opens.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails here fails as it should")]
+
 mod r#box;
 
 use r#box::home::{Home, VAULT, by_kit, make_vault, new_vault, page, print_and_confirm, typed};

@@ -1,5 +1,7 @@
 //! The power fails at every step that changes the state: what was is still there, or what is to be is there whole, and the kit opens in any case.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails here fails as it should")]
+
 mod r#box;
 
 use r#box::home::{Home, VAULT, by_kit, make_vault, new_vault, page, print_and_confirm, typed};

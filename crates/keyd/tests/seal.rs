@@ -1,9 +1,12 @@
 //! What a TPM opens and what it refuses, on a real TPM in software: one clear error for each refusal.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails here fails as it should")]
+
 mod r#box;
 
 use std::fmt::Write as _;
 
+use r#box::tap::Tap;
 use r#box::{Builder, SoftTpm, pcr_of};
 use keepwell_crypt::Secret;
 use keepwell_keyd::hex::Hex;
@@ -35,7 +38,7 @@ impl Sealed {
     }
 
     fn open(&self) -> Result<Secret, TpmError> {
-        self.open_with(&[self.blob.clone()], &[self.policies()])
+        self.open_with(std::slice::from_ref(&self.blob), &[self.policies()])
     }
 
     fn open_with(&self, blobs: &[SealedBlob], policies: &[Policies]) -> Result<Secret, TpmError> {
@@ -96,12 +99,12 @@ fn another_image_opens_nothing_until_it_is_signed() {
     sealed.soft.boot("our keys", "image 2");
     refused(sealed.open(), "wrong-pcr-11");
     // The newly signed image brings its policies along; nothing is sealed again.
-    opens(sealed.open_with(&[sealed.blob.clone()], &[sealed.builder.policies(2, &["image 1", "image 2"])]));
+    opens(sealed.open_with(std::slice::from_ref(&sealed.blob), &[sealed.builder.policies(2, &["image 1", "image 2"])]));
     // A builder that the sealed keys do not know signs the same: the TPM asks for the one in its policy.
     let other = Builder::new();
     let forged = [other.policies(2, &["image 2"])];
-    refused(sealed.tpm.unseal(&[sealed.blob.clone()], &forged, Some(other.authority())), "other-authority");
-    refused(sealed.tpm.unseal(&[sealed.blob.clone()], &forged, Some(sealed.builder.authority())), "tpm-refused");
+    refused(sealed.tpm.unseal(std::slice::from_ref(&sealed.blob), &forged, Some(other.authority())), "other-authority");
+    refused(sealed.tpm.unseal(std::slice::from_ref(&sealed.blob), &forged, Some(sealed.builder.authority())), "tpm-refused");
     let mut edited = sealed.blob.clone();
     edited.authority = other.authority();
     refused(sealed.tpm.unseal(&[edited], &forged, Some(other.authority())), "tpm-refused");
@@ -142,7 +145,7 @@ fn another_tpm_and_a_cleared_one_are_told_apart() {
     let Some(mut sealed) = Sealed::new() else { return };
     let mut other = SoftTpm::new().unwrap();
     other.boot("our keys", "image 1");
-    refused(other.tpm().unseal(&[sealed.blob.clone()], &[sealed.policies()], Some(sealed.builder.authority())), "other-tpm");
+    refused(other.tpm().unseal(std::slice::from_ref(&sealed.blob), &[sealed.policies()], Some(sealed.builder.authority())), "other-tpm");
 
     sealed.soft.clear();
     sealed.soft.boot("our keys", "image 1");
@@ -188,15 +191,15 @@ fn a_tampered_blob_is_damaged() {
 fn an_older_epoch_opens_nothing() {
     let Some(sealed) = Sealed::new() else { return };
     let old = sealed.builder.policies(1, &["image 1"]);
-    refused(sealed.open_with(&[sealed.blob.clone()], std::slice::from_ref(&old)), "old-epoch");
-    refused(sealed.open_with(&[sealed.blob.clone()], &[sealed.builder.policies(3, &["image 1"])]), "no-epoch");
-    refused(sealed.open_with(&[sealed.blob.clone()], &[]), "no-policies");
+    refused(sealed.open_with(std::slice::from_ref(&sealed.blob), std::slice::from_ref(&old)), "old-epoch");
+    refused(sealed.open_with(std::slice::from_ref(&sealed.blob), &[sealed.builder.policies(3, &["image 1"])]), "no-epoch");
+    refused(sealed.open_with(std::slice::from_ref(&sealed.blob), &[]), "no-policies");
     let mut edited = sealed.blob.clone();
     edited.epoch = SecurityEpoch(1);
     refused(sealed.open_with(&[edited], &[old]), "tpm-refused");
     // An image that is signed for both opens what is sealed for either.
     let both = [sealed.builder.policies(1, &["image 1"]), sealed.policies()];
-    opens(sealed.open_with(&[sealed.blob.clone()], &both));
+    opens(sealed.open_with(std::slice::from_ref(&sealed.blob), &both));
     let first = sealed.tpm.seal(&Secret::from_bytes(SECRET), terms(&sealed.builder, 1)).unwrap();
     opens(sealed.open_with(&[first], &both));
 }
@@ -248,4 +251,21 @@ fn the_identity_signs_for_who_has_the_state_and_the_tpm() {
     let other = SoftTpm::new().unwrap();
     assert!(other.tpm().sign(&identity, &auth, digest).is_err());
     assert_ne!(sealed.tpm.random().unwrap(), sealed.tpm.random().unwrap());
+}
+
+/// What an interposer on the TPM's bus sees: PCR values, but neither the secret nor random numbers.
+#[test]
+fn nothing_secret_crosses_the_bus() {
+    let Some(sealed) = Sealed::new() else { return };
+    let tap = Tap::before(&sealed.soft);
+    let tpm = Tpm::at(&tap.tcti(), std::time::Duration::from_secs(60)).unwrap();
+    let blob = tpm.seal(&Secret::from_bytes(SECRET), terms(&sealed.builder, 2)).unwrap();
+    opens(tpm.unseal(&[blob], &[sealed.policies()], Some(sealed.builder.authority())));
+    let (random, auth) = (tpm.random().unwrap(), Secret::from_bytes([0xa7; 32]));
+    let identity = tpm.make_identity(&auth).unwrap();
+    tpm.sign(&identity, &auth, pcr_of("anything")).unwrap();
+    let seen = tap.seen();
+    let saw = |bytes: &[u8]| seen.windows(bytes.len()).any(|window| window == bytes);
+    assert!(saw(&pcr_of("image 1").0), "the tap works");
+    assert!(!saw(&SECRET[..16]) && !saw(&random[..16]) && !saw(&auth.expose()[..16]));
 }

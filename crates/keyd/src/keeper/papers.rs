@@ -24,18 +24,19 @@ const ASKED: usize = 6;
 pub(super) struct Pending {
     set: u16,
     made_at: i64,
-    /// Each is dropped, and wiped, when its paper is confirmed.
-    files: [Option<KitFile>; 3],
+    /// Each is dropped, and wiped, when its paper is confirmed. In boxes, so that nothing moves them and leaves a copy.
+    files: [Option<Box<KitFile>>; 3],
     papers: [PaperRecord; 3],
     places: Option<[WordPlace; ASKED]>,
     /// Of a re-issued kit: the slots for it, which become valid with its last paper.
-    slots: Option<Slots>,
+    /// In a box: a `None` as large as slots would carry along what lay on the stack before it.
+    slots: Option<Box<Slots>>,
 }
 
 impl Pending {
     pub(super) fn new(files: [KitFile; 3], slots: Option<Slots>, made_at: i64) -> Self {
         let papers = std::array::from_fn(|_| PaperRecord::default());
-        Self { set: files[0].set, made_at, files: files.map(Some), papers, places: None, slots }
+        Self { set: files[0].set, made_at, files: files.map(|file| Some(Box::new(file))), papers, places: None, slots: slots.map(Box::new) }
     }
 
     pub(super) fn set(&self) -> u16 {
@@ -48,7 +49,7 @@ impl Pending {
 
     /// The share of a paper whose turn it is.
     fn file(&self, paper: u8) -> Option<Result<&KitFile, KeydError>> {
-        let file = self.files.get(usize::from(paper).checked_sub(1)?)?.as_ref()?;
+        let file = self.files.get(usize::from(paper).checked_sub(1)?)?.as_deref()?;
         let first = *self.left().first()?;
         Some(if paper == first { Ok(file) } else { Err(KeydError::OutOfTurn(first)) })
     }
@@ -96,7 +97,7 @@ impl Keeper {
         let mut papers = pending.papers.clone();
         papers[usize::from(paper - 1)].confirmed_at = Some(now);
         let last = pending.left().len() == 1;
-        let slots = pending.slots.clone().filter(|_| last);
+        let slots = pending.slots.as_deref().cloned().filter(|_| last);
         let (set, made_at) = (pending.set, pending.made_at);
         self.record_confirmed(vault, (set, made_at), papers.clone(), slots.as_ref())?;
         let pending = self.pending.get_mut(&vault).ok_or_else(|| no_paper(vault, paper))?;

@@ -5,6 +5,7 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test file uses its part")]
 
 pub mod home;
+pub mod tap;
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -120,6 +121,10 @@ impl SoftTpm {
         run.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("tpm2-tools are installed with swtpm (tests/setup test)").success()
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     fn parsed(&self) -> TctiNameConf {
         self.tcti().parse().unwrap()
     }
@@ -132,7 +137,7 @@ impl Drop for SoftTpm {
 }
 
 /// The library takes the port above for control.
-fn free_ports() -> u16 {
+pub fn free_ports() -> u16 {
     loop {
         let first = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = first.local_addr().unwrap().port();
