@@ -276,6 +276,9 @@ pub struct Rehearsed {
 pub struct Reissue {
     /// The vault.
     pub vault: String,
+    /// The slots object that the pool has now; without it, keyd's own copy is built on.
+    #[serde(default)]
+    pub slots: Option<Base64>,
 }
 
 /// Its answer.

@@ -21,7 +21,7 @@ use keepwell_keys::Wrapping;
 
 use crate::entropy::Entropy;
 use crate::error::KeydError;
-use crate::hex::Hex;
+use crate::hex::{Digest, Hex};
 use crate::memory::MemoryWarning;
 use crate::policy::{Authority, Policies, PolicyError, SignedPolicies};
 use crate::state::{Folder, IdentityRecord, OWN, OwnHalf, SealedState, StandIn, StateError, VaultRecord};
@@ -54,6 +54,8 @@ pub struct Keeper {
     folder: Folder,
     tpm: Option<Tpm>,
     images: Images,
+    /// PCR 11 when keyd began.
+    image_at_start: Option<Digest>,
     /// None if it is damaged; then all is locked until the kit opens it.
     own: Option<OwnHalf>,
     sealing: Sealing,
@@ -103,6 +105,7 @@ impl Keeper {
         let warnings = config.memory.iter().map(|warning| notice("memory", warning)).collect();
         let mut keeper = Self {
             folder,
+            image_at_start: tpm.as_ref().and_then(|tpm| tpm.pcrs().ok()).map(|pcrs| pcrs.image),
             tpm,
             images: Images::load(&config),
             own: None,

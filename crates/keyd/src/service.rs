@@ -160,5 +160,5 @@ async fn rehearse(State(keeper): State<Shared>, Json(request): Json<Rehearse>) -
 }
 
 async fn reissue(State(keeper): State<Shared>, Json(request): Json<Reissue>) -> Response {
-    answer(keeper, move |keeper| keeper.reissue(&request.vault)).await
+    answer(keeper, move |keeper| keeper.reissue(&request)).await
 }

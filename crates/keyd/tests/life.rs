@@ -4,7 +4,7 @@
 
 mod r#box;
 
-use r#box::home::{Home, VAULT, by_kit, make_vault, new_vault, page, print_and_confirm, typed};
+use r#box::home::{Home, VAULT, by_kit, make_vault, new_vault, page, print_and_confirm, reissued, typed};
 use r#box::{SoftTpm, pcr_of};
 use keepwell_api::keys::{PaperFormat, Phase, PrintPaper, Rehearse, SealAgain, VaultMade};
 use keepwell_keyd::error::KeydError;
@@ -214,6 +214,23 @@ fn no_vault_is_made_on_a_box_that_can_not_seal() {
     assert!(home.start().new_vault(&new_vault()).is_err());
 }
 
+/// Approved are early phases only, so that nothing opens when the start has gone on. What is sealed then opens at the next start.
+#[test]
+fn a_vault_is_made_when_the_start_has_gone_on() {
+    let Some(mut soft) = SoftTpm::new() else { return };
+    soft.boot("our keys", "image 1");
+    let home = Home::new(Some(&soft));
+    let mut keeper = home.start();
+    soft.measure(11, "ready");
+    let (made, papers) = make_vault(&mut keeper);
+    let body = open(&keeper, &made).unwrap();
+    keeper.seal_again(&SealAgain::default()).unwrap();
+    drop(keeper);
+    assert_eq!(home.start().status().locked.unwrap().code, "wrong-pcr-11");
+    soft.boot("our keys", "image 1");
+    Started { soft, home, made, papers, body }.opens();
+}
+
 #[test]
 fn papers_come_one_at_a_time_and_are_typed_back() {
     let Some(mut soft) = SoftTpm::new() else { return };
@@ -249,7 +266,7 @@ fn papers_come_one_at_a_time_and_are_typed_back() {
     let told = &keeper.status().vaults[0];
     assert_eq!(told.papers.each_ref().map(|paper| paper.confirmed_at.is_some()), [true, false, false]);
     assert_eq!(told.papers[0].keeper, "keeper 1");
-    keeper.reissue(VAULT).unwrap();
+    keeper.reissue(&reissued()).unwrap();
     assert!((1..=3).all(|paper| print_and_confirm(&mut keeper, paper).is_ok()));
     assert!(keeper.status().warnings.is_empty());
 }
@@ -270,7 +287,7 @@ fn a_kit_is_rehearsed_with_the_tpm_off_and_re_issued() {
 
     box_.soft.boot("our keys", "image 1");
     let mut keeper = box_.opens();
-    let new = keeper.reissue(VAULT).unwrap();
+    let new = keeper.reissue(&reissued()).unwrap();
     assert_eq!(new.replaces, box_.made.set);
     keeper.rehearse(&rehearse(&box_.papers[0])).unwrap();
     let mut papers = Vec::new();

@@ -4,7 +4,7 @@
 
 mod r#box;
 
-use r#box::home::{Home, VAULT, by_kit, make_vault, new_vault, page, print_and_confirm, typed};
+use r#box::home::{Home, VAULT, by_kit, make_vault, new_vault, page, print_and_confirm, reissued, typed};
 use r#box::{SoftTpm, pcr_of};
 use keepwell_api::keys::{Phase, SealAgain, Unlock, VaultMade};
 use keepwell_keyd::error::KeydError;
@@ -67,7 +67,7 @@ fn while_the_first_vault_is_made() {
                 (Some(made), 1) => drop(keeper.open(VAULT, made.slots.as_ref(), made.keyring.as_ref()).unwrap()),
                 (None, 0) => drop(make_vault(&mut keeper)),
                 // Nobody got its slots, so nothing is sealed with its keys; its papers can still be had.
-                (None, 1) => drop(keeper.reissue(VAULT).unwrap()),
+                (None, 1) => drop(keeper.reissue(&reissued()).unwrap()),
                 other => panic!("{other:?}"),
             }
         },
@@ -95,7 +95,7 @@ fn while_the_kit_is_re_issued() {
     let Some((_soft, home)) = sealed_box() else { return };
     let (made, papers) = make_vault(&mut home.start());
     let reissue = |keeper: &mut Keeper| {
-        keeper.reissue(VAULT)?;
+        keeper.reissue(&reissued())?;
         let first = print_and_confirm(keeper, 1)?;
         let second = print_and_confirm(keeper, 2)?;
         let third = page(keeper, 3)?;

@@ -11,7 +11,7 @@ use r#box::{Builder, SoftTpm, pcr_of};
 use keepwell_crypt::Secret;
 use keepwell_keyd::hex::Hex;
 use keepwell_keyd::policy::{Policies, SecurityEpoch};
-use keepwell_keyd::tpm::{SealedBlob, Terms, Tpm, TpmError};
+use keepwell_keyd::tpm::{SealedBlob, Terms, Tpm, TpmError, TpmNames};
 
 const SECRET: [u8; 32] = [0x5a; 32];
 
@@ -47,7 +47,7 @@ impl Sealed {
 }
 
 fn terms(builder: &Builder, epoch: u32) -> Terms {
-    Terms { authority: builder.authority(), epoch: SecurityEpoch(epoch), pcr7: None }
+    Terms { authority: builder.authority(), epoch: SecurityEpoch(epoch), pcr7: None, tpm: None }
 }
 
 #[track_caller]
@@ -268,4 +268,29 @@ fn nothing_secret_crosses_the_bus() {
     let saw = |bytes: &[u8]| seen.windows(bytes.len()).any(|window| window == bytes);
     assert!(saw(&pcr_of("image 1").0), "the tap works");
     assert!(!saw(&SECRET[..16]) && !saw(&random[..16]) && !saw(&auth.expose()[..16]));
+}
+
+/// A secret that one TPM has is not handed to another that took its place.
+#[test]
+fn nothing_is_sealed_again_by_another_tpm() {
+    let Some(sealed) = Sealed::new() else { return };
+    let other = SoftTpm::new().unwrap();
+    let known = |ek: &Hex| Terms { tpm: Some(TpmNames { ek: ek.clone(), ..sealed.blob.tpm.clone() }), ..terms(&sealed.builder, 2) };
+    let seal = |tpm: &Tpm, terms| tpm.seal(&Secret::from_bytes(SECRET), terms).map(|_| Secret::from_bytes(SECRET));
+    opens(seal(&sealed.tpm, known(&sealed.blob.tpm.ek)));
+    let names = other.tpm().names().unwrap();
+    refused(seal(&other.tpm(), known(&sealed.blob.tpm.ek)), "other-tpm");
+    refused(seal(&other.tpm(), known(&names.ek)), "tpm-cleared");
+}
+
+/// The connection stands, and nothing comes.
+#[test]
+fn a_tpm_that_does_not_answer_is_told_as_that() {
+    let port = r#box::free_ports();
+    let listeners = [0, 1].map(|offset| std::net::TcpListener::bind(("127.0.0.1", port + offset)).unwrap());
+    let tpm = Tpm::at(&format!("swtpm:host=127.0.0.1,port={port}"), std::time::Duration::from_millis(100)).unwrap();
+    for _ in 0..8 {
+        refused(tpm.pcrs().map(|_| Secret::from_bytes(SECRET)), "tpm-silent");
+    }
+    drop(listeners);
 }

@@ -2,7 +2,8 @@
 //!
 //! Shares are in memory only, each until six of its words were typed back. Two papers never meet here but in a recovery.
 
-use keepwell_api::keys::{PaperConfirmed, PaperFormat, PaperQuestion, PrintPaper, Rehearse, Rehearsed, Reissued, WordPlace};
+use keepwell_api::Base64;
+use keepwell_api::keys::{PaperConfirmed, PaperFormat, PaperQuestion, PrintPaper, Rehearse, Rehearsed, Reissue, Reissued, WordPlace};
 use keepwell_crypt::KitFile;
 use keepwell_format::VaultId;
 use keepwell_format::keys::Slots;
@@ -112,10 +113,10 @@ impl Keeper {
     }
 
     /// A new kit. The one that is valid stays so until all papers of the new one are confirmed.
-    pub fn reissue(&mut self, vault: &str) -> Result<Reissued, KeydError> {
-        let (vault, _) = self.known(vault)?;
+    pub fn reissue(&mut self, request: &Reissue) -> Result<Reissued, KeydError> {
+        let (vault, _) = self.known(&request.vault)?;
         let record = &self.vaults[&vault];
-        let slots = parse_slots(&record.slots.0, vault)?;
+        let slots = current(&record.slots.0, request.slots.as_ref(), vault)?;
         let vault_key = self.vault_key(vault, &slots)?;
         let mut entropy = self.entropy()?;
         let (slots, files) = reissue_kit(&slots, &vault_key, &mut |out| entropy.fill(out)).map_err(KeydError::Keys)?;
@@ -130,14 +131,7 @@ impl Keeper {
         let (vault, _) = self.known(&VaultId(paper.vault).to_string())?;
         let now = self.now();
         let mut record = self.vaults[&vault].clone();
-        let newest = parse_slots(&record.slots.0, vault)?;
-        let slots = match &request.slots {
-            Some(bytes) => parse_slots(bytes.as_ref(), vault)?,
-            None => newest.clone(),
-        };
-        if (slots.epoch, slots.revision) < (newest.epoch, newest.revision) {
-            return Err(KeydError::StaleSlots);
-        }
+        let slots = current(&record.slots.0, request.slots.as_ref(), vault)?;
         let valid = rehearse(&slots, &paper).map_err(KeydError::Keys)?;
         if slot_digest(&slots).map(Digest) != Some(record.kit.wrapped) {
             return Err(KeydError::ForeignSlot);
@@ -184,6 +178,14 @@ impl Keeper {
 pub(super) fn parse_paper(bytes: &[u8]) -> Result<KitFile, KeydError> {
     let text = std::str::from_utf8(bytes).map_err(|_| KeydError::Malformed("a paper is text"))?;
     keepwell_paper::read(text).map_err(KeydError::Crypt)
+}
+
+/// The slots that were given, unless they are from before the last change that was made here; else the copy.
+fn current(copy: &[u8], given: Option<&Base64>, vault: VaultId) -> Result<Slots, KeydError> {
+    let copy = parse_slots(copy, vault)?;
+    let Some(given) = given else { return Ok(copy) };
+    let given = parse_slots(given.as_ref(), vault)?;
+    if (given.epoch, given.revision) < (copy.epoch, copy.revision) { Err(KeydError::StaleSlots) } else { Ok(given) }
 }
 
 fn wrong_word(file: &KitFile, places: &[WordPlace; ASKED], words: &[&str; ASKED]) -> Option<WordPlace> {

@@ -11,7 +11,7 @@ use crate::error::KeydError;
 use crate::hex::Digest;
 use crate::policy::{Authority, SecurityEpoch};
 use crate::state::{SEALED, STAND_IN, SealedState, StandIn, StateError};
-use crate::tpm::{SealedBlob, Terms, Tpm, TpmError};
+use crate::tpm::{SealedBlob, Terms, Tpm, TpmError, TpmNames};
 
 /// Fewest bytes of a passphrase that stands in for a TPM.
 const PASSPHRASE_MIN: usize = 12;
@@ -27,10 +27,15 @@ impl Keeper {
             (None, now) => now.or_else(|| self.newest_epoch()).ok_or(KeydError::Tpm(TpmError::NoPolicies))?,
         };
         let secret = Secret::from_bytes(*self.opened()?.secret.expose());
-        let mut blobs = vec![self.seal_for_now(&secret, epoch)?];
+        let known = match &self.sealing {
+            Sealing::Tpm(state) => state.blobs.first().map(|blob| blob.tpm.clone()),
+            _ => None,
+        };
+        let mut blobs = vec![self.seal_for_now(&secret, epoch, known)?];
         if let Some(pcr7) = planned.filter(|pcr7| *pcr7 != blobs[0].pcr7) {
             let (tpm, authority) = self.sealer()?;
-            blobs.push(tpm.seal(&secret, Terms { authority, epoch, pcr7: Some(pcr7) }).map_err(KeydError::Tpm)?);
+            let terms = Terms { authority, epoch, pcr7: Some(pcr7), tpm: Some(blobs[0].tpm.clone()) };
+            blobs.push(tpm.seal(&secret, terms).map_err(KeydError::Tpm)?);
         }
         self.store_sealed(blobs)?;
         // The wrapping key is the same, so what was good until the next start is good for longer now.
@@ -122,7 +127,7 @@ impl Keeper {
     /// Seals a secret to the TPM as it is now, and keeps no other blob.
     pub(super) fn seal_to_tpm(&mut self, secret: &Secret) -> Result<(), KeydError> {
         let epoch = self.newest_epoch().ok_or_else(|| self.no_policies())?;
-        let blob = self.seal_for_now(secret, epoch)?;
+        let blob = self.seal_for_now(secret, epoch, None)?;
         self.store_sealed(vec![blob])
     }
 
@@ -155,15 +160,22 @@ impl Keeper {
         Ok(Opened { secret, wrapping, session: BTreeMap::new() })
     }
 
-    /// A blob for PCR 7 as it is, which was seen to open: a seal that does not would show at the next start only.
-    fn seal_for_now(&self, secret: &Secret, epoch: SecurityEpoch) -> Result<SealedBlob, KeydError> {
+    /// A blob for PCR 7 as it is, which was seen to open: one that does not would show at the next start only. When the start has gone on since keyd
+    /// began, nothing opens any more before the next one; then it has to do that this image was approved as keyd began.
+    fn seal_for_now(&self, secret: &Secret, epoch: SecurityEpoch, known: Option<TpmNames>) -> Result<SealedBlob, KeydError> {
         let (tpm, authority) = self.sealer()?;
-        let blob = tpm.seal(secret, Terms { authority, epoch, pcr7: None }).map_err(KeydError::Tpm)?;
-        let tried = tpm.unseal(std::slice::from_ref(&blob), &self.images.policies, Some(authority)).map_err(KeydError::Tpm)?;
-        match tried.expose() == secret.expose() {
-            true => Ok(blob),
-            false => Err(KeydError::Tpm(TpmError::Lacks("memory for what it seals"))),
+        let blob = tpm.seal(secret, Terms { authority, epoch, pcr7: None, tpm: known }).map_err(KeydError::Tpm)?;
+        match tpm.unseal(std::slice::from_ref(&blob), &self.images.policies, Some(authority)) {
+            Ok(tried) if tried.expose() == secret.expose() => Ok(blob),
+            Ok(_) => Err(KeydError::Tpm(TpmError::Lacks("memory for what it seals"))),
+            Err(TpmError::WrongImage) if self.was_approved(epoch) => Ok(blob),
+            Err(error) => Err(KeydError::Tpm(error)),
         }
+    }
+
+    fn was_approved(&self, epoch: SecurityEpoch) -> bool {
+        let mut policies = self.images.policies.iter().filter(|policies| policies.epoch == epoch);
+        self.image_at_start.is_some_and(|pcr11| policies.any(|policies| policies.approving(&pcr11).is_some()))
     }
 
     fn store_sealed(&mut self, blobs: Vec<SealedBlob>) -> Result<(), KeydError> {

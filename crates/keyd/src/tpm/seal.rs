@@ -26,7 +26,7 @@ use crate::hex::{Digest, Hex};
 use crate::policy::{Authority, Policies, SecurityEpoch, SignedPolicy, authorized_then_pcrs};
 
 /// Under which conditions a secret opens.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Terms {
     /// Whose images.
     pub authority: Authority,
@@ -34,6 +34,8 @@ pub struct Terms {
     pub epoch: SecurityEpoch,
     /// PCR 7; none is the one of now.
     pub pcr7: Option<Digest>,
+    /// By this TPM and no other; none where it is not known yet.
+    pub tpm: Option<TpmNames>,
 }
 
 /// What the TPM gave out for a secret: useless to every other TPM, and to this one while the policy is not met.
@@ -59,6 +61,7 @@ impl Link {
     pub(super) fn seal(&mut self, secret: &Secret, terms: &Terms) -> Result<SealedBlob, TpmError> {
         let at = TpmError::at("sealing the keys");
         let tpm = self.names()?;
+        same(terms.tpm.as_ref(), &tpm)?;
         let pcr7 = match terms.pcr7 {
             Some(pcr7) => pcr7,
             None => self.pcrs()?.secure_boot,
@@ -144,11 +147,8 @@ fn meet(context: &mut tss_esapi::Context, session: PolicySession, blob: &SealedB
 
 /// The blobs that this TPM made for this PCR 7, or why there is none.
 fn choose<'a>(blobs: &'a [SealedBlob], now: &TpmNames, pcrs: &Pcrs) -> Result<Vec<&'a SealedBlob>, TpmError> {
-    if blobs.iter().all(|blob| blob.tpm.ek != now.ek) {
-        return Err(TpmError::Other);
-    }
     if blobs.iter().all(|blob| blob.tpm != *now) {
-        return Err(TpmError::Cleared);
+        same(blobs.first().map(|blob| &blob.tpm), now)?;
     }
     let fitting: Vec<_> = blobs.iter().filter(|blob| blob.tpm == *now && blob.pcr7 == pcrs.secure_boot).collect();
     if fitting.is_empty() {
@@ -158,6 +158,15 @@ fn choose<'a>(blobs: &'a [SealedBlob], now: &TpmNames, pcrs: &Pcrs) -> Result<Ve
         () if pcrs.command_line != Digest::ZERO => Err(TpmError::Additions { pcr: 12 }),
         () if pcrs.extensions != Digest::ZERO => Err(TpmError::Additions { pcr: 13 }),
         () => Ok(fitting),
+    }
+}
+
+/// That a secret for one TPM is not given to another one in its place.
+fn same(expected: Option<&TpmNames>, now: &TpmNames) -> Result<(), TpmError> {
+    match expected {
+        Some(expected) if expected.ek != now.ek => Err(TpmError::Other),
+        Some(expected) if expected != now => Err(TpmError::Cleared),
+        _ => Ok(()),
     }
 }
 

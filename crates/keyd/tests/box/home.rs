@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use keepwell_api::keys::{ConfirmPaper, NewVault, PaperFormat, PaperQuestion, PrintPaper, UnlockByKit, VaultMade};
+use keepwell_api::keys::{ConfirmPaper, NewVault, PaperFormat, PaperQuestion, PrintPaper, Reissue, UnlockByKit, VaultMade};
 use keepwell_keyd::error::KeydError;
 use keepwell_keyd::keeper::{Config, Keeper};
 use keepwell_keyd::policy::SignedPolicies;
@@ -74,6 +74,10 @@ impl Home {
 
 pub fn new_vault() -> NewVault {
     NewVault { vault: VAULT.into(), test: true, owner: "Dr. Example".into(), passphrase: None }
+}
+
+pub fn reissued() -> Reissue {
+    Reissue { vault: VAULT.into(), slots: None }
 }
 
 /// A vault, and its three papers as text, printed and confirmed.
