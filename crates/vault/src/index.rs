@@ -11,7 +11,7 @@ use keepwell_format::blob::FrameInfo;
 use keepwell_format::pack::{Directory, PackContent};
 use keepwell_format::{BlobId, PackId, PackSeq};
 
-pub(crate) use healing::{Healing, catch_up, unreadable};
+pub(crate) use healing::{Healing, Unreadable, catch_up, unreadable};
 pub use memory::MemoryIndex;
 pub use sqlite::SqliteIndex;
 

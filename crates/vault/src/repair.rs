@@ -4,16 +4,17 @@
 use std::collections::HashSet;
 
 use keepwell_format::{DiskId, PackId};
-use keepwell_storage::{Adopted, Class, ObjectName, Pool, RepairOutcome};
+use keepwell_storage::{Adopted, Class, Departure, ObjectName, Pool, RepairOutcome};
 
 use crate::VaultError;
 use crate::blobs::{BlobWriter, pack_name};
 use crate::env::{Progress, Step, Workers};
-use crate::index::unreadable;
+use crate::index::{Unreadable, unreadable};
 use crate::lanes::Lanes;
 use crate::pack::{Frame, open_frame};
 use crate::report::{RepairReport, VerifyReport};
 use crate::snapshot;
+use crate::tend::forget_old_slots;
 use crate::vault::{Sealed, Vault, describe};
 use crate::verify::{CLASSES, Check, ailing};
 
@@ -29,13 +30,13 @@ impl Vault {
     pub fn repair(&mut self, adopt: &mut dyn FnMut() -> DiskId, progress: &dyn Progress) -> Result<RepairReport, VaultError> {
         let (mut report, lost) = rebuild(&self.pool, adopt, progress)?;
         self.reconcile(progress)?;
-        if !lost.is_empty() {
-            self.salvage(&lost, &mut report)?;
+        // A pack whose key is missing stays: another keyring may open it.
+        let (keyless, unusable): (Vec<_>, Vec<_>) = unreadable(&self.pool, &self.keys)?.into_iter().partition(|pack| pack.lacks_key);
+        report.remaining.extend(keyless.into_iter().map(|pack| format!("{}: {}", pack_name(pack.id), pack.why)));
+        if !lost.is_empty() || !unusable.is_empty() {
+            self.salvage(&lost, &unusable, &mut report)?;
             self.reconcile(progress)?;
         }
-        // They stay: nothing leans on them, as the index takes a pack by its directory, and there is nothing that could be copied out.
-        let unreadable = unreadable(&self.pool, &self.keys)?.into_iter();
-        report.remaining.extend(unreadable.map(|(pack, why)| format!("{}: {why}", pack_name(pack))));
         let (snapshots, snapshots_lost) = snapshot::load_all(&self.pool, &self.keys)?;
         report.snapshots_lost = snapshots_lost.into_iter().map(|(id, _)| id).collect();
         let reader = self.reader();
@@ -47,14 +48,15 @@ impl Vault {
     }
 
     /// Copies readable frames out of lost packs, as they are, then moves those packs aside.
-    fn salvage(&self, lost: &[PackId], report: &mut RepairReport) -> Result<(), VaultError> {
+    fn salvage(&self, lost: &[PackId], unusable: &[Unreadable], report: &mut RepairReport) -> Result<(), VaultError> {
+        let leaving: Vec<PackId> = lost.iter().copied().chain(unusable.iter().map(|pack| pack.id)).collect();
         std::thread::scope(|scope| {
             let lanes = Lanes::start(scope, Workers::Inline);
             let floor = snapshot::highest_seq(&snapshot::load_all(&self.pool, &self.keys)?.0);
             let mut writer = BlobWriter::new(&self.pool, &self.keys, &*self.index, lanes, &self.env, 3, (0, floor))?;
-            for pack in lost {
+            for pack in &leaving {
                 for place in self.index.content(pack)? {
-                    let elsewhere = self.index.locate(&place.frame.blob)?.iter().any(|other| !lost.contains(&other.pack));
+                    let elsewhere = self.index.locate(&place.frame.blob)?.iter().any(|other| !leaving.contains(&other.pack));
                     if elsewhere {
                         continue;
                     }
@@ -73,6 +75,10 @@ impl Vault {
                 if self.pool.set_aside(pack_name(*pack))? {
                     report.packs_lost.push(*pack);
                 }
+            }
+            for pack in unusable {
+                self.pool.set_aside_unusable(pack_name(pack.id))?;
+                report.packs_unusable.push(pack.id);
             }
             Ok(())
         })
@@ -106,6 +112,13 @@ fn rebuild(pool: &Pool, adopt: &mut dyn FnMut() -> DiskId, progress: &dyn Progre
         }
         progress.advance(1, 0);
     }
+    for departure in pool.finish_drains()? {
+        match departure {
+            Departure::Left { disk } => report.disks_left.push(disk),
+            Departure::Stays { disk, why } => report.remaining.push(format!("{disk} is being emptied: {why}")),
+        }
+    }
+    forget_old_slots(pool)?;
     let health = pool.health();
     report.remaining.extend(ailing(&health).map(|disk| format!("{}: {}", disk.name, describe(disk))));
     Ok((report, lost))

@@ -162,8 +162,12 @@ pub struct RepairReport {
     pub shards_written: u64,
     /// Disks that were empty and belong to the vault now.
     pub disks_adopted: Vec<String>,
+    /// Disks that have left: nothing on them is needed.
+    pub disks_left: Vec<String>,
     /// Packs beyond repair, moved aside after what was readable had been copied out.
     pub packs_lost: Vec<PackId>,
+    /// Packs that were whole by their hashes, but whose directory could not be read (with keys): moved aside likewise.
+    pub packs_unusable: Vec<PackId>,
     /// Blobs copied out of them.
     pub blobs_salvaged: u64,
     /// Blobs that are gone.

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use keepwell_format::node::Content;
 use keepwell_format::{BlobId, Key, Kind, Node, PackId};
-use keepwell_storage::{Class, DiskHealth, DiskState, ObjectName, Pool, PoolHealth, ScrubReport, ScrubVerdict};
+use keepwell_storage::{Class, DiskHealth, ObjectName, Pool, PoolHealth, ScrubReport, ScrubVerdict};
 
 use crate::VaultError;
 use crate::blobs::BlobReader;
@@ -32,7 +32,8 @@ impl Vault {
     pub fn verify(&self, data: bool, progress: &dyn Progress) -> Result<VerifyReport, VaultError> {
         let (damage, lost) = scrub(&self.pool, progress)?;
         let mut report = VerifyReport { damage, ..VerifyReport::default() };
-        report.packs_unreadable = unreadable(&self.pool, &self.keys)?;
+        let unreadable = unreadable(&self.pool, &self.keys)?.into_iter();
+        report.packs_unreadable = unreadable.map(|pack| (pack.id, pack.why)).collect();
         let (snapshots, snapshots_lost) = snapshot::load_all(&self.pool, &self.keys)?;
         report.snapshots_lost = snapshots_lost;
         let reader = self.reader();
@@ -77,14 +78,14 @@ pub(crate) fn scrub(pool: &Pool, progress: &dyn Progress) -> Result<(DamageRepor
 }
 
 /// What is wrong with an object that can still be read.
-fn faults(found: &ScrubReport) -> String {
+pub(crate) fn faults(found: &ScrubReport) -> String {
     let damaged: Vec<String> = found.damaged.iter().map(|check| format!("{}: {}", check.shard.disk, check.fault)).collect();
     if damaged.is_empty() { "some of its shards are missing".to_owned() } else { damaged.join("; ") }
 }
 
 /// Disks that are not as they should be.
 pub(crate) fn ailing(health: &PoolHealth) -> impl Iterator<Item = &DiskHealth> {
-    health.disks.iter().filter(|disk| disk.state != DiskState::Present || disk.failed.is_some())
+    health.disks.iter().filter(|disk| disk.is_ailing())
 }
 
 /// A check of snapshots, newest first. What was seen once is not read again.

@@ -32,6 +32,18 @@ impl Pool {
         if self.recover(name, &entry, Read::All).object.is_some() {
             return Ok(false);
         }
+        self.move_aside(name, &entry)?;
+        Ok(true)
+    }
+
+    /// The same with an object that is whole by its hashes and of no use to whoever wrote it.
+    pub fn set_aside_unusable(&self, name: ObjectName) -> Result<(), PoolError> {
+        self.check_write()?;
+        let entry = self.entry(name)?;
+        self.move_aside(name, &entry)
+    }
+
+    fn move_aside(&self, name: ObjectName, entry: &Entry) -> Result<(), PoolError> {
         let failed = PoolError::disk("what is left of a lost object can't be set aside");
         for at in &entry.shards {
             let Some(disk) = self.readable(at.slot) else { continue };
@@ -40,6 +52,6 @@ impl Pool {
             disk.sync_folder(name.class.folder()).map_err(&failed)?;
             self.listing_mut().remove(name, *at);
         }
-        Ok(true)
+        Ok(())
     }
 }

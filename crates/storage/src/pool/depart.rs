@@ -30,11 +30,15 @@ impl Pool {
     /// many. Repair settles each. Ascending.
     pub fn unsettled(&self) -> Vec<ObjectName> {
         let active = self.active();
-        let entries: Vec<(ObjectName, Entry)> = self.listing().entries().map(|(name, entry)| (*name, entry.clone())).collect();
-        let mut names: Vec<ObjectName> =
-            entries.into_iter().filter(|(name, entry)| !self.is_settled(*name, entry, &active)).map(|(name, _)| name).collect();
-        names.sort_unstable();
-        names
+        let unsettled = |(name, entry): &(ObjectName, Entry)| !self.is_settled(*name, entry, &active);
+        self.sorted_entries().into_iter().filter(unsettled).map(|(name, _)| name).collect()
+    }
+
+    /// All objects, ascending: what is done in this order is done in the same order in each run.
+    pub(super) fn sorted_entries(&self) -> Vec<(ObjectName, Entry)> {
+        let mut entries: Vec<(ObjectName, Entry)> = self.listing().entries().map(|(name, entry)| (*name, entry.clone())).collect();
+        entries.sort_unstable_by_key(|(name, _)| *name);
+        entries
     }
 
     /// Whether the object has all its shards, each once, on active disks. Reads a header when the object may be small or not.
@@ -88,7 +92,7 @@ impl Pool {
             return Ok((degraded > 0).then(why));
         }
         let here = |entry: &Entry| entry.shards.iter().any(|at| usize::from(at.slot) == slot);
-        let held: Vec<ObjectName> = self.listing().entries().filter(|(_, entry)| here(entry)).map(|(name, _)| *name).collect();
+        let held: Vec<ObjectName> = self.sorted_entries().into_iter().filter(|(_, entry)| here(entry)).map(|(name, _)| name).collect();
         if changeable || held.is_empty() {
             return Ok(
                 (!held.is_empty()).then(|| format!("it holds shards of {} objects that the other disks do not have in full", held.len()))

@@ -13,13 +13,10 @@ impl Pool {
     /// Objects that are as they should be, but not where they would be put today. Ascending.
     pub fn displaced(&self) -> Vec<ObjectName> {
         let (disks, active) = (self.weighed(), self.active());
-        let entries: Vec<(ObjectName, Entry)> = self.listing().entries().map(|(name, entry)| (*name, entry.clone())).collect();
         let moves = |(name, entry): &(ObjectName, Entry)| {
             name.class.spread() == Spread::Layout && self.is_settled(*name, entry, &active) && !moves(*name, entry, &disks).is_empty()
         };
-        let mut names: Vec<ObjectName> = entries.into_iter().filter(moves).map(|(name, _)| name).collect();
-        names.sort_unstable();
-        names
+        self.sorted_entries().into_iter().filter(moves).map(|(name, _)| name).collect()
     }
 
     /// Moves an object's shards to the disks it prefers. Answers how many were moved. A shard that can't be read, or for which there is no room, stays.

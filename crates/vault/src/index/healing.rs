@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use keepwell_crypt::CryptError;
 use keepwell_format::{BlobId, PackId, PackSeq};
 use keepwell_storage::{Access, Class, Pool};
 
@@ -108,13 +109,24 @@ impl Index for Healing {
     }
 }
 
-/// Packs that can be put together, but whose directory can't be read, and why.
-pub(crate) fn unreadable(pool: &Pool, keys: &Keys) -> Result<Vec<(PackId, String)>, VaultError> {
+/// A pack that can be put together, but whose directory can't be read.
+pub(crate) struct Unreadable {
+    pub(crate) id: PackId,
+    pub(crate) why: String,
+    /// It is not the pack's fault: the keyring lacks its key, or another one has it.
+    pub(crate) lacks_key: bool,
+}
+
+/// All of those.
+pub(crate) fn unreadable(pool: &Pool, keys: &Keys) -> Result<Vec<Unreadable>, VaultError> {
     let mut found = Vec::new();
     for id in pool.objects(Class::Pack) {
         match read_pack(pool, keys, PackId(id.0)) {
             Err(error) if error.is_newer() => return Err(error),
-            Err(error @ (VaultError::Format { .. } | VaultError::Crypt { .. })) => found.push((PackId(id.0), error.to_string())),
+            Err(error @ (VaultError::Format { .. } | VaultError::Crypt { .. })) => {
+                let lacks_key = matches!(error, VaultError::Crypt { source: CryptError::WrongKey, .. });
+                found.push(Unreadable { id: PackId(id.0), why: error.to_string(), lacks_key });
+            }
             // What can't be put together is found by its hashes.
             Ok(_) | Err(_) => {}
         }

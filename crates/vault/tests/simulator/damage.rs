@@ -226,7 +226,9 @@ fn a_whole_pack_whose_directory_can_not_be_opened_is_named_and_not_leaned_on() {
     assert_eq!((named, found.damage.is_clean(), found.is_clean()), (vec![bad.0], true, false));
     assert!(!found.files_lost.is_empty());
     let report = vault.repair(&mut || unreachable!("no disk is new"), &NoProgress).unwrap();
-    assert_eq!((report.remaining.len(), &report.files_lost), (1, &found.files_lost));
+    assert_eq!((report.remaining.len(), &report.files_lost), (0, &found.files_lost));
+    assert_eq!(report.packs_unusable.iter().map(|id| id.0).collect::<Vec<_>>(), [bad.0]);
+    assert!(vault.verify(true, &NoProgress).unwrap().packs_unreadable.is_empty(), "it is out of the way");
     backup(&vault, &tree).unwrap();
     let latest = vault.resolve("latest").unwrap();
     assert!(

@@ -5,6 +5,7 @@
 mod crash;
 mod damage;
 mod journal;
+mod life;
 mod random;
 mod regressions;
 mod remote;
