@@ -40,7 +40,7 @@ enum Verb {
 #[derive(Args)]
 struct Serve {
     /// Folder for the box's state.
-    #[arg(long, default_value = "/var/lib/keepwell-keyd")]
+    #[arg(long, default_value = "/var/lib/keepwell/keyd")]
     state: PathBuf,
     /// Where to listen, unless the service manager gives a socket.
     #[arg(long, default_value = keepwell_api::keys::SOCKET)]
@@ -103,7 +103,7 @@ fn run(serve: Serve) -> anyhow::Result<()> {
     // Before there are threads, and long before there are keys.
     let memory = memory::seclude();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,tss_esapi=off".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
     let listener = listen(&serve.socket)?;
     let own = nix::unistd::geteuid().as_raw();
     let users = Users {
