@@ -24,7 +24,7 @@ impl PublicKey {
     }
 
     /// As hexadecimal digits.
-    pub fn to_hex(&self) -> String {
+    pub fn to_hex(self) -> String {
         hex(&self.0)
     }
 

@@ -19,8 +19,7 @@ const READ: usize = 64 << 10;
 pub fn locate(found: &Found, places: &Places, seconds: u64) -> Result<(), DiskError> {
     let lasting = Duration::from_secs(seconds).min(LONGEST);
     let bay = bay_light(&places.sys.join("class/block").join(&found.name));
-    if let Some(light) = bay {
-        fs::write(&light, "1").map_err(DiskError::io("switch on", &light))?;
+    if let Some(light) = bay.filter(|light| fs::write(light, "1").is_ok()) {
         thread::spawn(move || {
             thread::sleep(lasting);
             if let Err(error) = fs::write(&light, "0") {

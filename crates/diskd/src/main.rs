@@ -14,7 +14,7 @@ use keepwell_diskd::keyd::Keyd;
 use keepwell_diskd::mount::MountPlace;
 use keepwell_diskd::prepare::Tools;
 use keepwell_diskd::service::routes;
-use keepwell_diskd::smart::Smartctl;
+use keepwell_diskd::smart::{Route, Smartctl};
 use keepwell_diskd::watch::{Config, Watch};
 
 /// Finds, watches, prepares, mounts and erases the disks of a Keepwell box.
@@ -54,6 +54,9 @@ struct Args {
     /// The program that asks disks for their health
     #[arg(long, default_value = "/usr/sbin/smartctl")]
     smartctl: PathBuf,
+    /// Ask them through keepwell-smart, which listens here
+    #[arg(long, value_name = "SOCKET", conflicts_with = "smartctl")]
+    smart_socket: Option<PathBuf>,
     /// Longest time it may take
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=600))]
     smartctl_deadline: u64,
@@ -94,7 +97,10 @@ fn config(args: Args) -> Config {
     Config {
         places,
         tools: Tools::default(),
-        smartctl: Smartctl { program: args.smartctl, deadline: Duration::from_secs(args.smartctl_deadline) },
+        smartctl: Smartctl {
+            route: args.smart_socket.map_or(Route::Program(args.smartctl), Route::Socket),
+            deadline: Duration::from_secs(args.smartctl_deadline),
+        },
         poll_every: Duration::from_secs(args.poll_every),
         mount: MountPlace { base: args.mounts, owner: args.owner },
         automount: !args.no_automount,

@@ -5,6 +5,8 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use rustix::mount::{MountFlags, UnmountFlags};
 
@@ -12,6 +14,10 @@ use crate::content::xfs_uuid;
 use crate::error::DiskError;
 use crate::inventory::Partition;
 use crate::label::Label;
+
+/// A program that is just being started has our open files for a moment, so that busy means busy only when it lasts.
+const BUSY_TRIES: u32 = 10;
+const BUSY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Where, and for whom.
 #[derive(Clone, Debug)]
@@ -62,13 +68,17 @@ pub fn unmount(at: &Path, serial: &str) -> Result<(), DiskError> {
     let folder = File::open(at).map_err(DiskError::io("open", at))?;
     rustix::fs::syncfs(&folder).map_err(DiskError::io("write what is left to", at))?;
     drop(folder);
-    match rustix::mount::unmount(at, UnmountFlags::NOFOLLOW) {
-        Ok(()) => {}
-        Err(rustix::io::Errno::BUSY) => {
+    let mut tries = 0;
+    while let Err(error) = rustix::mount::unmount(at, UnmountFlags::NOFOLLOW) {
+        tries += 1;
+        if error != rustix::io::Errno::BUSY {
+            return Err(DiskError::io("unmount", at)(io::Error::from(error)));
+        }
+        if tries > BUSY_TRIES {
             let text = format!("disk {serial} was not unmounted: a program still has files open on it. Take it out of the pool first");
             return Err(DiskError::refused("in-use", text));
         }
-        Err(error) => return Err(DiskError::io("unmount", at)(io::Error::from(error))),
+        thread::sleep(BUSY_PAUSE);
     }
     // The folder is only a place; it is made again.
     let _ = fs::remove_dir(at);

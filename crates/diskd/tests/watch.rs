@@ -16,7 +16,7 @@ use keepwell_diskd::identity::{KnownBoxes, PublicKey};
 use keepwell_diskd::mount::MountPlace;
 use keepwell_diskd::prepare::Tools;
 use keepwell_diskd::service::routes;
-use keepwell_diskd::smart::Smartctl;
+use keepwell_diskd::smart::{Route, Smartctl};
 use keepwell_diskd::watch::{Config, Watch};
 use support::{LoopDisk, TestBox, places, typed, until};
 
@@ -44,7 +44,7 @@ impl Box_ {
         let config = Config {
             places: places(folder),
             tools: Tools::default(),
-            smartctl: Smartctl { program: smartctl, deadline: Duration::from_secs(2) },
+            smartctl: Smartctl { route: Route::Program(smartctl), deadline: Duration::from_secs(2) },
             poll_every: Duration::from_secs(3600),
             mount: MountPlace { base: folder.join("mnt"), owner: Some((12345, 12345)) },
             automount: true,

@@ -17,6 +17,7 @@ fn main() -> io::Result<()> {
     pages()?;
     kits()?;
     disks()?;
+    smart()?;
     texts()
 }
 
@@ -91,6 +92,20 @@ fn disks() -> io::Result<()> {
         write("shard_header", &format!("{class:?}").to_lowercase(), &header)?;
     }
     write("shard_header", "nothing", &[0; 160])
+}
+
+/// Disks that fail, one of each kind: they use the most fields.
+fn smart() -> io::Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates/diskd/tests/smart");
+    for name in ["sata-hdd-failing", "sata-ssd-healthy", "nvme-failing", "sas-failing", "usb-bridge-unknown"] {
+        let answer: Value = serde_json::from_slice(&fs::read(folder.join(format!("{name}.json")))?)?;
+        write("smart", name, answer.to_string().as_bytes())?;
+    }
+    let key = keepwell_diskd::identity::PublicKey([4; 65]);
+    let serial = "WD-WX12".to_owned().try_into().map_err(io::Error::other)?;
+    let (disk, file_system) = (keepwell_diskd::label::DiskId([1; 16]), [2; 16]);
+    let label = keepwell_diskd::label::Label { disk, file_system, made_at: 1, size_bytes: 1 << 42, key, serial, box_name: "Praxis".into() };
+    write("box_label", "forged", &label.encode(&[7; 64]))
 }
 
 fn texts() -> io::Result<()> {

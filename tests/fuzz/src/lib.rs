@@ -4,12 +4,14 @@
 //! the value has this one encoding. Coverage-guided fuzzing (`fuzz_targets`) and the replay of the corpus (`tests/replay.rs`) share these.
 
 mod crypt;
+mod diskd;
 mod format;
 mod server;
 mod source;
 mod storage;
 
 pub use crypt::{SEED, kit_file, kit_slot, kit_words, sealed};
+pub use diskd::{box_label, smart};
 pub use format::{
     codec, directory, extent_page, id, key, keyring, keyring_body, kit_payload, manifest, manifest_body, pack_header, page,
     passphrase_slot, slots, trailer,
@@ -27,6 +29,7 @@ pub type Target = fn(&[u8]);
 /// Every target by its name, which is also its folder in `corpus` and its program in `fuzz_targets`. Add new ones here.
 pub const TARGETS: &[(&str, Target)] = &[
     ("as_of", as_of),
+    ("box_label", box_label),
     ("codec", codec),
     ("directory", directory),
     ("disk_label", disk_label),
@@ -52,6 +55,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("shard_header", shard_header),
     ("shard_name", shard_name),
     ("slots", slots),
+    ("smart", smart),
     ("smb_bodies", smb_bodies),
     ("smb_frame", smb_frame),
     ("smb_information", smb_information),

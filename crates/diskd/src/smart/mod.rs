@@ -1,6 +1,7 @@
 //! Asks a disk for its health, through smartctl. Owns how it is called; never opens a disk itself, and never waits for one longer than the deadline.
 
 mod assess;
+mod question;
 mod reading;
 mod report;
 
@@ -10,21 +11,28 @@ use std::time::Duration;
 use keepwell_api::disks::{Bus, SelfTestKind};
 
 pub use assess::{Dated, assess};
+pub use question::{Question, What, answer};
 pub use reading::{Counter, Kind, Reading, ReadingError, SelfTestState};
 pub use report::ANSWER_MAX;
 
-use crate::program::{self, ProgramError};
+use crate::program::ProgramError;
 
-/// Bits of smartctl's exit status (smartctl(8), RETURN VALUES): wrong call, not opened, command refused. The others speak of the disk's past.
-const NOT_DONE: i32 = 0b111;
-
-/// The program that asks disks.
+/// How disks are asked.
 #[derive(Clone, Debug)]
 pub struct Smartctl {
-    /// The program.
-    pub program: PathBuf,
-    /// Longest time it may take.
+    /// The program, or what runs it.
+    pub route: Route,
+    /// Longest time an answer may take.
     pub deadline: Duration,
+}
+
+/// The way to smartctl.
+#[derive(Clone, Debug)]
+pub enum Route {
+    /// It is run from here.
+    Program(PathBuf),
+    /// `keepwell-smart` listens here and runs it in a sandbox of its own.
+    Socket(PathBuf),
 }
 
 /// Why there is no reading.
@@ -41,25 +49,28 @@ pub enum SmartError {
     Name(PathBuf),
 }
 
+/// Bits of smartctl's exit status (smartctl(8), RETURN VALUES): wrong call, not opened, command refused. The others speak of the disk's past.
+const NOT_DONE: i32 = 0b111;
+
 impl Smartctl {
     /// Asks `device`. USB cases that smartctl does not know are asked again as SATA behind SCSI (SAT), which most of them are.
     pub fn read(&self, device: &Path, bus: Bus) -> Result<Reading, SmartError> {
-        match self.ask(device, None) {
-            Err(SmartError::Answer(ReadingError::Refused(_) | ReadingError::None)) if bus == Bus::Usb => self.ask(device, Some("sat")),
+        let ask = |sat| Reading::parse(&self.ask(device, What::Health, sat)?.out).map_err(SmartError::Answer);
+        match ask(false) {
+            Err(SmartError::Answer(ReadingError::Refused(_) | ReadingError::None)) if bus == Bus::Usb => ask(true),
             other => other,
         }
     }
 
     /// Begins a self-test, which the disk does by itself.
     pub fn start(&self, device: &Path, bus: Bus, kind: SelfTestKind) -> Result<(), SmartError> {
-        let test = match kind {
-            SelfTestKind::Short => "short",
-            SelfTestKind::Long => "long",
+        let what = match kind {
+            SelfTestKind::Short => What::ShortTest,
+            SelfTestKind::Long => What::LongTest,
         };
-        let device = name(device)?;
-        let mut status = self.call(&["--json=c", "-t", test, device])?.status;
+        let mut status = self.ask(device, what, false)?.status;
         if status & NOT_DONE != 0 && bus == Bus::Usb {
-            status = self.call(&["--json=c", "-t", test, "-d", "sat", device])?.status;
+            status = self.ask(device, what, true)?.status;
         }
         if status & NOT_DONE == 0 {
             return Ok(());
@@ -67,19 +78,11 @@ impl Smartctl {
         Err(SmartError::Answer(ReadingError::Refused(format!("the self-test was not accepted (status {status})"))))
     }
 
-    fn ask(&self, device: &Path, device_type: Option<&str>) -> Result<Reading, SmartError> {
-        let mut args = vec!["--json=c", "-x"];
-        args.extend(device_type.iter().flat_map(|device_type| ["-d", device_type]));
-        args.push(name(device)?);
-        Reading::parse(&self.call(&args)?.out).map_err(SmartError::Answer)
+    fn ask(&self, device: &Path, what: What, sat: bool) -> Result<question::Answered, SmartError> {
+        let question = Question { device: device.to_owned(), what, sat };
+        match &self.route {
+            Route::Program(program) => question.run(program, self.deadline),
+            Route::Socket(socket) => question.send(socket, self.deadline),
+        }
     }
-
-    fn call(&self, args: &[&str]) -> Result<program::Said, SmartError> {
-        program::run(&self.program, args, &[], self.deadline, ANSWER_MAX).map_err(SmartError::Program)
-    }
-}
-
-/// A device's name as an argument: absolute, so that it can't be taken for an option.
-fn name(device: &Path) -> Result<&str, SmartError> {
-    device.to_str().filter(|name| name.starts_with('/')).ok_or_else(|| SmartError::Name(device.to_owned()))
 }
