@@ -20,8 +20,8 @@ help:  ## this list
 setup:  ## install what the build and the tests need (Debian; root or sudo, only if something is missing)
 	@tests/setup build test demo
 
-build:  ## the program: target/release/keepwell
-	cargo build --release --locked --package keepwell-cli
+build:  ## the programs: target/release/keepwell, keepwell-keyd, keepwell-diskd
+	cargo build --release --locked --package keepwell-cli --package keepwell-keyd --package keepwell-diskd
 
 demo:  ## a real Samba share, a vault on three disks, a lost disk, and everything back
 	@tests/setup build demo
@@ -51,6 +51,8 @@ test: setup  ## everything that has to pass before a change goes in
 	@$(stage) open-files     tests/scenario open-files
 	@$(stage) server-dies    tests/scenario server-dies
 	@$(stage) hostile-server tests/scenario hostile-server
+	@$(stage) tpm-seal       tests/scenario tpm-seal
+	@$(stage) kit            tests/scenario kit
 	@$(stage) total
 
 test-long: test  ## the same, then at full size: all of /usr, whole data sets, more seeds, more kills

@@ -134,6 +134,17 @@ impl CliError {
         if matches!(self, Self::Usage(_)) { Exit::Usage } else { Exit::Failed }
     }
 
+    /// The stable word of the program that refused, for programs.
+    pub(crate) fn code(&self) -> Option<&str> {
+        match self {
+            Self::Api(error) => match &**error {
+                ClientError::Refused(refusal) => Some(&refusal.code),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// The chain of causes below, outermost first, without repetition.
     pub(crate) fn causes(&self) -> Vec<String> {
         let mut causes = Vec::new();

@@ -8,7 +8,7 @@ mod status;
 use std::path::Path;
 use std::time::Duration;
 
-use keepwell_api::keys::{OpenVault, Reissue, Reissued, SealAgain, Status, Unlock, UnlockByKit, UnlockedByKit};
+use keepwell_api::keys::{OpenVault, Reissue, Reissued, SealAgain, Sealed as SealedTo, Status, Unlock, UnlockByKit, UnlockedByKit};
 use keepwell_api::{Base64, Client};
 use keepwell_format::keys::{KeyringBody, Slots};
 use keepwell_storage::Access;
@@ -87,8 +87,9 @@ fn store(vault: &Sealed, slots: &Base64) -> Result<(), CliError> {
 }
 
 fn reissue(args: &VaultArgs, answer: &mut Answer) -> Result<Exit, CliError> {
-    let vault = opening::sealed(&args.vault, Access::Read, answer)?.vault_id().to_string();
-    let made: Reissued = keyd(&args.socket.keyd).post("/v1/reissue", &Reissue { vault })?;
+    let vault = opening::sealed(&args.vault, Access::Read, answer)?;
+    let request = Reissue { vault: vault.vault_id().to_string(), slots: Some(vault.locks()?.0.encode().into()) };
+    let made: Reissued = keyd(&args.socket.keyd).post("/v1/reissue", &request)?;
     answer.field("set", made.set);
     answer.field("replaces", made.replaces);
     answer.line(format_args!(
@@ -101,7 +102,12 @@ fn reissue(args: &VaultArgs, answer: &mut Answer) -> Result<Exit, CliError> {
 
 fn seal_again(args: &SealAgainArgs, answer: &mut Answer) -> Result<Exit, CliError> {
     let request = SealAgain { pcr7: args.pcr7.clone(), epoch: args.epoch };
-    let status: Status = keyd(&args.socket.keyd).post("/v1/seal-again", &request)?;
-    status::show(&status, answer);
+    let sealed: SealedTo = keyd(&args.socket.keyd).post("/v1/seal-again", &request)?;
+    answer.field("sealed", serde_json::json!(sealed));
+    answer.line(format_args!(
+        "The keys are sealed for images of security epoch {}, and to these values of PCR 7, any of which will do:",
+        sealed.epoch
+    ));
+    sealed.pcr7.iter().for_each(|value| answer.line(format_args!("  {value}")));
     Ok(Exit::Complete)
 }

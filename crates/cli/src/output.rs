@@ -118,6 +118,9 @@ impl Answer {
             tell_failure(error, self.is_json());
             self.field("error", error.to_string());
             self.field("causes", error.causes());
+            if let Some(code) = error.code() {
+                self.field("code", code);
+            }
         }
         self.field("outcome", exit.outcome());
         self.field("exit", exit.code());
