@@ -8,7 +8,6 @@ use keepwell_format::FormatError;
 use keepwell_keys::KeysError;
 
 use crate::entropy::NoEntropy;
-use crate::policy::PolicyError;
 use crate::state::StateError;
 use crate::tpm::TpmError;
 
@@ -94,9 +93,9 @@ pub enum KeydError {
     /// The TPM.
     #[error(transparent)]
     Tpm(TpmError),
-    /// The signed policies.
-    #[error(transparent)]
-    Policies(PolicyError),
+    /// What the image brings to seal to is not usable.
+    #[error("{}", .0.text)]
+    Image(Notice),
     /// The state folder.
     #[error(transparent)]
     State(StateError),
@@ -146,7 +145,7 @@ impl KeydError {
             Self::NoIdentity => ("no-identity", NOT_NOW),
             Self::Malformed(_) => ("malformed", StatusCode::BAD_REQUEST),
             Self::Tpm(error) => (error.code(), StatusCode::SERVICE_UNAVAILABLE),
-            Self::Policies(error) => (error.code(), NOT_NOW),
+            Self::Image(_) => ("image", NOT_NOW),
             Self::State(error) => (error.code(), StatusCode::INTERNAL_SERVER_ERROR),
             Self::Keys(_) => ("wrong-key", NO),
             Self::Crypt(_) => ("wrong-paper", NO),
@@ -157,13 +156,15 @@ impl KeydError {
 
     /// As something to be said in the status.
     pub fn notice(&self) -> Notice {
-        Notice { code: self.code().0.to_owned(), text: self.to_string() }
+        match self {
+            Self::Image(notice) => notice.clone(),
+            other => Notice { code: other.code().0.to_owned(), text: other.to_string() },
+        }
     }
 }
 
 impl From<&KeydError> for Refusal {
     fn from(error: &KeydError) -> Self {
-        let (code, status) = error.code();
-        Self::new(status, code, error)
+        Self::new(error.code().1, &error.notice().code, error)
     }
 }

@@ -87,6 +87,8 @@ enum Lock {
 struct Opened {
     secret: Secret,
     wrapping: Wrapping,
+    /// Why the secret could not be sealed, if so.
+    not_sealed: Option<Notice>,
     /// Slots that were wrapped for a secret that could not be sealed: good until the box is switched off.
     session: BTreeMap<VaultId, Slots>,
 }
@@ -181,6 +183,12 @@ impl Keeper {
             all.push(notice(
                 "stand-in",
                 &"no TPM guards the keys of this box: whoever copies its state can try passphrases on it elsewhere",
+            ));
+        }
+        if let Lock::Open(Opened { not_sealed: Some(why), .. }) = &self.lock {
+            all.push(notice(
+                "not-sealed",
+                &format!("the keys are open until the box is switched off, and could not be sealed: {}", why.text),
             ));
         }
         for record in self.vaults.values() {

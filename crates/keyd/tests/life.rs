@@ -160,6 +160,33 @@ fn a_box_without_its_tpm_opens_with_the_kit_until_it_is_switched_off() {
 }
 
 #[test]
+fn what_the_kit_opened_without_the_tpm_is_sealed_when_it_is_back() {
+    let Some(mut box_) = started() else { return };
+    box_.soft.clear();
+    box_.soft.off();
+    let mut keeper = box_.home.start();
+    keeper.unlock_by_kit(&by_kit(&box_.papers[0], &box_.papers[1])).unwrap();
+    box_.soft.boot("our keys", "image 1");
+    keeper.seal_again(&SealAgain::default()).expect_err("it is not the TPM that it was sealed by");
+    let recovered = keeper.unlock_by_kit(&by_kit(&box_.papers[0], &box_.papers[1])).unwrap();
+    assert_eq!(recovered.not_sealed, None);
+    assert!(keeper.status().warnings.is_empty(), "{:?}", keeper.status().warnings);
+    box_.made.slots = recovered.slots;
+    drop(keeper);
+    box_.opens();
+
+    box_.soft.off();
+    let mut keeper = box_.home.start();
+    keeper.unlock_by_kit(&by_kit(&box_.papers[0], &box_.papers[1])).unwrap();
+    box_.soft.boot("our keys", "image 1");
+    keeper.seal_again(&SealAgain::default()).unwrap();
+    assert!(keeper.status().warnings.is_empty(), "{:?}", keeper.status().warnings);
+    drop(keeper);
+    // The pool was told nothing: the copy of the slots counts.
+    box_.opens();
+}
+
+#[test]
 fn policies_that_are_not_the_makers_are_named() {
     let Some(mut box_) = started() else { return };
     let good = box_.home.builder.file(2, &["image 1"]);

@@ -1,13 +1,13 @@
 //! Two papers open a vault when the box does not: its TPM refuses, its state is damaged, or it is another box.
 
-use keepwell_api::keys::{Notice, UnlockByKit, UnlockedByKit};
+use keepwell_api::keys::{UnlockByKit, UnlockedByKit};
 use keepwell_format::VaultId;
 use keepwell_format::keys::Slots;
 use keepwell_keys::{open_kit, with_tpm_slot};
 
 use super::papers::parse_paper;
 use super::vaults::{new_kit_record, parse_slots};
-use super::{Keeper, Lock, Sealing, notice};
+use super::{Keeper, Lock, Sealing};
 use crate::error::KeydError;
 use crate::hex::Hex;
 use crate::state::{OWN, SEALED, STAND_IN, VaultRecord};
@@ -25,11 +25,12 @@ impl Keeper {
             (None, None) => return Err(KeydError::NeedSlots(vault.to_string())),
         };
         let vault_key = open_kit(&slots, &first, &second).map_err(KeydError::Keys)?;
-        let not_sealed = match self.lock {
-            Lock::Open(_) => None,
-            _ => self.seal_anew(request.passphrase.as_ref().map(AsRef::as_ref))?,
-        };
-        let wrapped = with_tpm_slot(&slots, &self.opened()?.wrapping, &vault_key);
+        if self.opened().map_or(true, |opened| opened.not_sealed.is_some()) {
+            self.seal_anew(request.passphrase.as_ref().map(AsRef::as_ref))?;
+        }
+        let opened = self.opened()?;
+        let not_sealed = opened.not_sealed.clone();
+        let wrapped = with_tpm_slot(&slots, &opened.wrapping, &vault_key);
         let slots = match &not_sealed {
             // What nobody will be able to open after the next start has no place in the pool; the slot there may open again.
             Some(_) => self.for_this_session(vault, slots, wrapped),
@@ -40,8 +41,8 @@ impl Keeper {
         Ok(UnlockedByKit { vault: vault.to_string(), slots: slots.encode().into(), not_sealed })
     }
 
-    /// New halves, open from now on. Why they could not be sealed, if so.
-    fn seal_anew(&mut self, passphrase: Option<&[u8]>) -> Result<Option<Notice>, KeydError> {
+    /// New halves, open from now on, sealed if that can be.
+    fn seal_anew(&mut self, passphrase: Option<&[u8]>) -> Result<(), KeydError> {
         if self.own.is_none() {
             self.put_aside(OWN)?;
             self.make_own()?;
@@ -52,18 +53,12 @@ impl Keeper {
             (None, Some(passphrase)) => self.put_broken_aside().and_then(|()| self.seal_by_passphrase(&secret, passphrase)),
             (None, None) => Err(KeydError::NoStandIn),
         };
-        if let Err(KeydError::Short) = sealed {
-            return Err(KeydError::Short);
-        }
-        self.open_with(secret)?;
-        let not_sealed = sealed.err().map(|error| error.notice());
-        if let Some(why) = &not_sealed {
-            self.warnings.push(notice(
-                "not-sealed",
-                &format!("the keys are open until the box is switched off, and could not be sealed: {}", why.text),
-            ));
-        }
-        Ok(not_sealed)
+        let not_sealed = match sealed {
+            Ok(()) => None,
+            Err(error @ KeydError::Short) => return Err(error),
+            Err(error) => Some(error.notice()),
+        };
+        self.open_with(secret, not_sealed)
     }
 
     fn put_broken_aside(&mut self) -> Result<(), KeydError> {

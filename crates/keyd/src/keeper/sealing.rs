@@ -8,7 +8,7 @@ use keepwell_keys::Wrapping;
 
 use super::{BTreeMap, Keeper, Lock, Opened, Sealing, missing, notice};
 use crate::error::KeydError;
-use crate::hex::Digest;
+use crate::hex::{Digest, Hex};
 use crate::policy::{Authority, SecurityEpoch};
 use crate::state::{SEALED, STAND_IN, SealedState, StandIn, StateError};
 use crate::tpm::{SealedBlob, Terms, Tpm, TpmError, TpmNames};
@@ -38,9 +38,21 @@ impl Keeper {
             blobs.push(tpm.seal(&secret, terms).map_err(KeydError::Tpm)?);
         }
         self.store_sealed(blobs)?;
-        // The wrapping key is the same, so what was good until the next start is good for longer now.
-        let status = self.status();
-        status.sealed.ok_or(KeydError::Nothing)
+        self.keep_session()?;
+        self.status().sealed.ok_or(KeydError::Nothing)
+    }
+
+    /// What was wrapped for this session only is good for longer now that its secret is sealed. The pool does not have it, so the copy here counts.
+    fn keep_session(&mut self) -> Result<(), KeydError> {
+        let Lock::Open(opened) = &mut self.lock else { return Ok(()) };
+        opened.not_sealed = None;
+        for (vault, slots) in std::mem::take(&mut opened.session) {
+            if let Some(record) = self.vaults.get_mut(&vault) {
+                record.slots = Hex(slots.encode());
+                record.store(&self.folder, vault).map_err(KeydError::State)?;
+            }
+        }
+        Ok(())
     }
 
     /// The passphrase of the stand-in. On a box that has neither TPM nor keys it becomes the stand-in's.
@@ -55,12 +67,12 @@ impl Keeper {
                     CryptError::WrongKey => KeydError::WrongPassphrase,
                     other => KeydError::Crypt(other),
                 })?;
-                self.open_with(secret)?;
+                self.open_with(secret, None)?;
             }
             Sealing::Nothing if self.tpm.is_none() && matches!(self.lock, Lock::New) => {
                 let secret = self.new_secret()?;
                 self.seal_by_passphrase(&secret, passphrase)?;
-                self.open_with(secret)?;
+                self.open_with(secret, None)?;
             }
             _ => return Err(KeydError::NotAPassphrase),
         }
@@ -121,7 +133,7 @@ impl Keeper {
         }
         let secret = self.new_secret()?;
         self.seal_to_tpm(&secret)?;
-        self.open_with(secret)
+        self.open_with(secret, None)
     }
 
     /// Seals a secret to the TPM as it is now, and keeps no other blob.
@@ -144,8 +156,9 @@ impl Keeper {
         Ok(())
     }
 
-    pub(super) fn open_with(&mut self, secret: Secret) -> Result<(), KeydError> {
-        self.lock = Lock::Open(self.opened_by(secret)?);
+    /// Opens, from now on; with the reason if the secret could not be sealed.
+    pub(super) fn open_with(&mut self, secret: Secret, not_sealed: Option<Notice>) -> Result<(), KeydError> {
+        self.lock = Lock::Open(Opened { not_sealed, ..self.opened_by(secret)? });
         Ok(())
     }
 
@@ -157,7 +170,7 @@ impl Keeper {
     fn opened_by(&self, secret: Secret) -> Result<Opened, KeydError> {
         let own = self.own.as_ref().ok_or_else(|| self.locked())?;
         let wrapping = Wrapping::new(own.box_id(), &secret, &own.secret());
-        Ok(Opened { secret, wrapping, session: BTreeMap::new() })
+        Ok(Opened { secret, wrapping, not_sealed: None, session: BTreeMap::new() })
     }
 
     /// A blob for PCR 7 as it is, which was seen to open: one that does not would show at the next start only. When the start has gone on since keyd
@@ -211,7 +224,7 @@ impl Keeper {
     }
 
     fn no_policies(&self) -> KeydError {
-        KeydError::Locked(self.why(TpmError::NoPolicies))
+        KeydError::Image(self.why(TpmError::NoPolicies))
     }
 
     pub(super) fn locked(&self) -> KeydError {
