@@ -1,5 +1,7 @@
 //! Fixtures of every kind of disk through the parser and the judgement. They are our own, after smartctl's schema.
 
+#![allow(clippy::unwrap_used, reason = "tests may unwrap")]
+
 use keepwell_api::disks::{Health, Verdict};
 use keepwell_diskd::smart::{Counter, Dated, Kind, Reading, ReadingError, SelfTestState, assess};
 

@@ -1,5 +1,7 @@
 //! The inventory on trees made like sysfs: every bus, what holds a disk, what is the box's own.
 
+#![allow(clippy::unwrap_used, reason = "tests may unwrap")]
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! The label's bytes: each field, each bit.
 
+#![allow(clippy::unwrap_used, reason = "tests may unwrap")]
+
 mod support;
 
 use keepwell_api::disks::Serial;

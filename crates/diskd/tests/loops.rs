@@ -1,5 +1,7 @@
 //! Preparing, mounting and refusing, on files in place of disks.
 
+#![allow(clippy::unwrap_used, reason = "tests may unwrap")]
+
 mod support;
 
 use std::fs;

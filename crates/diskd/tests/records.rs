@@ -1,5 +1,7 @@
 //! What is kept and what is signed: the history, erasures on devices that fail, certificates.
 
+#![allow(clippy::unwrap_used, reason = "tests may unwrap")]
+
 mod support;
 
 use std::cell::RefCell;

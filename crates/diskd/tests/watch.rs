@@ -1,5 +1,7 @@
 //! The watch on files in place of disks, with programs in place of smartctl: through its socket, as other programs meet it.
 
+#![allow(clippy::unwrap_used, reason = "tests may unwrap")]
+
 mod support;
 
 use std::fs;

@@ -1,5 +1,6 @@
 //! Files in place of disks, and a box's identity for tests. Loop devices need root: without it a test says so and passes.
 
+#![allow(clippy::unwrap_used, reason = "tests may unwrap")]
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::fs::{self, File, OpenOptions};
