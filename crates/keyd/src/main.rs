@@ -123,7 +123,9 @@ fn run(serve: Serve) -> anyhow::Result<()> {
     tell(&keeper);
     // One thread serves: requests are few, and verbs run one at a time beside it.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(8).build()?;
-    runtime.block_on(keepwell_api::serve(listener, routes(keeper, &users))).context("keyd can't go on")
+    let routes = routes(keeper, &users);
+    memory::wipe_stack();
+    runtime.block_on(keepwell_api::serve(listener, routes)).context("keyd can't go on")
 }
 
 fn listen(socket: &Path) -> anyhow::Result<UnixListener> {

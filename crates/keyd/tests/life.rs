@@ -269,6 +269,8 @@ fn papers_come_one_at_a_time_and_are_typed_back() {
     assert!(matches!(page(&mut keeper, 2), Err(KeydError::OutOfTurn(1))));
     assert!(matches!(keeper.question(VAULT, 1), Err(KeydError::NotPrinted(1))));
     assert!(matches!(page(&mut keeper, 0), Err(KeydError::NoPaper { .. })));
+    let broken = PrintPaper { format: PaperFormat::Text, keeper: "somebody\nset: 7".into(), serial: String::new() };
+    assert!(matches!(keeper.print(VAULT, 1, &broken), Err(KeydError::Malformed(_))));
     let text = page(&mut keeper, 1).unwrap();
     assert!(text.contains("Dr. Example") && text.contains("2026-11-22") && text.contains("keeper 1"), "{text}");
     let pdf = PrintPaper { format: PaperFormat::Pdf, keeper: "keeper 1".into(), serial: "KW-1".into() };

@@ -149,29 +149,20 @@ fn a_crash_leaves_no_key_anywhere() {
     let home = Home::new(Some(&soft));
     let mut running = Running::start(&home, Some(&soft), &[]);
     let (made, papers) = running.made();
-    let body = KeyringBody::decode(&running.open(&made).unwrap()).unwrap();
-    let kits = papers.iter().map(|paper| keepwell_paper::read(paper).unwrap()).collect::<Vec<_>>();
-    let vault_key = keepwell_keys::open_kit(&Slots::decode(made.slots.as_ref()).unwrap(), &kits[0], &kits[1]).unwrap();
-    let half = own_half(&home);
-    let mut secrets: Vec<(&str, Vec<u8>)> = vec![("vault key", vault_key.expose().to_vec()), ("half", half.clone())];
-    secrets.extend(
-        [&body.blob_id_key, &body.gear_key, &body.page_key, &body.signing_seed, &body.epochs[0].1].map(|key| ("keyring", key.to_vec())),
-    );
-    secrets.extend(kits.iter().map(|kit| ("share", kit.share.to_words()[1].join(" ").into_bytes())));
+    let mut secrets = secrets(&running.open(&made).unwrap(), &made, &papers);
+    secrets.push((HALF, own_half(&home)));
+    let mistyped = papers[0].replacen("words-2: ", "words-2: mistypedword", 1);
+    let rehearse = Rehearse { paper: mistyped.into_bytes().into(), slots: None };
+    let told = running.client.post::<Rehearsed>("/v1/rehearse", &rehearse).unwrap_err();
+    assert!(told.to_string().contains("mistypedword"), "whoever typed it is told: {told}");
+    secrets.push(("word", b"mistypedword".to_vec()));
 
     // The search finds what is there: the half of the wrapping key, which an open keyd has in memory.
-    match running.remembers(&half) {
+    match running.remembers(&own_half(&home)) {
         Some(found) => assert!(found, "the search does not find what has to be there"),
         None => eprintln!("skipped: the memory of keyd can be searched by root only"),
     }
-    assert_eq!(running.process_status("VmSwap"), "0 kB");
-    let status: Status = running.client.get("/v1/status").unwrap();
-    let warned = status.warnings.iter().any(|warning| warning.code == "memory");
-    assert!(warned || running.process_status("VmLck") != "0 kB", "memory is locked, or the status says that it is not");
-
-    let limits = fs::read_to_string(format!("/proc/{}/limits", running.child.id())).unwrap();
-    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
-    assert_eq!(core.split_whitespace().skip(4).collect::<Vec<_>>(), ["0", "0", "bytes"]);
+    memory_is_kept_from_the_disk(&running);
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(running.child.id() as i32), nix::sys::signal::Signal::SIGABRT).unwrap();
     let ended = running.child.wait().unwrap();
     assert_eq!(ended.signal(), Some(6));
@@ -187,11 +178,36 @@ fn a_crash_leaves_no_key_anywhere() {
         let content = fs::read(&path).unwrap();
         for (name, secret) in &secrets {
             // The half alone opens nothing, and this file is where it lives.
-            let allowed = *name == "half" && path == home.file("box.json");
+            let allowed = *name == HALF && path == home.file("box.json");
             let found = spellings(secret).iter().any(|spelling| contains(&content, spelling));
             assert_eq!(found, allowed, "{name} in {}", path.display());
         }
     }
+}
+
+const HALF: &str = "half";
+
+/// What must be nowhere, by name.
+fn secrets(body: &[u8], made: &VaultMade, papers: &[String]) -> Vec<(&'static str, Vec<u8>)> {
+    let body = KeyringBody::decode(body).unwrap();
+    let kits = papers.iter().map(|paper| keepwell_paper::read(paper).unwrap()).collect::<Vec<_>>();
+    let vault_key = keepwell_keys::open_kit(&Slots::decode(made.slots.as_ref()).unwrap(), &kits[0], &kits[1]).unwrap();
+    let keys = [&body.blob_id_key, &body.gear_key, &body.page_key, &body.signing_seed, &body.epochs[0].1];
+    let mut secrets = vec![("vault key", vault_key.expose().to_vec())];
+    secrets.extend(keys.map(|key| ("keyring", key.to_vec())));
+    secrets.extend(kits.iter().map(|kit| ("words", kit.share.to_words()[1].join(" ").into_bytes())));
+    secrets.extend(papers.iter().map(|paper| ("share", share_bytes(paper))));
+    secrets
+}
+
+fn memory_is_kept_from_the_disk(running: &Running) {
+    assert_eq!(running.process_status("VmSwap"), "0 kB");
+    let status: Status = running.client.get("/v1/status").unwrap();
+    let warned = status.warnings.iter().any(|warning| warning.code == "memory");
+    assert!(warned || running.process_status("VmLck") != "0 kB", "memory is locked, or the status says that it is not");
+    let limits = fs::read_to_string(format!("/proc/{}/limits", running.child.id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).collect::<Vec<_>>(), ["0", "0", "bytes"]);
 }
 
 fn own_half(home: &Home) -> Vec<u8> {

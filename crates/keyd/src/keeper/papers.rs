@@ -12,7 +12,7 @@ use keepwell_paper::Facts;
 use zeroize::Zeroizing;
 
 use super::Keeper;
-use super::vaults::{NAME_MAX, new_kit_record, parse_slots, parse_vault};
+use super::vaults::{check_names, new_kit_record, parse_slots, parse_vault};
 use crate::entropy::Entropy;
 use crate::error::KeydError;
 use crate::hex::{Digest, Hex};
@@ -59,10 +59,8 @@ impl Pending {
 impl Keeper {
     /// One page. The same one can be printed again until it is confirmed.
     pub fn print(&mut self, vault: &str, paper: u8, request: &PrintPaper) -> Result<Zeroizing<Vec<u8>>, KeydError> {
-        if request.keeper.len() > NAME_MAX || request.serial.len() > NAME_MAX {
-            return Err(KeydError::Malformed("a name is too long"));
-        }
-        let places = draw_places(&mut self.entropy()?);
+        check_names(&[&request.keeper, &request.serial])?;
+        let places = draw_places()?;
         let (vault, owner) = self.known(vault)?;
         let pending = self.pending.get_mut(&vault).ok_or_else(|| no_paper(vault, paper))?;
         let file = pending.file(paper).ok_or_else(|| no_paper(vault, paper))??;
@@ -86,7 +84,7 @@ impl Keeper {
 
     /// The words. The last paper's make the kit valid.
     pub fn confirm(&mut self, vault: &str, paper: u8, words: &[&str; ASKED]) -> Result<PaperConfirmed, KeydError> {
-        let (now, others) = (self.now(), draw_places(&mut self.entropy()?));
+        let (now, others) = (self.now(), draw_places()?);
         let (vault, _) = self.known(vault)?;
         let pending = self.pending.get_mut(&vault).ok_or_else(|| no_paper(vault, paper))?;
         let file = pending.file(paper).ok_or_else(|| no_paper(vault, paper))??;
@@ -197,8 +195,9 @@ fn wrong_word(file: &KitFile, places: &[WordPlace; ASKED], words: &[&str; ASKED]
     places.iter().zip(words).find(differs).map(|(place, _)| *place)
 }
 
-/// Six different places out of the 32.
-fn draw_places(entropy: &mut Entropy) -> [WordPlace; ASKED] {
+/// Six different places out of the 32. No secret hangs on them, so the TPM is not asked.
+fn draw_places() -> Result<[WordPlace; ASKED], KeydError> {
+    let mut entropy = Entropy::gather(None).map_err(KeydError::Entropy)?;
     let mut all: Vec<u8> = (0..32).collect();
     let mut places = [0; ASKED].map(|_: u8| {
         let mut byte = [0; 8];
@@ -206,7 +205,7 @@ fn draw_places(entropy: &mut Entropy) -> [WordPlace; ASKED] {
         all.remove((u64::from_le_bytes(byte) % all.len() as u64) as usize)
     });
     places.sort_unstable();
-    places.map(|place| WordPlace { row: place / 8 + 1, word: place % 8 + 1 })
+    Ok(places.map(|place| WordPlace { row: place / 8 + 1, word: place % 8 + 1 }))
 }
 
 fn no_paper(vault: VaultId, paper: u8) -> KeydError {
@@ -240,9 +239,8 @@ mod tests {
 
     #[test]
     fn six_different_words_are_asked_for() {
-        let mut entropy = Entropy::mix(&[1; 32], None);
         for _ in 0..50 {
-            let places = draw_places(&mut entropy);
+            let places = draw_places().unwrap();
             assert!(places.windows(2).all(|pair| (pair[0].row, pair[0].word) < (pair[1].row, pair[1].word)));
             assert!(places.iter().all(|place| (1..=4).contains(&place.row) && (1..=8).contains(&place.word)));
         }

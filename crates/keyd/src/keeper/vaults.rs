@@ -14,7 +14,7 @@ use crate::hex::{Digest, Hex};
 use crate::state::{KitRecord, PaperRecord, VaultRecord};
 
 /// Longest name of an owner or keeper, bytes.
-pub(super) const NAME_MAX: usize = 200;
+const NAME_MAX: usize = 200;
 
 impl Keeper {
     /// Keys for a new vault. The first one seals the box.
@@ -23,9 +23,7 @@ impl Keeper {
         if self.vaults.contains_key(&vault) {
             return Err(KeydError::VaultExists(vault.to_string()));
         }
-        if request.owner.len() > NAME_MAX {
-            return Err(KeydError::Malformed("the owner's name is too long"));
-        }
+        check_names(&[&request.owner])?;
         if matches!(self.lock, Lock::New) {
             self.seal_first()?;
             self.ensure_identity();
@@ -69,6 +67,12 @@ impl Keeper {
             same_key.find_map(|copy| open_tpm(&copy, &opened.wrapping).ok()).ok_or(KeydError::Keys(error))
         })
     }
+}
+
+/// What goes on a paper and into the status is one line.
+pub(super) fn check_names(names: &[&str]) -> Result<(), KeydError> {
+    let good = |name: &&&str| name.len() <= NAME_MAX && !name.contains(char::is_control);
+    if names.iter().all(|name| good(&name)) { Ok(()) } else { Err(KeydError::Malformed("a name is too long, or has line breaks in it")) }
 }
 
 /// Facts of a kit that nobody has on paper yet.

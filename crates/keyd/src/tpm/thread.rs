@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::link::Link;
 use super::{IdentityBlob, Pcrs, SIGNATURE_LEN, SealedBlob, Terms, TpmError, TpmNames};
 use crate::hex::Digest;
+use crate::memory::wipe_stack;
 use crate::policy::{Authority, Policies};
 
 /// Tasks that may wait while one is under way; more mean that the TPM hangs.
@@ -38,6 +39,7 @@ impl Tpm {
                     Ok(mut link) => task(Ok(&mut link)),
                     Err(error) => task(Err(error)),
                 }
+                wipe_stack();
             }
         };
         thread::Builder::new().name("tpm".to_owned()).spawn(run).map_err(|_| TpmError::Silent { seconds: 0 })?;
