@@ -294,3 +294,22 @@ fn a_tpm_that_does_not_answer_is_told_as_that() {
     }
     drop(listeners);
 }
+
+#[test]
+fn a_tpm_that_another_system_took_over_is_told_as_that() {
+    let Some(sealed) = Sealed::new() else { return };
+    assert!(sealed.soft.tool(&["tpm2_changeauth", "-c", "endorsement", "theirs"]));
+    refused(sealed.open(), "tpm-owned");
+    assert!(sealed.soft.tool(&["tpm2_changeauth", "-c", "endorsement", "-p", "theirs"]));
+    opens(sealed.open());
+    assert!(sealed.soft.tool(&["tpm2_changeauth", "-c", "owner", "theirs"]));
+    refused(sealed.open(), "tpm-owned");
+}
+
+#[test]
+fn a_tpm_without_sha_256_is_told_as_that() {
+    let Some(mut sealed) = Sealed::new() else { return };
+    assert!(sealed.soft.tool(&["tpm2_pcrallocate", "-Q", "sha1:all+sha256:none+sha384:none+sha512:none"]));
+    sealed.soft.power_cycle();
+    refused(sealed.open(), "tpm-lacks");
+}

@@ -41,7 +41,7 @@ impl Link {
     /// Connects and makes the storage root key, which takes a TPM some hundred milliseconds.
     pub(super) fn open(tcti: &TctiNameConf, name: &str) -> Result<Self, TpmError> {
         let mut context = Context::new(tcti.clone()).map_err(|source| TpmError::Absent { tcti: name.to_owned(), source })?;
-        let (srk, public) = primary(&mut context, Hierarchy::Owner, srk_template).map_err(TpmError::at("making its storage key"))?;
+        let (srk, public) = primary(&mut context, Hierarchy::Owner, srk_template).map_err(TpmError::primary("making its storage key"))?;
         let srk_name = name_of(&public).map_err(TpmError::at("making its storage key"))?;
         Ok(Self { context, srk, srk_name })
     }
@@ -49,7 +49,7 @@ impl Link {
     /// Who this TPM is.
     pub(super) fn names(&mut self) -> Result<TpmNames, TpmError> {
         let ek = || create_ek_public_from_default_template_2(AsymmetricAlgorithmSelection::Ecc(EccCurve::NistP256), None);
-        let at = TpmError::at("making its endorsement key");
+        let at = TpmError::primary("making its endorsement key");
         let (handle, public) = primary(&mut self.context, Hierarchy::Endorsement, ek).map_err(&at)?;
         self.context.flush_context(handle.into()).map_err(&at)?;
         Ok(TpmNames { ek: name_of(&public).map_err(&at)?, srk: self.srk_name.clone() })

@@ -108,8 +108,18 @@ pub enum TpmError {
         /// What the TPM says.
         source: TssError,
     },
+    /// Somebody else's system has taken it over.
+    #[error(
+        "another system has put a password on the TPM or switched a part of it off: clear it in the firmware, which destroys what was sealed by it; two papers of the recovery kit open the vault"
+    )]
+    Owned {
+        /// What the TPM says.
+        source: TssError,
+    },
     /// It lacks what every TPM 2.0 of a PC has.
-    #[error("the TPM has no {0}, so it can't be used here: switch it on in the firmware; until then a passphrase can stand in")]
+    #[error(
+        "the TPM has no {0}, so it can't be used: switch that on in the firmware; two papers of the recovery kit open the vault without it"
+    )]
     Lacks(&'static str),
     /// Anything else.
     #[error("the TPM failed at {step}: switch the box off and on; if it stays so, open the vault with two papers of the recovery kit")]
@@ -139,6 +149,7 @@ impl TpmError {
             Self::Damaged { .. } => "sealed-damaged",
             Self::Refused { .. } => "tpm-refused",
             Self::LockedOut { .. } => "tpm-locked-out",
+            Self::Owned { .. } => "tpm-owned",
             Self::Lacks(_) => "tpm-lacks",
             Self::Failed { .. } => "tpm-failed",
         }
@@ -149,6 +160,14 @@ impl TpmError {
         move |source| match kind(source) {
             Some(Kind::Lockout) => Self::LockedOut { source },
             _ => Self::Failed { step, source },
+        }
+    }
+
+    /// What went wrong when one of its primary keys was made, which takes the hierarchy it belongs to.
+    pub(super) fn primary(step: &'static str) -> impl Fn(TssError) -> Self {
+        move |source| match kind(source) {
+            Some(Kind::AuthFail | Kind::BadAuth | Kind::Hierarchy) => Self::Owned { source },
+            _ => Self::at(step)(source),
         }
     }
 
