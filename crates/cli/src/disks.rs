@@ -19,6 +19,7 @@ use serde_json::json;
 use crate::exit::{CliError, Exit};
 use crate::output::{Answer, tell};
 use args::{DangerArgs, DiskArgs, DisksCommand, EraseArgs, SocketArgs};
+use words::name;
 
 /// Making a file system on a large, slow disk takes minutes.
 const PATIENCE: Duration = Duration::from_secs(2400);
@@ -54,7 +55,9 @@ impl Chosen {
     fn new(args: &DiskArgs) -> Result<Self, CliError> {
         let client = diskd(&args.socket);
         let all: Disks = client.get("/v1/disks")?;
-        let exact = |disk: &&Disk| disk.serial.as_str() == args.disk || (!disk.device.is_empty() && args.disk.trim_start_matches("/dev/") == disk.device);
+        let exact = |disk: &&Disk| {
+            disk.serial.as_str() == args.disk || (!disk.device.is_empty() && args.disk.trim_start_matches("/dev/") == disk.device)
+        };
         let mut fitting: Vec<_> = all.disks.iter().filter(exact).collect();
         if fitting.is_empty() {
             fitting = all.disks.iter().filter(|disk| disk.serial.as_str().starts_with(&args.disk)).collect();
@@ -78,8 +81,16 @@ impl Chosen {
         format!("/v1/disks/{}{verb}", self.disk.serial.in_route())
     }
 
-    /// The serial number as the user typed it: with the command, or now.
+    /// The serial number as the user typed it, with the command or now. One of another disk ends it before anything is done; diskd looks too.
     fn typed(&self, args: &DangerArgs, what: &str, answer: &Answer) -> Result<String, CliError> {
+        let typed = self.ask(args, what, answer)?;
+        if typed.trim() == self.disk.serial.as_str() {
+            return Ok(typed);
+        }
+        Err(CliError::Refused(format!("the serial number that was typed is not that of {}. Nothing was changed", name(&self.disk))))
+    }
+
+    fn ask(&self, args: &DangerArgs, what: &str, answer: &Answer) -> Result<String, CliError> {
         if let Some(serial) = &args.serial {
             return Ok(serial.clone());
         }
@@ -125,7 +136,7 @@ fn prepare(args: &DangerArgs, answer: &mut Answer) -> Result<Exit, CliError> {
     let chosen = Chosen::new(&args.disk)?;
     let mut typed = Typed { typed_serial: args.serial.clone(), ..Typed::default() };
     if chosen.disk.standing != Standing::Blank {
-        let what = format!("{} is {}, and all that is on it will be lost", words::name(&chosen.disk), words::standing(&chosen.disk.standing));
+        let what = format!("{} is {}, and all that is on it will be lost", name(&chosen.disk), words::standing(&chosen.disk.standing));
         typed.typed_serial = Some(chosen.typed(args, &what, answer)?);
         typed.retired = pool::release(&chosen, args)?;
     }
@@ -138,19 +149,19 @@ fn mount(args: &DangerArgs, answer: &mut Answer) -> Result<Exit, CliError> {
     let chosen = Chosen::new(&args.disk)?;
     let mut typed = Typed { typed_serial: args.serial.clone(), ..Typed::default() };
     if matches!(chosen.disk.standing, Standing::OtherBox { .. }) {
-        let what = format!("{} is {}", words::name(&chosen.disk), words::standing(&chosen.disk.standing));
+        let what = format!("{} is {}", name(&chosen.disk), words::standing(&chosen.disk.standing));
         typed.typed_serial = Some(chosen.typed(args, &what, answer)?);
     }
     let mounted: Mounted = chosen.post("/mount", &typed)?;
     answer.field("disk", mounted.disk.as_str());
     answer.field("at", mounted.at.as_str());
-    answer.line(format_args!("{} is mounted at {}.", words::name(&chosen.disk), mounted.at));
+    answer.line(format_args!("{} is mounted at {}.", name(&chosen.disk), mounted.at));
     Ok(Exit::Complete)
 }
 
 fn erase(args: &EraseArgs, answer: &mut Answer) -> Result<Exit, CliError> {
     let chosen = Chosen::new(&args.danger.disk)?;
-    let what = format!("{} is {}, and all of it will be overwritten", words::name(&chosen.disk), words::standing(&chosen.disk.standing));
+    let what = format!("{} is {}, and all of it will be overwritten", name(&chosen.disk), words::standing(&chosen.disk.standing));
     let typed_serial = Some(chosen.typed(&args.danger, &what, answer)?);
     let retired = pool::release(&chosen, &args.danger)?;
     let file = args.certificate.as_ref().map(|path| {
@@ -184,7 +195,11 @@ fn erase(args: &EraseArgs, answer: &mut Answer) -> Result<Exit, CliError> {
 fn ended(chosen: &Chosen, json: bool) -> Result<Job, CliError> {
     let mut told = None;
     loop {
-        let job = chosen.detail()?.disk.job.ok_or_else(|| CliError::Refused("diskd was started again, so the disk is only partly erased".into()))?;
+        let job = chosen
+            .detail()?
+            .disk
+            .job
+            .ok_or_else(|| CliError::Refused("diskd was started again, so the disk is only partly erased".into()))?;
         let percent = job.done_bytes.saturating_mul(100) / job.total_bytes.max(1);
         if told != Some(percent) && (json || io::stderr().is_terminal()) {
             tell("progress", &format!("{percent} % erased and read back"), json);

@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use keepwell_api::keys::{self, Sign, Signed};
 use keepwell_api::{Base64, Client};
@@ -12,6 +13,8 @@ use crate::identity::{Identity, PublicKey, SIGNATURE_BYTES, Statement, signature
 
 /// A TPM takes a second or two.
 const DEADLINE: Duration = Duration::from_secs(60);
+/// The key of a box hardly ever changes.
+const FRESH: Duration = Duration::from_secs(60);
 
 /// keyd.
 #[derive(Debug)]
@@ -19,12 +22,13 @@ pub struct Keyd {
     name: String,
     client: Client,
     kept: PathBuf,
+    known: Mutex<Option<(Instant, PublicKey)>>,
 }
 
 impl Keyd {
     /// keyd at `socket`; the box is called `name`, and its public key is kept in the file `kept`.
     pub fn new(name: impl Into<String>, socket: impl Into<PathBuf>, kept: impl Into<PathBuf>) -> Self {
-        Self { name: name.into(), client: Client::new("keyd", socket, DEADLINE), kept: kept.into() }
+        Self { name: name.into(), client: Client::new("keyd", socket, DEADLINE), kept: kept.into(), known: Mutex::new(None) }
     }
 }
 
@@ -38,6 +42,27 @@ impl Identity for Keyd {
     }
 
     fn public_key(&self) -> Result<PublicKey, DiskError> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, key)) = known.filter(|(since, _)| since.elapsed() < FRESH) {
+            return Ok(key);
+        }
+        let key = self.ask()?;
+        *known = Some((Instant::now(), key));
+        Ok(key)
+    }
+
+    fn sign(&self, statement: Statement<'_>) -> Result<[u8; SIGNATURE_BYTES], DiskError> {
+        let request = match statement {
+            Statement::DiskLabel(bytes) => Sign::DiskLabel { statement: Base64::from(bytes.to_vec()) },
+            Statement::Erasure(text) => Sign::EraseCertificate { statement: text.to_owned() },
+        };
+        let signed: Signed = self.client.post("/v1/identity/sign", &request).map_err(failed)?;
+        signature_from_hex(&signed.signature).ok_or_else(|| DiskError::Identity("keyd's signature is none".into()))
+    }
+}
+
+impl Keyd {
+    fn ask(&self) -> Result<PublicKey, DiskError> {
         let answer: Result<keys::Identity, _> = self.client.get("/v1/identity");
         match answer {
             Ok(identity) => {
@@ -53,14 +78,5 @@ impl Identity for Keyd {
             // Its disks are this box's even while keyd is away.
             Err(error) => fs::read_to_string(&self.kept).ok().and_then(|text| PublicKey::from_hex(&text)).ok_or_else(|| failed(error)),
         }
-    }
-
-    fn sign(&self, statement: Statement<'_>) -> Result<[u8; SIGNATURE_BYTES], DiskError> {
-        let request = match statement {
-            Statement::DiskLabel(bytes) => Sign::DiskLabel { statement: Base64::from(bytes.to_vec()) },
-            Statement::Erasure(text) => Sign::EraseCertificate { statement: text.to_owned() },
-        };
-        let signed: Signed = self.client.post("/v1/identity/sign", &request).map_err(failed)?;
-        signature_from_hex(&signed.signature).ok_or_else(|| DiskError::Identity("keyd's signature is none".into()))
     }
 }

@@ -21,7 +21,9 @@ pub(super) fn release(chosen: &Chosen, args: &DangerArgs) -> Result<bool, CliErr
     if !args.not_in_a_pool {
         let at = match mounted_at {
             Some(at) => at.clone(),
-            None => chosen.post::<Mounted>("/mount", &Typed { typed_serial: args.serial.clone(), ..Typed::default() }).map_err(unreadable)?.at,
+            None => {
+                chosen.post::<Mounted>("/mount", &Typed { typed_serial: args.serial.clone(), ..Typed::default() }).map_err(unreadable)?.at
+            }
         };
         let needed = needed(Path::new(&at), args.vault.as_deref());
         if mounted_at.is_none() || needed.is_ok() {
@@ -69,4 +71,43 @@ fn label(folder: &Path) -> Option<Label> {
     let path = folder.join(LABEL_FILE);
     let short = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file() && metadata.len() <= LABEL_MAX);
     Label::parse(&fs::read(short.then_some(path)?).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use keepwell_storage::{Layout, Member};
+
+    use super::*;
+
+    fn write(base: &Path, disk: u8, generation: u64, members: &[(u8, Role)]) {
+        let members = members.iter().map(|(disk, role)| Member { disk: [*disk; 16], role: *role }).collect();
+        let label = Label { vault: [1; 16], disk: [disk; 16], layout: Layout::new(1, 1).unwrap(), generation, members };
+        let folder = base.join(disk.to_string());
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(LABEL_FILE), label.encode()).unwrap();
+    }
+
+    fn may_go(base: &Path) -> bool {
+        needed(&base.join("1"), None).is_ok()
+    }
+
+    #[test]
+    fn a_pool_lets_go_only_of_what_it_retired() {
+        let base = tempfile::tempdir().unwrap();
+        let base = base.path();
+        fs::create_dir(base.join("1")).unwrap();
+        assert!(may_go(base), "no vault is on it");
+        write(base, 1, 4, &[(1, Role::Active), (2, Role::Active), (3, Role::Active)]);
+        assert!(!may_go(base), "nobody is there to say so");
+        write(base, 2, 4, &[(1, Role::Active), (2, Role::Active), (3, Role::Active)]);
+        assert!(!may_go(base));
+        write(base, 3, 5, &[(1, Role::Draining), (2, Role::Active), (3, Role::Active)]);
+        assert!(!may_go(base), "it is not empty yet");
+        write(base, 3, 6, &[(1, Role::Retired), (2, Role::Active), (3, Role::Active)]);
+        assert!(may_go(base));
+        write(base, 1, 7, &[(1, Role::Active), (2, Role::Active), (3, Role::Active)]);
+        assert!(!may_go(base), "what the others know is older");
+        fs::write(base.join("1").join(LABEL_FILE), b"spoilt").unwrap();
+        assert!(!may_go(base));
+    }
 }

@@ -126,8 +126,8 @@ pub(super) fn certificate(certificate: &Certificate, answer: &mut Answer) {
 /// The box itself.
 pub(super) fn vitals(vitals: &Vitals, answer: &mut Answer) {
     answer.field("vitals", json!(vitals));
-    let days = vitals.uptime_seconds / 86_400;
-    answer.line(format_args!("running for {} and {} h", text::count(days, "day"), vitals.uptime_seconds % 86_400 / 3600));
+    let (days, hours) = (vitals.uptime_seconds / 86_400, vitals.uptime_seconds % 86_400 / 3600);
+    answer.line(format_args!("running for {days} d {hours} h"));
     let [one, five, fifteen] = vitals.load;
     answer.line(format_args!("load {one:.2} {five:.2} {fifteen:.2} on {}", text::count(vitals.cpus as u64, "processor")));
     let (free, total) = (text::size(vitals.memory_available_bytes), text::size(vitals.memory_total_bytes));

@@ -75,8 +75,12 @@ impl Watch {
         let made = prepare::prepare(&facts.found, &self.config.places, &self.config.tools, &*self.identity, began_at);
         let error = made.as_ref().err().map(ToString::to_string);
         self.set_job(serial, Job { ended_at: Some(self.now()), done_bytes: total_bytes, error, ..job });
-        let label = made?;
-        self.set_content(serial, Ok(Content::Labelled(Box::new(label))));
+        let content = Ok(Content::Labelled(Box::new(made?)));
+        self.set_content(serial, content.clone());
+        if self.config.automount {
+            self.mount_taken(serial, &Facts { content, standing: Standing::Blank, found: facts.found })?;
+            self.rescan();
+        }
         Ok(())
     }
 

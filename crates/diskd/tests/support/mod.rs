@@ -103,7 +103,9 @@ impl LoopDisk {
 
 impl Drop for LoopDisk {
     fn drop(&mut self) {
-        // It may have been pulled.
+        // A test that failed may have left it mounted; it may have been pulled.
+        let part = format!("{}p1", self.device.display());
+        let _ = Command::new("umount").args(["--quiet", "--lazy", "--all-targets", &part]).output();
         let _ = Command::new("losetup").arg("--detach").arg(&self.device).output();
     }
 }
