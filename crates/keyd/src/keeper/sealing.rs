@@ -37,15 +37,15 @@ impl Keeper {
             let terms = Terms { authority, epoch, pcr7: Some(pcr7), tpm: Some(blobs[0].tpm.clone()) };
             blobs.push(tpm.seal(&secret, terms).map_err(KeydError::Tpm)?);
         }
-        self.store_sealed(blobs)?;
         self.keep_session()?;
+        self.store_sealed(blobs)?;
         self.status().sealed.ok_or(KeydError::Nothing)
     }
 
-    /// What was wrapped for this session only is good for longer now that its secret is sealed. The pool does not have it, so the copy here counts.
+    /// What was wrapped for this session only is good for longer, as its secret is about to be sealed. The pool does not have it, so the copy here
+    /// counts; should the power fail before the secret is sealed, the pool's counts as before.
     fn keep_session(&mut self) -> Result<(), KeydError> {
         let Lock::Open(opened) = &mut self.lock else { return Ok(()) };
-        opened.not_sealed = None;
         for (vault, slots) in std::mem::take(&mut opened.session) {
             if let Some(record) = self.vaults.get_mut(&vault) {
                 record.slots = Hex(slots.encode());
@@ -196,6 +196,9 @@ impl Keeper {
         self.folder.write(SEALED, &state).map_err(KeydError::State)?;
         self.folder.remove(STAND_IN).map_err(KeydError::State)?;
         self.sealing = Sealing::Tpm(state);
+        if let Lock::Open(opened) = &mut self.lock {
+            opened.not_sealed = None;
+        }
         Ok(())
     }
 
