@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use keepwell_source::AsOf;
 use keepwell_storage::Layout;
 
+use crate::disk::args::{DiskCommand, ScrubArgs};
 use crate::disks::args::DisksCommand;
 use crate::keys::args::KeysCommand;
 use crate::remote::{AccountArgs, parse_as_of};
@@ -143,6 +144,11 @@ pub(crate) enum Command {
     Repair(MaybeKeyedArgs),
     /// Say how big the vault is and how its disks are
     Stats(MaybeKeyedArgs),
+    /// The disks of the vault: list them, add, replace and remove them
+    #[command(subcommand)]
+    Disk(DiskCommand),
+    /// Read a part of everything again, where the last call left off, and heal what is damaged. To be run every day
+    Scrub(ScrubArgs),
 }
 
 impl Command {
@@ -158,6 +164,8 @@ impl Command {
             Self::Verify(_) => "verify",
             Self::Repair(_) => "repair",
             Self::Stats(_) => "stats",
+            Self::Disk(command) => command.name(),
+            Self::Scrub(_) => "scrub",
         }
     }
 }

@@ -4,6 +4,7 @@
 mod args;
 mod backup;
 mod diff;
+mod disk;
 mod disks;
 mod exit;
 mod init;
@@ -19,6 +20,7 @@ mod receipt;
 mod remote;
 mod repair;
 mod restore;
+mod scrub;
 mod source;
 mod stats;
 mod text;
@@ -65,6 +67,8 @@ fn run(command: &Command, answer: &mut Answer) -> Result<Exit, CliError> {
         Command::Verify(args) => verify::run(args, answer),
         Command::Repair(args) => repair::run(args, answer),
         Command::Stats(args) => stats::run(args, answer),
+        Command::Disk(command) => disk::run(command, answer),
+        Command::Scrub(args) => scrub::run(args, answer),
     }
 }
 
@@ -76,7 +80,8 @@ fn usage(error: &clap::Error) -> Exit {
         let _ = error.print();
         return if error.use_stderr() { Exit::Usage } else { Exit::Complete };
     }
-    let words = ["init", "backup", "list", "ls", "diff", "restore", "verify", "repair", "stats", "check", "snapshots", "status"];
+    let words =
+        ["init", "backup", "list", "ls", "diff", "restore", "verify", "repair", "stats", "check", "snapshots", "status", "disk", "scrub"];
     let mut typed = std::env::args_os().filter_map(|arg| arg.into_string().ok());
     let command = typed.find(|arg| words.contains(&arg.as_str())).unwrap_or_default();
     Answer::new(&command, true).finish(Err(CliError::Usage(error.to_string().trim_end().to_owned())))

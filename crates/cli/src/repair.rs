@@ -24,8 +24,11 @@ pub(crate) fn run(args: &MaybeKeyedArgs, answer: &mut Answer) -> Result<Exit, Cl
         Opened::Vault(vault) => vault.repair(&mut adopt, &meter)?,
     };
     drop(meter);
-    let lost =
-        !(report.packs_lost.is_empty() && report.blobs_lost.is_empty() && report.files_lost.is_empty() && report.snapshots_lost.is_empty());
+    let lost = !(report.packs_lost.is_empty()
+        && report.packs_unusable.is_empty()
+        && report.blobs_lost.is_empty()
+        && report.files_lost.is_empty()
+        && report.snapshots_lost.is_empty());
     show(answer, &report);
     answer.line(match (lost, report.remaining.is_empty()) {
         (false, true) => "The vault is whole: all its objects have their full redundancy.",
@@ -46,6 +49,11 @@ fn show(answer: &mut Answer, report: &RepairReport) {
     let name = |item: &String| item.clone();
     answer.heading("Empty disks that belong to the vault now", report.disks_adopted.len());
     answer.list("disks_adopted", &report.disks_adopted, name, |item| json!(item));
+    answer.heading("Disks that have left: nothing on them is needed any more", report.disks_left.len());
+    answer.list("disks_left", &report.disks_left, name, |item| json!(item));
+    let unusable: Vec<String> = report.packs_unusable.iter().map(ToString::to_string).collect();
+    answer.heading("Packs that were whole and could not be made sense of; they were moved aside", unusable.len());
+    answer.long_list("packs_unusable", &unusable, name, |item| json!(item));
     answer.heading("Packs that are lost; what was readable in them was copied out", packs.len());
     answer.long_list("packs_lost", &packs, name, |item| json!(item));
     answer.heading("Pieces of files that are lost", blobs.len());

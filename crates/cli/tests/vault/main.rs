@@ -4,6 +4,7 @@
 
 mod answers;
 mod damage;
+mod disk;
 mod keys;
 mod restoring;
 mod roundtrip;

@@ -56,6 +56,11 @@ impl ScrubReport {
 }
 
 impl Sealed {
+    /// Bytes to be read now, so that everything is read within so many days.
+    pub fn scrub_due(&self, cursor: &ScrubCursor, now: i64, days: u32) -> Result<u64, VaultError> {
+        Ok(cursor.due(self.pool.stored_bytes()?, now, days))
+    }
+
     /// Reads on from `cursor` until `budget` bytes are read or the round is complete, heals what it can, and moves the cursor. `now` in Unix seconds.
     pub fn scrub(&self, cursor: &mut ScrubCursor, budget: u64, now: i64, progress: &dyn Progress) -> Result<ScrubReport, VaultError> {
         scrub(&self.pool, cursor, budget, now, progress)
@@ -63,6 +68,11 @@ impl Sealed {
 }
 
 impl Vault {
+    /// As [`Sealed::scrub_due`].
+    pub fn scrub_due(&self, cursor: &ScrubCursor, now: i64, days: u32) -> Result<u64, VaultError> {
+        Ok(cursor.due(self.pool.stored_bytes()?, now, days))
+    }
+
     /// As [`Sealed::scrub`]; damage that could not be healed is named as files and snapshots.
     pub fn scrub(&self, cursor: &mut ScrubCursor, budget: u64, now: i64, progress: &dyn Progress) -> Result<ScrubReport, VaultError> {
         let mut report = scrub(&self.pool, cursor, budget, now, progress)?;
