@@ -118,7 +118,7 @@ impl Pool {
         left.into_iter().for_each(|(name, at)| self.listing_mut().remove(name, at));
         let result = self.label_all(false);
         let mut slots = self.slots_mut();
-        for slot in gone.iter().map(|slot| *slot) {
+        for slot in gone.iter().copied() {
             let slot = &mut slots[slot];
             slot.state = DiskState::Retired;
             if let Some(disk) = slot.disk.take() {
