@@ -101,7 +101,8 @@ impl Client {
             if status.is_success() {
                 return Ok(answer);
             }
-            let mut refusal: Refusal = self.parsed(&answer)?;
+            // What the server's own layers refuse is plain text.
+            let mut refusal: Refusal = serde_json::from_slice(&answer).map_err(|_| self.no_answer(String::from_utf8_lossy(&answer)))?;
             refusal.status = status.as_u16();
             Err(ClientError::Refused(refusal))
         })

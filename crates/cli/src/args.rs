@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use keepwell_source::AsOf;
 use keepwell_storage::Layout;
 
-use crate::disk::args::{DiskCommand, ScrubArgs};
+use crate::disk::args::{DiskCommand, ScrubArgs, TendArgs};
 use crate::disks::args::DisksCommand;
 use crate::keys::args::KeysCommand;
 use crate::remote::{AccountArgs, parse_as_of};
@@ -149,6 +149,8 @@ pub(crate) enum Command {
     Disk(DiskCommand),
     /// Read a part of everything again, where the last call left off, and heal what is damaged. To be run every day
     Scrub(ScrubArgs),
+    /// Ask diskd how the vault's disks are; empty those that will fail, and rebuild what is missing. To be run every hour
+    Tend(TendArgs),
 }
 
 impl Command {
@@ -166,6 +168,7 @@ impl Command {
             Self::Stats(_) => "stats",
             Self::Disk(command) => command.name(),
             Self::Scrub(_) => "scrub",
+            Self::Tend(_) => "tend",
         }
     }
 }
@@ -173,7 +176,7 @@ impl Command {
 /// `init`.
 #[derive(Debug, Args)]
 pub(crate) struct InitArgs {
-    /// Folder to make: absent or empty; gets one folder per disk
+    /// Folder to make, or one with empty disks mounted in it as disk-1, disk-2 and so on; gets one folder per disk
     #[arg(long, value_name = "DIR")]
     pub(crate) vault: PathBuf,
     /// Number of disks [default: K+M of the layout, or 1]

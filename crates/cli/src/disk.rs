@@ -139,7 +139,8 @@ fn ask(name: &str) -> Result<String, CliError> {
     Ok(line)
 }
 
-fn show(answer: &mut Answer, report: &ChangeReport) {
+/// What became of a change.
+pub(crate) fn show(answer: &mut Answer, report: &ChangeReport) {
     answer.field("objects", report.objects);
     answer.field("shards_written", report.shards_written);
     answer.field("shards_moved", report.shards_moved);

@@ -109,17 +109,35 @@ fn check_places(args: &InitArgs) -> Result<(), CliError> {
             "the kit must not lie inside the vault: who takes the disks would have the key too. Give another --kit-out".into(),
         ));
     }
-    match fs::read_dir(&vault) {
-        Ok(mut entries) => match entries.next() {
-            None => Ok(()),
-            Some(_) => Err(CliError::Refused(format!(
-                "{} is not empty, so no vault was made in it; nothing was changed. Give a folder that is empty or does not exist",
-                args.vault.display()
-            ))),
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(CliError::file("open the folder", &args.vault)(error)),
+    if let Some(other) = first_other(&vault)? {
+        return Err(CliError::Refused(format!(
+            "{} holds {other}, so no vault was made in it; nothing was changed. Give a folder that does not exist, or that is empty but for empty disks mounted as disk-1, disk-2 and so on",
+            args.vault.display()
+        )));
     }
+    Ok(())
+}
+
+/// Something in the folder of a new vault that is neither a place for a disk nor empty.
+fn first_other(vault: &Path) -> Result<Option<String>, CliError> {
+    let list = |folder: &Path| match fs::read_dir(folder) {
+        Ok(entries) => {
+            let names = entries.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()));
+            names.collect::<io::Result<Vec<_>>>().map_err(CliError::file("list", folder))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(CliError::file("open the folder", folder)(error)),
+    };
+    for name in list(vault)? {
+        let disk = vault.join(&name);
+        if opening::disk_number(&name).is_none() || !disk.is_dir() {
+            return Ok(Some(name));
+        }
+        if let Some(file) = list(&disk)?.into_iter().find(|file| file != "lost+found") {
+            return Ok(Some(format!("{name}/{file}")));
+        }
+    }
+    Ok(None)
 }
 
 /// Where a path leads, of which the last parts may not exist yet.

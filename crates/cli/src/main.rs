@@ -23,6 +23,7 @@ mod restore;
 mod scrub;
 mod source;
 mod stats;
+mod tend;
 mod text;
 mod unlock;
 mod verify;
@@ -69,6 +70,7 @@ fn run(command: &Command, answer: &mut Answer) -> Result<Exit, CliError> {
         Command::Stats(args) => stats::run(args, answer),
         Command::Disk(command) => disk::run(command, answer),
         Command::Scrub(args) => scrub::run(args, answer),
+        Command::Tend(args) => tend::run(args, answer),
     }
 }
 
@@ -80,8 +82,23 @@ fn usage(error: &clap::Error) -> Exit {
         let _ = error.print();
         return if error.use_stderr() { Exit::Usage } else { Exit::Complete };
     }
-    let words =
-        ["init", "backup", "list", "ls", "diff", "restore", "verify", "repair", "stats", "check", "snapshots", "status", "disk", "scrub"];
+    let words = [
+        "init",
+        "backup",
+        "list",
+        "ls",
+        "diff",
+        "restore",
+        "verify",
+        "repair",
+        "stats",
+        "check",
+        "snapshots",
+        "status",
+        "disk",
+        "scrub",
+        "tend",
+    ];
     let mut typed = std::env::args_os().filter_map(|arg| arg.into_string().ok());
     let command = typed.find(|arg| words.contains(&arg.as_str())).unwrap_or_default();
     Answer::new(&command, true).finish(Err(CliError::Usage(error.to_string().trim_end().to_owned())))

@@ -75,8 +75,7 @@ fn count_disks(folder: &Path) -> Result<u8, CliError> {
     let mut highest = 0;
     for entry in entries {
         let name = entry.map_err(CliError::file("list the vault", folder))?.file_name();
-        let number = name.to_str().and_then(|name| name.strip_prefix("disk-")?.parse::<u8>().ok());
-        highest = highest.max(number.filter(|number| disk_folder(folder, *number).file_name() == Some(&name)).unwrap_or(0));
+        highest = highest.max(name.to_str().and_then(disk_number).unwrap_or(0));
     }
     if highest == 0 {
         let folder = folder.display();
@@ -85,6 +84,12 @@ fn count_disks(folder: &Path) -> Result<u8, CliError> {
         )));
     }
     Ok(highest)
+}
+
+/// The number in `disk-N`, as it is written there.
+pub(crate) fn disk_number(name: &str) -> Option<u8> {
+    let number = name.strip_prefix("disk-")?.parse().ok().filter(|number| *number > 0)?;
+    (format!("disk-{number}") == name).then_some(number)
 }
 
 fn disk_folder(folder: &Path, number: u8) -> PathBuf {

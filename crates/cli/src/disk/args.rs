@@ -93,6 +93,16 @@ pub(crate) struct DiskRemoveArgs {
     pub(crate) disk: String,
 }
 
+/// `tend`.
+#[derive(Debug, Args)]
+pub(crate) struct TendArgs {
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
+    /// Socket of keepwell-diskd
+    #[arg(long, value_name = "SOCKET", default_value = keepwell_api::disks::SOCKET)]
+    pub(crate) socket: PathBuf,
+}
+
 /// `scrub`.
 #[derive(Debug, Args)]
 pub(crate) struct ScrubArgs {

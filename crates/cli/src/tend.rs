@@ -1,0 +1,127 @@
+//! `keepwell vault tend`: what diskd says of the health of a vault's disks goes into the machine of their lives, and its orders are carried out: a
+//! suspect disk is emptied, on to a spare one where there is one, and what is missing is rebuilt. Decides nothing itself.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use keepwell_api::Client;
+use keepwell_api::disks::{Disks, Standing, Verdict as Seen};
+use keepwell_format::DiskId;
+use keepwell_storage::life::{Event, Order, State, Verdict, Whom, step};
+use keepwell_storage::{Access, Change, DiskHealth};
+use keepwell_vault::Sealed;
+use serde_json::json;
+
+use crate::disk;
+use crate::disk::args::TendArgs;
+use crate::exit::{CliError, Exit};
+use crate::opening;
+use crate::output::Answer;
+use crate::progress::Meter;
+use crate::random::Random;
+
+/// diskd answers from what it knows; it asks no disk meanwhile.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A disk of the vault, what it became, and what is to be done about it.
+struct Course {
+    disk: DiskHealth,
+    next: State,
+    orders: Vec<Order>,
+}
+
+/// Runs it.
+pub(crate) fn run(args: &TendArgs, answer: &mut Answer) -> Result<Exit, CliError> {
+    let known: Disks = Client::new("keepwell-diskd", &args.socket, PATIENCE).get("/v1/disks")?;
+    let verdicts = by_mount(&known);
+    let access = if args.change.check { Access::Read } else { Access::Write };
+    let vault = opening::sealed(&args.change.vault, access, answer)?;
+    let courses = courses(&vault, &args.change.vault, &verdicts);
+    tell(answer, &courses);
+    if args.change.check {
+        answer.line("Nothing was changed: this was a check.");
+        return Ok(Exit::of(courses.iter().all(|course| course.next == State::Healthy)));
+    }
+    let mut done = true;
+    let mut random = Random::new()?;
+    for course in courses.iter().filter(|course| course.orders.contains(&Order::Drain)) {
+        let change = way_out(&vault, &course.disk.name);
+        match vault.check_change(&change) {
+            Ok(_) => {
+                let meter = Meter::start(answer.is_json());
+                let report = vault.change_disks(&change, &mut || DiskId(random.id()), &meter)?;
+                drop(meter);
+                answer.line(format_args!("{}:", course.disk.name));
+                disk::show(answer, &report);
+                done &= report.is_done();
+            }
+            Err(refused) => {
+                answer.line(format_args!("{} can't be emptied yet: {refused}. Put an empty disk in, and run this again", course.disk.name));
+                done = false;
+            }
+        }
+    }
+    let meter = Meter::start(answer.is_json());
+    let settled = vault.settle_disks(&meter)?;
+    drop(meter);
+    answer.field("settled_objects", settled.objects);
+    answer.field("degraded_objects", vault.disks().degraded_objects);
+    Ok(Exit::of(done && settled.is_done() && vault.disks().is_whole()))
+}
+
+/// What is thought of the disk that is mounted at each place.
+fn by_mount(known: &Disks) -> HashMap<PathBuf, Verdict> {
+    let verdict = |seen| match seen {
+        Seen::Healthy => Some(Verdict::Good),
+        Seen::Suspect => Some(Verdict::Suspect),
+        Seen::Failing => Some(Verdict::Failing),
+        Seen::Unknown => None,
+    };
+    let place = |standing: &Standing| match standing {
+        Standing::Prepared { mounted_at: Some(at), .. } | Standing::OtherBox { mounted_at: Some(at), .. } => Some(PathBuf::from(at)),
+        _ => None,
+    };
+    known.disks.iter().filter_map(|disk| Some((place(&disk.standing)?, verdict(disk.health.verdict)?))).collect()
+}
+
+fn courses(vault: &Sealed, folder: &Path, verdicts: &HashMap<PathBuf, Verdict>) -> Vec<Course> {
+    let course = |disk: DiskHealth| {
+        let state = State::of(&disk);
+        let place = fs::canonicalize(folder.join(&disk.name)).ok();
+        let event = place.and_then(|place| verdicts.get(&place)).map(|verdict| Event::Health(*verdict));
+        let (next, orders) = event.map_or((state, Vec::new()), |event| step(state, event));
+        Course { disk, next, orders }
+    };
+    vault.disks().disks.into_iter().filter(|disk| disk.slot.is_some()).map(course).collect()
+}
+
+/// An empty disk takes over where there is one; otherwise the others do.
+fn way_out(vault: &Sealed, disk: &str) -> Change {
+    let spare = vault.disks().disks.into_iter().find(|disk| State::of(disk) == State::New);
+    match spare {
+        Some(spare) => Change::Replace { old: disk.to_owned(), new: spare.name },
+        None => Change::Remove { disk: disk.to_owned() },
+    }
+}
+
+fn tell(answer: &mut Answer, courses: &[Course]) {
+    let notices = |course: &Course| -> Vec<(Whom, String)> {
+        let said = course
+            .orders
+            .iter()
+            .filter_map(|order| if let Order::Tell(whom, notice) = order { Some((*whom, notice.to_string())) } else { None });
+        said.collect()
+    };
+    let line = |course: &Course| {
+        let said: Vec<String> = notices(course).into_iter().map(|(_, text)| text).collect();
+        format!("{}: {}{}{}", course.disk.name, course.next, if said.is_empty() { "" } else { ". It " }, said.join(". It "))
+    };
+    let value = |course: &Course| {
+        let said: Vec<_> =
+            notices(course).iter().map(|(whom, text)| json!({ "to_support": *whom == Whom::Support, "text": text })).collect();
+        json!({ "name": course.disk.name, "life": course.next.to_string(), "drain": course.orders.contains(&Order::Drain), "notices": said })
+    };
+    answer.list("tended", courses, line, value);
+}
