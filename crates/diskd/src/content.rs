@@ -16,7 +16,7 @@ use crate::program;
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// Nothing: the first and the last MiB are zero and no known format is there.
+    /// Nothing: no known format is there, and zeros at both ends and in places between.
     Blank,
     /// A label that its key signed, for this disk.
     Labelled(Box<Label>),
@@ -28,6 +28,9 @@ pub enum Content {
 
 /// So much at both ends has to be zero.
 const ENDS: u64 = 1 << 20;
+/// And so many sectors between them, evenly spread: less than a second on a disk that turns.
+const BETWEEN: u64 = 64;
+const SECTOR: u64 = 4096;
 /// A disk that answers at all answers by then.
 const DEADLINE: Duration = Duration::from_secs(60);
 /// Formats that are named; there is never more than a handful.
@@ -53,7 +56,7 @@ pub fn look(found: &Found, wipefs: &Path) -> Result<Content, DiskError> {
     if !formats.is_empty() {
         return Ok(Content::Foreign(formats.into_iter().take(NAMED).collect::<Vec<_>>().join(", ")));
     }
-    let zero = ends_are_zero(&file, found.size_bytes).map_err(DiskError::io("read", &device))?;
+    let zero = samples_are_zero(&file, found.size_bytes).map_err(DiskError::io("read", &device))?;
     Ok(if zero { Content::Blank } else { Content::Foreign("data of an unknown kind".into()) })
 }
 
@@ -72,9 +75,11 @@ pub fn read_label(file: &File) -> io::Result<Result<Label, LabelError>> {
     worst
 }
 
-fn ends_are_zero(file: &File, size: u64) -> io::Result<bool> {
-    for at in [0, size.saturating_sub(ENDS)] {
-        let mut bytes = vec![0; ENDS.min(size) as usize];
+fn samples_are_zero(file: &File, size: u64) -> io::Result<bool> {
+    let ends = [0, size.saturating_sub(ENDS)].map(|at| (at, ENDS.min(size)));
+    let between = (1..BETWEEN).map(|n| ((size / BETWEEN * n) & !(SECTOR - 1), SECTOR.min(size)));
+    for (at, length) in ends.into_iter().chain(between) {
+        let mut bytes = vec![0; length as usize];
         file.read_exact_at(&mut bytes, at)?;
         if bytes.iter().any(|b| *b != 0) {
             return Ok(false);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::OFlags;
+use rustix::fs::{Access, OFlags};
 
 use crate::content::{read_label, xfs_uuid};
 use crate::error::DiskError;
@@ -148,7 +148,7 @@ pub fn appeared(found: &Found, places: &Places, tools: &Tools) -> Result<Partiti
     loop {
         let now = inventory::scan(places).into_iter().find(|now| now.is_same(found));
         match now.as_ref().and_then(our_partition) {
-            Some(part) if Path::new("/dev").join(&part.name).exists() => return Ok(part.clone()),
+            Some(part) if is_usable(&part.name) => return Ok(part.clone()),
             _ if !told => {
                 told = true;
                 tell_kernel(tools, found)?;
@@ -157,6 +157,11 @@ pub fn appeared(found: &Found, places: &Places, tools: &Tools) -> Result<Partiti
             _ => return Err(DiskError::refused("no-partition", format!("the partition on {} did not appear", device.display()))),
         }
     }
+}
+
+/// A device file appears before udev has given it to the group that may use disks.
+fn is_usable(name: &str) -> bool {
+    rustix::fs::access(Path::new("/dev").join(name), Access::READ_OK | Access::WRITE_OK).is_ok()
 }
 
 fn tell_kernel(tools: &Tools, found: &Found) -> Result<(), DiskError> {

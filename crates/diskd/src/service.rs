@@ -78,8 +78,10 @@ async fn erase(
     State(watch): State<Arc<Watch>>,
     ConnectInfo(caller): ConnectInfo<Caller>,
     Path(serial): Disk,
-    Json(typed): Json<Typed>,
+    Json(mut typed): Json<Typed>,
 ) -> Answer<DiskDetail> {
+    // It goes into the certificate, as a name and not as a text.
+    typed.asked_by = typed.asked_by.map(|name| name.chars().filter(|c| !c.is_control()).take(200).collect());
     blocking(move || {
         watch.erase(&serial, &typed, Asker { uid: caller.uid })?;
         watch.detail(&serial)

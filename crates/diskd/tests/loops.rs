@@ -5,6 +5,7 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -12,7 +13,7 @@ use keepwell_api::disks::{Standing, Typed};
 use keepwell_diskd::DiskError;
 use keepwell_diskd::content::{Content, look};
 use keepwell_diskd::guard::{Action, CallerSays, permit, standing};
-use keepwell_diskd::identity::KnownBoxes;
+use keepwell_diskd::identity::{Identity, KnownBoxes, PublicKey, Statement};
 use keepwell_diskd::inventory::{Found, Partition, Places};
 use keepwell_diskd::label::{LABEL_AT, LABEL_BYTES, Label};
 use keepwell_diskd::mount::{MountPlace, mount, unmount};
@@ -94,6 +95,44 @@ fn foreign_data_is_named_and_survives() {
     let unknown = LoopDisk::new(folder.path(), "unknown", SIZE).unwrap();
     unknown.write(SIZE - 4096, b"old RAID");
     assert!(matches!(seen(&unknown.found(), &this, base).1, Standing::Foreign { .. }), "data at the end is data");
+}
+
+#[test]
+fn a_preparation_that_was_cut_leaves_no_disk_of_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = LoopDisk::new(folder.path(), "disk", SIZE) else { return };
+    let this = TestBox::new("Praxis");
+    disk.write(SIZE / 2, b"somebody's");
+    assert!(matches!(seen(&disk.found(), &this, folder.path()).1, Standing::Foreign { .. }), "data in the middle is data");
+
+    let error = prepare(&disk.found(), &places(folder.path()), &Tools::default(), &Silent, NOW).unwrap_err();
+    assert_eq!(error.code(), "identity");
+    let mut bytes = [0; 10];
+    fs::File::open(&disk.device).unwrap().read_exact_at(&mut bytes, SIZE / 2).unwrap();
+    assert_eq!(&bytes, b"somebody's");
+
+    let broken = Tools { mkfs: "/bin/false".into(), ..Tools::default() };
+    let error = prepare(&disk.found(), &places(folder.path()), &broken, &this, NOW).unwrap_err();
+    assert!(matches!(error, DiskError::Program { .. }), "{error:?}");
+    assert!(matches!(seen(&disk.found(), &this, folder.path()).1, Standing::Foreign { what } if what.contains("gpt")));
+    prepare(&disk.found(), &places(folder.path()), &Tools::default(), &this, NOW).unwrap();
+}
+
+/// A box whose keyd does not answer.
+struct Silent;
+
+impl Identity for Silent {
+    fn name(&self) -> &str {
+        "Praxis"
+    }
+
+    fn public_key(&self) -> Result<PublicKey, DiskError> {
+        Ok(TestBox::new("Praxis").key())
+    }
+
+    fn sign(&self, _: Statement<'_>) -> Result<[u8; 64], DiskError> {
+        Err(DiskError::Identity("no answer".into()))
+    }
 }
 
 #[test]
