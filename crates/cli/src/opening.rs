@@ -6,10 +6,10 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::available_parallelism;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use keepwell_format::{Time, VaultId};
-use keepwell_storage::{Access, DirectoryDisk, Disk, DiskHealth, DiskState, Layout, Pool, PoolIds};
+use keepwell_storage::{Access, DeadlineDisk, DirectoryDisk, Disk, DiskHealth, DiskState, Layout, Pool, PoolIds};
 use keepwell_vault::{Clock, Env, IndexPlace, Sealed, Vault, Workers};
 
 use crate::args::{KeyedArgs, MaybeKeyedArgs, UnlockArg};
@@ -18,6 +18,9 @@ use crate::output::{self, Answer};
 use crate::progress::Meter;
 use crate::random::Random;
 use crate::unlock;
+
+/// How long a disk may take for one piece of work: longer than one takes to spin up or to remap a sector.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A vault with or without its keys.
 pub(crate) enum Opened {
@@ -98,7 +101,7 @@ fn disk_folder(folder: &Path, number: u8) -> PathBuf {
 
 fn directories(folder: &Path, disks: u8) -> Vec<Arc<dyn Disk>> {
     let disk = |number| DirectoryDisk::new(format!("disk-{number}"), disk_folder(folder, number));
-    (1..=disks).map(|number| Arc::new(disk(number)) as Arc<dyn Disk>).collect()
+    (1..=disks).map(|number| Arc::new(DeadlineDisk::new(Arc::new(disk(number)), PATIENCE)) as Arc<dyn Disk>).collect()
 }
 
 /// Says which disks are not as they should be, and what that means.

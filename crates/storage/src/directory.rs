@@ -50,6 +50,13 @@ impl DirectoryDisk {
         OpenOptions::new().read(true).custom_flags(flags).open(self.at(path)?).map_err(|e| self.error(path, e))
     }
 
+    fn open_to_write(&self, path: &str) -> Result<File, DiskError> {
+        let flags = (OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC).bits();
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600).custom_flags(flags);
+        options.open(self.at(path)?).map_err(|e| self.error(path, e))
+    }
+
     fn handles(&self) -> std::sync::MutexGuard<'_, HashMap<String, File>> {
         self.unsynced.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -89,11 +96,17 @@ impl Disk for DirectoryDisk {
     }
 
     fn write(&self, path: &str, parts: &[&[u8]]) -> Result<(), DiskError> {
-        let flags = (OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC).bits();
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600).custom_flags(flags);
-        let mut file = options.open(self.at(path)?).map_err(|e| self.error(path, e))?;
+        let mut file = self.open_to_write(path)?;
         write_parts(&mut file, parts).map_err(|e| self.error(path, e))?;
+        self.handles().insert(path.into(), file);
+        Ok(())
+    }
+
+    fn write_chunks(&self, path: &str, next: &mut dyn FnMut() -> Option<Vec<u8>>) -> Result<(), DiskError> {
+        let mut file = self.open_to_write(path)?;
+        while let Some(chunk) = next() {
+            file.write_all(&chunk).map_err(|e| self.error(path, e))?;
+        }
         self.handles().insert(path.into(), file);
         Ok(())
     }

@@ -20,6 +20,11 @@ pub trait Disk: Send + Sync {
     fn len(&self, path: &str) -> Result<u64, DiskError>;
     /// Creates a file, or empties the one there, and writes the parts one after the other. Not durable before [`Disk::sync_file`].
     fn write(&self, path: &str, parts: &[&[u8]]) -> Result<(), DiskError>;
+    /// The same with parts that are asked for one after the other until there is none. What came before an early end may be there.
+    fn write_chunks(&self, path: &str, next: &mut dyn FnMut() -> Option<Vec<u8>>) -> Result<(), DiskError> {
+        let chunks: Vec<Vec<u8>> = std::iter::from_fn(next).collect();
+        self.write(path, &chunks.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    }
     /// Makes the content of a file durable; its name is so only after [`Disk::sync_folder`].
     fn sync_file(&self, path: &str) -> Result<(), DiskError>;
     /// Renames a file within its folder, replacing what has the new name. Atomic, not durable.
@@ -100,6 +105,8 @@ pub enum DiskErrorKind {
     Io,
     /// The disk is not there any more.
     Gone,
+    /// It does not answer in time.
+    Stalled,
     /// Another writer has it.
     Locked,
 }
@@ -114,6 +121,7 @@ impl fmt::Display for DiskErrorKind {
             Self::Short => "ends too early",
             Self::Io => "input/output error",
             Self::Gone => "the disk is not there",
+            Self::Stalled => "the disk does not answer",
             Self::Locked => "in use by another writer",
         })
     }

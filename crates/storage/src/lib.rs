@@ -1,6 +1,6 @@
 //! Disks, and the pool that spreads objects over them as k+m shards (`docs/format.md` 2, 3, 4, 10).
 //!
-//! Synchronous; knows no key, no clock and no randomness: ids and seeds are passed in. Invariants:
+//! Synchronous; knows no key, no time of day and no randomness: ids, seeds and deadlines are passed in. Invariants:
 //!
 //! 1. An object never changes: its name is the hash of its bytes. Files are only written whole under a temporary name, synced,
 //!    renamed, and their folder synced. No final name exists before every shard of the object is durable under a temporary one.
@@ -10,10 +10,13 @@
 //! 4. A reader trusts nothing but checksums: [`Pool::read_object`] returns bytes that hash to the object's id, or an error.
 //! 5. A file that is not the vault's is reported and never touched. A disk is only ever labelled when it is empty, or its
 //!    shards say that they are this vault's.
-//! 6. A shard is removed only when the object is durable in its full layout, or when it was never acknowledged.
-//! 7. With [`Io::Sequential`] the same calls make the same I/O in the same order.
+//! 6. A shard is removed only when the object is durable in its full layout on disks that stay, when it was never acknowledged, or
+//!    when newer key slots are durable in the place of old ones.
+//! 7. A disk leaves the pool only when every object is whole without it; one that has left is never written, and never read.
+//! 8. With [`Io::Sequential`] the same calls make the same I/O in the same order.
 
 mod coding;
+mod deadline;
 mod directory;
 mod disk;
 mod error;
@@ -27,6 +30,7 @@ mod pool;
 mod shard;
 
 pub use coding::{EncodedObject, decode, encode_object, missing_data};
+pub use deadline::DeadlineDisk;
 pub use directory::DirectoryDisk;
 pub use disk::{Disk, DiskError, DiskErrorKind, DiskLock, FileInfo, FileKind, Space};
 pub use error::PoolError;

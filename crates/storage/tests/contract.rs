@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use keepwell_storage::{DirectoryDisk, Disk, DiskErrorKind, FaultyDisk, FileKind, Machine, MemoryDisk};
+use std::sync::Arc;
+use std::time::Duration;
+
+use keepwell_storage::{DeadlineDisk, DirectoryDisk, Disk, DiskErrorKind, FaultyDisk, FileKind, Machine, MemoryDisk};
 
 /// Runs one check on a fresh, empty disk of each kind.
 fn on_all(check: fn(&dyn Disk)) {
@@ -10,6 +13,10 @@ fn on_all(check: fn(&dyn Disk)) {
     check(&FaultyDisk::new(&Machine::new(), "faulty"));
     let root = tempfile::tempdir().unwrap();
     check(&DirectoryDisk::new("directory", root.path()));
+    let root = tempfile::tempdir().unwrap();
+    let patient = |disk: Arc<dyn Disk>| DeadlineDisk::new(disk, Duration::from_secs(600));
+    check(&patient(Arc::new(DirectoryDisk::new("directory in time", root.path()))));
+    check(&patient(Arc::new(MemoryDisk::new("memory in time"))));
 }
 
 fn content(disk: &dyn Disk, path: &str) -> Vec<u8> {
@@ -34,6 +41,18 @@ fn parts_are_written_one_after_the_other_and_replace_what_was_there() {
         let many: Vec<Vec<u8>> = (0..3000u32).map(|n| n.to_le_bytes().to_vec()).collect();
         disk.write("a", &many.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
         assert_eq!(content(disk, "a"), many.concat());
+    });
+}
+
+#[test]
+fn large_files_are_written_and_read_in_one() {
+    on_all(|disk| {
+        let large: Vec<u8> = (0..5_000_003u32).map(|n| (n % 251) as u8).collect();
+        disk.write("a", &[b"head", &large, b"tail"]).unwrap();
+        assert_eq!(content(disk, "a"), [b"head", &large[..], b"tail"].concat());
+        let mut chunks = large.chunks(1_000_000).map(<[u8]>::to_vec);
+        disk.write_chunks("a", &mut || chunks.next()).unwrap();
+        assert_eq!(content(disk, "a"), large);
     });
 }
 

@@ -72,7 +72,7 @@ pub(super) fn look(disk: &dyn Disk) -> Finding {
             Ok(Ok(label)) => Finding::Label(label),
             Ok(Err(LabelError::Newer { found, intact })) => Finding::Newer { found, intact },
             Ok(Err(_)) => Finding::Damaged,
-            Err(kind @ (DiskErrorKind::Gone | DiskErrorKind::Denied)) => Finding::Unreachable(kind.to_string()),
+            Err(kind @ (DiskErrorKind::Gone | DiskErrorKind::Denied | DiskErrorKind::Stalled)) => Finding::Unreachable(kind.to_string()),
             Err(_) => Finding::Damaged,
         };
     }

@@ -9,3 +9,4 @@ mod damage;
 mod disks;
 mod failing;
 mod life;
+mod stalled;
