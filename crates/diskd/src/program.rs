@@ -83,17 +83,7 @@ pub fn run(program: &Path, args: &[&str], input: &[u8], deadline: Duration, cap:
     let name = program.display().to_string();
     let failed = |source| ProgramError::Start { program: name.clone(), source };
     let until = Instant::now() + deadline;
-    let mut child = Command::new(program)
-        .args(args)
-        .env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .env("LC_ALL", "C")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .spawn()
-        .map_err(failed)?;
+    let mut child = spawn(program, args, until).map_err(failed)?;
     if let Some(mut stdin) = child.stdin.take() {
         // Inputs are shorter than a pipe holds, so this never waits; a program that does not read them says so by its status.
         let _ = stdin.write_all(input);
@@ -118,6 +108,19 @@ pub fn succeed(program: &Path, args: &[&str], input: &[u8], deadline: Duration) 
     }
     let said_text: String = said.err.chars().filter(|c| !c.is_control() || *c == '\n').take(400).collect();
     Err(ProgramError::Failed { program: program.display().to_string(), status: said.status, said: said_text })
+}
+
+/// Starts it. One that is being replaced, or whose writer is just being forgotten by a child of ours, is busy for a moment.
+fn spawn(program: &Path, args: &[&str], until: Instant) -> io::Result<Child> {
+    let mut command = Command::new(program);
+    command.args(args).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    loop {
+        match command.spawn() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && Instant::now() < until => thread::sleep(STEP),
+            other => return other,
+        }
+    }
 }
 
 /// Reads one byte more than `cap`, so that too much is seen, then drains nothing: the program ends by a broken pipe.

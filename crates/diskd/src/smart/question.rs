@@ -148,12 +148,17 @@ mod tests {
     #[test]
     fn through_a_socket_it_is_the_same() {
         let folder = tempfile::tempdir().unwrap();
-        let (program, socket) = (folder.path().join("smartctl"), folder.path().join("socket"));
-        std::fs::write(&program, "#!/bin/sh\necho \"$@\"\nexit 68\n").unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let socket = folder.path().join("socket");
+        let script = |name, text| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+            path
+        };
+        let (program, hangs) = (script("smartctl", "#!/bin/sh\necho \"$@\"\nexit 68\n"), script("hangs", "#!/bin/sh\nexec sleep 600\n"));
         let listener = UnixListener::bind(&socket).unwrap();
         let server = std::thread::spawn(move || {
-            for (program, deadline) in [(&*program, LONG), (&program, Duration::ZERO), (Path::new("/no/such"), LONG)] {
+            for (program, deadline) in [(&*program, LONG), (&hangs, Duration::from_millis(100)), (Path::new("/no/such"), LONG)] {
                 let (stream, _) = listener.accept().unwrap();
                 answer(stream.try_clone().unwrap(), stream, program, deadline).unwrap();
             }
