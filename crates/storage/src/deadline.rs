@@ -123,7 +123,7 @@ impl DeadlineDisk {
         let served = std::mem::replace(&mut ticket.ended, ended) != ended;
         let running = ticket.state.load(Ordering::Acquire) != WAITING;
         let begun = running && !std::mem::replace(&mut ticket.seen_running, running);
-        if (served && !running) || (begun && served) {
+        if served && (!running || begun) {
             return Ok(());
         }
         if turn(&ticket.state, WAITING, GIVEN_UP) {

@@ -96,7 +96,7 @@ fn five_hundred_flipped_bits_are_healed_and_no_file_is_lost() {
     stage.backup();
     let mut luck = noise(500 * 16).into_iter();
     let mut next = |bound: usize| {
-        let number = luck.by_ref().take(8).fold(0u64, |sum, byte| sum << 8 | u64::from(byte));
+        let number = luck.by_ref().take(8).fold(0u64, |sum, byte| (sum << 8) | u64::from(byte));
         (number % bound as u64) as usize
     };
     let files: Vec<PathBuf> = ["disk-2", "disk-5"]

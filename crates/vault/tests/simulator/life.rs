@@ -118,7 +118,7 @@ impl Life {
 
     fn id(&mut self) -> DiskId {
         self.ids += 1;
-        new_disk_id(self.seed << 8 | self.ids)
+        new_disk_id((self.seed << 8) | self.ids)
     }
 
     fn backup(&mut self, vault: &Vault) {
@@ -172,10 +172,10 @@ impl Life {
         let (name, id) = (chosen.name.clone(), hex(chosen.id.unwrap()));
         match self.random.below(6) {
             0 if active.len() < 5 => {
-                let wider = ["2+1", "2+2", "3+2"].map(|text| text.parse::<Layout>().unwrap()).into_iter();
+                let mut wider = ["2+1", "2+2", "3+2"].map(|text| text.parse::<Layout>().unwrap()).into_iter();
                 let fits =
                     |new: &Layout| usize::from(new.width()) <= active.len() + 1 && new.m >= layout.m && new.k >= layout.k && *new != layout;
-                let layout = wider.filter(fits).next_back().filter(|_| self.random.below(2) == 0);
+                let layout = wider.rfind(fits).filter(|_| self.random.below(2) == 0);
                 let disks = vec![self.blank()];
                 self.change(Change::Add { disks, layout });
             }
@@ -290,7 +290,7 @@ fn judge(scenario: &Scenario, crash: &Crash, env: &Env) -> Option<String> {
 /// Runs the change that was cut short again. Everything is whole then, unless a disk is away that nobody wants to replace.
 fn resume(scenario: &Scenario, crash: &Crash, pool: &Arc<Pool>, env: &Env) -> Option<String> {
     let sealed = Sealed::open(Arc::clone(pool), env.clone()).ok()?;
-    let mut ids = (0..).map(|n| new_disk_id(scenario.seed << 8 | 200 + n));
+    let mut ids = (0..).map(|n| new_disk_id((scenario.seed << 8) | (200 + n)));
     let repaired = sealed.repair(&mut || unreachable!("empty disks have no place"), &NoProgress);
     if let Err(error) = repaired {
         return Some(format!("repair: {error:?}"));
