@@ -1,12 +1,11 @@
 //! Lets drained disks go, and says what is still to be done. Never lets a disk go that holds something the others do not hold in full.
 
+use super::repair::RepairOutcome;
 use super::{DiskHealth, DiskState, Entry, Pool, Stray};
 use crate::error::PoolError;
 use crate::label::{Label, Role};
 use crate::layout::SMALL;
 use crate::object::{ObjectName, Spread};
-
-use super::repair::RepairOutcome;
 
 /// What became of a disk that is to leave.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +58,8 @@ impl Pool {
     /// which takes no changes still lists.
     pub fn finish_drains(&self) -> Result<Vec<Departure>, PoolError> {
         self.check_write()?;
+        // Labels that a cut change left behind.
+        self.label_all(true)?;
         let draining: Vec<(usize, String)> = {
             let slots = self.slots();
             slots.iter().enumerate().filter(|(_, s)| s.role == Role::Draining).map(|(n, s)| (n, s.name.clone())).collect()
@@ -134,10 +135,10 @@ impl Pool {
         self.slots().iter().map(|slot| slot.generation).max().unwrap_or(1)
     }
 
-    /// Writes the places as they are in memory to every member, as a new generation, or as that of disks that have just joined. A disk that fails takes no
+    /// Writes the places as they are in memory to every member, as a new generation, or (`current`) to those that lag behind the newest one. A disk that fails takes no
     /// writes any more; that none took it is an error.
-    pub(super) fn label_all(&self, joined: bool) -> Result<(), PoolError> {
-        let generation = self.generation() + u64::from(!joined);
+    pub(super) fn label_all(&self, current: bool) -> Result<(), PoolError> {
+        let generation = self.generation() + u64::from(!current);
         let (members, layout) = (self.members(), self.layout());
         let mut failure = None;
         let mut written = 0;

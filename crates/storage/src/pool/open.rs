@@ -141,8 +141,10 @@ fn seat(surveyed: Vec<Surveyed>, label: &Label) -> (Vec<Slot>, Vec<Stray>) {
             _ => others.push((given, s)),
         }
     }
-    for (given, s) in others {
-        let (state, note) = state_of(&s, label);
+    // An empty disk takes no place that one waits for which was given and can't be reached.
+    let mut others: Vec<_> = others.into_iter().map(|(given, s)| (given, state_of(&s, label), s)).collect();
+    others.sort_by_key(|(_, (state, _), _)| *state == DiskState::Empty);
+    for (given, (state, note), s) in others {
         let waits = |slot: &usize| {
             let role = label.members.get(*slot).map(|member| member.role);
             let takes = if state == DiskState::Empty { role == Some(Role::Active) } else { role.is_some_and(|role| role != Role::Retired) };

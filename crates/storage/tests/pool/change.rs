@@ -142,6 +142,62 @@ fn a_good_disk_is_replaced_without_a_moment_of_less_redundancy_and_never_comes_b
 }
 
 #[test]
+fn a_disk_that_was_to_leave_can_stay_after_all() {
+    let disks = memory(3);
+    fill(&create(&disks, layout("1+1")));
+    let pool = open(&disks);
+    pool.begin_change(&remove("disk-2"), &[]).unwrap();
+    assert!(!pool.health().is_whole());
+    drop(pool);
+    let pool = open(&disks);
+    carry_out(&pool, &add(&["disk-2"], None), &NEW).unwrap();
+    assert!(pool.health().is_whole());
+    assert!(disks.iter().all(|disk| label(disk).generation == 3 && shards(disk) > 0));
+}
+
+#[test]
+fn a_spare_disk_does_not_take_the_place_of_one_that_is_expected() {
+    let disks = memory(5);
+    fill(&create(&disks[..3], layout("2+1")));
+    let pool = open(&[Arc::clone(&disks[0]), Arc::clone(&disks[1]), Arc::clone(&disks[2]), Arc::clone(&disks[4])]);
+    carry_out(&pool, &replace("disk-2", "disk-5"), &NEW).unwrap();
+    drop(pool);
+    let mut given = dynamic(&disks);
+    given[4] = Arc::new(keepwell_storage::DirectoryDisk::new("disk-5", "/nowhere"));
+    let pool = Pool::open(given, Access::Write).unwrap();
+    let health = pool.health();
+    let of = |name: &str| health.disks.iter().find(|disk| disk.name == name).unwrap();
+    assert_eq!((of("disk-5").state, of("disk-4").state, of("disk-4").slot), (DiskState::Missing, DiskState::Empty, None));
+    assert_eq!(pool.empty_disks(), 0);
+}
+
+#[test]
+fn labels_that_a_cut_change_left_behind_are_written_again() {
+    let mut between = 0;
+    for calls in (0..60).step_by(3) {
+        let machine = Machine::new();
+        let disks = faulty(&machine, 4);
+        fill(&create(&disks[..3], layout("2+1")));
+        let pool = open(&disks);
+        machine.crash_at(machine.ops() + calls);
+        let _ = carry_out(&pool, &replace("disk-2", "disk-4"), &NEW[..1]);
+        drop(pool);
+        machine.restart();
+        disks.iter().for_each(|disk| disk.power_cycle(calls));
+        let generations = || -> Vec<u64> {
+            let labels = disks.iter().map(|disk| disk.live_image().contents().get(LABEL_FILE).map(|bytes| Label::parse(bytes).unwrap()));
+            labels.map(|label| label.map_or(0, |label| label.generation)).collect()
+        };
+        between += usize::from(generations().contains(&1) && generations().contains(&2));
+        let pool = open(&disks);
+        pool.begin_change(&replace("disk-2", "disk-4"), &NEW[1..2]).unwrap();
+        pool.finish_drains().unwrap();
+        assert_eq!(generations(), [2; 4], "crash after {calls} calls");
+    }
+    assert!(between > 2);
+}
+
+#[test]
 fn a_lost_disk_is_replaced_by_rebuilding_and_returns_to_a_taken_place() {
     for (text, lost) in [("2+1", 1), ("4+2", 2), ("1+1", 1)] {
         let width = usize::from(layout(text).width());
