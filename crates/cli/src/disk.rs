@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal, Write};
 
 use keepwell_format::DiskId;
 use keepwell_storage::life::State;
-use keepwell_storage::{Access, Change, ChangePlan, Departure, DiskHealth};
+use keepwell_storage::{Access, Change, ChangePlan, Departure, DiskHealth, DiskState};
 use keepwell_vault::{ChangeReport, Sealed};
 use serde_json::{Value, json};
 
@@ -61,7 +61,12 @@ fn disk_line(disk: &DiskHealth) -> String {
         total => format!(", {} of {} free, {}", text::size(disk.free_bytes), text::size(total), text::count(disk.shards, "shard")),
     };
     let why = disk.failed.as_ref().or(Some(&disk.note)).filter(|why| !why.is_empty()).map_or_else(String::new, |why| format!(" ({why})"));
-    format!("{}  id {id}  {}{why}{size}", disk.name, State::of(disk))
+    let what = match disk.state {
+        DiskState::WrongVault | DiskState::Foreign | DiskState::DamagedLabel => disk.state.to_string(),
+        DiskState::Empty if disk.slot.is_some() => "empty, where a disk is missing: 'keepwell vault repair' lets it take over".into(),
+        _ => State::of(disk).to_string(),
+    };
+    format!("{}  id {id}  {what}{why}{size}", disk.name)
 }
 
 fn disk_value(disk: &DiskHealth) -> Value {

@@ -80,7 +80,7 @@ pub(crate) fn scrub(pool: &Pool, progress: &dyn Progress) -> Result<(DamageRepor
 /// What is wrong with an object that can still be read.
 pub(crate) fn faults(found: &ScrubReport) -> String {
     let damaged: Vec<String> = found.damaged.iter().map(|check| format!("{}: {}", check.shard.disk, check.fault)).collect();
-    if damaged.is_empty() { "some of its shards are missing".to_owned() } else { damaged.join("; ") }
+    if damaged.is_empty() { "some of its shards are missing, or on a disk that is to leave".to_owned() } else { damaged.join("; ") }
 }
 
 /// Disks that are not as they should be.
