@@ -53,6 +53,7 @@ test: setup  ## everything that has to pass before a change goes in
 	@$(stage) hostile-server tests/scenario hostile-server
 	@$(stage) tpm-seal       tests/scenario tpm-seal
 	@$(stage) kit            tests/scenario kit
+	@$(stage) disk-life      tests/scenario disk-life
 	@$(stage) total
 
 test-long: test  ## the same, then at full size: all of /usr, whole data sets, more seeds, more kills

@@ -16,7 +16,7 @@ from lib import shards, trees
 from lib.box import DISKD, Keyd, Program, until
 from lib.checks import RUNNING, Checks, need_root
 from lib.compare import differences
-from lib.program import ROOT, run
+from lib.program import BINARY, ROOT, parse, run
 
 MIB = 1 << 20
 SIZE = 640 * MIB
@@ -79,7 +79,7 @@ class Box:
         return run("disks", verb, "--socket", self.diskd.socket, *arguments)
 
     def known(self):
-        return {disk["device"]: disk for disk in self("list").report.get("disks", []) if disk.get("device")}
+        return {disk["device"]: disk for disk in self("list").report.get("disks", []) if disk["bus"] == "loop" and disk["device"]}
 
     def disk(self, bay):
         return next((disk for disk in self("list").report.get("disks", []) if disk["serial"] == self.serials[bay]), {})
@@ -111,6 +111,7 @@ class Vault:
     def __init__(self, folder, places, layout):
         self.dir = Path(folder) / "vault"
         self.kit = Path(folder) / "kit"
+        self.unlock = f"kit:{self.kit}/kit-1.txt,{self.kit}/kit-2.txt"
         self.dir.mkdir(parents=True)
         for number, place in enumerate(places, 1):
             self.place(number, place)
@@ -120,9 +121,8 @@ class Vault:
         (self.dir / f"disk-{number}").symlink_to(where)
 
     def __call__(self, *words, keys=True):
-        verb = [word for word in words if isinstance(word, str) and not word.startswith("-")][0]
-        at = ["--vault", self.dir, *(["--unlock", f"kit:{self.kit}/kit-1.txt,{self.kit}/kit-2.txt"] if keys else [])]
-        split = 2 if verb == "disk" else 1
+        at = ["--vault", self.dir, *(["--unlock", self.unlock] if keys else [])]
+        split = 2 if words[0] == "disk" else 1
         return run("vault", *words[:split], *at, *words[split:])
 
     def id_of(self, disk):
@@ -226,13 +226,20 @@ def pulled(box, vault, source):
 
 def frozen(box, vault, source):
     place = box.mounted_at(box.bays[2])
+    (source / "while-frozen").write_bytes(os.urandom(3 * MIB))
+    output = checks.scratch / "frozen.json"
     subprocess.run(["fsfreeze", "--freeze", place], check=True)
-    try:
-        (source / "while-frozen").write_bytes(os.urandom(3 * MIB))
-        backup = vault("backup", "--name", "main", source)
-        checks.check("a backup leaves it out, in bounded time", backup.status in (0, 3) and backup.report.get("snapshot"), backup)
-    finally:
-        subprocess.run(["fsfreeze", "--unfreeze", place], check=False)
+    thaw = lambda: subprocess.run(["fsfreeze", "--unfreeze", place], check=False, capture_output=True)
+    RUNNING.append(thaw)
+    with open(output, "wb") as file:
+        words = ["backup", "--vault", vault.dir, "--unlock", vault.unlock, "--name", "main", source, "--json"]
+        backup = subprocess.Popen([BINARY, "vault", *words], stdout=file, stderr=subprocess.DEVNULL)
+        # The process itself can only end when the kernel lets go of what hangs; its answer is there before.
+        answered = until(lambda: output.read_bytes().endswith(b"}\n"), 300)
+        thaw()
+        status = backup.wait()
+    report = parse(output.read_bytes())
+    checks.check("a backup leaves it out, and is there before the disk answers again", answered and status in (0, 3) and report.get("snapshot"), report)
     repair = vault("repair", keys=False)
     checks.check("when it answers again, repair takes it back", repair.status == 0 and vault("verify", keys=False).status == 0, repair)
     checks.check("and all restores exactly", restores(vault, source))

@@ -164,7 +164,7 @@ class Keyd(Program):
         """All three papers, printed and confirmed; their files, and the runs."""
         files, runs = [], []
         for sheet, keeper in enumerate(keepers, 1):
-            page = Path(folder) / f"sheet-{sheet}.{form}"
+            page = Path(folder) / f"sheet-{sheet}.{'pdf' if form == 'pdf' else 'txt'}"
             runs.append(self("print", "--vault", vault, "--sheet", sheet, "--keeper", keeper, "--format", form, "--out", page))
             text = page.with_suffix(".txt")
             if form == "pdf":
