@@ -59,9 +59,10 @@ impl Sealed {
         Ok((unlock::load_slots(&self.pool)?, unlock::load_keyring(&self.pool)?))
     }
 
-    /// Stores changed key slots. Older ones lose to their revision.
+    /// Stores changed key slots, and removes older ones where the new ones are on every disk: what they opened by opens nothing any more.
     pub fn store_slots(&self, slots: &Slots) -> Result<(), VaultError> {
         self.pool.put(Class::Slots, Spread::Everywhere, &slots.encode())?;
+        crate::tend::forget_old_slots(&self.pool)?;
         Ok(())
     }
 

@@ -71,7 +71,7 @@ fn init_overwrites_nothing() {
     let stage = Stage::new(1);
     let kit = fs::read(stage.at("kit/kit-1.txt")).unwrap();
     let again = stage.run(&["init", "--kit-out", &stage.text("kit-2")]);
-    assert!(again.exit == 1 && again.text("error").contains("not empty"), "{again:?}");
+    assert!(again.exit == 1 && again.text("error").contains("no vault was made"), "{again:?}");
     assert!(!stage.at("kit-2").exists());
 
     let vault = stage.text("vault-2");
