@@ -1,7 +1,7 @@
 //! Parsers of `keepwell-format`.
 
 use keepwell_format::codec::{Reader, Writer, varint_len};
-use keepwell_format::keys::{Keyring, KeyringBody, KitPayload, PassphraseSlot, Slots};
+use keepwell_format::keys::{Keyring, KeyringBody, KitPayload, PassphraseSlot, Slots, TpmSlot};
 use keepwell_format::{BlobId, Directory, ExtentPage, Key, Manifest, ManifestBody, PackHeader, Page, Trailer, VaultId};
 
 /// Primitives: each is read from the start of the bytes.
@@ -124,6 +124,13 @@ pub fn passphrase_slot(data: &[u8]) {
     if let Ok(slot) = PassphraseSlot::decode(data) {
         assert_eq!(slot.encode(), data);
         assert!(slot.m_kib <= 1 << 20 && slot.t <= 16 && slot.p <= 16, "a forged slot could eat the machine");
+    }
+}
+
+/// The slot that a box opens.
+pub fn tpm_slot(data: &[u8]) {
+    if let Ok(slot) = TpmSlot::decode(data) {
+        assert_eq!(slot.encode(), data);
     }
 }
 

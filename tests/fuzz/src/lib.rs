@@ -6,6 +6,7 @@
 mod crypt;
 mod diskd;
 mod format;
+mod keyd;
 mod server;
 mod source;
 mod storage;
@@ -14,8 +15,9 @@ pub use crypt::{SEED, kit_file, kit_slot, kit_words, sealed};
 pub use diskd::{box_label, smart};
 pub use format::{
     codec, directory, extent_page, id, key, keyring, keyring_body, kit_payload, manifest, manifest_body, pack_header, page,
-    passphrase_slot, slots, trailer,
+    passphrase_slot, slots, tpm_slot, trailer,
 };
+pub use keyd::signed_policies;
 pub use server::{
     nfs_records, nfs_reply, nfs_results, smb_bodies, smb_frame, smb_information, smb_listing, smb_names, smb_negotiate, smb_session,
     smb_spnego,
@@ -54,6 +56,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("sealed", sealed),
     ("shard_header", shard_header),
     ("shard_name", shard_name),
+    ("signed_policies", signed_policies),
     ("slots", slots),
     ("smart", smart),
     ("smb_bodies", smb_bodies),
@@ -65,6 +68,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("smb_session", smb_session),
     ("smb_spnego", smb_spnego),
     ("smb_url", smb_url),
+    ("tpm_slot", tpm_slot),
     ("trailer", trailer),
 ];
 

@@ -47,6 +47,7 @@ const FUZZ: &[&str] = &[
     "keepwell-smb",
     "keepwell-nfs",
     "keepwell-diskd",
+    "keepwell-keyd",
 ];
 
 /// The engine is synchronous and has no network: none of these, ever.
