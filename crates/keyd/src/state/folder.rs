@@ -8,6 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,10 @@ impl Crash {
     }
 }
 
+/// A predecessor that is ending, or a child of it on its way to another program, lets go of the lock within 2 s.
+const LOCK_TRIES: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
 /// The state folder, which this process has for itself.
 #[derive(Debug)]
 pub struct Folder {
@@ -61,11 +66,14 @@ impl Folder {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io("made"))?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(io("closed to others"))?;
         let directory = File::open(path).map_err(io("opened"))?;
-        match directory.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), directory, crash: None }),
-            Err(TryLockError::WouldBlock) => Err(StateError::InUse(path.to_owned())),
-            Err(TryLockError::Error(source)) => Err(io("locked")(source)),
+        for _ in 0..LOCK_TRIES {
+            match directory.try_lock() {
+                Ok(()) => return Ok(Self { path: path.to_owned(), directory, crash: None }),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+                Err(TryLockError::Error(source)) => return Err(io("locked")(source)),
+            }
         }
+        Err(StateError::InUse(path.to_owned()))
     }
 
     /// The same, where the power will fail.
