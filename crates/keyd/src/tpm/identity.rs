@@ -4,7 +4,7 @@
 
 use keepwell_crypt::Secret;
 use serde::{Deserialize, Serialize};
-use tss_esapi::attributes::ObjectAttributesBuilder;
+use tss_esapi::attributes::{ObjectAttributes, ObjectAttributesBuilder};
 use tss_esapi::constants::SessionType;
 use tss_esapi::constants::tss::{TPM2_RH_NULL, TPM2_ST_HASHCHECK};
 use tss_esapi::interface_types::algorithm::{HashingAlgorithm, PublicAlgorithm};
@@ -82,13 +82,18 @@ fn template() -> tss_esapi::Result<Public> {
         .with_no_da(true)
         .with_sign_encrypt(true)
         .build()?;
+    signing_key(attributes, EccPoint::default())
+}
+
+/// A P-256 key for ECDSA over SHA-256. The Name of the authority is made of this, and is in the policy of what is sealed: it never changes.
+pub(super) fn signing_key(attributes: ObjectAttributes, point: EccPoint) -> tss_esapi::Result<Public> {
     let scheme = EccScheme::EcDsa(HashScheme::new(HashingAlgorithm::Sha256));
     PublicBuilder::new()
         .with_public_algorithm(PublicAlgorithm::Ecc)
         .with_name_hashing_algorithm(HashingAlgorithm::Sha256)
         .with_object_attributes(attributes)
         .with_ecc_parameters(PublicEccParametersBuilder::new_unrestricted_signing_key(scheme, EccCurve::NistP256).build()?)
-        .with_ecc_unique_identifier(EccPoint::default())
+        .with_ecc_unique_identifier(point)
         .build()
 }
 

@@ -9,17 +9,16 @@ use tss_esapi::attributes::ObjectAttributesBuilder;
 use tss_esapi::constants::SessionType;
 use tss_esapi::handles::KeyHandle;
 use tss_esapi::interface_types::algorithm::{HashingAlgorithm, PublicAlgorithm};
-use tss_esapi::interface_types::ecc::EccCurve;
 use tss_esapi::interface_types::resource_handles::Hierarchy;
 use tss_esapi::interface_types::session_handles::PolicySession;
 use tss_esapi::structures::{
-    Digest as TpmDigest, EccParameter, EccPoint, EccScheme, EccSignature, HashScheme, KeyedHashScheme, Name, Nonce,
-    PcrSelectionListBuilder, PcrSlot, Private, Public, PublicBuilder, PublicEccParametersBuilder, PublicKeyedHashParameters, SensitiveData,
-    Signature,
+    Digest as TpmDigest, EccParameter, EccPoint, EccSignature, KeyedHashScheme, Name, Nonce, PcrSelectionListBuilder, PcrSlot, Private,
+    Public, PublicBuilder, PublicKeyedHashParameters, SensitiveData, Signature,
 };
 use tss_esapi::traits::{Marshall, UnMarshall};
 use zeroize::Zeroizing;
 
+use super::identity::signing_key;
 use super::link::{Covers, Link, name_of};
 use super::{Pcrs, TpmError, TpmNames};
 use crate::hex::{Digest, Hex};
@@ -211,14 +210,7 @@ fn sealed_template(policy: &Digest) -> tss_esapi::Result<Public> {
 fn authority_public(authority: &Authority) -> tss_esapi::Result<Public> {
     let (x, y) = authority.coordinates();
     let attributes = ObjectAttributesBuilder::new().with_sign_encrypt(true).with_user_with_auth(true).build()?;
-    let scheme = EccScheme::EcDsa(HashScheme::new(HashingAlgorithm::Sha256));
-    PublicBuilder::new()
-        .with_public_algorithm(PublicAlgorithm::Ecc)
-        .with_name_hashing_algorithm(HashingAlgorithm::Sha256)
-        .with_object_attributes(attributes)
-        .with_ecc_parameters(PublicEccParametersBuilder::new_unrestricted_signing_key(scheme, EccCurve::NistP256).build()?)
-        .with_ecc_unique_identifier(EccPoint::new(EccParameter::try_from(x)?, EccParameter::try_from(y)?))
-        .build()
+    signing_key(attributes, EccPoint::new(EccParameter::try_from(x)?, EccParameter::try_from(y)?))
 }
 
 fn ecdsa(signature: &[u8]) -> tss_esapi::Result<Signature> {
