@@ -144,8 +144,7 @@ fn ask(name: &str) -> Result<String, CliError> {
     Ok(line)
 }
 
-/// What became of a change.
-pub(crate) fn show(answer: &mut Answer, report: &ChangeReport) {
+fn show(answer: &mut Answer, report: &ChangeReport) {
     answer.field("objects", report.objects);
     answer.field("shards_written", report.shards_written);
     answer.field("shards_moved", report.shards_moved);

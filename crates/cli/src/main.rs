@@ -31,7 +31,7 @@ mod verify;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -82,25 +82,10 @@ fn usage(error: &clap::Error) -> Exit {
         let _ = error.print();
         return if error.use_stderr() { Exit::Usage } else { Exit::Complete };
     }
-    let words = [
-        "init",
-        "backup",
-        "list",
-        "ls",
-        "diff",
-        "restore",
-        "verify",
-        "repair",
-        "stats",
-        "check",
-        "snapshots",
-        "status",
-        "disk",
-        "scrub",
-        "tend",
-    ];
+    let known = Cli::command();
+    let is_command = |word: &str| known.get_subcommands().any(|area| area.find_subcommand(word).is_some());
     let mut typed = std::env::args_os().filter_map(|arg| arg.into_string().ok());
-    let command = typed.find(|arg| words.contains(&arg.as_str())).unwrap_or_default();
+    let command = typed.find(|arg| is_command(arg)).unwrap_or_default();
     Answer::new(&command, true).finish(Err(CliError::Usage(error.to_string().trim_end().to_owned())))
 }
 

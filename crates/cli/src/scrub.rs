@@ -73,13 +73,7 @@ fn show(answer: &mut Answer, report: &ScrubReport) {
     answer.long_list("remaining", &report.remaining, line, value);
     answer.heading("Lost: too few good shards are left", report.lost.len());
     answer.list("lost", &report.lost, line, value);
-    answer.heading("Snapshots that can't be read", report.snapshots_lost.len());
-    answer.list(
-        "snapshots_lost",
-        &report.snapshots_lost,
-        |(id, why)| format!("{id}: {why}"),
-        |(id, why)| json!({ "snapshot": id, "why": why }),
-    );
+    verify::show_lost_snapshots(answer, &report.snapshots_lost);
     verify::show_lost_files(answer, &report.files_lost);
     answer.line(match (report.is_clean(), report.is_round_complete) {
         (true, true) => "Everything has been read and is whole; the next call begins anew.",

@@ -11,10 +11,9 @@ use keepwell_api::disks::{Disks, Standing, Verdict as Seen};
 use keepwell_format::DiskId;
 use keepwell_storage::life::{Event, Order, State, Verdict, Whom, step};
 use keepwell_storage::{Access, Change, DiskHealth};
-use keepwell_vault::Sealed;
-use serde_json::json;
+use keepwell_vault::{ChangeReport, Sealed, VaultError};
+use serde_json::{Value, json};
 
-use crate::disk;
 use crate::disk::args::TendArgs;
 use crate::exit::{CliError, Exit};
 use crate::opening;
@@ -44,31 +43,45 @@ pub(crate) fn run(args: &TendArgs, answer: &mut Answer) -> Result<Exit, CliError
         answer.line("Nothing was changed: this was a check.");
         return Ok(Exit::of(courses.iter().all(|course| course.next == State::Healthy)));
     }
-    let mut done = true;
     let mut random = Random::new()?;
+    let mut emptied = Vec::new();
     for course in courses.iter().filter(|course| course.orders.contains(&Order::Drain)) {
         let change = way_out(&vault, &course.disk.name);
-        match vault.check_change(&change) {
-            Ok(_) => {
-                let meter = Meter::start(answer.is_json());
-                let report = vault.change_disks(&change, &mut || DiskId(random.id()), &meter)?;
-                drop(meter);
-                answer.line(format_args!("{}:", course.disk.name));
-                disk::show(answer, &report);
-                done &= report.is_done();
-            }
-            Err(refused) => {
-                answer.line(format_args!("{} can't be emptied yet: {refused}. Put an empty disk in, and run this again", course.disk.name));
-                done = false;
-            }
-        }
+        let outcome = match vault.check_change(&change) {
+            Ok(_) => Ok(vault.change_disks(&change, &mut || DiskId(random.id()), &Meter::start(answer.is_json()))?),
+            Err(refused) => Err(refused),
+        };
+        emptied.push((course.disk.name.as_str(), outcome));
     }
+    answer.list("emptied", &emptied, emptied_line, emptied_value);
+    let done = emptied.iter().all(|(_, outcome)| outcome.as_ref().is_ok_and(ChangeReport::is_done));
     let meter = Meter::start(answer.is_json());
     let settled = vault.settle_disks(&meter)?;
     drop(meter);
     answer.field("settled_objects", settled.objects);
     answer.field("degraded_objects", vault.disks().degraded_objects);
     Ok(Exit::of(done && settled.is_done() && vault.disks().is_whole()))
+}
+
+/// A disk that was to be emptied, and what came of it.
+type Emptied<'a> = (&'a str, Result<ChangeReport, VaultError>);
+
+fn emptied_line((disk, outcome): &Emptied<'_>) -> String {
+    match outcome {
+        Ok(report) if report.is_done() => format!("{disk}: emptied; it has left the vault and can be taken out"),
+        Ok(_) => format!("{disk}: not empty yet; run this again when what is in the way is gone"),
+        Err(refused) => format!("{disk}: can't be emptied yet: {refused}. Put an empty disk in, and run this again"),
+    }
+}
+
+fn emptied_value((disk, outcome): &Emptied<'_>) -> Value {
+    match outcome {
+        Ok(report) => {
+            let (written, moved) = (report.shards_written, report.shards_moved);
+            json!({ "name": disk, "done": report.is_done(), "shards_written": written, "shards_moved": moved, "remaining": report.remaining })
+        }
+        Err(refused) => json!({ "name": disk, "done": false, "refused": refused.to_string() }),
+    }
 }
 
 /// What is thought of the disk that is mounted at each place.

@@ -30,7 +30,7 @@ pub(crate) fn run(args: &VerifyArgs, answer: &mut Answer) -> Result<Exit, CliErr
         |(pack, why)| format!("{pack}: {why}"),
         |(pack, why)| json!({ "pack": pack.to_string(), "why": why }),
     );
-    show_lost_snapshots(answer, &report);
+    show_lost_snapshots(answer, &report.snapshots_lost);
     show_lost_files(answer, &report.files_lost);
     answer.line(if report.is_clean() { "All of it is as it should be." } else { verdict(&report) });
     Ok(Exit::of(report.is_clean()))
@@ -83,14 +83,10 @@ fn show_damage(answer: &mut Answer, damage: &DamageReport) {
     answer.long_list("foreign", &damage.foreign, String::clone, |name| json!(name));
 }
 
-fn show_lost_snapshots(answer: &mut Answer, report: &VerifyReport) {
-    answer.heading("Snapshots that can't be read", report.snapshots_lost.len());
-    answer.list(
-        "snapshots_lost",
-        &report.snapshots_lost,
-        |(id, why)| format!("{id}: {why}"),
-        |(id, why)| json!({ "snapshot": id, "why": why }),
-    );
+/// Snapshots that can't be read, and why.
+pub(crate) fn show_lost_snapshots(answer: &mut Answer, lost: &[(String, String)]) {
+    answer.heading("Snapshots that can't be read", lost.len());
+    answer.list("snapshots_lost", lost, |(id, why)| format!("{id}: {why}"), |(id, why)| json!({ "snapshot": id, "why": why }));
 }
 
 /// Files that can't be restored any more.

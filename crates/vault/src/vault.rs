@@ -56,7 +56,8 @@ impl Sealed {
 
     /// What the program that has the keys needs to open it: the newest key slots and the sealed keyring.
     pub fn locks(&self) -> Result<(Slots, Keyring), VaultError> {
-        Ok((unlock::load_slots(&self.pool)?, unlock::load_keyring(&self.pool)?))
+        let slots = self.slots.as_ref().map_err(|_| VaultError::NoSlots)?;
+        Ok((slots.clone(), unlock::load_keyring(&self.pool)?))
     }
 
     /// Stores changed key slots, and removes older ones where the new ones are on every disk: what they opened by opens nothing any more.
