@@ -8,7 +8,7 @@ use cargo_metadata::MetadataCommand;
 use super::Complaint;
 
 /// Crate, and what of ours it may use.
-const LAYERS: [(&str, &[&str]); 16] = [
+const LAYERS: [(&str, &[&str]); 23] = [
     ("keepwell-format", &[]),
     ("keepwell-crypt", &[]),
     ("keepwell-storage", &[]),
@@ -21,6 +21,13 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("keepwell-api", &[]),
     ("keepwell-keyd", &["keepwell-format", "keepwell-crypt", "keepwell-keys", "keepwell-paper", "keepwell-api"]),
     ("keepwell-diskd", &["keepwell-api"]),
+    ("keepwell-ingest", &["keepwell-format"]),
+    ("keepwell-audit", &[]),
+    ("keepwell-duties", &[]),
+    ("keepwell-ingestd", &["keepwell-format", "keepwell-source", "keepwell-ingest", "keepwell-api"]),
+    ("keepwell-authd", &["keepwell-api"]),
+    ("keepwell-notifyd", &["keepwell-api"]),
+    ("keepwell-vaultd", VAULTD),
     ("keepwell-cli", CLI),
     ("keepwell-fuzz", FUZZ),
     // The server that tests script: it shares no code with the client, so that an error of one does not hide in the other.
@@ -28,6 +35,17 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("xtask", &[]),
 ];
 
+const VAULTD: &[&str] = &[
+    "keepwell-format",
+    "keepwell-crypt",
+    "keepwell-storage",
+    "keepwell-keys",
+    "keepwell-vault",
+    "keepwell-ingest",
+    "keepwell-audit",
+    "keepwell-duties",
+    "keepwell-api",
+];
 const CLI: &[&str] = &[
     "keepwell-format",
     "keepwell-crypt",
@@ -48,6 +66,8 @@ const FUZZ: &[&str] = &[
     "keepwell-nfs",
     "keepwell-diskd",
     "keepwell-keyd",
+    "keepwell-ingest",
+    "keepwell-audit",
 ];
 
 /// The engine is synchronous and has no network: none of these, ever.
