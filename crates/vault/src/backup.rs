@@ -7,7 +7,7 @@ mod queue;
 
 use std::collections::{HashMap, VecDeque};
 
-use keepwell_format::manifest::{MAX_GAPS, ManifestBody, Outcome, Statistics};
+use keepwell_format::manifest::{MAX_GAPS, ManifestBody, Outcome, SeqRanges, Statistics};
 use keepwell_format::node::FileId;
 use keepwell_format::port::{Source, Walked};
 use keepwell_format::{BlobId, Gap, GapReason, Key, Kind, Node, SnapshotId, Time};
@@ -41,7 +41,7 @@ pub struct BackupOptions {
 }
 
 impl Vault {
-    /// Backs `source` up. Either a snapshot is made that is durable, or none.
+    /// Backs `source` up. Either a snapshot is made that is durable, or none. Several may run at a time, from different sources under different names.
     pub fn backup(&self, source: &dyn Source, options: &BackupOptions, progress: &dyn Progress) -> Result<BackupReport, VaultError> {
         let started = self.env.clock.now();
         progress.begin(Step::Backup, 0, 0);
@@ -56,7 +56,8 @@ impl Vault {
             let lanes = Lanes::start(scope, self.env.workers);
             let readers = Lanes::start(scope, readers);
             let run = snapshots.last().map_or(1, |last| last.sequence + 1);
-            let writer = BlobWriter::new(&self.pool, &self.keys, &*self.index, lanes, &self.env, options.level, (run, floor))?;
+            let writer =
+                BlobWriter::new(&self.pool, &self.keys, (&*self.index, &self.turns), lanes, &self.env, options.level, (run, floor))?;
             let accepted = guard::accepted(&snapshots, &options.name);
             let base = Base::open(&reader, accepted.filter(|before| before.body.identity == source.info().identity))?;
             let mut run = Run::new(self, source, options, progress, readers, writer, (accepted, base));
@@ -299,11 +300,16 @@ impl<'env, 'a> Run<'env, 'a> {
     fn commit(mut self, options: &BackupOptions, started: Time, previous: Option<&Snapshot>) -> Result<BackupReport, VaultError> {
         let (depth, root) = self.catalog.finish(&mut self.writer)?;
         self.writer.flush()?;
-        let draft = self.draft(options, started, previous, (depth, root));
-        let (outcome, held) = (draft.body.outcome, draft.body.held.clone());
-        let id = self.vault.pool.put(Class::Manifest, Spread::Layout, &snapshot::encode(&self.vault.keys, draft))?;
+        let needs = self.needs();
+        let body = self.body(options, started, (depth, root));
+        let (outcome, held) = (body.outcome, body.held.clone());
+        let snapshot = self.vault.turns.append(previous.map(|last| (last.sequence, last.id)), |sequence, previous| {
+            let draft = Draft { sequence, previous, received: body.finished.seconds, needs, body };
+            let id = self.vault.pool.put(Class::Manifest, Spread::Layout, &snapshot::encode(&self.vault.keys, draft))?;
+            Ok(SnapshotId(id.0))
+        })?;
         Ok(BackupReport {
-            snapshot: SnapshotId(id.0),
+            snapshot,
             outcome,
             held,
             gaps: self.gaps,
@@ -313,15 +319,19 @@ impl<'env, 'a> Run<'env, 'a> {
         })
     }
 
-    fn draft(&mut self, options: &BackupOptions, started: Time, previous: Option<&Snapshot>, (depth, root): (u8, BlobId)) -> Draft {
+    /// Numbers of the packs that the snapshot may need.
+    fn needs(&mut self) -> SeqRanges {
+        let mut needs = std::mem::take(&mut self.writer.needs);
+        needs.union(self.base.needs());
+        needs
+    }
+
+    fn body(&mut self, options: &BackupOptions, started: Time, (depth, root): (u8, BlobId)) -> ManifestBody {
         self.writer.count(&mut self.statistics);
         let info = self.source.info();
         let whole = self.statistics.gaps == 0 && self.statistics.inconsistent == 0;
         let held = if options.intended { None } else { guard::collapse(self.accepted, &info.identity, &self.statistics, self.base.met()) };
-        let mut needs = std::mem::take(&mut self.writer.needs);
-        needs.union(self.base.needs());
-        let finished = self.vault.env.clock.now();
-        let body = ManifestBody {
+        ManifestBody {
             name: options.name.clone(),
             source: info.location.clone(),
             identity: info.identity.clone(),
@@ -332,7 +342,7 @@ impl<'env, 'a> Run<'env, 'a> {
                 None => Outcome::Partial,
             },
             started,
-            finished,
+            finished: self.vault.env.clock.now(),
             depth,
             root,
             base: self.base.id(),
@@ -340,9 +350,6 @@ impl<'env, 'a> Run<'env, 'a> {
             statistics: self.statistics.clone(),
             program: concat!("keepwell ", env!("CARGO_PKG_VERSION")).to_owned(),
             held: held.unwrap_or_default(),
-        };
-        let sequence = previous.map_or(1, |last| last.sequence + 1);
-        let previous = previous.map_or(SnapshotId::NONE, |last| last.id);
-        Draft { sequence, previous, received: finished.seconds, needs, body }
+        }
     }
 }

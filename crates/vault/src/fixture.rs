@@ -13,6 +13,7 @@ use crate::env::{Clock, Env, Workers};
 use crate::index::MemoryIndex;
 use crate::keys::Keys;
 use crate::lanes::Lanes;
+use crate::turns::Turns;
 
 const VAULT: VaultId = VaultId([9; 16]);
 pub(crate) const SMALL: ChunkSizes = ChunkSizes { min: 256, avg: 1024, max: 4096 };
@@ -38,6 +39,7 @@ pub(crate) struct Scratch {
     pub(crate) keys: Keys,
     pool: Pool,
     index: MemoryIndex,
+    turns: Turns,
 }
 
 impl Scratch {
@@ -46,7 +48,7 @@ impl Scratch {
         let layout = Layout::new(1, 0).expect("a layout of one disk");
         let mut pool = Pool::create(vec![Arc::new(MemoryDisk::new("disk-1"))], ids, layout).expect("an empty disk").with_io(Io::Sequential);
         pool.set_reserve(Reserve::Bytes(0));
-        Self { keys: keys(SMALL), pool, index: MemoryIndex::default() }
+        Self { keys: keys(SMALL), pool, index: MemoryIndex::default(), turns: Turns::default() }
     }
 
     /// Lets `work` store blobs and makes them durable. Answers also how many were new.
@@ -54,7 +56,8 @@ impl Scratch {
         std::thread::scope(|scope| {
             let lanes = Lanes::start(scope, Workers::Inline);
             let env = Env { pack_target: 64 << 10, group: 2, ..Env::new(Arc::new(Midnight), Workers::Inline) };
-            let mut writer = BlobWriter::new(&self.pool, &self.keys, &self.index, lanes, &env, 1, (1, 0)).expect("the index answers");
+            let mut writer =
+                BlobWriter::new(&self.pool, &self.keys, (&self.index, &self.turns), lanes, &env, 1, (1, 0)).expect("the index answers");
             let result = work(&mut writer).expect("a memory disk takes it");
             writer.flush().expect("a memory disk takes it");
             (result, writer.new_blobs)

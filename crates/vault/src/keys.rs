@@ -14,6 +14,7 @@ struct EpochKeys {
     directory: Sealer,
     trailer: Sealer,
     manifest: Sealer,
+    state: Sealer,
 }
 
 /// Everything the engine does with keys.
@@ -99,6 +100,10 @@ impl Keys {
         self.of(epoch).map(|keys| &keys.manifest)
     }
 
+    pub(crate) fn state(&self, epoch: Epoch) -> Result<&Sealer, CryptError> {
+        self.of(epoch).map(|keys| &keys.state)
+    }
+
     fn of(&self, epoch: Epoch) -> Result<&EpochKeys, CryptError> {
         self.epochs.get(&epoch).ok_or(CryptError::WrongKey)
     }
@@ -111,6 +116,7 @@ impl EpochKeys {
             directory: Sealer::new(key, "directory"),
             trailer: Sealer::new(key, "trailer"),
             manifest: Sealer::new(key, "manifest"),
+            state: Sealer::new(key, "state"),
         }
     }
 }

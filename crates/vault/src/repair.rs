@@ -53,7 +53,7 @@ impl Vault {
         std::thread::scope(|scope| {
             let lanes = Lanes::start(scope, Workers::Inline);
             let floor = snapshot::highest_seq(&snapshot::load_all(&self.pool, &self.keys)?.0);
-            let mut writer = BlobWriter::new(&self.pool, &self.keys, &*self.index, lanes, &self.env, 3, (0, floor))?;
+            let mut writer = BlobWriter::new(&self.pool, &self.keys, (&*self.index, &self.turns), lanes, &self.env, 3, (0, floor))?;
             for pack in &leaving {
                 for place in self.index.content(pack)? {
                     let elsewhere = self.index.locate(&place.frame.blob)?.iter().any(|other| !leaving.contains(&other.pack));

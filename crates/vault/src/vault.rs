@@ -15,6 +15,7 @@ use crate::index::{Healing, Index, IndexPlace, SqliteIndex, catch_up};
 use crate::keys::Keys;
 use crate::report::VaultStats;
 use crate::snapshot::{self, Snapshot};
+use crate::turns::Turns;
 use crate::unlock::{self, Unlock};
 
 /// A vault without its keys.
@@ -31,6 +32,7 @@ pub struct Vault {
     pub(crate) env: Env,
     pub(crate) keys: Arc<Keys>,
     pub(crate) index: Arc<dyn Index>,
+    pub(crate) turns: Turns,
 }
 
 impl std::fmt::Debug for Vault {
@@ -123,7 +125,7 @@ impl Vault {
     fn assemble(pool: Arc<Pool>, env: Env, keys: Keys, index: Arc<dyn Index>, progress: &dyn Progress) -> Result<Self, VaultError> {
         let keys = Arc::new(keys);
         let index = Arc::new(Healing::new(index, Arc::clone(&pool), Arc::clone(&keys)));
-        let vault = Self { pool, env, keys, index };
+        let vault = Self { pool, env, keys, index, turns: Turns::default() };
         vault.reconcile(progress)?;
         Ok(vault)
     }

@@ -6,7 +6,7 @@ use std::collections::{HashSet, VecDeque};
 use keepwell_format::blob::{BlobKind, WHOLE};
 use keepwell_format::manifest::{SeqRanges, Statistics};
 use keepwell_format::pack::PackContent;
-use keepwell_format::{BlobId, PackId, PackSeq};
+use keepwell_format::{BlobId, PackId};
 use keepwell_storage::{Class, EncodedObject, Layout, Pool, Staged, encode_object};
 
 use super::pack_name;
@@ -16,6 +16,7 @@ use crate::index::{Index, IndexedPack};
 use crate::keys::Keys;
 use crate::lanes::{Lanes, Ticket};
 use crate::pack::{Filling, Finished, Frame, seal_blob};
+use crate::turns::Turns;
 
 /// Data packs that are filled side by side.
 const OPEN_DATA_PACKS: usize = 2;
@@ -27,12 +28,12 @@ pub(crate) struct BlobWriter<'env> {
     pool: &'env Pool,
     keys: &'env Keys,
     index: &'env dyn Index,
+    turns: &'env Turns,
     lanes: Lanes<'env>,
     env: Env,
     level: i32,
     run: u64,
     frames: u64,
-    next_seq: u64,
     /// Blobs that are on their way and not in the index yet.
     pending: HashSet<BlobId>,
     sealing: VecDeque<Ticket<Frame>>,
@@ -52,24 +53,24 @@ impl<'env> BlobWriter<'env> {
     pub(crate) fn new(
         pool: &'env Pool,
         keys: &'env Keys,
-        index: &'env dyn Index,
+        (index, turns): (&'env dyn Index, &'env Turns),
         lanes: Lanes<'env>,
         env: &Env,
         level: i32,
         (run, floor): (u64, u64),
     ) -> Result<Self, VaultError> {
         // Never again a number that a pack had which is gone: manifests tell by numbers whether all is there.
-        let newest = index.packs()?.iter().map(|(_, seq)| seq.0).max().unwrap_or(0).max(floor);
+        turns.used_up_to(index.packs()?.iter().map(|(_, seq)| seq.0).max().unwrap_or(0).max(floor));
         Ok(Self {
             pool,
             keys,
             index,
+            turns,
             lanes,
             env: env.clone(),
             level,
             run,
             frames: 0,
-            next_seq: newest + 1,
             pending: HashSet::new(),
             sealing: VecDeque::new(),
             sealing_bytes: 0,
@@ -160,8 +161,7 @@ impl<'env> BlobWriter<'env> {
         if let Some(filling) = self.slot(slot).take() {
             return filling;
         }
-        let seq = PackSeq(self.next_seq);
-        self.next_seq += 1;
+        let seq = self.turns.next_pack();
         let (content, target) = match slot {
             Some(_) => (PackContent::Data, self.env.pack_target),
             None => (PackContent::Metadata, self.env.pack_target / METADATA_SHARE),

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use keepwell_format::Key;
+use keepwell_format::{Key, SnapshotId};
 use keepwell_storage::{Access, Disk, Layout, MemoryDisk};
-use keepwell_vault::{Change, MemoryIndex, NoProgress};
+use keepwell_vault::{BackupOptions, Change, Env, MemoryIndex, NoProgress, Workers};
 
 use crate::random::Random;
-use crate::tree::Tree;
+use crate::tree::{Tree, TreeSource};
 use crate::world::{backup, difference, dynamic, env, fresh, new_disk_id, open, open_images, shared};
 
 const LAYOUTS: [&str; 4] = ["1+0", "1+1", "2+1", "4+2"];
@@ -44,6 +44,59 @@ fn two_versions_come_back_with_any_m_disks_gone() {
             assert_eq!(difference(&vault, &snapshots[0], &first), None, "{text} seed {seed} without {gone}");
             assert_eq!(difference(&vault, &snapshots[1], &tree), None, "{text} seed {seed} without {gone}");
         }
+    }
+}
+
+#[test]
+fn a_sealed_note_opens_for_its_purpose_alone() {
+    let env = env();
+    let disks = fresh(layout("1+0"), 1);
+    let vault = open_images(&disks, Access::Write, &env).unwrap();
+    let note = vault.seal_note("share 1", b"secret");
+    assert_eq!(vault.open_note("share 1", &note).unwrap().as_slice(), b"secret");
+    assert!(!note.windows(6).any(|window| window == b"secret"));
+    assert!(vault.open_note("share 2", &note).is_err());
+    for at in 0..note.len() {
+        let mut changed = note.clone();
+        changed[at] ^= 1;
+        assert!(vault.open_note("share 1", &changed).is_err() && vault.open_note("share 1", &note[..at]).is_err(), "byte {at}");
+    }
+}
+
+#[test]
+fn runs_beside_each_other_keep_out_of_each_others_way() {
+    let env = Env { workers: Workers::Threads(2), ..env() };
+    let disks = shared(fresh(layout("2+1"), 3));
+    let vault = open(dynamic(&disks), Access::Write, Arc::new(MemoryIndex::default()), &env).unwrap();
+    // Two of them hold the same bytes, so that both may store them at once.
+    let versions = |share: u64| {
+        let mut random = Random::new(20 + share / 2);
+        let mut tree = Tree::new(&mut random);
+        (0..4).map(move |_| {
+            tree.change(&mut random);
+            tree.clone()
+        })
+    };
+    let made: Vec<(SnapshotId, Tree)> = std::thread::scope(|scope| {
+        let run = |share: u64| {
+            let options = BackupOptions { name: format!("share-{share}"), level: 1, reread: 0.0, intended: false };
+            let backup = |tree: Tree| (vault.backup(&TreeSource::new(&tree), &options, &NoProgress).unwrap().snapshot, tree);
+            versions(share).map(backup).collect::<Vec<_>>()
+        };
+        let runs: Vec<_> = (0..4).map(|share| scope.spawn(move || run(share))).collect();
+        runs.into_iter().flat_map(|run| run.join().unwrap()).collect()
+    });
+    drop(vault);
+
+    let mut images: Vec<MemoryDisk> = disks.iter().map(|disk| disk.image()).collect();
+    images[1] = MemoryDisk::new("disk-2");
+    let vault = open_images(&images, Access::Read, &env).unwrap();
+    let snapshots = vault.snapshots().unwrap();
+    assert_eq!(snapshots.iter().map(|snapshot| snapshot.sequence).collect::<Vec<_>>(), (1..=16).collect::<Vec<_>>());
+    assert!(snapshots.windows(2).all(|pair| pair[1].previous == pair[0].id));
+    for (id, tree) in made {
+        let snapshot = snapshots.iter().find(|snapshot| snapshot.id == id).unwrap();
+        assert_eq!(difference(&vault, snapshot, &tree), None, "{}", snapshot.body.name);
     }
 }
 
