@@ -9,6 +9,7 @@ pub mod error;
 pub mod keys;
 pub mod secret;
 pub mod server;
+pub mod vault;
 
 pub use client::{Client, ClientError};
 pub use error::Refusal;

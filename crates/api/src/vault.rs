@@ -1,0 +1,331 @@
+//! What vaultd is asked and what it answers. Shapes only. What reads, restores, changes or deletes needs a grant in the header [`GRANT`], bound to the verb and to
+//! the very bytes of the request.
+//!
+//! Times are Unix seconds by the box's own reckoning. File names are in answers to granted requests alone.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Base64;
+
+/// Where vaultd listens.
+pub const SOCKET: &str = "/run/keepwell/vaultd.sock";
+
+/// Header with the grant of authd.
+pub const GRANT: &str = "keepwell-grant";
+
+/// How much a share matters: drives its schedule, its order in a restore, and how soon somebody is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tier {
+    /// Patients are harmed, or the practice stops, without it.
+    One,
+    /// Needed the same day.
+    Two,
+    /// All else.
+    Three,
+}
+
+/// A share that is backed up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// Its id: 16 hexadecimal digits.
+    pub id: String,
+    /// What people call it, and what its snapshots are called.
+    pub name: String,
+    /// Address without password: `smb://user@host/share`, `nfs://host/export`.
+    pub location: String,
+    /// How much it matters.
+    pub tier: Tier,
+    /// A person said that it is not to be backed up for now.
+    pub paused: bool,
+    /// When it was added.
+    pub added_at: i64,
+    /// Its run under way.
+    pub running: Option<u64>,
+    /// Its last run that is over.
+    pub last: Option<Run>,
+    /// When the copy was taken that a restore would bring back; none if there is none.
+    pub newest_copy_at: Option<i64>,
+    /// When its next run is due.
+    pub next_due: Option<i64>,
+}
+
+/// `POST /v1/shares`, verb `shares-add`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddShare {
+    /// What people will call it: 1 to 64 characters, no control characters; unlike all others.
+    pub name: String,
+    /// Its address.
+    pub location: String,
+    /// The account's password; kept sealed, never told again.
+    #[serde(default)]
+    pub password: Option<Base64>,
+    /// How much it matters.
+    pub tier: Tier,
+}
+
+/// `POST /v1/shares/{id}`, verb `shares-change`. What is absent stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeShare {
+    /// A new address of the same tree.
+    #[serde(default)]
+    pub location: Option<String>,
+    /// A new password.
+    #[serde(default)]
+    pub password: Option<Base64>,
+    /// Another tier.
+    #[serde(default)]
+    pub tier: Option<Tier>,
+    /// Whether it is backed up.
+    #[serde(default)]
+    pub paused: Option<bool>,
+}
+
+/// What became of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// All of it.
+    Complete,
+    /// All but what the gaps name.
+    Partial,
+    /// Kept, but not trusted: the source had collapsed or was another one.
+    Held,
+    /// Nothing came of it.
+    Failed,
+    /// A person ended it.
+    Cancelled,
+    /// vaultd or the box stopped in its middle.
+    Cut,
+}
+
+/// One run of one share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its number.
+    pub id: u64,
+    /// The share's id.
+    pub share: String,
+    /// When it began.
+    pub started_at: i64,
+    /// When it was over; none while it is under way.
+    pub finished_at: Option<i64>,
+    /// What became of it; none while it is under way.
+    pub outcome: Option<Outcome>,
+    /// The snapshot that it made.
+    pub snapshot: Option<String>,
+    /// A word for programs why it is not complete, such as `password`.
+    pub code: Option<String>,
+    /// The same in words for a person, without names of files.
+    pub why: Option<String>,
+    /// Counts; as they are now while it is under way.
+    pub counts: Counts,
+}
+
+/// Counts of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counts {
+    /// Files, folders and links.
+    pub entries: u64,
+    /// Files.
+    pub files: u64,
+    /// Bytes of all files.
+    pub content_bytes: u64,
+    /// Bytes that were read.
+    pub read_bytes: u64,
+    /// Bytes that the vault grew by, before redundancy.
+    pub stored_bytes: u64,
+    /// What could not be read.
+    pub gaps: u64,
+    /// Files that changed while they were read.
+    pub inconsistent: u64,
+}
+
+/// `POST /v1/shares/{id}/run`, verb `run-now`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunNow {
+    /// A person says that what looks collapsed or swapped is meant to be so.
+    #[serde(default)]
+    pub intended: bool,
+}
+
+/// Its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    /// The run, or the restore.
+    pub id: u64,
+}
+
+/// `POST /v1/snapshots`, verb `snapshots-list`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListSnapshots {
+    /// Only of the share with this name.
+    #[serde(default)]
+    pub share: Option<String>,
+}
+
+/// One snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Its id.
+    pub id: String,
+    /// Name of its share.
+    pub share: String,
+    /// When its run began: the state of the share that it holds is not older.
+    pub taken_at: i64,
+    /// Complete, partial or held.
+    pub outcome: Outcome,
+    /// Counts of its run.
+    pub counts: Counts,
+}
+
+/// `POST /v1/files`, verb `files-list`: what lies directly in a folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListFiles {
+    /// The snapshot's id.
+    pub snapshot: String,
+    /// The folder: names with `/` between them; empty for the root.
+    #[serde(default)]
+    pub path: Base64,
+    /// Only what comes after this name.
+    #[serde(default)]
+    pub after: Option<Base64>,
+    /// At most so many, up to 1,000.
+    pub limit: u32,
+}
+
+/// One entry of a folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// Its name, as the server has it.
+    pub name: Base64,
+    /// `file`, `folder`, `symlink` and so on.
+    pub kind: String,
+    /// Bytes of a file.
+    pub size: Option<u64>,
+    /// Last change, Unix seconds.
+    pub changed_at: Option<i64>,
+    /// It changed while it was read.
+    pub inconsistent: bool,
+    /// Why it is missing, or not whole.
+    pub gap: Option<String>,
+}
+
+/// Its answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Files {
+    /// In the order of their names.
+    pub files: Vec<File>,
+    /// Whether there are more.
+    pub more: bool,
+}
+
+/// What happens where a restore meets something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Conflict {
+    /// The target has to be empty.
+    #[default]
+    Refuse,
+    /// What is there stays.
+    Skip,
+    /// It is replaced.
+    Replace,
+    /// What is restored gets another name.
+    Rename,
+    /// The newer one stays.
+    Newer,
+}
+
+/// `POST /v1/restores`, verb `restore`. Written back by a process of its own with the account given here, which is used once and not kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Restore {
+    /// The snapshot's id.
+    pub snapshot: String,
+    /// Only what lies here; all if empty.
+    #[serde(default)]
+    pub path: Base64,
+    /// Where to, with the account that may write: `smb://writer@host/share/folder`.
+    pub to: String,
+    /// Its password.
+    #[serde(default)]
+    pub password: Option<Base64>,
+    /// Where something is there already.
+    #[serde(default)]
+    pub conflict: Conflict,
+    /// Nothing is written: what would be?
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// `GET /v1/restores/{id}` answers; `GET /v1/restores` a list of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreState {
+    /// Its number.
+    pub id: u64,
+    /// The snapshot's id.
+    pub snapshot: String,
+    /// Where to.
+    pub to: String,
+    /// Who wanted it.
+    pub by: String,
+    /// When it began.
+    pub started_at: i64,
+    /// When it was over.
+    pub finished_at: Option<i64>,
+    /// What became of it: complete, partial, failed, cancelled or cut.
+    pub outcome: Option<Outcome>,
+    /// Why it is not complete.
+    pub why: Option<String>,
+    /// Whether nothing was to be written.
+    pub dry_run: bool,
+    /// Files written, or that would be.
+    pub files: u64,
+    /// Bytes of them.
+    pub written_bytes: u64,
+    /// Entries read back.
+    pub compared: u64,
+    /// Those that are not as in the backup.
+    pub differing: u64,
+    /// Entries that are not there or not whole.
+    pub missing: u64,
+    /// Entries left out because something was there.
+    pub skipped: u64,
+}
+
+/// What keeps the vault from being used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unready {
+    /// `locked`, `no-pool`, `keyd-silent`, `damaged`.
+    pub code: String,
+    /// In words.
+    pub text: String,
+}
+
+/// `GET /v1/vault` answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VaultState {
+    /// This start of vaultd's box, as in grants: 32 hexadecimal digits.
+    pub boot: String,
+    /// Its id, once it is open.
+    pub vault: Option<String>,
+    /// Why it is not open.
+    pub unready: Option<Unready>,
+    /// Snapshots.
+    pub snapshots: u64,
+    /// Bytes on all disks.
+    pub stored_bytes: u64,
+    /// Bytes free on all disks together.
+    pub free_bytes: u64,
+    /// Objects with less redundancy than they should have.
+    pub degraded_objects: u64,
+    /// Disks, and what is wrong with each; empty if nothing is.
+    pub disks: Vec<(String, String)>,
+}
