@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 /// Bytes that travel as base64 (RFC 4648, section 4). They may be a secret, so they are never printed and are wiped on drop.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Base64(pub Zeroizing<Vec<u8>>);
 
 impl From<Vec<u8>> for Base64 {

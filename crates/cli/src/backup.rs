@@ -3,7 +3,7 @@
 use keepwell_format::manifest::{Outcome, Statistics};
 use keepwell_source::AsOf;
 use keepwell_storage::Access;
-use keepwell_vault::{BackupOptions, BackupReport};
+use keepwell_vault::{BackupOptions, BackupReport, Reread};
 use serde_json::{Value, json};
 
 use crate::args::BackupArgs;
@@ -20,7 +20,7 @@ pub(crate) fn run(args: &BackupArgs, answer: &mut Answer) -> Result<Exit, CliErr
     let vault = opening::unlocked(&args.keyed, Access::Write, answer)?;
     let source = remote.address.open_source(remote.password(), args.as_of.unwrap_or(AsOf::Live))?;
     let name = args.name.clone().unwrap_or_else(|| remote.address.name());
-    let options = BackupOptions { name: name.clone(), level: args.level, reread: args.reread, intended: args.intended };
+    let options = BackupOptions { name: name.clone(), level: args.level, reread: Reread::Share(args.reread), intended: args.intended };
     let report = vault.backup(source.as_ref(), &options, &Meter::start(answer.is_json()))?;
     show(answer, &name, &report);
     Ok(match report.outcome {

@@ -130,7 +130,7 @@ fn first_other(vault: &Path) -> Result<Option<String>, CliError> {
     };
     for name in list(vault)? {
         let disk = vault.join(&name);
-        if opening::disk_number(&name).is_none() || !disk.is_dir() {
+        if keepwell_storage::disk_number(&name).is_none() || !disk.is_dir() {
             return Ok(Some(name));
         }
         if let Some(file) = list(&disk)?.into_iter().find(|file| file != "lost+found") {

@@ -1,15 +1,15 @@
 //! From a vault's folder to an open vault: finds its disks, says which are not there, and where the index lies.
 
-use std::fs::{self, DirBuilder};
+use std::fs::DirBuilder;
 use std::num::NonZero;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::available_parallelism;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use keepwell_format::{Time, VaultId};
-use keepwell_storage::{Access, DeadlineDisk, DirectoryDisk, Disk, DiskHealth, DiskState, Layout, Pool, PoolIds};
+use keepwell_storage::{Access, Disk, DiskHealth, DiskState, Layout, Pool, PoolIds, disk_folder, disks_up_to};
 use keepwell_vault::{Clock, Env, IndexPlace, Sealed, Vault, Workers};
 
 use crate::args::{KeyedArgs, MaybeKeyedArgs, UnlockArg};
@@ -18,9 +18,6 @@ use crate::output::{self, Answer};
 use crate::progress::Meter;
 use crate::random::Random;
 use crate::unlock;
-
-/// How long a disk may take for one piece of work: longer than one takes to spin up or to remap a sector.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A vault with or without its keys.
 pub(crate) enum Opened {
@@ -48,7 +45,7 @@ pub(crate) fn create_pool(folder: &Path, vault: VaultId, layout: Layout, disks: 
         DirBuilder::new().recursive(true).mode(0o700).create(&disk).map_err(CliError::file("make the folder", disk))?;
     }
     let ids = PoolIds { vault: vault.0, disks: (0..disks).map(|_| random.id()).collect() };
-    Ok(Pool::create(directories(folder, disks), ids, layout)?)
+    Ok(Pool::create(disks_up_to(folder, disks), ids, layout)?)
 }
 
 fn with_key(folder: &Path, arg: &UnlockArg, access: Access, answer: &mut Answer) -> Result<Vault, CliError> {
@@ -64,7 +61,7 @@ fn with_key(folder: &Path, arg: &UnlockArg, access: Access, answer: &mut Answer)
 
 /// Opens a vault without its keys.
 pub(crate) fn sealed(folder: &Path, access: Access, answer: &mut Answer) -> Result<Sealed, CliError> {
-    let pool = Pool::open(directories(folder, count_disks(folder)?), access)?;
+    let pool = Pool::open(disks(folder)?, access)?;
     warn_of_disks(&pool, answer.is_json());
     let workers = available_parallelism().map_or(1, NonZero::get);
     let sealed = Sealed::open(Arc::new(pool), Env::new(Arc::new(SystemClock), Workers::Threads(workers)))?;
@@ -72,36 +69,15 @@ pub(crate) fn sealed(folder: &Path, access: Access, answer: &mut Answer) -> Resu
     Ok(sealed)
 }
 
-/// The highest number of a disk folder: those between that are missing count, and the labels know of further ones.
-fn count_disks(folder: &Path) -> Result<u8, CliError> {
-    let entries = fs::read_dir(folder).map_err(CliError::file("open the vault", folder))?;
-    let mut highest = 0;
-    for entry in entries {
-        let name = entry.map_err(CliError::file("list the vault", folder))?.file_name();
-        highest = highest.max(name.to_str().and_then(disk_number).unwrap_or(0));
-    }
-    if highest == 0 {
+fn disks(folder: &Path) -> Result<Vec<Arc<dyn Disk>>, CliError> {
+    let disks = keepwell_storage::disks_in(folder).map_err(CliError::file("open the vault", folder))?;
+    if disks.is_empty() {
         let folder = folder.display();
         return Err(CliError::Refused(format!(
             "{folder} is no vault: there is no disk-1, disk-2 or the like in it. Give the folder that 'vault init' made, or that the disks are mounted in"
         )));
     }
-    Ok(highest)
-}
-
-/// The number in `disk-N`, as it is written there.
-pub(crate) fn disk_number(name: &str) -> Option<u8> {
-    let number = name.strip_prefix("disk-")?.parse().ok().filter(|number| *number > 0)?;
-    (format!("disk-{number}") == name).then_some(number)
-}
-
-fn disk_folder(folder: &Path, number: u8) -> PathBuf {
-    folder.join(format!("disk-{number}"))
-}
-
-fn directories(folder: &Path, disks: u8) -> Vec<Arc<dyn Disk>> {
-    let disk = |number| DirectoryDisk::new(format!("disk-{number}"), disk_folder(folder, number));
-    (1..=disks).map(|number| Arc::new(DeadlineDisk::new(Arc::new(disk(number)), PATIENCE)) as Arc<dyn Disk>).collect()
+    Ok(disks)
 }
 
 /// Says which disks are not as they should be, and what that means.
@@ -139,19 +115,4 @@ impl Clock for SystemClock {
 pub(crate) fn now() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Time { seconds: since.as_secs().cast_signed(), nanos: since.subsec_nanos() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn disks_are_counted_by_the_highest_number() {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(count_disks(folder.path()).is_err());
-        for name in ["disk-2", "disk-4", "disk-07", "disk-x", "disk-999", "disk-0", "cache"] {
-            fs::create_dir(folder.path().join(name)).unwrap();
-        }
-        assert_eq!(count_disks(folder.path()).unwrap(), 4);
-    }
 }

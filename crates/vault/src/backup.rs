@@ -27,6 +27,35 @@ use queue::{Pending, Reading};
 /// Entries that may wait for an earlier file.
 const QUEUE_LIMIT: usize = 4096;
 
+/// Which unchanged files are read all the same, so that silent edits and rot at the source are found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Reread {
+    /// A share of them, 0 to 1: with 1/n, each once in n runs of the vault.
+    Share(f64),
+    /// The files of one of `of` parts. Whoever asks for each part in turn has read all.
+    Part {
+        /// From 0.
+        part: u32,
+        /// Into how many parts the files are dealt.
+        of: u32,
+    },
+}
+
+impl Reread {
+    /// None of them.
+    pub const NONE: Self = Self::Share(0.0);
+
+    /// Whether the turn of an unchanged file has come, if the last snapshot was the vault's `sequence`-th.
+    fn includes(self, key: &Key, sequence: u64) -> bool {
+        let place = crate::keys::first_u64(blake3::hash(key.as_bytes()).as_bytes());
+        match self {
+            #[expect(clippy::cast_precision_loss, reason = "a share of files needs no 64 bits, and runs are counted in thousands")]
+            Self::Share(share) => (place as f64 / u64::MAX as f64 + sequence as f64 * share).fract() < share,
+            Self::Part { part, of } => place % u64::from(of.max(1)) == u64::from(part),
+        }
+    }
+}
+
 /// How a backup is to be made.
 #[derive(Debug, Clone)]
 pub struct BackupOptions {
@@ -34,8 +63,8 @@ pub struct BackupOptions {
     pub name: String,
     /// zstd level.
     pub level: i32,
-    /// Share of the unchanged files that is read all the same, 0 to 1.
-    pub reread: f64,
+    /// Unchanged files that are read all the same.
+    pub reread: Reread,
     /// A person says that a source that looks collapsed or swapped is meant to be so: the snapshot is not held.
     pub intended: bool,
 }
@@ -78,7 +107,7 @@ struct Run<'env, 'a> {
     /// The last accepted snapshot of this name.
     accepted: Option<&'a Snapshot>,
     base: Base<'a>,
-    reread: f64,
+    reread: Reread,
     queue: VecDeque<Pending>,
     reading: queue::Load,
     /// First paths of files with several, while more of their paths may come.
@@ -147,7 +176,7 @@ impl<'env, 'a> Run<'env, 'a> {
         let readable = walked.node.gap.as_ref().is_none_or(|gap| gap.reason == GapReason::Metadata);
         if walked.node.kind == Kind::File && readable {
             match before.filter(|node| base::is_unchanged(&walked, node)) {
-                Some(node) if !self.is_reread(&walked.key) && self.base.is_whole(&node)? => {
+                Some(node) if !self.reread.includes(&walked.key, self.base.sequence()) && self.base.is_whole(&node)? => {
                     self.statistics.unchanged_files += 1;
                     walked.node.content = node.content;
                     walked.node.streams = node.streams;
@@ -177,15 +206,6 @@ impl<'env, 'a> Run<'env, 'a> {
             self.links.remove(&id);
         }
         Some(first)
-    }
-
-    /// Whether an unchanged file's turn has come to be read all the same: with a share of 1/n, once in each n runs.
-    fn is_reread(&self, key: &Key) -> bool {
-        #[expect(clippy::cast_precision_loss, reason = "a share of files needs no 64 bits")]
-        let place = crate::keys::first_u64(blake3::hash(key.as_bytes()).as_bytes()) as f64 / u64::MAX as f64;
-        #[expect(clippy::cast_precision_loss, reason = "runs are counted in thousands")]
-        let turn = (place + self.base.sequence() as f64 * self.reread).fract();
-        turn < self.reread
     }
 
     fn read(&mut self, walked: Walked) -> Result<(), VaultError> {
@@ -350,6 +370,21 @@ impl<'env, 'a> Run<'env, 'a> {
             statistics: self.statistics.clone(),
             program: concat!("keepwell ", env!("CARGO_PKG_VERSION")).to_owned(),
             held: held.unwrap_or_default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_file_is_in_one_part() {
+        for n in 0..200 {
+            let key = Key::from_path(format!("folder/file-{n}").as_bytes()).unwrap();
+            assert_eq!((0..30).filter(|part| Reread::Part { part: *part, of: 30 }.includes(&key, 7)).count(), 1);
+            assert_eq!((0..4).filter(|sequence| Reread::Share(0.25).includes(&key, *sequence)).count(), 1);
+            assert!(!Reread::NONE.includes(&key, n) && Reread::Share(1.0).includes(&key, n));
         }
     }
 }

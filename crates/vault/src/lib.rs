@@ -29,7 +29,7 @@ mod unlock;
 mod vault;
 mod verify;
 
-pub use backup::BackupOptions;
+pub use backup::{BackupOptions, Reread};
 pub use create::{create, create_with};
 pub use diff::{Change, Difference};
 pub use env::{Clock, Env, NoProgress, Progress, Step, Workers};

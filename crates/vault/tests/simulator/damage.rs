@@ -163,7 +163,8 @@ impl Source for Locked<'_> {
 fn a_further_path_whose_content_was_never_read_is_named() {
     let tree = broad();
     let (vault, _) = stored(&tree);
-    let options = keepwell_vault::BackupOptions { name: "other".to_owned(), level: 1, reread: 0.0, intended: false };
+    let options =
+        keepwell_vault::BackupOptions { name: "other".to_owned(), level: 1, reread: keepwell_vault::Reread::NONE, intended: false };
     vault.backup(&Locked(TreeSource::new(&tree)), &options, &NoProgress).unwrap();
     let (report, there) = restore(&vault, "m16");
     let named = report.unwrap().missing.into_iter().filter(|trouble| trouble.key == key("shared too")).count();

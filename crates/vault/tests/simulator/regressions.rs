@@ -19,7 +19,11 @@ fn key(path: &str) -> Key {
 }
 
 fn backup_as(vault: &Vault, source: &dyn Source, name: &str) -> Result<BackupReport, VaultError> {
-    vault.backup(source, &BackupOptions { name: name.to_owned(), level: 1, reread: 0.0, intended: false }, &NoProgress)
+    vault.backup(
+        source,
+        &BackupOptions { name: name.to_owned(), level: 1, reread: keepwell_vault::Reread::NONE, intended: false },
+        &NoProgress,
+    )
 }
 
 /// Number and content of each pack on a 1+0 disk, from their clear headers.

@@ -140,7 +140,7 @@ fn vault() -> Vault {
 }
 
 fn run(vault: &Vault, share: &Share, intended: bool) -> BackupReport {
-    let options = BackupOptions { name: "share".to_owned(), level: 1, reread: 0.0, intended };
+    let options = BackupOptions { name: "share".to_owned(), level: 1, reread: keepwell_vault::Reread::NONE, intended };
     vault.backup(share, &options, &NoProgress).unwrap()
 }
 
@@ -266,7 +266,7 @@ fn a_server_that_goes_away_after_the_walk_makes_no_snapshot() {
     share.file("f3", 103, b"changed").changed = 2;
     share.file("f5", 105, b"changed").changed = 2;
     share.last = Some(key("f5"));
-    let options = BackupOptions { name: "share".to_owned(), level: 1, reread: 0.0, intended: false };
+    let options = BackupOptions { name: "share".to_owned(), level: 1, reread: keepwell_vault::Reread::NONE, intended: false };
     share.take_opened();
     let failed = vault.backup(&share, &options, &NoProgress).unwrap_err();
     assert!(failed.to_string().contains("the server is gone"), "{failed}");

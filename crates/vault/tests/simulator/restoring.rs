@@ -26,7 +26,7 @@ fn bytes(text: &str) -> Vec<Run> {
 fn stored(source: &dyn Source) -> (Vault, Snapshot) {
     let disks = shared(fresh("1+0".parse().unwrap(), 1));
     let vault = open(dynamic(&disks), Access::Write, Arc::new(MemoryIndex::default()), &env()).unwrap();
-    let options = BackupOptions { name: "share".to_owned(), level: 1, reread: 0.0, intended: false };
+    let options = BackupOptions { name: "share".to_owned(), level: 1, reread: keepwell_vault::Reread::NONE, intended: false };
     vault.backup(source, &options, &NoProgress).unwrap();
     let snapshot = vault.resolve("latest").unwrap();
     (vault, snapshot)

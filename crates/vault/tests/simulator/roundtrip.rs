@@ -79,7 +79,7 @@ fn runs_beside_each_other_keep_out_of_each_others_way() {
     };
     let made: Vec<(SnapshotId, Tree)> = std::thread::scope(|scope| {
         let run = |share: u64| {
-            let options = BackupOptions { name: format!("share-{share}"), level: 1, reread: 0.0, intended: false };
+            let options = BackupOptions { name: format!("share-{share}"), level: 1, reread: keepwell_vault::Reread::NONE, intended: false };
             let backup = |tree: Tree| (vault.backup(&TreeSource::new(&tree), &options, &NoProgress).unwrap().snapshot, tree);
             versions(share).map(backup).collect::<Vec<_>>()
         };

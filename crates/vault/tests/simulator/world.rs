@@ -83,7 +83,7 @@ pub(crate) fn dynamic(disks: &[Arc<MemoryDisk>]) -> Vec<Arc<dyn Disk>> {
 }
 
 pub(crate) fn backup(vault: &Vault, tree: &Tree) -> Result<BackupReport, VaultError> {
-    let options = BackupOptions { name: "share".to_owned(), level: 1, reread: 0.0, intended: false };
+    let options = BackupOptions { name: "share".to_owned(), level: 1, reread: keepwell_vault::Reread::NONE, intended: false };
     vault.backup(&TreeSource::new(tree), &options, &NoProgress)
 }
 
