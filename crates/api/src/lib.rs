@@ -7,6 +7,7 @@ pub mod client;
 pub mod disks;
 pub mod error;
 pub mod keys;
+pub mod notices;
 pub mod secret;
 pub mod server;
 pub mod vault;
