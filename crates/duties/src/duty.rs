@@ -1,0 +1,253 @@
+//! What a box owes, until when, and how a duty stands. Owns the deadlines and the judgement; proves nothing itself.
+
+use serde::{Deserialize, Serialize};
+
+use crate::policy::{Policy, ShareId, Tier};
+use crate::time::At;
+
+const DAY_S: u64 = 86_400;
+/// A first copy may take this long, seconds, before its absence is an incident, whatever the goal is.
+const FIRST_COPY_S: u64 = DAY_S;
+
+/// A kind of promise. The ones with a deadline decay to overdue by silence; the others are broken by a failure only.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DutyKind {
+    /// A share's newest copy is young enough. Proven as of the moment its run began.
+    CopyAge,
+    /// A share's runs succeed. No deadline.
+    Runs,
+    /// A share is copied without gaps. No deadline.
+    Gaps,
+    /// A share's newest snapshot is not held. No deadline.
+    Held,
+    /// All of the pool was read and was whole.
+    Scrub,
+    /// A sample of a tier was restored and was equal.
+    TestRestore,
+    /// A paper of the kit was typed and opens the newest key.
+    KitRehearsal,
+    /// A disk answers and is healthy.
+    Disk,
+    /// The clock is believed.
+    Time,
+    /// The box has power. No deadline.
+    Power,
+    /// The pool can be read and written and has room.
+    Pool,
+    /// The keys are there, with two ways to unlock them.
+    Keys,
+    /// The log is whole.
+    Log,
+    /// The box's own state lies in the vault as it is now. No deadline.
+    State,
+    /// What the box says reaches people. No deadline.
+    Notices,
+}
+
+impl DutyKind {
+    /// The word for programs.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::CopyAge => "copy-age",
+            Self::Runs => "runs",
+            Self::Gaps => "gaps",
+            Self::Held => "held",
+            Self::Scrub => "scrub",
+            Self::TestRestore => "test-restore",
+            Self::KitRehearsal => "kit-rehearsal",
+            Self::Disk => "disk",
+            Self::Time => "time",
+            Self::Power => "power",
+            Self::Pool => "pool",
+            Self::Keys => "keys",
+            Self::Log => "log",
+            Self::State => "state",
+            Self::Notices => "notices",
+        }
+    }
+}
+
+/// What a duty is about.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(tag = "is", content = "id", rename_all = "kebab-case")]
+pub enum Subject {
+    /// The box as a whole.
+    Box,
+    /// A share.
+    Share(ShareId),
+    /// All shares of a tier.
+    Tier(Tier),
+    /// A paper of the kit, by the number printed on it.
+    Paper(String),
+    /// A disk, by its name or serial number.
+    Disk(String),
+}
+
+/// One promise about one thing. Also what an incident is known by.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct Duty {
+    /// Which promise.
+    pub kind: DutyKind,
+    /// About what.
+    pub subject: Subject,
+}
+
+impl Duty {
+    /// A promise about the box as a whole.
+    pub fn of_box(kind: DutyKind) -> Self {
+        Self { kind, subject: Subject::Box }
+    }
+
+    /// A promise about a share.
+    pub fn of_share(kind: DutyKind, share: &ShareId) -> Self {
+        Self { kind, subject: Subject::Share(share.clone()) }
+    }
+
+    /// The monthly test restore of a tier.
+    pub fn test_restore(tier: Tier) -> Self {
+        Self { kind: DutyKind::TestRestore, subject: Subject::Tier(tier) }
+    }
+
+    /// The rehearsal of a paper.
+    pub fn rehearsal(paper: &str) -> Self {
+        Self { kind: DutyKind::KitRehearsal, subject: Subject::Paper(paper.into()) }
+    }
+
+    /// The health of a disk.
+    pub fn disk(name: &str) -> Self {
+        Self { kind: DutyKind::Disk, subject: Subject::Disk(name.into()) }
+    }
+}
+
+/// Numbers that belong to a proof or a failure, by stable names with their unit. Never names of files or people.
+pub type Numbers = Vec<(String, i64)>;
+
+/// That a duty was done.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Proof {
+    /// As of when.
+    pub at: At,
+    /// What was counted.
+    pub numbers: Numbers,
+}
+
+/// That a duty was tried, or looked at, and is not done.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// When.
+    pub at: At,
+    /// Why, a stable word.
+    pub code: String,
+    /// What was counted.
+    pub numbers: Numbers,
+}
+
+/// A duty with its deadline and what is known. State.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Owed {
+    /// Which.
+    pub duty: Duty,
+    /// Since when it is owed.
+    pub since: At,
+    /// Seconds from one proof to the next; None: broken by a failure only.
+    pub within_s: Option<u64>,
+    /// The tier of the share or tier that it is about: how loud an incident is.
+    pub tier: Option<Tier>,
+    /// The newest proof.
+    pub proven: Option<Proof>,
+    /// A failure after it.
+    pub failed: Option<Failure>,
+}
+
+/// How a duty stands now. Failed, never tested, too old and unknown are different things.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum Standing {
+    /// Done, and good until then.
+    Proven {
+        /// As of when.
+        at: At,
+        /// None: until something fails.
+        until: Option<At>,
+    },
+    /// The last proof is too old.
+    Overdue {
+        /// Since when.
+        since: At,
+        /// The last proof.
+        at: At,
+    },
+    /// Never done.
+    NeverProven {
+        /// Owed since.
+        since: At,
+        /// Late from then on.
+        due: Option<At>,
+    },
+    /// It failed after the last proof.
+    Failed {
+        /// When.
+        at: At,
+        /// Why, a stable word.
+        code: String,
+    },
+    /// The last proof has a date in the future, or nobody ever owed it: nothing can be said.
+    Unknown,
+}
+
+impl Standing {
+    /// Nothing is wrong with it now: it is proven.
+    pub fn is_proven(&self) -> bool {
+        matches!(self, Self::Proven { .. })
+    }
+
+    /// A promise is broken, rather than not yet kept.
+    pub fn is_broken(&self, now: At) -> bool {
+        match self {
+            Self::Proven { .. } => false,
+            Self::Overdue { .. } | Self::Failed { .. } | Self::Unknown => true,
+            Self::NeverProven { due, .. } => due.is_some_and(|due| now > due),
+        }
+    }
+}
+
+impl Owed {
+    /// How it stands.
+    pub fn standing(&self, now: At) -> Standing {
+        if let Some(failed) = &self.failed {
+            return Standing::Failed { at: failed.at, code: failed.code.clone() };
+        }
+        let Some(proof) = &self.proven else {
+            return Standing::NeverProven {
+                since: self.since,
+                due: self.within_s.map(|within| self.since.plus(self.first_s(within) as i64)),
+            };
+        };
+        if !proof.at.has_been(now) {
+            return Standing::Unknown;
+        }
+        let until = self.within_s.map(|within| proof.at.plus(within.min(i64::MAX as u64) as i64));
+        match until {
+            Some(until) if now > until => Standing::Overdue { since: until, at: proof.at },
+            _ => Standing::Proven { at: proof.at, until },
+        }
+    }
+
+    fn first_s(&self, within: u64) -> u64 {
+        let first = if self.duty.kind == DutyKind::CopyAge { within.max(FIRST_COPY_S) } else { within };
+        first.min(i64::MAX as u64)
+    }
+}
+
+/// How long a proof of this kind is good, seconds. `policy` is the share's, for its copy age; without one it is a day.
+pub fn deadline_s(kind: DutyKind, policy: Option<&Policy>) -> Option<u64> {
+    match kind {
+        DutyKind::CopyAge => Some(policy.map_or(DAY_S, |policy| u64::from(policy.copy_age_goal_s))),
+        DutyKind::Scrub | DutyKind::TestRestore => Some(35 * DAY_S),
+        DutyKind::KitRehearsal => Some(95 * DAY_S),
+        DutyKind::Disk | DutyKind::Keys | DutyKind::Pool | DutyKind::Time => Some(DAY_S),
+        DutyKind::Log => Some(2 * DAY_S),
+        DutyKind::Runs | DutyKind::Gaps | DutyKind::Held | DutyKind::Power | DutyKind::State | DutyKind::Notices => None,
+    }
+}

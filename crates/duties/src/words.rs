@@ -1,0 +1,241 @@
+//! What an incident says to a person: what happened, what it means for their data, what to do. Owns the sentences; holds no names but the labels it is given.
+
+use serde::{Deserialize, Serialize};
+
+use crate::duty::{DutyKind, Subject};
+use crate::incident::Incident;
+use crate::policy::ShareId;
+
+/// Three plain sentences.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Text {
+    /// What happened.
+    pub happened: String,
+    /// What it means for the data.
+    pub for_your_data: String,
+    /// What to do.
+    pub to_do: String,
+}
+
+/// The text of an incident. `label` is what people call a share; one without a label is called by its id.
+pub fn text(incident: &Incident, label: &dyn Fn(&ShareId) -> Option<String>) -> Text {
+    let subject = subject(&incident.duty.subject, label);
+    let number = |name: &str| incident.numbers.iter().find(|(known, _)| known == name).map_or(0, |(_, value)| *value);
+    let [happened, for_your_data, to_do] = match incident.duty.kind {
+        DutyKind::CopyAge | DutyKind::Runs | DutyKind::Gaps | DutyKind::Held => of_share(incident, &subject, &number),
+        DutyKind::Disk | DutyKind::Pool | DutyKind::Scrub => of_pool(incident, &subject, &number),
+        _ => of_box(incident, &subject, &number),
+    };
+    Text { happened, for_your_data, to_do }
+}
+
+fn of_share(incident: &Incident, share: &str, number: &dyn Fn(&str) -> i64) -> [String; 3] {
+    let age = duration(number("age_s"));
+    let code = incident.code.as_str();
+    match (incident.duty.kind, code) {
+        (DutyKind::CopyAge, "never") => [
+            format!("{share} has no copy yet, {age} after it was added"),
+            format!("If its server died now, nothing of {share} could be restored"),
+            "See why its first backup does not finish".into(),
+        ],
+        (DutyKind::CopyAge, _) => [
+            format!("The newest copy of {share} is {age} old, older than promised"),
+            "Work since then is unprotected; the older copies stay".into(),
+            "Check that its server is on and can be reached; the box tries again by itself".into(),
+        ],
+        (DutyKind::Runs, _) => [
+            format!("The backup of {share} failed {}: {}", times(number("in_a_row")), reason(code)),
+            "Its newest copy stays; work since then is unprotected".into(),
+            remedy(code).into(),
+        ],
+        (DutyKind::Gaps, _) => [
+            format!("{} of {share} could not be read", things(number("gaps"))),
+            "Only these lack today's version".into(),
+            "Open the list".into(),
+        ],
+        _ => [
+            format!("{share} is suddenly empty or another one"),
+            "The new snapshot is held aside; old copies stay".into(),
+            "Check the server, or say that it is intended".into(),
+        ],
+    }
+}
+
+fn of_pool(incident: &Incident, subject: &str, number: &dyn Fn(&str) -> i64) -> [String; 3] {
+    let age = duration(number("age_s"));
+    match (incident.duty.kind, incident.code.as_str()) {
+        (DutyKind::Disk, "failing") => {
+            [format!("{subject} is failing"), "Nothing is lost; the other disks have all of it".into(), format!("Replace {subject} now")]
+        }
+        (DutyKind::Disk, "missing") => [
+            format!("{subject} stopped or was taken out"),
+            "All is readable; one more such loss may not be".into(),
+            format!("Put {subject} back, or replace it today"),
+        ],
+        (DutyKind::Disk, "suspect") => {
+            [format!("{subject} shows signs of wear"), "Nothing is lost".into(), format!("Order a disk, and replace {subject} soon")]
+        }
+        (DutyKind::Disk, _) => [
+            format!("{subject} has not said for {age} how it is"),
+            "All is readable as far as known".into(),
+            "Check that it sits firmly in its bay".into(),
+        ],
+        (DutyKind::Pool, "short" | "scarce") => {
+            let paused = if incident.code == "short" { "Shares of tier 3 pause" } else { "Shares of tiers 2 and 3 pause" };
+            ["The disks are nearly full".into(), format!("{paused}; restores work"), "Add a disk, or keep fewer copies".into()]
+        }
+        (DutyKind::Pool, "full") => ["The disks are full".into(), "Backups stop; restores work".into(), "Add a disk now".into()],
+        (DutyKind::Pool, "degraded") => {
+            ["A disk is missing".into(), "All is readable; no further disk may be lost".into(), "Replace it today".into()]
+        }
+        (DutyKind::Pool, "unreadable") => [
+            "Too many disks are missing".into(),
+            "Nothing can be copied or restored until one is back".into(),
+            "Check power and cables of the disks".into(),
+        ],
+        (DutyKind::Pool, _) => [
+            format!("The disks have not been seen whole for {age}"),
+            "Unknown".into(),
+            "Restart the box; if it stays, call for help".into(),
+        ],
+        (_, "lost") => [
+            format!("{} can't be read any more and could not be repaired", things(number("lost"))),
+            "Other copies stay".into(),
+            "Open the list; keep the disks".into(),
+        ],
+        _ => [
+            format!("The disks were last read through {age} ago"),
+            "Damage since then would not be known".into(),
+            "Leave the box on, so that it can finish".into(),
+        ],
+    }
+}
+
+fn of_box(incident: &Incident, subject: &str, number: &dyn Fn(&str) -> i64) -> [String; 3] {
+    let age = duration(number("age_s"));
+    match (incident.duty.kind, incident.code.as_str()) {
+        (DutyKind::TestRestore, "differs") => [
+            format!("In the test restore of {subject}, {} of {} files differed", number("differed"), number("tested")),
+            "These may not come back as they were; older versions may be good".into(),
+            "Open the finding".into(),
+        ],
+        (DutyKind::TestRestore, "never" | "overdue" | "unknown") => [
+            format!("Restoring {subject} was not tested for {age}"),
+            "Copies are there; nothing proves that they come back".into(),
+            "Leave the box on overnight, or start the test now".into(),
+        ],
+        (DutyKind::TestRestore, code) => [
+            format!("The test restore of {subject} failed: {}", reason(code)),
+            "Nothing proves that its copies come back".into(),
+            "Start the test again".into(),
+        ],
+        (DutyKind::KitRehearsal, "wrong") => [
+            format!("{subject} did not open the newest key"),
+            "After a fire, the kit may not open".into(),
+            "Print a new kit at the box".into(),
+        ],
+        (DutyKind::KitRehearsal, _) => [
+            format!("{subject} was not tested for {age}"),
+            "After a fire, the kit may not open".into(),
+            "Rehearse at the box: five minutes".into(),
+        ],
+        (DutyKind::Time, _) => [
+            format!("The clock is {} wrong", duration(number("ahead_s").saturating_abs())),
+            "Nothing expires early; backups go on by the box's own count".into(),
+            "Confirm the time".into(),
+        ],
+        (DutyKind::Power, _) => [
+            format!("The box had no power for {}", duration(number("off_s"))),
+            "Work of that time was unprotected; it is copied now".into(),
+            "Nothing, if it was intended".into(),
+        ],
+        (DutyKind::Keys, "locked") => [
+            "The keys are locked".into(),
+            "Nothing is copied or restored until they are unlocked".into(),
+            "Unlock with two papers of the kit".into(),
+        ],
+        (DutyKind::Keys, _) => [
+            "There are not two ways to unlock the keys".into(),
+            "If the one way fails, nothing opens the copies".into(),
+            "Print and rehearse the kit".into(),
+        ],
+        (DutyKind::Log, "broken") => [
+            "The log of this box was changed or cut".into(),
+            "Copies are not touched by that; what is in the log is no proof".into(),
+            "Call whoever is responsible for security".into(),
+        ],
+        (DutyKind::Log, _) => {
+            [format!("The log was not checked for {age}"), "Copies are not touched by that".into(), "Check it now".into()]
+        }
+        (DutyKind::State, _) => [
+            "The box's settings could not be copied into its vault".into(),
+            "If this box burned now, a new one would know older settings".into(),
+            "Nothing yet; it is tried again".into(),
+        ],
+        _ => [
+            "Messages of this box do not reach people".into(),
+            "Copies are not touched by that".into(),
+            "Check the settings for mail and alarms".into(),
+        ],
+    }
+}
+
+fn subject(subject: &Subject, label: &dyn Fn(&ShareId) -> Option<String>) -> String {
+    match subject {
+        Subject::Box => "The box".into(),
+        Subject::Share(share) => label(share).unwrap_or_else(|| format!("Share {share}")),
+        Subject::Tier(tier) => format!("tier {}", tier.number()),
+        Subject::Paper(paper) => format!("Paper {paper}"),
+        Subject::Disk(disk) => format!("Disk {disk}"),
+    }
+}
+
+/// A reason of a failure as part of a sentence.
+pub fn reason(code: &str) -> &str {
+    match code {
+        "password" => "the password was refused",
+        "access-denied" => "access was denied",
+        "unreachable" => "its server can't be reached",
+        "not-found" => "the share is not there any more",
+        "identity" => "another server answers at its address",
+        "writable" => "the account could change the share",
+        "address" => "its address is wrong",
+        "timeout" | "silent" => "its server stopped answering",
+        "no-room" => "the disks are full",
+        "locked" => "the keys are locked",
+        "cut" => "it was cut",
+        other => other,
+    }
+}
+
+fn remedy(code: &str) -> &'static str {
+    match code {
+        "password" => "Enter the password",
+        "access-denied" => "Give the account the right to read",
+        "not-found" | "address" => "Correct the address of the share",
+        "identity" => "Check the server; if it was replaced, say so",
+        "writable" => "Create an account that can only read",
+        "no-room" => "Add a disk",
+        "locked" => "Unlock the keys",
+        _ => "Check that its server is on and can be reached; the box tries again by itself",
+    }
+}
+
+fn times(count: i64) -> String {
+    if count > 1 { format!("{count} times") } else { "once".into() }
+}
+
+fn things(count: i64) -> String {
+    if count == 1 { "One file or folder".into() } else { format!("{count} files or folders") }
+}
+
+/// A length of time as people say it: one unit, rounded down, and none that sounds more exact than it is.
+pub fn duration(seconds: i64) -> String {
+    let (count, unit) = match seconds.max(0) {
+        0..=119 => return "a minute".into(),
+        s @ 120..=7_199 => (s / 60, "minutes"),
+        s @ 7_200..=172_799 => (s / 3_600, "hours"),
+        s => (s / 86_400, "days"),
+    };
+    format!("{count} {unit}")
+}
