@@ -3,13 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use crate::duty::{Duty, DutyKind, Failure, Numbers, Owed, Proof, Standing, Subject, deadline_s};
-use crate::incident::{Observation, Severity, Sight};
+use crate::incident::{Severity, Sight};
 use crate::policy::{Policy, ShareId, Tier};
 use crate::schedule::{Outcome, ShareClock};
-use crate::time::At;
+use crate::time::{At, BoxTime, Judgement};
 
 /// After the box was off, what got old meanwhile may be made up for so long, seconds, before it is an incident.
 pub const GRACE_S: i64 = 3_600;
+/// Less time without power, seconds, is a restart.
+const SHORT_OFF_S: i64 = 900;
 /// So many failures in a row are an incident; the first ones are tried again within minutes.
 const FAILURES: u32 = 4;
 /// Failures that no waiting mends.
@@ -41,7 +43,7 @@ impl Book {
         self.put(duty, now, within_s, None);
     }
 
-    /// Owes it no longer: a disk was removed, a paper replaced. Tell [`crate::Incidents::withdraw`] too.
+    /// Owes it no longer: a disk was removed, a paper replaced. [`crate::Incidents::review`] closes its thread.
     pub fn drop(&mut self, duty: &Duty) {
         self.owed.retain(|owed| owed.duty != *duty);
     }
@@ -55,12 +57,10 @@ impl Book {
         self.drop_empty_tiers();
     }
 
-    /// A share was removed: nothing about it is owed. Tell [`crate::Incidents::withdraw`] about the duties that are returned.
-    pub fn without_share(&mut self, share: &ShareId) -> Vec<Duty> {
-        let before: Vec<_> = self.owed.iter().map(|owed| owed.duty.clone()).collect();
+    /// A share was removed: nothing about it is owed.
+    pub fn without_share(&mut self, share: &ShareId) {
         self.owed.retain(|owed| owed.duty.subject != Subject::Share(share.clone()));
         self.drop_empty_tiers();
-        before.into_iter().filter(|duty| self.get(duty).is_none()).collect()
     }
 
     /// It was done, as of `at`. What is not owed is ignored, and an older proof never displaces a newer one.
@@ -103,14 +103,20 @@ impl Book {
         }
     }
 
-    /// The box has power again after `off_s` seconds: that is an incident by itself, and what got old meanwhile is not, until the grace is over.
-    pub fn woke(&mut self, now: At, off_s: i64) {
-        self.grace_until = Some(now.plus(GRACE_S));
-        self.fail(&Duty::of_box(DutyKind::Power), now, "was-off", vec![("off_s".into(), off_s)]);
-    }
-
-    /// To be called with the believed time at least once a minute: the box runs.
-    pub fn runs(&mut self, now: At) {
+    /// After each look at the clocks ([`BoxTime::tick`], [`BoxTime::wake`]), at least once a minute: what it proves about clock and power. After time without power, what got
+    /// old meanwhile is no incident until the grace is over.
+    pub fn ticked(&mut self, time: &BoxTime, judged: Judgement) {
+        let now = time.at();
+        if let Judgement::WasOff { off_s } = judged {
+            self.grace_until = Some(now.plus(GRACE_S));
+            if off_s >= SHORT_OFF_S {
+                self.fail(&Duty::of_box(DutyKind::Power), now, "was-off", vec![("off_s".into(), off_s)]);
+            }
+        }
+        match time.doubt() {
+            Some(doubt) => self.fail(&Duty::of_box(DutyKind::Time), now, "clock", vec![("ahead_s".into(), doubt.ahead_s)]),
+            None => self.prove(&Duty::of_box(DutyKind::Time), now, Numbers::new()),
+        }
         let power = Duty::of_box(DutyKind::Power);
         if self.get(&power).and_then(|owed| owed.failed.as_ref()).is_none_or(|failed| now.since(failed.at) >= GRACE_S) {
             self.prove(&power, now, Numbers::new());
@@ -147,10 +153,10 @@ impl Book {
         self.get(duty).map_or(Standing::Unknown, |owed| owed.standing(now))
     }
 
-    /// What incidents are made of ([`crate::Incidents::step`]).
-    pub fn observations(&self, now: At) -> Vec<Observation> {
+    /// What incidents are made of ([`crate::Incidents::review`]): every duty of which something can be said, good or bad.
+    pub fn sights(&self, now: At) -> impl Iterator<Item = (&Duty, Sight)> {
         let grace = self.grace_until.is_some_and(|until| now < until && until.since(now) <= GRACE_S);
-        self.owed.iter().filter_map(|owed| observe(owed, now, grace)).collect()
+        self.owed.iter().filter_map(move |owed| Some((&owed.duty, sight(owed, now, grace)?)))
     }
 
     fn failed_run(&mut self, share: &ShareId, clock: &ShareClock, code: &str, now: At) {
@@ -181,28 +187,24 @@ impl Book {
 }
 
 /// None: nothing to say, neither good nor bad.
-fn observe(owed: &Owed, now: At, grace: bool) -> Option<Observation> {
+fn sight(owed: &Owed, now: At, grace: bool) -> Option<Sight> {
     let standing = owed.standing(now);
     let proven = owed.proven.as_ref().map(|proof| proof.at);
-    let sight = match &standing {
-        Standing::Proven { at, .. } => Sight::Proven { at: *at },
+    match &standing {
+        Standing::Proven { at, .. } => Some(Sight::Proven { at: *at }),
         Standing::Failed { code, .. } => {
             let numbers = owed.failed.as_ref().map(|failed| failed.numbers.clone()).unwrap_or_default();
             if owed.duty.kind == DutyKind::Runs && !is_serious(code, &numbers) {
                 return None;
             }
-            Sight::Bad { severity: severity(owed, &standing, now), code: code.clone(), numbers, proven }
+            Some(Sight::Bad { severity: severity(owed, &standing, now), code: code.clone(), numbers, proven })
         }
-        broken if broken.is_broken(now) => {
-            if grace {
-                return None;
-            }
+        broken if broken.is_broken(now) && !grace => {
             let (code, numbers) = silence(broken, now);
-            Sight::Bad { severity: severity(owed, broken, now), code: code.into(), numbers, proven }
+            Some(Sight::Bad { severity: severity(owed, broken, now), code: code.into(), numbers, proven })
         }
-        _ => return None,
-    };
-    Some(Observation { duty: owed.duty.clone(), sight })
+        _ => None,
+    }
 }
 
 fn is_serious(code: &str, numbers: &Numbers) -> bool {

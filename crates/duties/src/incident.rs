@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::book::Book;
 use crate::duty::{Duty, Numbers};
 use crate::time::At;
 
@@ -27,16 +28,7 @@ pub enum Severity {
     Critical,
 }
 
-/// How a duty looks. Made by [`crate::Book::observations`].
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
-pub struct Observation {
-    /// Which.
-    pub duty: Duty,
-    /// How it looks.
-    pub sight: Sight,
-}
-
-/// Good or bad. Where nothing is observed, nothing changes.
+/// How a duty looks: good or bad. Where nothing can be said, nothing changes. Made by [`Book::sights`].
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 pub enum Sight {
@@ -148,17 +140,11 @@ pub struct Incidents {
 }
 
 impl Incidents {
-    /// Takes what was observed, and returns what is to be said of it, in order. A thread that is closed and told is forgotten here: keep it elsewhere.
-    pub fn step(&mut self, observations: &[Observation], now: At) -> Vec<Announcement> {
-        let mut said = Vec::new();
-        for Observation { duty, sight } in observations {
-            let thread = self.threads.iter_mut().find(|thread| thread.duty == *duty);
-            match (thread, sight) {
-                (Some(thread), Sight::Proven { at }) => thread.proven(*at, now),
-                (Some(thread), Sight::Bad { .. }) => said.extend(thread.bad(sight, now)),
-                (None, Sight::Proven { .. }) => {}
-                (None, Sight::Bad { .. }) => said.push(self.open(duty, sight, now)),
-            }
+    /// Looks at all duties, and returns what is to be said, in order. At least once a minute. A thread that is over and told is forgotten here: keep it elsewhere.
+    pub fn review(&mut self, book: &Book, now: At) -> Vec<Announcement> {
+        let mut said = self.withdraw(book, now);
+        for (duty, sight) in book.sights(now) {
+            said.extend(self.see(duty, &sight, now));
         }
         said.extend(self.threads.iter_mut().filter_map(|thread| thread.passes(now)));
         self.threads.retain(|thread| !thread.is_over(now));
@@ -169,16 +155,6 @@ impl Incidents {
     pub fn acknowledge(&mut self, id: u64, by: &str, now: At) -> bool {
         let thread = self.threads.iter_mut().find(|thread| thread.id == id && thread.closed_at.is_none());
         thread.map(|thread| thread.acknowledged = Some(Acknowledged { by: by.into(), at: now })).is_some()
-    }
-
-    /// The duty is owed no longer. Returns what is to be said.
-    pub fn withdraw(&mut self, duty: &Duty, now: At) -> Option<Announcement> {
-        let at = self.threads.iter().position(|thread| thread.duty == *duty)?;
-        let mut incident = self.threads.remove(at);
-        if incident.closed_at.is_none() {
-            (incident.closed_at, incident.closed_by) = (Some(now), Some(Closing::Withdrawn));
-        }
-        Some(Announcement { kind: Said::Closed, incident })
     }
 
     /// Threads that are open, the worst and oldest first.
@@ -198,6 +174,30 @@ impl Incidents {
         if by < 0 {
             self.threads.iter_mut().for_each(|thread| thread.shift(by));
         }
+    }
+
+    fn see(&mut self, duty: &Duty, sight: &Sight, now: At) -> Option<Announcement> {
+        match (self.threads.iter_mut().find(|thread| thread.duty == *duty), sight) {
+            (Some(thread), Sight::Proven { at }) => {
+                thread.proven(*at, now);
+                None
+            }
+            (Some(thread), Sight::Bad { .. }) => thread.bad(sight, now),
+            (None, Sight::Proven { .. }) => None,
+            (None, Sight::Bad { .. }) => Some(self.open(duty, sight, now)),
+        }
+    }
+
+    /// A person removed the share or disk: what is owed no longer is no incident.
+    fn withdraw(&mut self, book: &Book, now: At) -> Vec<Announcement> {
+        let gone = self.threads.extract_if(.., |thread| book.get(&thread.duty).is_none());
+        let close = |mut incident: Incident| {
+            if incident.closed_at.is_none() {
+                (incident.closed_at, incident.closed_by) = (Some(now), Some(Closing::Withdrawn));
+            }
+            Announcement { kind: Said::Closed, incident }
+        };
+        gone.map(close).collect()
     }
 
     fn open(&mut self, duty: &Duty, sight: &Sight, now: At) -> Announcement {

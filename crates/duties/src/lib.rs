@@ -13,10 +13,10 @@ pub mod words;
 
 pub use book::Book;
 pub use duty::{Duty, DutyKind, Failure, Numbers, Owed, Proof, Standing, Subject, deadline_s};
-pub use incident::{Announcement, Closing, Incident, Incidents, Observation, Said, Severity, Sight};
+pub use incident::{Announcement, Closing, Incident, Incidents, Said, Severity, Sight};
 pub use policy::{Keep, Policy, PolicyError, ShareId, Tier, Weekly};
 pub use retention::{Snapshot, Worth, forget};
 pub use schedule::{Candidate, Due, Outcome, Room, Running, ShareClock, Why, next_due, pick};
-pub use status::{Answer, Facts, Headline, Status, status};
+pub use status::{Answer, Facts, Headline, ShareStatus, Status, status};
 pub use time::{At, BoxTime, Doubt, Judgement, Now};
 pub use words::Text;

@@ -1,12 +1,14 @@
 //! "Can I restore today?" Owns the one function that answers it, for the console, the command line, mail and metrics alike; never guesses: what was not said is not proven.
 
+mod facts;
 mod words;
+
+pub use facts::{DiskFacts, Facts, KeyFacts, PeopleFacts, PoolFacts, ShareFacts};
 
 use serde::{Deserialize, Serialize};
 
-use crate::book::Book;
 use crate::duty::{Duty, DutyKind, Standing};
-use crate::incident::{Incident, Incidents, Severity};
+use crate::incident::{Incident, Severity};
 use crate::policy::{Policy, ShareId, Tier};
 use crate::schedule::{Due, Outcome, Room, ShareClock, next_due};
 use crate::time::{At, Doubt};
@@ -16,90 +18,6 @@ use crate::words::{Text, text};
 const FRESH_S: i64 = 300;
 const MFA_S: i64 = 90 * 86_400;
 const DRILL_S: i64 = 366 * 86_400;
-
-/// What is known. Where something is None, nobody could say.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Facts {
-    /// When they were gathered.
-    pub gathered: At,
-    /// All shares.
-    pub shares: Vec<ShareFacts>,
-    /// All duties.
-    pub book: Book,
-    /// All incidents.
-    pub incidents: Incidents,
-    /// The pool.
-    pub pool: Option<PoolFacts>,
-    /// The disks.
-    pub disks: Vec<DiskFacts>,
-    /// The keys.
-    pub keys: Option<KeyFacts>,
-    /// Who can restore.
-    pub people: Option<PeopleFacts>,
-    /// The second site; None: there is none.
-    pub offsite: Option<Standing>,
-    /// That the clock is doubted.
-    pub doubt: Option<Doubt>,
-}
-
-/// A share.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ShareFacts {
-    /// Which.
-    pub id: ShareId,
-    /// What people call it.
-    pub label: String,
-    /// What is promised.
-    pub policy: Policy,
-    /// Its runs.
-    pub clock: ShareClock,
-}
-
-/// The pool.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
-pub struct PoolFacts {
-    /// Every snapshot can be read.
-    pub readable: bool,
-    /// A further disk may be lost.
-    pub redundant: bool,
-    /// From [`Room::step`].
-    pub room: Room,
-    /// Free without the reserve, bytes.
-    pub free_bytes: u64,
-    /// In all, bytes.
-    pub total_bytes: u64,
-}
-
-/// A disk.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
-pub struct DiskFacts {
-    /// As the pool or the sticker calls it.
-    pub name: String,
-    /// `healthy`, `unknown`, `suspect`, `failing` or `missing`.
-    pub state: String,
-}
-
-/// The keys.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
-pub struct KeyFacts {
-    /// They are in memory.
-    pub unlocked: bool,
-    /// Independent ways to unlock them.
-    pub ways: u32,
-    /// A kit was printed.
-    pub kit: bool,
-}
-
-/// People.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
-pub struct PeopleFacts {
-    /// Users that may restore.
-    pub can_restore: u32,
-    /// When one of them last signed in with a second factor.
-    pub mfa_used: Option<At>,
-    /// The last drill.
-    pub drill: Option<At>,
-}
 
 /// The answer in one word.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -172,6 +90,8 @@ pub enum ShareState {
     Held,
     /// The newest run failed; the copy is young enough.
     Failed,
+    /// It waits until the disks have room again.
+    Paused,
     /// It should have run and did not.
     DidNotRun,
     /// The newest copy is older than promised.
@@ -254,10 +174,10 @@ pub struct Status {
 /// How the box is. Decays by itself: the same facts an hour later may say less.
 pub fn status(facts: &Facts, now: At) -> Status {
     let stale = !facts.gathered.has_been(now) || now.since(facts.gathered) > FRESH_S;
-    let mut shares: Vec<_> = facts.shares.iter().map(|share| share_status(share, &facts.book, now, stale)).collect();
+    let mut shares: Vec<_> = facts.shares.iter().map(|share| share_status(share, facts, now, stale)).collect();
     shares.sort_by(|a, b| (b.state, a.tier, &a.label).cmp(&(a.state, b.tier, &b.label)));
     let answers = vec![here(facts, now, stale), offsite(facts, stale), keys(facts, now, stale), people(facts, now, stale)];
-    let headline = headline(facts, &shares, &answers);
+    let headline = headline(facts, &shares, &answers, now, stale);
     let label = |id: &ShareId| facts.shares.iter().find(|share| share.id == *id).map(|share| share.label.clone());
     let open = facts.incidents.open_threads();
     Status {
@@ -281,12 +201,13 @@ fn to_do(incident: &Incident, label: &dyn Fn(&ShareId) -> Option<String>) -> ToD
     ToDo { incident: incident.id, severity: incident.severity, text: text(incident, label), taken_by }
 }
 
-fn share_status(share: &ShareFacts, book: &Book, now: At, stale: bool) -> ShareStatus {
+fn share_status(share: &ShareFacts, facts: &Facts, now: At, stale: bool) -> ShareStatus {
     let ShareFacts { id, label, policy, clock } = share;
-    let standing = book.standing(&Duty::of_share(DutyKind::CopyAge, id), now);
+    let room = facts.pool.map_or(Room::Ample, |pool| pool.room);
+    let standing = facts.book.standing(&Duty::of_share(DutyKind::CopyAge, id), now);
     let next_due = next_due(id, policy, clock, now);
     let copy_age_s = clock.copy_age_s(now);
-    let state = if stale { ShareState::Unknown } else { share_state(policy, clock, next_due, copy_age_s, now) };
+    let state = if stale { ShareState::Unknown } else { share_state(policy, clock, (next_due, room), copy_age_s, now) };
     ShareStatus {
         id: id.clone(),
         label: label.clone(),
@@ -302,7 +223,7 @@ fn share_status(share: &ShareFacts, book: &Book, now: At, stale: bool) -> ShareS
     }
 }
 
-fn share_state(policy: &Policy, clock: &ShareClock, due: Due, copy_age_s: Option<i64>, now: At) -> ShareState {
+fn share_state(policy: &Policy, clock: &ShareClock, (due, room): (Due, Room), copy_age_s: Option<i64>, now: At) -> ShareState {
     let Some(age_s) = copy_age_s else {
         return if clock.last_good.is_none() { ShareState::NoCopy } else { ShareState::Unknown };
     };
@@ -312,6 +233,7 @@ fn share_state(policy: &Policy, clock: &ShareClock, due: Due, copy_age_s: Option
     match &clock.last_outcome {
         Some(Outcome::Held { .. }) => ShareState::Held,
         Some(Outcome::Failed { .. } | Outcome::Cut) => ShareState::Failed,
+        _ if !clock.running && now > due.at && room.pauses(policy.tier) => ShareState::Paused,
         _ if !clock.running && now.since(due.at) > i64::from(policy.cadence_s) / 2 => ShareState::DidNotRun,
         Some(Outcome::Partial { .. }) => ShareState::Partial,
         _ if clock.running => ShareState::Running,
@@ -323,13 +245,8 @@ fn share_state(policy: &Policy, clock: &ShareClock, due: Due, copy_age_s: Option
 fn here(facts: &Facts, now: At, stale: bool) -> Answer {
     let first = first_tier(facts);
     let mut parts: Vec<_> = first.iter().map(|share| of(facts, Duty::of_share(DutyKind::CopyAge, &share.id), now)).collect();
-    let readable = match facts.pool {
-        Some(PoolFacts { readable: true, .. }) => Mark::Proven,
-        Some(_) => Mark::Failed,
-        None => Mark::Unknown,
-    };
-    parts.push(readable);
-    parts.extend(first.first().map(|share| of(facts, Duty::test_restore(share.policy.tier), now)));
+    parts.push(readable(facts));
+    parts.extend(tested(facts, &first, now));
     let mark = if first.is_empty() { Mark::NotSetUp } else { worst(&parts, stale) };
     Answer { question: Question::Here, mark, words: words::here(mark, facts, &parts, now, stale) }
 }
@@ -372,20 +289,27 @@ fn people(facts: &Facts, now: At, stale: bool) -> Answer {
     Answer { question: Question::People, mark, words: words::people(mark, facts, stale) }
 }
 
-fn headline(facts: &Facts, shares: &[ShareStatus], answers: &[Answer]) -> Headline {
+fn headline(facts: &Facts, shares: &[ShareStatus], answers: &[Answer], now: At, stale: bool) -> Headline {
     let first = first_tier(facts);
-    let copies = first.iter().any(|share| share.clock.last_good.is_some());
+    let locked = facts.keys.is_some_and(|keys| !keys.unlocked);
     let unreadable = facts.pool.is_some_and(|pool| !pool.readable);
-    if !copies || unreadable {
+    if locked || unreadable || first.iter().all(|share| share.clock.last_good.is_none()) {
         return Headline::No;
+    }
+    if readable(facts) != Mark::Proven || tested(facts, &first, now) != Some(Mark::Proven) || stale {
+        return Headline::NotProven;
     }
     let all = answers.iter().all(|answer| answer.mark == Mark::Proven);
     let fine = shares.iter().all(|share| matches!(share.state, ShareState::Fine | ShareState::Running));
-    match answers[0].mark {
-        Mark::Proven if all && fine && facts.doubt.is_none() => Headline::Yes,
-        Mark::Proven => Headline::Partly,
-        _ => Headline::NotProven,
-    }
+    if all && fine && facts.doubt.is_none() { Headline::Yes } else { Headline::Partly }
+}
+
+fn readable(facts: &Facts) -> Mark {
+    facts.pool.map_or(Mark::Unknown, |pool| if pool.readable { Mark::Proven } else { Mark::Failed })
+}
+
+fn tested(facts: &Facts, first: &[&ShareFacts], now: At) -> Option<Mark> {
+    first.first().map(|share| of(facts, Duty::test_restore(share.policy.tier), now))
 }
 
 /// The shares of the most important tier that there is.

@@ -16,7 +16,11 @@ pub(super) fn headline(headline: Headline, facts: &Facts, shares: &[ShareStatus]
         Headline::Yes => "Everything is proven.".into(),
         Headline::No if facts.shares.is_empty() => "Nothing is protected yet. Add a share.".into(),
         Headline::No if facts.pool.is_some_and(|pool| !pool.readable) => "The disks can't be read.".into(),
+        Headline::No if facts.keys.is_some_and(|keys| !keys.unlocked) => {
+            "The keys are locked: nothing can be restored until they are unlocked.".into()
+        }
         Headline::No => "There is no copy yet of what you need first.".into(),
+        // Here is the first question.
         Headline::NotProven => answers.first().map(|here| here.words.clone()).unwrap_or_default(),
         Headline::Partly => {
             let share = shares.iter().find(|share| !matches!(share.state, ShareState::Fine | ShareState::Running));
@@ -35,6 +39,7 @@ pub(super) fn share(state: ShareState, clock: &ShareClock, copy_age_s: Option<i6
         (ShareState::Unknown, _) => return "Unknown: the box's engine does not answer, or the dates lie in the future.".into(),
         (ShareState::NoCopy, None) if clock.running => "The first copy is being made.".into(),
         (ShareState::NoCopy, None) => return format!("No copy yet. {}", next(due, now)),
+        (ShareState::Paused, _) => "It waits until the disks have room again.".into(),
         (ShareState::DidNotRun, _) => "It should have run and did not.".into(),
         (_, Some(Outcome::Partial { gaps: 1 })) => "One file or folder could not be read; all others are copied.".into(),
         (_, Some(Outcome::Partial { gaps })) => format!("{gaps} files or folders could not be read; all others are copied."),
