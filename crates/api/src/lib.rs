@@ -3,6 +3,7 @@
 //! Owns how a program listens, who may ask it, how refusals look, and the types of each program's requests and answers. Decides nothing:
 //! what a request does is the program's. One image ships all programs, so this API has no versions.
 
+pub mod auth;
 pub mod client;
 pub mod disks;
 pub mod error;

@@ -1,0 +1,260 @@
+//! What authd is asked and what it answers. Shapes only: who somebody is and what they may do, authd decides.
+//!
+//! Passwords, sessions and the secrets of a second factor are base64 and wiped; hexadecimal digits are lower case; times are Unix seconds.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Base64;
+use crate::grants::{Role, Verb};
+
+/// Where authd listens.
+pub const SOCKET: &str = "/run/keepwell/authd.sock";
+
+/// `GET /v1/status` answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// This start of authd, which its grants are bound to: 32 hexadecimal digits.
+    pub boot: String,
+    /// The key of its grants, of this start too: Ed25519, 64 hexadecimal digits.
+    pub public_key: String,
+    /// Users, disabled ones too.
+    pub users: u32,
+    /// Whether the box has an owner who has signed in. Until then the first owner may be claimed.
+    pub claimed: bool,
+}
+
+/// `GET /v1/key` answers: what vaultd checks grants with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantKey {
+    /// As in [`Status`].
+    pub boot: String,
+    /// As in [`Status`].
+    pub public_key: String,
+}
+
+/// `POST /v1/claim`: makes the first owner. Again until that owner has signed in once, so that a lost second factor does not lose the box.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Claim {
+    /// Name: 1 to 64 bytes of letters, digits, blanks and `.-_@'`.
+    pub user: String,
+    /// Password, UTF-8: 12 to 256 characters.
+    pub password: Base64,
+}
+
+/// What a claim, an enrolment and a reset of the second factor answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enrolled {
+    /// For the person's authenticator, as QR code or text: `otpauth://totp/...`. Shown once.
+    pub otpauth: Base64,
+}
+
+/// `POST /v1/sign-in`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignIn {
+    /// Name.
+    pub user: String,
+    /// Password.
+    pub password: Base64,
+    /// What the authenticator shows: six digits.
+    pub code: String,
+}
+
+/// A person who is signed in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedIn {
+    /// 32 random bytes that stand for the person. authd keeps their hash only.
+    pub session: Base64,
+    /// When it ends, whatever happens.
+    pub expires_at: i64,
+    /// After so many seconds without a request it ends too.
+    pub idle_s: u32,
+    /// Their role.
+    pub role: Role,
+}
+
+/// `POST /v1/sign-out`, `POST /v1/sessions/check`, `POST /v1/users/{name}/disable`, `.../reset`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InSession {
+    /// Of who asks.
+    pub session: Base64,
+}
+
+/// `POST /v1/sessions/check` answers. It does not count as a request of the person: a page that asks by itself keeps no session alive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Whose it is.
+    pub user: String,
+    /// Their role, as of now.
+    pub role: Role,
+    /// When it ends, whatever happens.
+    pub expires_at: i64,
+    /// When it ends unless they do something.
+    pub idle_until: i64,
+}
+
+/// `POST /v1/password`: a person changes their own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangePassword {
+    /// Theirs. All others of theirs end.
+    pub session: Base64,
+    /// The password until now.
+    pub password: Base64,
+    /// A code that was not used before.
+    pub code: String,
+    /// The new one.
+    pub new: Base64,
+}
+
+/// `POST /v1/grants`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskGrant {
+    /// Of who wants to do it.
+    pub session: Base64,
+    /// What.
+    pub verb: Verb,
+    /// SHA-256 of the body that will be sent to vaultd, byte for byte: 64 hexadecimal digits.
+    pub arguments: String,
+    /// Most bytes that may be handed out.
+    #[serde(default)]
+    pub max_bytes: Option<u64>,
+}
+
+/// `POST /v1/grants` answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Granted {
+    /// For the header [`crate::grants::HEADER`].
+    pub grant: String,
+    /// Until when.
+    pub expires_at: i64,
+}
+
+/// `POST /v1/users`: adds somebody, who still has to enrol.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddUser {
+    /// Of an owner.
+    pub session: Base64,
+    /// Name, as for [`Claim`].
+    pub name: String,
+    /// Role.
+    pub role: Role,
+}
+
+/// `POST /v1/users/{name}/role`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeRole {
+    /// Of an owner.
+    pub session: Base64,
+    /// The new one.
+    pub role: Role,
+}
+
+/// `POST /v1/users` and `POST /v1/users/{name}/reset` answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetUp {
+    /// What the person types once to enrol: four groups of five letters and digits. Shown once.
+    pub code: Base64,
+    /// Until when.
+    pub expires_at: i64,
+}
+
+/// `POST /v1/users/{name}/enrol`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Enrol {
+    /// The set-up code.
+    pub code: Base64,
+    /// The password they choose.
+    pub password: Base64,
+}
+
+/// How it stands with a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum UserState {
+    /// Added, not enrolled yet.
+    SetUp,
+    /// Can sign in.
+    Active,
+    /// Can't: too many wrong attempts.
+    LockedOut {
+        /// Until when.
+        until: i64,
+    },
+    /// Can't, by an owner's wish.
+    Disabled,
+}
+
+/// A user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// Name.
+    pub name: String,
+    /// Role.
+    pub role: Role,
+    /// How it stands.
+    pub state: UserState,
+    /// When they were added.
+    pub added_at: i64,
+    /// When they last signed in.
+    pub signed_in_at: Option<i64>,
+}
+
+/// `GET /v1/users` answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Users {
+    /// By name.
+    pub users: Vec<User>,
+}
+
+/// What happened at authd, for the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EventKind {
+    /// Somebody signed in.
+    SignIn,
+    /// Somebody signed out.
+    SignOut,
+    /// Something was refused.
+    Refusal,
+    /// A user was claimed, added, enrolled, changed or disabled.
+    UserChanged,
+    /// authd began: all sessions and grants from before are void.
+    Started,
+    /// The users came from a copy of the box's state.
+    StateRestored,
+}
+
+/// One event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its number, from 1, ascending; one that is missing was dropped because nobody took it for too long.
+    pub id: u64,
+    /// When.
+    pub at: i64,
+    /// What kind.
+    pub kind: EventKind,
+    /// A stable word, such as `wrong-proof`, `locked-out`, `role-changed`.
+    pub code: String,
+    /// Who did it, or said they were; `admin` and `vaultd` for programs. At most 64 bytes.
+    pub actor: String,
+    /// The rest, such as `user` and `role`.
+    pub fields: BTreeMap<String, String>,
+}
+
+/// `GET /v1/events?after=N` answers. Those up to `N` are durable with who asks, and may be forgotten here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Events {
+    /// Up to 500, ascending.
+    pub events: Vec<Event>,
+    /// The number of the last one there is.
+    pub last: u64,
+}
