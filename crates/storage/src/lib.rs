@@ -42,7 +42,7 @@ pub use layout::{Layout, LayoutError, SMALL};
 pub use memory::{Bytes, Damage, MemoryDisk};
 pub use object::{Class, ObjectId, ObjectIdError, ObjectName, ShardName, Spread};
 pub use pool::{
-    Access, Adopted, Change, ChangePlan, CommitReport, Departure, DiskHealth, DiskState, Io, Pool, PoolHealth, PoolIds, ReadOutcome,
-    RepairOutcome, RepairReport, Reserve, ScrubReport, ScrubVerdict, ShardCheck, ShardRef, Staged,
+    Access, Adopted, Change, ChangePlan, CommitReport, Departure, DiskHealth, DiskState, Io, Narrowing, Pool, PoolHealth, PoolIds,
+    ReadOutcome, RepairOutcome, RepairReport, Reserve, ScrubReport, ScrubVerdict, ShardCheck, ShardRef, Staged,
 };
 pub use shard::{HEADER_LEN, ShardFault, ShardHeader};

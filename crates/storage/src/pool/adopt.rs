@@ -23,13 +23,17 @@ impl Pool {
         self.in_state(DiskState::Empty).len()
     }
 
-    /// Takes empty disks in, as long as there are ids for them, and labels disks again whose shards are this vault's.
+    /// Takes empty disks in, as long as there are ids for them, and labels disks again whose shards are this vault's. Each new disk has the place of one that
+    /// is missing and is given up by that, so it is refused when more are missing than the layout allows.
     pub fn adopt_empty_disks(&self, ids: &[[u8; 16]]) -> Result<Vec<Adopted>, PoolError> {
         self.check_write()?;
         let mut members = self.members();
         let highest = self.slots().iter().map(|s| s.generation).max().unwrap_or(1);
         let empty: Vec<usize> = self.in_state(DiskState::Empty);
         let chosen: Vec<(usize, [u8; 16])> = empty.into_iter().zip(ids.iter().copied()).collect();
+        if !chosen.is_empty() {
+            self.check_missing()?;
+        }
         self.check_new_ids(&chosen.iter().map(|(_, id)| *id).collect::<Vec<_>>())?;
         chosen.iter().for_each(|(slot, id)| members[*slot] = Member::active(*id));
         let generation = highest + u64::from(!chosen.is_empty());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::create::{check_empty, prepare};
 use super::survey::hex;
-use super::{DiskState, Pool, Slot, place_name};
+use super::{DiskState, Entry, Pool, Slot, place_name};
 use crate::disk::Disk;
 use crate::error::{PoolError, human_bytes};
 use crate::label::{Label, Member, Role};
@@ -109,9 +109,13 @@ impl Pool {
             }
             Change::Replace { old, new } => {
                 let leaving = self.leave(old, &mut next)?;
-                let joined = self.named(new).filter(|slot| *slot != leaving);
-                if joined.is_none() {
-                    self.join(new, ids.next(), &mut next)?;
+                let is_begun = self.slots()[leaving].role == Role::Draining;
+                match self.named(new).filter(|slot| *slot != leaving && self.slots()[*slot].state != DiskState::Empty) {
+                    Some(_) if is_begun => {}
+                    Some(_) => {
+                        return Err(PoolError::Refused(format!("{new} is a disk of this vault already, so it can't take over from {old}")));
+                    }
+                    None => self.join(new, ids.next(), &mut next)?,
                 }
             }
             Change::Remove { disk } => drop(self.leave(disk, &mut next)?),
@@ -119,9 +123,11 @@ impl Pool {
         Ok(next)
     }
 
-    /// The place of a member whose disk has this name.
+    /// The place of a member whose disk has this name; of one that is missing only when no other has it.
     fn named(&self, name: &str) -> Option<usize> {
-        self.slots().iter().position(|slot| slot.is_member() && slot.name == name)
+        let slots = self.slots();
+        let with = |there: bool| slots.iter().position(|slot| slot.is_member() && slot.name == name && slot.disk.is_some() == there);
+        with(true).or_else(|| with(false))
     }
 
     /// The place of a member that is meant: by its disk's name, its id, or, where nothing has that name, the name of the place.
@@ -217,15 +223,19 @@ impl Pool {
 
     /// What lies only on disks that are not there must not be given up.
     fn check_loss(&self, change: &Change, next: &Next) -> Result<(), PoolError> {
-        let slots = self.slots();
-        let lost = |slot: &Slot| slot.is_member() && slot.readable().is_none();
-        let missing: Vec<&str> = slots.iter().filter(|slot| lost(slot)).map(|slot| slot.name.as_str()).collect();
-        if next.leaving.iter().any(|slot| lost(&slots[*slot])) && missing.len() > usize::from(self.layout().m) {
-            let (names, layout) = (missing.join(", "), self.layout());
+        if next.leaving.iter().any(|slot| self.slots()[*slot].readable().is_none()) {
+            self.check_missing()?;
+        }
+        let alone = self.alone_on(&next.leaving);
+        if alone > 0 {
+            let names: Vec<String> = next.leaving.iter().map(|slot| self.slots()[*slot].name.clone()).collect();
+            let names = names.join(", ");
             return Err(PoolError::Refused(format!(
-                "{names}: not there, and with layout {layout} the others can't make up for that. What lies on them would be lost: bring them back"
+                "{names}: {alone} objects are there that were written while other disks were missing, and lack their redundancy. Run 'keepwell vault \
+                 repair' first, or replace the missing disk"
             )));
         }
+        let slots = self.slots();
         let there = |slot: usize| slots.get(slot).is_none_or(|slot| slot.changeable().is_some());
         let takers = (0..next.members.len()).filter(|slot| next.members[*slot].role == Role::Active && there(*slot)).count();
         if matches!(change, Change::Remove { .. }) && takers < usize::from(next.layout.width()) {
@@ -235,6 +245,29 @@ impl Pool {
             )));
         }
         Ok(())
+    }
+
+    /// What lies only on disks that are not there is given up when another one gets the place of one of them.
+    pub(super) fn check_missing(&self) -> Result<(), PoolError> {
+        let slots = self.slots();
+        let lost = |slot: &&Slot| slot.is_member() && slot.readable().is_none();
+        let missing: Vec<&str> = slots.iter().filter(lost).map(|slot| slot.name.as_str()).collect();
+        if missing.len() <= usize::from(self.layout().m) {
+            return Ok(());
+        }
+        let (names, layout) = (missing.join(", "), self.layout());
+        Err(PoolError::Refused(format!(
+            "{names}: not there, and with layout {layout} the others can't make up for that. What lies on them would be lost: bring them back"
+        )))
+    }
+
+    /// Objects on these disks that have so few shards that all of them may be on disks which the layout lets go missing: nobody would then miss them.
+    fn alone_on(&self, leaving: &[usize]) -> usize {
+        let m = self.layout().m;
+        let listing = self.listing();
+        let here = |entry: &Entry| entry.shards.iter().any(|at| leaving.contains(&usize::from(at.slot)));
+        let alone = |entry: &Entry| m > 0 && entry.shards.iter().all(|at| at.layout.acknowledged_at() <= m);
+        listing.entries().filter(|(_, entry)| here(entry) && alone(entry)).count()
     }
 
     fn check_room(&self, plan: &ChangePlan, next: &Next) -> Result<(), PoolError> {
@@ -284,7 +317,8 @@ impl Pool {
         next.joining.iter().for_each(|(slot, name)| self.seat(*slot, name, next.members[*slot], generation));
         *self.layout.write().unwrap_or_else(std::sync::PoisonError::into_inner) = next.layout;
         self.slots_mut().iter_mut().zip(&next.members).for_each(|(slot, member)| slot.role = member.role);
-        self.label_all(!next.joining.is_empty())
+        // New disks have the new generation already.
+        if next.joining.is_empty() { self.label_anew() } else { self.label_laggards() }
     }
 
     /// Takes an empty disk out of where it was, and gives it its place.

@@ -59,7 +59,7 @@ impl Pool {
     pub fn finish_drains(&self) -> Result<Vec<Departure>, PoolError> {
         self.check_write()?;
         // Labels that a cut change left behind.
-        self.label_all(true)?;
+        self.label_laggards()?;
         let draining: Vec<(usize, String)> = {
             let slots = self.slots();
             slots.iter().enumerate().filter(|(_, s)| s.role == Role::Draining).map(|(n, s)| (n, s.name.clone())).collect()
@@ -88,6 +88,11 @@ impl Pool {
             (slots[slot].readable().is_some(), slots[slot].changeable().is_some())
         };
         if !readable {
+            let missing = self.slots().iter().filter(|s| s.is_member() && s.readable().is_none()).count();
+            if missing > usize::from(self.layout().m) {
+                // An object all of whose shards are on missing disks is listed nowhere, so nobody would miss it.
+                return Ok(Some("it is not there, and what only missing disks hold is not known: bring it back".into()));
+            }
             let degraded = self.health().degraded_objects;
             let why = || format!("it is not there, and {degraded} objects lack redundancy for which it may hold shards");
             return Ok((degraded > 0).then(why));
@@ -117,7 +122,7 @@ impl Pool {
             listing.entries().flat_map(|(name, entry)| on(entry).into_iter().map(|at| (*name, at))).collect()
         };
         left.into_iter().for_each(|(name, at)| self.listing_mut().remove(name, at));
-        let result = self.label_all(false);
+        let result = self.label_anew();
         let mut slots = self.slots_mut();
         for slot in gone.iter().copied() {
             let slot = &mut slots[slot];
@@ -135,10 +140,18 @@ impl Pool {
         self.slots().iter().map(|slot| slot.generation).max().unwrap_or(1)
     }
 
-    /// Writes the places as they are in memory to every member, as a new generation, or (`current`) to those that lag behind the newest one. A disk that fails takes no
-    /// writes any more; that none took it is an error.
-    pub(super) fn label_all(&self, current: bool) -> Result<(), PoolError> {
-        let generation = self.generation() + u64::from(!current);
+    /// Writes the places as they are in memory to every member, as a new generation.
+    pub(super) fn label_anew(&self) -> Result<(), PoolError> {
+        self.label(self.generation() + 1)
+    }
+
+    /// Writes the places as they are in memory to the members that lag behind the newest generation.
+    pub(super) fn label_laggards(&self) -> Result<(), PoolError> {
+        self.label(self.generation())
+    }
+
+    /// A disk that fails takes no writes any more; that none took it is an error.
+    fn label(&self, generation: u64) -> Result<(), PoolError> {
         let (members, layout) = (self.members(), self.layout());
         let mut failure = None;
         let mut written = 0;

@@ -36,7 +36,7 @@ pub use health::{DiskHealth, PoolHealth};
 pub use listing::ShardRef;
 pub use place::Reserve;
 pub use read::ReadOutcome;
-pub use repair::{RepairOutcome, RepairReport};
+pub use repair::{Narrowing, RepairOutcome, RepairReport};
 pub use scrub::{ScrubReport, ScrubVerdict, ShardCheck};
 pub use survey::DiskState;
 pub use write::Staged;

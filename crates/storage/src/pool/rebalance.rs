@@ -7,7 +7,6 @@ use super::write::{Phase, Staged, StagedShard};
 use super::{Pool, recover};
 use crate::error::PoolError;
 use crate::object::{ObjectName, Spread};
-use crate::shard::HEADER_LEN;
 
 impl Pool {
     /// Objects that are as they should be, but not where they would be put today. Ascending.
@@ -33,20 +32,19 @@ impl Pool {
         Ok(moved)
     }
 
-    /// Disks that take shards, and how big they are.
+    /// Disks that take shards, and how big they are; none while one can't tell: without it everything would have another place.
     fn weighed(&self) -> Vec<Candidate> {
-        let mut disks = self.writable();
-        disks.iter_mut().for_each(|disk| disk.total = disk.disk.space().map_or(0, |space| space.total));
-        disks
+        let size = |disk: Candidate| Some(Candidate { total: disk.disk.space().ok()?.total, ..disk });
+        self.writable().into_iter().map(size).collect::<Option<_>>().unwrap_or_default()
     }
 
     fn move_shard(&self, name: ObjectName, from: ShardAt, to: &Candidate) -> Result<bool, PoolError> {
         let Some(source) = self.readable(from.slot) else { return Ok(false) };
-        let Ok((header, payload)) = recover::load(source.as_ref(), &from.path(name), self.vault, name, from) else { return Ok(false) };
-        let room = to.disk.space().is_ok_and(|space| space.free >= (payload.len() + HEADER_LEN) as u64 + self.reserve.bytes(space));
-        if !room {
+        let Ok(len) = source.len(&from.path(name)) else { return Ok(false) };
+        if !to.disk.space().is_ok_and(|space| space.free >= len.saturating_add(self.reserve.bytes(space))) {
             return Ok(false);
         }
+        let Ok((header, payload)) = recover::load(source.as_ref(), &from.path(name), self.vault, name, from) else { return Ok(false) };
         let at = ShardAt { slot: to.slot, ..from };
         let temp = self.next_temp(name, at);
         if let Err(error) = to.disk.write(&temp, &[&header.encode(), &payload]) {
@@ -74,6 +72,9 @@ impl Pool {
 fn moves(name: ObjectName, entry: &Entry, disks: &[Candidate]) -> Vec<(ShardAt, Candidate)> {
     let mut ranked = disks.to_vec();
     rank(&mut ranked, name.id);
+    if ranked.len() < entry.shards.len() {
+        return Vec::new();
+    }
     ranked.truncate(entry.shards.len());
     let leaving = entry.shards.iter().filter(|at| ranked.iter().all(|disk| disk.slot != at.slot)).copied();
     let free = ranked.iter().filter(|disk| entry.shards.iter().all(|at| at.slot != disk.slot)).cloned();

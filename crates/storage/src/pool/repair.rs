@@ -7,13 +7,14 @@ use super::Pool;
 use super::commit::CommitReport;
 use super::listing::{Entry, ShardAt};
 use super::place::Candidate;
-use super::recover::{Read, Recovered};
+use super::recover::Read;
 use super::scrub::{ScrubReport, ScrubVerdict};
 use super::write::{Phase, Staged};
 use crate::coding::encode_object;
 use crate::error::PoolError;
 use crate::layout::Layout;
 use crate::object::ObjectName;
+use crate::shard::HEADER_LEN;
 
 /// How a repair ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,15 @@ pub enum RepairOutcome {
     Degraded,
     /// It can't be put together; nothing was changed.
     Lost,
+}
+
+/// When an object gets a narrower layout than it should have, because disks are missing. That takes room, which only comes back with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Narrowing {
+    /// Only when it can't be read any more without disks that are to leave.
+    ToSave,
+    /// Whenever it can then lose more disks than now.
+    ToGain,
 }
 
 /// What a repair of one object did.
@@ -41,7 +51,7 @@ pub struct RepairReport {
     pub shards_removed: usize,
 }
 
-/// Which shards of a layout are there, and where the others go.
+/// Which shards of a layout are there, and where others go; as many as there are disks for.
 struct Plan {
     layout: Layout,
     kept: Vec<ShardAt>,
@@ -49,20 +59,47 @@ struct Plan {
 }
 
 impl Pool {
-    /// Checks an object and rebuilds what is missing or damaged, on disks that stay. A disk that fails on the way gets no more writes, and it
-    /// is tried again without it.
+    /// As [`Pool::repair_with`], with whatever layout gains.
     pub fn repair_object(&self, name: ObjectName) -> Result<RepairReport, PoolError> {
+        self.repair_with(name, Narrowing::ToGain)
+    }
+
+    /// Checks an object and rebuilds what is missing or damaged, on disks that stay, where it can lose more disks by that. A disk that fails on the way
+    /// gets no more writes, and it is tried again without it.
+    pub fn repair_with(&self, name: ObjectName, narrowing: Narrowing) -> Result<RepairReport, PoolError> {
         self.check_write()?;
         loop {
             let before = self.writable().len();
-            match self.try_repair(name) {
+            match self.try_repair(name, narrowing) {
                 Err(PoolError::Disk { .. }) if self.writable().len() < before => {}
                 result => return result,
             }
         }
     }
 
-    fn try_repair(&self, name: ObjectName) -> Result<RepairReport, PoolError> {
+    /// Whether repair would change anything, as far as directories tell. Reads a header at most.
+    pub fn is_mendable(&self, name: ObjectName, narrowing: Narrowing) -> Result<bool, PoolError> {
+        let entry = self.entry(name)?;
+        // What can't be read at all, repair has to say.
+        let Some(len) = entry.len.or_else(|| self.len(name).ok()) else { return Ok(true) };
+        Ok(self.choose(name, len, &entry.shards, &self.writable(), narrowing).is_some())
+    }
+
+    /// Whether there is room to give all objects that lack redundancy a narrower layout. With part of them done, room would lack for new ones as well.
+    pub fn has_room_to_narrow(&self) -> Result<bool, PoolError> {
+        let disks = self.writable();
+        let mut needed = 0;
+        for name in self.unsettled() {
+            let Ok(len) = self.len(name) else { continue };
+            if let Some(layout) = self.layout_on(name.class.spread(), len, disks.len()) {
+                needed += (layout.shard_len(len) + HEADER_LEN as u64) * u64::from(layout.width());
+            }
+        }
+        let share = needed / disks.len().max(1) as u64;
+        Ok(disks.iter().all(|disk| disk.disk.space().is_ok_and(|space| space.free >= share.saturating_add(self.reserve.bytes(space)))))
+    }
+
+    fn try_repair(&self, name: ObjectName, narrowing: Narrowing) -> Result<RepairReport, PoolError> {
         let entry = self.entry(name)?;
         let mut found = self.recover(name, &entry, Read::All);
         let scrub = self.scrub_report(name, &entry, &found);
@@ -74,32 +111,48 @@ impl Pool {
         if scrub.verdict == ScrubVerdict::Whole && !extra {
             return Ok(report(RepairOutcome::Whole, 0, 0));
         }
-        let plan = self.plan_repair(name, object.len() as u64, &found)?;
+        let Some(plan) = self.plan_repair(name, object.len() as u64, &found.good, narrowing)? else {
+            return Ok(report(RepairOutcome::Degraded, 0, 0));
+        };
         let written = plan.missing.len();
         if written > 0 {
             self.rebuild(name, object, &plan)?;
         }
-        if plan.layout != full {
+        if plan.layout != full || !plan.is_complete() {
             return Ok(report(RepairOutcome::Degraded, written, 0));
         }
         let removed = self.remove_superseded(name, &entry, &plan);
         Ok(report(RepairOutcome::Healed, written, removed))
     }
 
-    /// The widest layout that can be had with good shards where they are and room for the others.
-    fn plan_repair(&self, name: ObjectName, len: u64, found: &Recovered) -> Result<Plan, PoolError> {
+    /// What to write, with room for it; none when nothing is gained. Redundancy is not traded for space.
+    fn plan_repair(&self, name: ObjectName, len: u64, good: &[ShardAt], narrowing: Narrowing) -> Result<Option<Plan>, PoolError> {
         let spread = name.class.spread();
         let (disks, full) = self.room(name.id, spread, len);
-        let active = self.active();
-        for count in (1..=active.iter().filter(|active| **active).count()).rev() {
-            if let Some(plan) = self.layout_on(spread, len, count).and_then(|layout| place(layout, found, &disks, &active)) {
-                return Ok(plan);
-            }
-            if let Some((disk, space)) = &full {
-                return Err(self.full_error(disk.disk.as_ref(), Some(*space)));
-            }
+        let plan = self.choose(name, len, good, &disks, narrowing);
+        match (plan, full) {
+            (Some(plan), None) => Ok(Some(plan)),
+            (Some(plan), _) if plan.is_complete() && plan.layout == self.full_layout(spread, len) => Ok(Some(plan)),
+            (_, Some((disk, space))) => Err(self.full_error(disk.disk.as_ref(), Some(space))),
+            (None, None) if self.layout_on(spread, len, disks.len()).is_none() => Err(self.too_few_writable()),
+            (None, None) => Ok(None),
         }
-        Err(self.too_few_writable())
+    }
+
+    /// The full layout where there are disks for it; otherwise what lets the object lose more disks than now: a narrower one, or more shards of the full one.
+    fn choose(&self, name: ObjectName, len: u64, good: &[ShardAt], disks: &[Candidate], narrowing: Narrowing) -> Option<Plan> {
+        let (spread, active) = (name.class.spread(), self.active());
+        let full = self.full_layout(spread, len);
+        let part = place(full, good, disks, &active);
+        if part.is_complete() {
+            return Some(part);
+        }
+        let now = good.iter().map(|at| place(at.layout, good, &[], &active).spare()).max().unwrap_or(i32::MIN);
+        let fewer = (1..active.len()).rev().filter_map(|count| self.layout_on(spread, len, count)).filter(|layout| *layout != full);
+        let narrower = fewer.map(|layout| place(layout, good, disks, &active)).find(Plan::is_complete);
+        let allowed = narrowing == Narrowing::ToGain || now < 0;
+        let narrower = narrower.filter(|plan| allowed && plan.spare() > part.spare());
+        narrower.or(Some(part)).filter(|plan| plan.spare() > now)
     }
 
     fn rebuild(&self, name: ObjectName, object: Vec<u8>, plan: &Plan) -> Result<(), PoolError> {
@@ -113,12 +166,13 @@ impl Pool {
         }
         let mut batch = [staged];
         self.sync(&mut batch)?;
-        if batch[0].count(Phase::Synced) < plan.layout.width().into() {
+        let wanted = plan.kept.len() + plan.missing.len();
+        if batch[0].count(Phase::Synced) < wanted {
             return Err(self.too_few_writable());
         }
         self.publish(&mut batch)?;
         self.enlist(&batch, &mut CommitReport::default());
-        if batch[0].count(Phase::Durable) < plan.layout.width().into() {
+        if batch[0].count(Phase::Durable) < wanted {
             return Err(self.too_few_writable());
         }
         Ok(())
@@ -167,10 +221,21 @@ impl Pool {
     }
 }
 
-/// Keeps good shards on active disks, one a disk and one an index, and gives the missing ones their preferred free disks.
-fn place(layout: Layout, found: &Recovered, disks: &[Candidate], active: &[bool]) -> Option<Plan> {
+impl Plan {
+    fn is_complete(&self) -> bool {
+        self.kept.len() + self.missing.len() == usize::from(self.layout.width())
+    }
+
+    /// How many disks the object can lose when this is done; negative when it can't be read.
+    fn spare(&self) -> i32 {
+        (self.kept.len() + self.missing.len()) as i32 - i32::from(self.layout.k)
+    }
+}
+
+/// Keeps good shards on active disks, one a disk and one an index, and gives the missing ones their preferred free disks, as long as there are any.
+fn place(layout: Layout, good: &[ShardAt], disks: &[Candidate], active: &[bool]) -> Plan {
     let mut kept: Vec<ShardAt> = Vec::new();
-    for at in found.good.iter().filter(|at| at.layout == layout && active[usize::from(at.slot)]) {
+    for at in good.iter().filter(|at| at.layout == layout && active[usize::from(at.slot)]) {
         if kept.iter().all(|other| other.index != at.index && other.slot != at.slot) {
             kept.push(*at);
         }
@@ -183,9 +248,6 @@ fn place(layout: Layout, found: &Recovered, disks: &[Candidate], active: &[bool]
             None => homeless.push(index),
         }
     }
-    let mut rest = free.into_iter().flatten();
-    for index in homeless {
-        missing.push((index, rest.next()?.clone()));
-    }
-    Some(Plan { layout, kept, missing })
+    missing.extend(homeless.into_iter().zip(free.into_iter().flatten().cloned()));
+    Plan { layout, kept, missing }
 }

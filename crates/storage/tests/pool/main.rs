@@ -6,6 +6,7 @@ mod change;
 mod coding;
 mod crash;
 mod damage;
+mod departing;
 mod disks;
 mod failing;
 mod life;
