@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use keepwell_format::{DiskId, PackId};
-use keepwell_storage::{Adopted, Class, Departure, ObjectName, Pool, RepairOutcome};
+use keepwell_storage::{Adopted, Class, Departure, Narrowing, ObjectName, Pool, PoolError, RepairOutcome};
 
 use crate::VaultError;
 use crate::blobs::{BlobWriter, pack_name};
@@ -88,15 +88,23 @@ impl Vault {
 /// The part that needs no key. Also tells the packs that are beyond repair.
 fn rebuild(pool: &Pool, adopt: &mut dyn FnMut() -> DiskId, progress: &dyn Progress) -> Result<(RepairReport, Vec<PackId>), VaultError> {
     let ids: Vec<[u8; 16]> = (0..pool.empty_disks()).map(|_| adopt().0).collect();
-    let adopted = pool.adopt_empty_disks(&ids)?.into_iter();
-    let disks_adopted = adopted.map(|(Adopted::Empty(name) | Adopted::Relabelled(name))| name).collect();
-    let mut report = RepairReport { disks_adopted, ..RepairReport::default() };
+    let mut report = RepairReport::default();
+    let adopted = match pool.adopt_empty_disks(&ids) {
+        // What would be lost by that is waited for; the others are labelled all the same.
+        Err(PoolError::Refused(why)) => {
+            report.remaining.push(why);
+            pool.adopt_empty_disks(&[])?
+        }
+        other => other?,
+    };
+    report.disks_adopted = adopted.into_iter().map(|(Adopted::Empty(name) | Adopted::Relabelled(name))| name).collect();
+    let narrowing = if pool.has_room_to_narrow()? { Narrowing::ToGain } else { Narrowing::ToSave };
     let names: Vec<ObjectName> =
         CLASSES.into_iter().flat_map(|class| pool.objects(class).into_iter().map(move |id| ObjectName { class, id })).collect();
     progress.begin(Step::Repair, names.len() as u64, 0);
     let mut lost = Vec::new();
     for name in names {
-        let repaired = pool.repair_object(name)?;
+        let repaired = pool.repair_with(name, narrowing)?;
         report.objects += 1;
         report.shards_written += repaired.shards_written as u64;
         match repaired.outcome {

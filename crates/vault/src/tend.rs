@@ -6,7 +6,7 @@ mod scrub;
 mod slots;
 
 use keepwell_format::DiskId;
-use keepwell_storage::{Change, ChangePlan, Departure, Pool, PoolError, PoolHealth, RepairOutcome};
+use keepwell_storage::{Change, ChangePlan, Departure, Narrowing, Pool, PoolError, PoolHealth, RepairOutcome};
 
 pub use cursor::ScrubCursor;
 pub use scrub::{ScrubReport, Trouble as ScrubTrouble};
@@ -64,7 +64,8 @@ impl Sealed {
         Ok(ChangeReport { plan: Some(plan), ..settle(&self.pool, progress)? })
     }
 
-    /// Carries on what changes have begun: rebuilds, lets drained disks go, and moves shards to where they are preferred.
+    /// Carries on what changes have begun: rebuilds, lets drained disks go, and moves shards to where they are preferred. While a disk is missing that may
+    /// return, its shards are waited for: what lacks only them is not written anew, which [`Sealed::repair`] does.
     pub fn settle_disks(&self, progress: &dyn Progress) -> Result<ChangeReport, VaultError> {
         settle(&self.pool, progress)
     }
@@ -89,7 +90,12 @@ fn rebuild(pool: &Pool, progress: &dyn Progress, report: &mut ChangeReport) -> R
     let names = pool.unsettled();
     progress.begin(Step::Repair, names.len() as u64, 0);
     for name in names {
-        match pool.repair_object(name) {
+        if !pool.is_mendable(name, Narrowing::ToSave)? {
+            report.remaining.push(format!("{name} has less redundancy than it should have, until its disk is back or replaced"));
+            progress.advance(1, 0);
+            continue;
+        }
+        match pool.repair_with(name, Narrowing::ToSave) {
             Ok(repaired) => {
                 report.shards_written += repaired.shards_written as u64;
                 match repaired.outcome {

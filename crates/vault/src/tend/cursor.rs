@@ -46,12 +46,26 @@ impl ScrubCursor {
         Some(Self { started, after, done_bytes, rounds })
     }
 
-    /// Bytes to be read now, so that a round over `total` bytes takes at most `days`, if this is asked at least once a day. A clock that was
-    /// set back costs nothing but time.
+    /// Bytes to be read now, so that a round over `total` bytes takes at most `days`, if this is asked at least once a day. After that many days it is all that
+    /// is left, however much was read: the vault may have become smaller meanwhile.
     pub fn due(&self, total: u64, now: i64, days: u32) -> u64 {
-        let ahead = now.saturating_sub(self.started).max(0).saturating_add(DAY);
-        let wanted = u128::from(total) * ahead.unsigned_abs() as u128 / (u128::from(days.max(1)) * DAY as u128);
-        u64::try_from(wanted).unwrap_or(u64::MAX).min(total).saturating_sub(self.done_bytes)
+        let days = i64::from(days.max(1));
+        let age = now.saturating_sub(self.started);
+        if age >= days.saturating_mul(DAY) {
+            return total;
+        }
+        let ahead = age.max(0).saturating_add(DAY);
+        let wanted = u128::from(total) * ahead.unsigned_abs() as u128 / (days as u128 * DAY as u128);
+        // What a round has read that began in the future says nothing of today.
+        let done = if age < 0 { 0 } else { self.done_bytes };
+        u64::try_from(wanted).unwrap_or(u64::MAX).min(total).saturating_sub(done)
+    }
+
+    /// A round that began in the future, by a clock that was wrong then, began now.
+    pub(super) fn mend(&mut self, now: i64) {
+        if self.started > now {
+            (self.started, self.done_bytes) = (now, 0);
+        }
     }
 }
 
@@ -93,7 +107,17 @@ mod tests {
             assert!(cursor.done_bytes >= total - 100_001 * (skipped as u64 - 1), "{cursor:?}");
             assert!(last <= 100_001 * skipped as u64, "{last}");
         }
-        assert_eq!(ScrubCursor::new(1000).due(10, 0, 30), 0);
         assert_eq!(ScrubCursor::new(0).due(u64::MAX, i64::MAX, 1), u64::MAX);
+    }
+
+    #[test]
+    fn a_vault_that_shrinks_or_a_wrong_clock_does_not_end_the_scrub() {
+        let cursor = ScrubCursor { started: 0, after: None, done_bytes: 1000, rounds: 0 };
+        assert_eq!(cursor.due(300, 10 * DAY, 30), 0, "as much was read as there is");
+        assert_eq!(cursor.due(300, 30 * DAY, 30), 300, "the round is ended");
+        let mut future = ScrubCursor { started: 70 * 365 * DAY, after: None, done_bytes: 1000, rounds: 0 };
+        assert_eq!(future.due(3000, DAY, 30), 100);
+        future.mend(DAY);
+        assert_eq!((future.started, future.due(3000, 2 * DAY, 30)), (DAY, 200));
     }
 }

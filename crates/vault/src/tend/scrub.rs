@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::ops::Bound;
 
 use keepwell_format::PackId;
-use keepwell_storage::{Access, Class, ObjectName, Pool, PoolError, RepairOutcome, ScrubVerdict};
+use keepwell_storage::{Access, Class, Narrowing, ObjectName, Pool, PoolError, RepairOutcome, ScrubVerdict};
 
 use super::ScrubCursor;
 use crate::VaultError;
@@ -95,6 +95,7 @@ fn scrub(pool: &Pool, cursor: &mut ScrubCursor, budget: u64, now: i64, progress:
     let names: std::collections::BTreeSet<ObjectName> = all.collect();
     let mut report = ScrubReport { total_objects: names.len() as u64, ..ScrubReport::default() };
     progress.begin(Step::Scrub, 0, budget);
+    cursor.mend(now);
     let from = cursor.after.map_or(Bound::Unbounded, Bound::Excluded);
     for name in names.range((from, Bound::Unbounded)) {
         if report.read_bytes >= budget {
@@ -114,7 +115,7 @@ fn scrub(pool: &Pool, cursor: &mut ScrubCursor, budget: u64, now: i64, progress:
 /// Reads one object and heals it. Answers the bytes read.
 fn one(pool: &Pool, name: ObjectName, report: &mut ScrubReport) -> Result<u64, VaultError> {
     let trouble = |why| Trouble { object: name.to_string(), why };
-    let repaired = if pool.access() == Access::Write { Some(pool.repair_object(name)) } else { None };
+    let repaired = if pool.access() == Access::Write { Some(pool.repair_with(name, Narrowing::ToSave)) } else { None };
     let (found, outcome, failed) = match repaired {
         Some(Ok(repaired)) => (repaired.found, Some(repaired.outcome), None),
         Some(Err(error @ (PoolError::Full { .. } | PoolError::TooFewWritable { .. } | PoolError::Disk { .. }))) => {
