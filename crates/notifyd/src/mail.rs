@@ -26,8 +26,8 @@ pub fn compose(email: &Email, notice: &Notice, zone: &TimeZone, now: i64) -> Res
     let thread = format!("<keepwell.incident.{}@{}>", notice.incident, email.from.domain());
     let reply = if matches!(notice.kind, Kind::Opened | Kind::Test) { "" } else { "Re: " };
     let mut mail = Message::builder()
-        .from(mailbox(&email.from, Some(notice.box_name.to_string()))?)
-        .subject(format!("{reply}[{}] {}", notice.box_name, notice.subject))
+        .from(mailbox(&email.from, Some(uncoded(notice.box_name.as_str())))?)
+        .subject(uncoded(&format!("{reply}[{}] {}", notice.box_name, notice.subject)))
         .date(SystemTime::UNIX_EPOCH + Duration::from_secs(now.max(0).unsigned_abs()))
         .message_id(Some(format!("<keepwell.notice.{}@{}>", notice.id, email.from.domain())))
         .in_reply_to(thread.clone())
@@ -39,6 +39,11 @@ pub fn compose(email: &Email, notice: &Notice, zone: &TimeZone, now: i64) -> Res
     let body = MultiPart::alternative_plain_html(plain(notice, zone), html(notice, zone)?);
     let mail = mail.multipart(body).map_err(|_| NotifyError::Settings("sender and recipients make no mail"))?;
     Ok(mail.formatted())
+}
+
+/// What looks like an encoded word (RFC 2047) would be shown as what it encodes.
+fn uncoded(text: &str) -> String {
+    text.replace("=?", "= ?")
 }
 
 fn mailbox(address: &Address, name: Option<String>) -> Result<Mailbox, NotifyError> {

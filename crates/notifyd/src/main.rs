@@ -1,7 +1,7 @@
 //! The program keepwell-notifyd: arguments, and nothing else.
 
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
@@ -30,6 +30,9 @@ struct Serve {
     /// User id of vaultd, which alone may have something sent; the own one if absent.
     #[arg(long)]
     vaultd_uid: Option<u32>,
+    /// Longest time for one delivery, seconds.
+    #[arg(long, default_value_t = keepwell_api::notices::DELIVERY_DEADLINE.as_secs(), value_parser = clap::value_parser!(u64).range(1..=30))]
+    deadline: u64,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -40,7 +43,8 @@ fn main() -> anyhow::Result<()> {
     let vaultd = serve.vaultd_uid.unwrap_or_else(|| nix::unistd::geteuid().as_raw());
     let clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(8).build()?;
-    let routes = routes(Place { clock, zone: TimeZone::system() }, vaultd);
+    let place = Place { clock, zone: TimeZone::system(), deadline: Duration::from_secs(serve.deadline) };
+    let routes = routes(place, vaultd);
     runtime.block_on(keepwell_api::serve(listener, routes)).context("notifyd can't go on")?;
     // Names that are still being looked up.
     runtime.shutdown_background();

@@ -1,12 +1,13 @@
 //! notifyd's one verb: a notice to a channel, for vaultd alone.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::routing::post;
 use axum::{Json, Router};
 use jiff::tz::TimeZone;
-use keepwell_api::notices::{Channel, DELIVERY_DEADLINE, Delivered, Delivery, Line};
+use keepwell_api::notices::{Channel, Delivered, Delivery, Line};
 use keepwell_api::{Callers, Refusal};
 use tokio::sync::Semaphore;
 
@@ -23,6 +24,8 @@ pub struct Place {
     pub clock: fn() -> i64,
     /// In which mails name times.
     pub zone: TimeZone,
+    /// Longest time for one delivery.
+    pub deadline: Duration,
 }
 
 /// The route, for one user alone.
@@ -39,9 +42,9 @@ async fn send(State((place, turns)): State<(Place, Arc<Semaphore>)>, Json(delive
                 let _turn = turns.acquire().await;
                 deliver(&peer, &delivery, &place).await
             };
-            tokio::time::timeout(DELIVERY_DEADLINE, work)
+            tokio::time::timeout(place.deadline, work)
                 .await
-                .unwrap_or_else(|_| Err(NotifyError::Timeout { peer: peer.clone(), seconds: DELIVERY_DEADLINE.as_secs() }))
+                .unwrap_or_else(|_| Err(NotifyError::Timeout { peer: peer.clone(), seconds: place.deadline.as_secs() }))
         }
         Err(error) => Err(error),
     };
