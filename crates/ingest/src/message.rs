@@ -250,7 +250,7 @@ pub(crate) fn shape(content: &Content) -> Content {
 pub(crate) struct Ended {
     pub(crate) steady: Steady,
     /// What is known of it then, unless it changed.
-    pub(crate) node: Option<Node>,
+    pub(crate) node: Option<Box<Node>>,
     pub(crate) streams: Vec<Vec<u8>>,
 }
 
@@ -274,8 +274,8 @@ pub(crate) fn read_file_end(bytes: &[u8]) -> Result<Result<Ended, Gap>, FormatEr
     whole("end of a file", bytes, |reader| match reader.u8()? {
         0 => Ok(Err(read_gap(reader)?)),
         how @ 1..=2 => {
-            let node = (how == 2).then(|| read_node(reader)).transpose()?.map(|(_, node)| node);
-            reader.check(node.as_ref().is_none_or(is_of_source), "a node that no source has")?;
+            let node = (how == 2).then(|| read_node(reader)).transpose()?.map(|(_, node)| Box::new(node));
+            reader.check(node.as_ref().is_none_or(|node| is_of_source(node)), "a node that no source has")?;
             let steady = if how == 2 { Steady::Unchanged } else { Steady::Changed };
             Ok(Ok(Ended { steady, node, streams: read_names(reader)? }))
         }
@@ -366,7 +366,8 @@ pub(crate) fn read_placing(reader: &mut Reader<'_>) -> Result<Placing, FormatErr
 }
 
 /// `varint count ‖ list of (key, text)`
-pub(crate) fn write_warned(out: &mut Writer, warned: &Warned) {
+pub(crate) fn warned(warned: &Warned) -> Vec<u8> {
+    let mut out = Writer::new();
     let mut room = LISTED_MAX;
     let fits = warned.first.iter().take(LIST_MAX).take_while(|(key, what)| {
         room = room.saturating_sub(key.as_bytes().len() + what.len());
@@ -376,8 +377,9 @@ pub(crate) fn write_warned(out: &mut Writer, warned: &Warned) {
     out.varint(warned.count).count(first.len());
     for (key, what) in first {
         out.bytes(key.as_bytes());
-        text(out, what);
+        text(&mut out, what);
     }
+    out.into_bytes()
 }
 
 pub(crate) fn read_warned(reader: &mut Reader<'_>) -> Result<Warned, FormatError> {

@@ -47,7 +47,7 @@ fn all_entries_and_files_come_as_they_are() {
 /// As the engine does it: expected in order, read by several threads, some given up half way, while the walk goes on.
 #[test]
 fn a_backup_reads_while_it_walks() {
-    let model = Arc::new(Model::varied(3_000));
+    let model = Arc::new(Model::varied(1_000));
     let (remote, _answering) = open(&model);
     let (sender, receiver) = std::sync::mpsc::sync_channel::<Walked>(100);
     let receiver = std::sync::Mutex::new(receiver);
@@ -96,7 +96,7 @@ fn files_that_nobody_takes_block_nothing() {
 
 #[test]
 fn a_walk_can_be_given_up_and_done_again() {
-    let model = Arc::new(Model::varied(9_000));
+    let model = Arc::new(Model::plain(10_000));
     let (remote, _answering) = open(&model);
     for taken in [0, 1, 700, 5_000] {
         let some: Vec<_> = remote.walk().unwrap().take(taken).map(Result::unwrap).collect();

@@ -18,7 +18,7 @@ use crate::{IngestError, LEAST_COST, MOST_CHANNELS, READ_WINDOW, cost, lock};
 const COLLECT: usize = 64 << 10;
 
 /// A file that was opened, and its node as it was listed.
-pub(super) type Opened<'a> = (Box<dyn ReadFile + 'a>, Node);
+pub(super) type Opened<'a> = (Box<dyn ReadFile + 'a>, Box<Node>);
 /// How a file is opened.
 pub(super) type Open<'a> = Box<dyn FnOnce() -> Result<Opened<'a>, Gap> + Send + 'a>;
 
@@ -202,7 +202,7 @@ fn finish(file: &mut dyn ReadFile, node: &mut Node) -> Result<Ended, Gap> {
     let steady = file.finish(node)?;
     (node.content, node.link_to, node.inconsistent) = (None, None, false);
     node.streams.clear();
-    Ok(Ended { steady, node: (steady == Steady::Unchanged).then(|| node.clone()), streams: file.streams() })
+    Ok(Ended { steady, node: (steady == Steady::Unchanged).then(|| Box::new(node.clone())), streams: file.streams() })
 }
 
 /// What is too large to be sent is left out, and said to be.
@@ -212,7 +212,7 @@ fn encode(mut end: Result<Ended, Gap>) -> Vec<u8> {
             Ok(bytes) if bytes.len() <= NODE_MAX => return bytes,
             _ => {
                 if let Ok(ended) = &mut end {
-                    ended.node.iter_mut().for_each(strip);
+                    ended.node.iter_mut().for_each(|node| strip(node));
                     ended.streams.clear();
                 }
             }

@@ -134,7 +134,7 @@ impl<'s> Serving<'_, 's> {
         let source = self.source;
         Box::new(move || {
             let walked = walked.ok_or_else(forgotten)?;
-            Ok((source.open(&walked)?, walked.node.clone()))
+            Ok((source.open(&walked)?, Box::new(walked.node.clone())))
         })
     }
 
@@ -143,7 +143,7 @@ impl<'s> Serving<'_, 's> {
         Box::new(move || {
             let (walked, name) = wanted.ok_or_else(forgotten)?;
             // What a stream's file says of times and descriptor is the file's affair.
-            Ok((source.stream(&walked, &name)?, Node::new(EntryKind::File)))
+            Ok((source.stream(&walked, &name)?, Box::new(Node::new(EntryKind::File))))
         })
     }
 }

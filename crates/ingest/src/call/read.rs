@@ -107,7 +107,7 @@ impl ReadFile for RemoteFile {
         let early = Gap { reason: GapReason::Read, text: IngestError::Protocol("it was finished before its end").to_string() };
         let ended = self.end.as_ref().unwrap_or(&Err(early)).clone()?;
         if let Some(seen) = ended.node {
-            take_over(node, seen);
+            take_over(node, *seen);
         }
         Ok(ended.steady)
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use keepwell_format::node::{Attribute, FileId};
-use keepwell_format::port::{Encoding, Piece, ReadFile, Source, SourceInfo, Steady, Target, Walk, Walked};
+use keepwell_format::port::{Encoding, Piece, ReadFile, Source, SourceInfo, Steady, Walk, Walked};
 use keepwell_format::{Gap, GapReason, Key, Kind, Node, Time};
 use keepwell_ingest::{Call, Doors, IngestError, Refusal, RemoteSource, SourceOrder, TargetOrder, WarnedTarget, answer};
 
@@ -98,12 +98,8 @@ impl Model {
     pub fn new(mut rows: Vec<Row>) -> Self {
         rows.push(folder(""));
         rows.sort_by(|a, b| a.walked.key.cmp(&b.walked.key));
-        let info = SourceInfo {
-            location: "model://tree".to_owned(),
-            identity: "model:1".to_owned(),
-            encoding: Encoding::Wtf8,
-            parallel_reads: 3,
-        };
+        let info =
+            SourceInfo { location: "model://tree".to_owned(), identity: "model:1".to_owned(), encoding: Encoding::Wtf8, parallel_reads: 3 };
         let (expected, opened) = (Mutex::default(), AtomicUsize::new(0));
         Self { info, rows, piece: 100_000, walk_fails_at: None, gone: AtomicBool::new(false), expected, opened }
     }
@@ -123,6 +119,11 @@ impl Model {
         Self::new(rows)
     }
 
+    /// Many small files in one folder.
+    pub fn plain(files: usize) -> Self {
+        Self::new((0..files).map(|n| file(&format!("{n:06}"), vec![Run::Data(vec![n as u8; n % 100 + 1])])).collect())
+    }
+
     pub fn row(&self, key: &Key) -> &Row {
         let at = self.rows.binary_search_by(|row| row.walked.key.cmp(key)).unwrap();
         &self.rows[at]
@@ -136,7 +137,7 @@ fn varied_file(n: usize) -> Row {
         1 => vec![data(1)],
         2 => vec![Run::Hole(5 << 30)],
         3 => vec![Run::Hole(4096), data(300_000), Run::Hole(1), data(70)],
-        4 if n % 3 == 0 => vec![data(3_000_000)],
+        4 if n.is_multiple_of(3) => vec![data(3_000_000)],
         5 => (0..600).flat_map(|k| [data(k + 1), Run::Hole(k as u64 + 1)]).collect(),
         6 => vec![data(262_144)],
         _ => vec![data(n * 7 % 30_000 + 1)],
@@ -300,12 +301,15 @@ pub fn open(model: &std::sync::Arc<Model>) -> (RemoteSource, JoinHandle<Result<(
     (Call::begin(ours).unwrap().source(order()).unwrap(), answering)
 }
 
+/// Runs, joined, with node, steadiness and names of streams.
+pub type Seen = (Vec<Run>, Node, Steady, Vec<Vec<u8>>);
+
 /// All that can be read of a file: its runs, joined, with its node, steadiness and streams.
-pub fn read(source: &dyn Source, walked: &Walked, buffer: usize) -> Result<(Vec<Run>, Node, Steady, Vec<Vec<u8>>), Gap> {
+pub fn read(source: &dyn Source, walked: &Walked, buffer: usize) -> Result<Seen, Gap> {
     finish(source.open(walked)?, walked, buffer)
 }
 
-pub fn finish(mut file: Box<dyn ReadFile + '_>, walked: &Walked, size: usize) -> Result<(Vec<Run>, Node, Steady, Vec<Vec<u8>>), Gap> {
+pub fn finish(mut file: Box<dyn ReadFile + '_>, walked: &Walked, size: usize) -> Result<Seen, Gap> {
     let mut runs: Vec<Run> = Vec::new();
     let mut buffer = vec![0xEE; size];
     loop {
