@@ -83,6 +83,8 @@ pub struct Incident {
     worse_at: At,
     /// The proof that was there when it was last bad; only a newer one closes.
     stale: Option<At>,
+    /// When it was last seen to be proven.
+    good_at: Option<At>,
 }
 
 /// Who took an incident.
@@ -151,9 +153,9 @@ impl Incidents {
         said
     }
 
-    /// Somebody takes it. False: there is no such open thread.
+    /// Somebody takes it. False: there is no such thread, or it is over.
     pub fn acknowledge(&mut self, id: u64, by: &str, now: At) -> bool {
-        let thread = self.threads.iter_mut().find(|thread| thread.id == id && thread.closed_at.is_none());
+        let thread = self.threads.iter_mut().find(|thread| thread.id == id);
         thread.map(|thread| thread.acknowledged = Some(Acknowledged { by: by.into(), at: now })).is_some()
     }
 
@@ -219,6 +221,7 @@ impl Incidents {
             last_said: now,
             worse_at: now,
             stale: None,
+            good_at: None,
         };
         incident.bad(sight, now);
         self.threads.push(incident.clone());
@@ -253,6 +256,7 @@ impl Incident {
     }
 
     fn proven(&mut self, at: At, now: At) {
+        self.good_at = Some(now);
         if self.closed_at.is_none() && self.stale.is_none_or(|stale| at > stale) {
             self.closed_at = Some(now);
             self.closed_by = Some(Closing::Proof { at });
@@ -261,8 +265,8 @@ impl Incident {
 
     /// What time alone makes of it. A thread that is proven closed waits, and says nothing until it is over.
     fn passes(&mut self, now: At) -> Option<Announcement> {
-        if let Some(closed) = self.closed_at {
-            return (now.since(closed) >= SETTLE_S).then(|| self.say(Said::Closed, now));
+        if self.closed_at.is_some() {
+            return self.is_over(now).then(|| self.say(Said::Closed, now));
         }
         let escalate_s = if self.severity == Severity::Critical { ESCALATE_CRITICAL_S } else { ESCALATE_S };
         let nobody = self.acknowledged.is_none() && self.escalated_at.is_none() && self.severity > Severity::Notice;
@@ -275,12 +279,13 @@ impl Incident {
         (now.since(self.last_said) >= remind_s).then(|| self.say(Said::Reminder, now))
     }
 
+    /// It is still proven now: in the hour after a start without power nothing is said of what got old again.
     fn is_over(&self, now: At) -> bool {
-        self.closed_at.is_some_and(|closed| now.since(closed) >= SETTLE_S)
+        self.good_at == Some(now) && self.closed_at.is_some_and(|closed| now.since(closed) >= SETTLE_S)
     }
 
     fn shift(&mut self, by: i64) {
-        let maybe = [&mut self.escalated_at, &mut self.closed_at, &mut self.stale];
+        let maybe = [&mut self.escalated_at, &mut self.closed_at, &mut self.stale, &mut self.good_at];
         let always = [&mut self.opened_at, &mut self.updated_at, &mut self.last_said, &mut self.worse_at];
         maybe.into_iter().flatten().chain(always).for_each(|at| *at = at.plus(by));
         self.acknowledged.iter_mut().for_each(|taken| taken.at = taken.at.plus(by));

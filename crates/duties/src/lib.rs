@@ -20,3 +20,6 @@ pub use schedule::{Candidate, Due, Outcome, Room, Running, ShareClock, Why, next
 pub use status::{Answer, Facts, Headline, ShareStatus, Status, status};
 pub use time::{At, BoxTime, Doubt, Judgement, Now};
 pub use words::Text;
+
+#[cfg(test)]
+mod tests;

@@ -229,7 +229,7 @@ impl Room {
     /// From what is free of the pool without its reserve. It gets better only with two per cent to spare, so that it does not swing.
     #[must_use]
     pub fn step(self, free_bytes: u64, total_bytes: u64) -> Self {
-        let free = (u128::from(free_bytes) * 1_000 / u128::from(total_bytes.max(1))) as i64;
+        let free = (u128::from(free_bytes) * 1_000 / u128::from(total_bytes.max(1))).min(1_000) as i64;
         let at = |slack: i64| match free - slack {
             i64::MIN..=0 => Self::Full,
             1..=29 => Self::Scarce,

@@ -180,16 +180,17 @@ pub fn status(facts: &Facts, now: At) -> Status {
     let headline = headline(facts, &shares, &answers, now, stale);
     let label = |id: &ShareId| facts.shares.iter().find(|share| share.id == *id).map(|share| share.label.clone());
     let open = facts.incidents.open_threads();
+    let todo: Vec<_> = open.iter().map(|incident| to_do(incident, &label)).collect();
     Status {
         at: now,
         headline,
-        words: words::headline(headline, facts, &shares, &answers, stale),
+        words: words::headline(headline, facts, (&shares, &answers, &todo), stale),
         answers,
         running: shares.iter().filter(|share| share.running).count() as u32,
         shares,
         pool: facts.pool.filter(|_| !stale),
         disks: facts.disks.clone(),
-        todo: open.iter().map(|incident| to_do(incident, &label)).collect(),
+        todo,
         incidents: open.into_iter().cloned().collect(),
         duties: facts.book.owed().iter().map(|owed| (owed.duty.clone(), owed.standing(now))).collect(),
         doubt: facts.doubt,
@@ -301,7 +302,8 @@ fn headline(facts: &Facts, shares: &[ShareStatus], answers: &[Answer], now: At, 
     }
     let all = answers.iter().all(|answer| answer.mark == Mark::Proven);
     let fine = shares.iter().all(|share| matches!(share.state, ShareState::Fine | ShareState::Running));
-    if all && fine && facts.doubt.is_none() { Headline::Yes } else { Headline::Partly }
+    let broken = facts.book.owed().iter().any(|owed| owed.standing(now).is_broken(now));
+    if all && fine && !broken && facts.doubt.is_none() { Headline::Yes } else { Headline::Partly }
 }
 
 fn readable(facts: &Facts) -> Mark {

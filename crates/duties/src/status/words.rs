@@ -1,12 +1,15 @@
 //! The sentences of a status. Owns how they read; decides nothing about how things are.
 
-use super::{Answer, Facts, Headline, Mark, Question, ShareState, ShareStatus};
+use super::{Answer, Facts, Headline, Mark, Question, ShareState, ShareStatus, ToDo};
 use crate::duty::{DutyKind, Standing};
 use crate::schedule::{Due, Outcome, ShareClock, Why};
 use crate::time::At;
 use crate::words::{duration, reason};
 
-pub(super) fn headline(headline: Headline, facts: &Facts, shares: &[ShareStatus], answers: &[Answer], stale: bool) -> String {
+/// What a headline is made of.
+type Parts<'a> = (&'a [ShareStatus], &'a [Answer], &'a [ToDo]);
+
+pub(super) fn headline(headline: Headline, facts: &Facts, (shares, answers, todo): Parts<'_>, stale: bool) -> String {
     if stale {
         return "The box's engine does not answer. What is shown is the last that was known.".into();
     }
@@ -26,7 +29,8 @@ pub(super) fn headline(headline: Headline, facts: &Facts, shares: &[ShareStatus]
             let share = shares.iter().find(|share| !matches!(share.state, ShareState::Fine | ShareState::Running));
             let share = share.map(|share| format!("{}: {}", share.label, share.words));
             let clock = facts.doubt.map(|doubt| format!("The clock is {} wrong.", duration(doubt.ahead_s.saturating_abs())));
-            share.or_else(weakest).or(clock).unwrap_or_default()
+            let trouble = || todo.first().map(|one| format!("{}.", one.text.happened));
+            share.or_else(weakest).or(clock).or_else(trouble).unwrap_or_else(|| "A promise is broken; see the list of duties.".into())
         }
     }
 }
