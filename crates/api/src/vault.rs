@@ -1,5 +1,5 @@
-//! What vaultd is asked and what it answers. Shapes only. What reads, restores, changes or deletes needs a grant in the header [`GRANT`], bound to the verb and to
-//! the very bytes of the request.
+//! What vaultd is asked and what it answers. Shapes only. What reads, restores, changes or deletes needs a grant ([`crate::grants`]), bound to the verb and to
+//! the very bytes of the request: so all that such a request is about stands in its body, and nothing in its route.
 //!
 //! Times are Unix seconds by the box's own reckoning. File names are in answers to granted requests alone.
 
@@ -9,9 +9,6 @@ use crate::Base64;
 
 /// Where vaultd listens.
 pub const SOCKET: &str = "/run/keepwell/vaultd.sock";
-
-/// Header with the grant of authd.
-pub const GRANT: &str = "keepwell-grant";
 
 /// How much a share matters: drives its schedule, its order in a restore, and how soon somebody is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -65,10 +62,19 @@ pub struct AddShare {
     pub tier: Tier,
 }
 
-/// `POST /v1/shares/{id}`, verb `shares-change`. What is absent stays.
+/// Its answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShareAdded {
+    /// The share's id.
+    pub id: String,
+}
+
+/// `POST /v1/shares/change`, verb `shares-change`. What is absent stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeShare {
+    /// The share's id.
+    pub id: String,
     /// A new address of the same tree.
     #[serde(default)]
     pub location: Option<String>,
@@ -82,6 +88,18 @@ pub struct ChangeShare {
     #[serde(default)]
     pub paused: Option<bool>,
 }
+
+/// `POST /v1/shares/remove`, verb `shares-remove`: it is not backed up any more, its password and runs are forgotten; its snapshots stay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemoveShare {
+    /// The share's id.
+    pub id: String,
+}
+
+/// Something was done, and there is nothing to tell of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {}
 
 /// What became of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,10 +162,12 @@ pub struct Counts {
     pub inconsistent: u64,
 }
 
-/// `POST /v1/shares/{id}/run`, verb `run-now`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// `POST /v1/runs`, verb `run-now`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunNow {
+    /// The share's id.
+    pub share: String,
     /// A person says that what looks collapsed or swapped is meant to be so.
     #[serde(default)]
     pub intended: bool,
@@ -158,6 +178,68 @@ pub struct RunNow {
 pub struct Started {
     /// The run, or the restore.
     pub id: u64,
+}
+
+/// `POST /v1/runs/cancel`, verb `run-cancel`, and `POST /v1/restores/cancel`, verb `restore`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cancel {
+    /// The run, or the restore.
+    pub id: u64,
+}
+
+/// `POST /v1/incidents/acknowledge`, verb `incidents-acknowledge`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Acknowledge {
+    /// The incident.
+    pub id: u64,
+}
+
+/// `POST /v1/channels`, verb `settings-change`: a way for messages, in place of the one of that name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetChannel {
+    /// What it is called: 1 to 32 letters, digits and dashes.
+    pub name: String,
+    /// How it is used; none takes it away.
+    pub channel: Option<crate::notices::Channel>,
+}
+
+/// `POST /v1/log`, verb `log-read`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadLog {
+    /// From this record on.
+    pub from: u64,
+    /// At most so many, up to 1,000.
+    pub limit: u32,
+}
+
+/// One record of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogRecord {
+    /// Its number.
+    pub seq: u64,
+    /// When.
+    pub at: i64,
+    /// Who.
+    pub actor: String,
+    /// What.
+    pub event: String,
+    /// The rest: numbers and words; what is sealed is left out.
+    pub fields: std::collections::BTreeMap<String, serde_json::Value>,
+}
+
+/// `GET /v1/log/verify` answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogVerdict {
+    /// Records.
+    pub records: u64,
+    /// The newest one, and its hash.
+    pub head: Option<(u64, String)>,
+    /// What is wrong with it, and where; empty if nothing is.
+    pub faults: Vec<String>,
 }
 
 /// `POST /v1/snapshots`, verb `snapshots-list`.
@@ -310,7 +392,7 @@ pub struct Unready {
 }
 
 /// `GET /v1/vault` answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VaultState {
     /// This start of vaultd's box, as in grants: 32 hexadecimal digits.
     pub boot: String,

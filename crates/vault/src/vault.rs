@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use keepwell_format::keys::{Keyring, Slots};
 use keepwell_format::{Key, Kind, Node, VaultId};
-use keepwell_storage::{Class, DiskHealth, ObjectName, Pool, Spread};
+use keepwell_storage::{Class, DiskHealth, ObjectName, Pool, PoolHealth, Spread};
 
 use crate::VaultError;
 use crate::blobs::BlobReader;
@@ -133,6 +133,16 @@ impl Vault {
     /// Brings the index in step with the pool.
     pub(crate) fn reconcile(&self, progress: &dyn Progress) -> Result<(), VaultError> {
         catch_up(&*self.index, &self.pool, &self.keys, progress)
+    }
+
+    /// Its id.
+    pub fn id(&self) -> VaultId {
+        self.keys.vault
+    }
+
+    /// The disks, and what they are to the vault.
+    pub fn disks(&self) -> PoolHealth {
+        self.pool.health()
     }
 
     /// All snapshots, oldest first.

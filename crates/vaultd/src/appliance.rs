@@ -1,0 +1,129 @@
+//! Everything that vaultd has, in one place: what its threads and its routes work on together.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use keepwell_audit::{Draft, Event, Head, Ledger, Time, Value};
+use keepwell_duties::Judgement;
+
+use crate::clock::BoxClock;
+use crate::engine::{Engine, Places};
+use crate::error::VaultdError;
+use crate::gate::Gate;
+use crate::state::State;
+use crate::watch::Watch;
+use crate::work::Works;
+
+/// Where everything is.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Folder for the state and the ledger.
+    pub state: PathBuf,
+    /// What the engine needs.
+    pub places: Places,
+    /// Where ingestd is reached: each connection is a job of its own.
+    pub ingest: PathBuf,
+    /// authd's socket.
+    pub authd: PathBuf,
+    /// notifyd's socket.
+    pub notifyd: PathBuf,
+    /// What the box is called in messages.
+    pub name: String,
+    /// Runs at a time.
+    pub slots: usize,
+}
+
+/// Everything.
+#[derive(Debug)]
+pub struct Appliance {
+    /// Where everything is.
+    pub config: Config,
+    pub(crate) clock: Arc<BoxClock>,
+    pub(crate) state: State,
+    pub(crate) engine: Engine,
+    pub(crate) works: Works,
+    pub(crate) watch: Watch,
+    pub(crate) gate: Gate,
+    ledger: Mutex<Ledger>,
+    starting: Mutex<()>,
+    stirred: (Mutex<u64>, Condvar),
+}
+
+impl Appliance {
+    /// Takes up where the program before left. Opens no vault yet.
+    pub fn start(config: Config) -> Result<Arc<Self>, VaultdError> {
+        std::fs::create_dir_all(&config.state).map_err(VaultdError::Own)?;
+        let state = State::open(&config.state.join("state.sqlite"))?;
+        let (ledger, opened) = Ledger::open(&config.state.join("ledger"))?;
+        let (clock, judgement) = BoxClock::start(&state)?;
+        let clock = Arc::new(clock);
+        let appliance = Arc::new(Self {
+            engine: Engine::new(config.places.clone(), Arc::clone(&clock)),
+            gate: Gate::new(&config.authd),
+            watch: Watch::load(&state, clock.believed())?,
+            works: Works::default(),
+            ledger: Mutex::new(ledger),
+            starting: Mutex::new(()),
+            stirred: (Mutex::new(0), Condvar::new()),
+            clock,
+            state,
+            config,
+        });
+        appliance.check_ledger(opened.head)?;
+        appliance.record("vaultd", Event::Started, vec![("torn-bytes".into(), Value::Number(opened.torn_bytes.cast_signed()))])?;
+        if let Some(judgement) = judgement {
+            appliance.judged(judgement)?;
+        }
+        Ok(appliance)
+    }
+
+    /// The state knows how far the ledger was: a shorter one was cut by somebody.
+    fn check_ledger(&self, head: Head) -> Result<(), VaultdError> {
+        let known: Option<u64> = self.state.document("ledger")?;
+        self.watch.log_found(known.unwrap_or(0) <= head.seq, self)
+    }
+
+    /// Writes a record; durable when this returns.
+    pub(crate) fn record(&self, actor: &str, event: Event, fields: Vec<(String, Value)>) -> Result<(), VaultdError> {
+        let at = Time { seconds: self.clock.believed(), nanos: 0 };
+        let draft = Draft { at, boot: self.clock.boot_bytes(), actor: actor.to_owned(), event, fields };
+        let head = lock(&self.ledger).append(&draft)?;
+        Ok(self.state.note("ledger", &head.seq)?)
+    }
+
+    /// The ledger, for reading.
+    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        lock(&self.ledger)
+    }
+
+    /// What a look at the clocks showed.
+    pub(crate) fn judged(&self, judgement: Judgement) -> Result<(), VaultdError> {
+        self.watch.judged(&self.clock.course(), judgement);
+        match judgement {
+            Judgement::Jumped { by } => self.record("vaultd", Event::ClockJump, vec![("by-s".into(), Value::Number(by))]),
+            _ => Ok(()),
+        }
+    }
+
+    /// Held by whoever decides that a share may run now.
+    pub(crate) fn starting(&self) -> MutexGuard<'_, ()> {
+        lock(&self.starting)
+    }
+
+    /// Something happened: the steward looks again at once, and whoever follows is told.
+    pub(crate) fn changed(&self) {
+        *lock(&self.stirred.0) += 1;
+        self.stirred.1.notify_all();
+    }
+
+    /// Waits until something happens after `seen`, at most so long. Answers how much has happened.
+    pub(crate) fn wait(&self, seen: u64, at_most: Duration) -> u64 {
+        let stirred = self.stirred.1.wait_timeout_while(lock(&self.stirred.0), at_most, |now| *now == seen);
+        *stirred.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,144 @@
+//! The vault, open as long as the program lives: opened as soon as there are disks and keyd has the keys, and told about when it can't be.
+//!
+//! The only place that holds data keys. Never writes without them: what needs the vault asks here first.
+
+use std::io;
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use keepwell_api::keys::OpenVault;
+use keepwell_api::vault::Unready;
+use keepwell_api::{Client, ClientError};
+use keepwell_format::Time;
+use keepwell_format::keys::KeyringBody;
+use keepwell_storage::{Access, DiskState, Pool, PoolError, disks_in};
+use keepwell_vault::{Clock, Env, IndexPlace, NoProgress, Sealed, Unlock, Vault, VaultError, Workers};
+
+use crate::clock::BoxClock;
+
+/// keyd may have to ask the TPM.
+const KEYD_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where what the engine needs is found.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The folder in which the disks are mounted.
+    pub pool: PathBuf,
+    /// Where the index may lie.
+    pub cache: PathBuf,
+    /// keyd's socket.
+    pub keyd: PathBuf,
+}
+
+/// Why the vault is not open.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotOpen {
+    #[error("the disks of the vault can't be looked for at {}", path.display())]
+    Folder { path: PathBuf, source: io::Error },
+    #[error("there are no disks of a vault at {}: nothing can be backed up or restored before they are mounted", .0.display())]
+    NoDisks(PathBuf),
+    #[error("the vault's disks can't be used")]
+    Pool(#[source] PoolError),
+    #[error("keyd does not give the keys")]
+    Keyd(#[source] ClientError),
+    #[error("the vault can't be opened")]
+    Vault(#[source] VaultError),
+}
+
+impl NotOpen {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Folder { .. } | Self::NoDisks(_) => "no-pool",
+            Self::Pool(_) => "pool",
+            Self::Keyd(ClientError::Refused(_)) => "locked",
+            Self::Keyd(_) => "keyd-silent",
+            Self::Vault(_) => "damaged",
+        }
+    }
+}
+
+/// The vault, open or not.
+pub struct Engine {
+    places: Places,
+    clock: Arc<BoxClock>,
+    state: RwLock<Result<Arc<Vault>, Unready>>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("places", &self.places).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Not open yet.
+    pub fn new(places: Places, clock: Arc<BoxClock>) -> Self {
+        let unready = Unready { code: "starting".into(), text: "the vault is being opened".into() };
+        Self { places, clock, state: RwLock::new(Err(unready)) }
+    }
+
+    /// The vault, or why it is not open.
+    pub fn vault(&self) -> Result<Arc<Vault>, Unready> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Opens it unless it is open. Takes as long as keyd and the disks take.
+    pub fn open(&self) -> Result<Arc<Vault>, Unready> {
+        if let Ok(vault) = self.vault() {
+            return Ok(vault);
+        }
+        let opened = self.try_open().map(Arc::new).map_err(|error| {
+            let unready = Unready { code: error.code().into(), text: chain(&error) };
+            tracing::warn!(code = error.code(), error = unready.text, "the vault is not open");
+            unready
+        });
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.clone_from(&opened);
+        opened
+    }
+
+    fn try_open(&self) -> Result<Vault, NotOpen> {
+        let folder = &self.places.pool;
+        let disks = disks_in(folder).map_err(|source| NotOpen::Folder { path: folder.clone(), source })?;
+        if disks.is_empty() {
+            return Err(NotOpen::NoDisks(folder.clone()));
+        }
+        let pool = Pool::open(disks, Access::Write).map_err(NotOpen::Pool)?;
+        for disk in pool.health().disks.iter().filter(|disk| disk.state != DiskState::Present) {
+            tracing::warn!(disk = disk.name, state = %disk.state, "a disk of the vault is not as it should be");
+        }
+        let workers = Workers::Threads(available_parallelism().map_or(1, NonZero::get));
+        let env = Env::new(Arc::clone(&self.clock) as Arc<dyn Clock>, workers);
+        let sealed = Sealed::open(Arc::new(pool), env).map_err(NotOpen::Vault)?;
+        let keyring = self.keyring(&sealed)?;
+        // Without it the index lies in memory.
+        if let Err(error) = std::fs::create_dir_all(&self.places.cache) {
+            tracing::warn!(%error, "no folder for the index");
+        }
+        let index = IndexPlace::File(self.places.cache.join("index.sqlite"));
+        sealed.unlock(&Unlock::Keyring(Box::new(keyring)), index, &NoProgress).map_err(NotOpen::Vault)
+    }
+
+    fn keyring(&self, sealed: &Sealed) -> Result<KeyringBody, NotOpen> {
+        let (slots, keyring) = sealed.locks().map_err(NotOpen::Vault)?;
+        let request = OpenVault { vault: sealed.vault_id().to_string(), slots: slots.encode().into(), keyring: keyring.encode().into() };
+        let keyd = Client::new("keepwell-keyd", &self.places.keyd, KEYD_PATIENCE);
+        let body = keyd.post_for_bytes("/v1/open", &request).map_err(NotOpen::Keyd)?;
+        KeyringBody::decode(&body).map_err(|source| NotOpen::Vault(VaultError::Format { what: "keyd's answer", source }))
+    }
+}
+
+/// An error and what lies under it, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string);
+    causes.collect::<Vec<_>>().join(": ")
+}
+
+impl Clock for BoxClock {
+    fn now(&self) -> Time {
+        Time { seconds: self.believed(), nanos: 0 }
+    }
+}

@@ -1,0 +1,69 @@
+//! Why vaultd did not do what it was asked.
+
+use std::io;
+
+use axum::http::StatusCode;
+use keepwell_api::Refusal;
+use keepwell_api::vault::Unready;
+use keepwell_audit::AuditError;
+use keepwell_vault::VaultError;
+
+use crate::state::StateError;
+
+/// Why.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultdError {
+    /// The vault is not open.
+    #[error("{}", .0.text)]
+    Unready(Unready),
+    /// The box's state failed.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The ledger failed: what has to be recorded and can't be is not done.
+    #[error("the log can't be written, and what is not logged is not done")]
+    Ledger(#[from] AuditError),
+    /// The engine failed.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// There is none of that id.
+    #[error("there is no {0} with this id")]
+    NoSuch(&'static str),
+    /// The share runs.
+    #[error("this share is being backed up already, in run {0}")]
+    RunsAlready(u64),
+    /// A value can't be taken.
+    #[error("{0}; nothing was changed")]
+    Invalid(String),
+    /// No thread could be had.
+    #[error("the box has no room for another thread; try again in a minute")]
+    Thread(#[source] io::Error),
+    /// A file of the box's own could not be written or read.
+    #[error("a file of the box's own can't be used")]
+    Own(#[source] io::Error),
+}
+
+impl VaultdError {
+    fn told(&self) -> (StatusCode, &str) {
+        match self {
+            Self::Unready(unready) => (StatusCode::SERVICE_UNAVAILABLE, &unready.code),
+            Self::State(StateError::NameTaken) => (StatusCode::CONFLICT, "name-taken"),
+            Self::State(_) => (StatusCode::INTERNAL_SERVER_ERROR, "state"),
+            Self::Ledger(_) => (StatusCode::INTERNAL_SERVER_ERROR, "log"),
+            Self::Vault(VaultError::NoSnapshot(_)) => (StatusCode::NOT_FOUND, "no-snapshot"),
+            Self::Vault(VaultError::NoPath(_)) => (StatusCode::NOT_FOUND, "no-path"),
+            Self::Vault(_) => (StatusCode::INTERNAL_SERVER_ERROR, "vault"),
+            Self::NoSuch(_) => (StatusCode::NOT_FOUND, "not-found"),
+            Self::RunsAlready(_) => (StatusCode::CONFLICT, "runs-already"),
+            Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+            Self::Thread(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            Self::Own(_) => (StatusCode::INTERNAL_SERVER_ERROR, "own-file"),
+        }
+    }
+}
+
+impl From<&VaultdError> for Refusal {
+    fn from(error: &VaultdError) -> Self {
+        let (status, code) = error.told();
+        Self::new(status, code, error)
+    }
+}

@@ -1,0 +1,103 @@
+//! Grants at the door: whoever asks for something that reads, restores, changes or deletes shows one, it is used up, and the ledger has it before anything is done. Gives no
+//! rights itself: authd does.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::http::{HeaderMap, StatusCode};
+use keepwell_api::grants::{self, Grant, GrantRefused, Verb, VerifyingKey, allows};
+use keepwell_api::{Client, ClientError, Refusal};
+use keepwell_audit::{Event, Value};
+
+use crate::appliance::Appliance;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// authd's key of its present start.
+#[derive(Clone, Copy, Debug)]
+struct Signer {
+    boot: [u8; 16],
+    key: VerifyingKey,
+}
+
+/// The door.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    authd: Client,
+    signer: Mutex<Option<Signer>>,
+}
+
+impl Gate {
+    pub(crate) fn new(authd: &Path) -> Self {
+        Self { authd: Client::new("keepwell-authd", authd, PATIENCE), signer: Mutex::new(None) }
+    }
+
+    /// Whether the request may go on. Blocks. A refusal is in the ledger, and so is a grant that was used.
+    pub(crate) fn admit(&self, appliance: &Appliance, verb: Verb, headers: &HeaderMap, body: &[u8]) -> Result<Grant, Refusal> {
+        let shown = headers.get(grants::HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let checked = self.check(appliance, verb, shown, body);
+        let (actor, event, code) = match &checked {
+            Ok(grant) => (grant.user.clone(), Event::Grant, "admitted".to_owned()),
+            Err(refusal) => ("unknown".to_owned(), Event::Refusal, refusal.code.clone()),
+        };
+        let fields = vec![("verb".into(), Value::Text(verb.to_string())), ("code".into(), Value::Text(code))];
+        let recorded = appliance.record(&actor, event, fields);
+        let grant = checked?;
+        // What can't be recorded is not done.
+        recorded.map_err(|error| Refusal::from(&error))?;
+        Ok(grant)
+    }
+
+    fn check(&self, appliance: &Appliance, verb: Verb, shown: &str, body: &[u8]) -> Result<Grant, Refusal> {
+        let now = appliance.clock.believed();
+        let verify = |signer: Signer| Grant::verify(shown, &signer.key, now, &signer.boot, verb, body);
+        let grant = match verify(self.signer(false)?) {
+            // authd may have started anew.
+            Err(GrantRefused::OtherBoot | GrantRefused::Forged) => verify(self.signer(true)?),
+            other => other,
+        };
+        let grant = grant.map_err(|refused| Refusal::new(StatusCode::FORBIDDEN, refused.code(), &refused))?;
+        if !allows(grant.role, verb) {
+            return Err(Refusal::text(StatusCode::FORBIDDEN, "role", format!("a user with the role '{}' may not do this", grant.role)));
+        }
+        let unused = appliance.state.burn(&grant.nonce, grant.expires_at, now).map_err(|error| Refusal::from(&error.into()))?;
+        if !unused {
+            return Err(Refusal::text(StatusCode::FORBIDDEN, "grant-used", "the grant was used already: ask for a new one"));
+        }
+        Ok(grant)
+    }
+
+    fn signer(&self, anew: bool) -> Result<Signer, Refusal> {
+        let mut known = self.signer.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(signer) = known.filter(|_| !anew) {
+            return Ok(signer);
+        }
+        let signer = self.ask()?;
+        *known = Some(signer);
+        Ok(signer)
+    }
+
+    fn ask(&self) -> Result<Signer, Refusal> {
+        let silent = |error: ClientError| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "authd-silent", &error);
+        let key: keepwell_api::auth::GrantKey = self.authd.get("/v1/key").map_err(silent)?;
+        let bytes = |text: &str| -> Option<Vec<u8>> {
+            let digits = text.as_bytes().chunks_exact(2);
+            if !text.len().is_multiple_of(2) || !text.is_ascii() {
+                None
+            } else {
+                digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+            }
+        };
+        let boot = bytes(&key.boot).and_then(|boot| boot.try_into().ok());
+        let signer = bytes(&key.public_key).and_then(|key| VerifyingKey::from_bytes(&key.try_into().ok()?).ok());
+        match (boot, signer) {
+            (Some(boot), Some(key)) => Ok(Signer { boot, key }),
+            _ => Err(Refusal::text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "authd-silent",
+                "authd's key can't be read: both programs have to be of one release",
+            )),
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! What is to be said to people, kept until notifyd says that it was said. One message that can't be delivered does not keep the others waiting.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use keepwell_api::notices::{self, CALL_DEADLINE, Channel, Delivered, Delivery, Kind, Line, Notice, Severity, Word};
+use keepwell_api::{Client, ClientError};
+use keepwell_audit::{Event, Value};
+use keepwell_duties::{Announcement, Duty, DutyKind, Numbers, Said, Severity as Worth, ShareId, words};
+
+use crate::appliance::Appliance;
+use crate::engine::chain;
+use crate::error::VaultdError;
+use crate::state::{Letter, StateError};
+
+/// Looked at this often.
+const LOOK: Duration = Duration::from_secs(2);
+/// Waits between attempts, seconds; the last is repeated.
+const WAITS: [i64; 6] = [10, 60, 300, 900, 3_600, 4 * 3_600];
+/// Nobody wants to hear after this what is long over, seconds.
+const STALE: i64 = 7 * 86_400;
+/// Messages that are tried in one round.
+const ROUND: u32 = 32;
+
+/// The ways out, by the names that people gave them. A document of the state; its secrets are sealed.
+pub(crate) type Channels = BTreeMap<String, Vec<u8>>;
+
+pub(crate) const DOCUMENT: &str = "channels";
+
+/// What the sealed settings of a channel are bound to.
+pub(crate) fn purpose(channel: &str) -> String {
+    format!("channel {channel}")
+}
+
+/// Puts an announcement into the outbox, once for each channel.
+pub(crate) fn post(appliance: &Appliance, said: &Announcement) -> Result<(), VaultdError> {
+    let channels: Channels = appliance.state.document(DOCUMENT)?.unwrap_or_default();
+    if channels.is_empty() {
+        return Ok(());
+    }
+    let notice = serde_json::to_string(&notice(appliance, said)?).expect("plain data becomes JSON");
+    for channel in channels.keys() {
+        appliance.state.post(channel, &notice, appliance.clock.believed())?;
+    }
+    Ok(())
+}
+
+fn notice(appliance: &Appliance, said: &Announcement) -> Result<Notice, StateError> {
+    let incident = &said.incident;
+    let shares = appliance.state.shares()?;
+    let label = |id: &ShareId| shares.iter().find(|share| share.id == *id).map(|share| share.name.clone());
+    let text = words::text(incident, &label);
+    let word = |text: &str| Word::parse(text).unwrap_or_else(|| Word::parse("other").expect("a word"));
+    let at = appliance.clock.believed();
+    let facts = incident.numbers.iter().filter_map(|(name, value)| Some((Word::parse(&name.replace('_', "-"))?, *value))).collect();
+    Ok(Notice {
+        id: word(&format!("{}-{}-{at}", incident.id, crate::watch::word(said.kind))),
+        incident: word(&incident.id.to_string()),
+        kind: kind(said.kind),
+        severity: severity(incident.worst),
+        at,
+        box_name: Line::clean(&appliance.config.name),
+        subject: Line::clean(&text.happened),
+        happened: notices::Text::clean(&text.happened),
+        for_your_data: notices::Text::clean(&text.for_your_data),
+        to_do: notices::Text::clean(&text.to_do),
+        code: word(incident.duty.kind.code()),
+        facts,
+    })
+}
+
+fn kind(said: Said) -> Kind {
+    match said {
+        Said::Opened => Kind::Opened,
+        Said::Worse => Kind::Worse,
+        Said::Reminder => Kind::Reminder,
+        Said::Escalated => Kind::Escalated,
+        Said::Closed => Kind::Closed,
+    }
+}
+
+fn severity(worth: Worth) -> Severity {
+    match worth {
+        Worth::Notice => Severity::Notice,
+        Worth::Warning => Severity::Warning,
+        Worth::Critical => Severity::Critical,
+    }
+}
+
+/// Sends what is in the outbox, until told to end.
+pub(crate) fn run(appliance: &Appliance, stop: &AtomicBool) {
+    let notifyd = Client::new("keepwell-notifyd", &appliance.config.notifyd, CALL_DEADLINE);
+    let mut seen = 0;
+    while !stop.load(Ordering::Acquire) {
+        if let Err(error) = round(appliance, &notifyd) {
+            tracing::error!(error = chain(&error), "messages could not be sent; it is tried again");
+        }
+        seen = appliance.wait(seen, LOOK);
+    }
+}
+
+fn round(appliance: &Appliance, notifyd: &Client) -> Result<(), VaultdError> {
+    let now = appliance.clock.believed();
+    let letters = appliance.state.letters(now, ROUND)?;
+    if letters.is_empty() {
+        return Ok(());
+    }
+    // Without the vault their settings can't be opened: they wait.
+    let Ok(vault) = appliance.engine.vault() else { return Ok(()) };
+    let channels: Channels = appliance.state.document(DOCUMENT)?.unwrap_or_default();
+    for letter in letters {
+        let Ok(notice) = serde_json::from_str::<Notice>(&letter.notice) else {
+            appliance.state.take_out(letter.id)?;
+            continue;
+        };
+        let sealed = channels.get(&letter.channel).map(|sealed| vault.open_note(&purpose(&letter.channel), sealed));
+        let Some(Ok(channel)) = sealed.map(|opened| opened.map(|json| serde_json::from_slice::<Channel>(&json))) else {
+            appliance.state.take_out(letter.id)?;
+            continue;
+        };
+        let Ok(channel) = channel else { continue };
+        let at = notice.at;
+        let sent: Result<Delivered, ClientError> = notifyd.post("/v1/send", &Delivery { channel, notice });
+        settle(appliance, &letter, at, sent, now)?;
+    }
+    Ok(())
+}
+
+fn settle(appliance: &Appliance, letter: &Letter, at: i64, sent: Result<Delivered, ClientError>, now: i64) -> Result<(), VaultdError> {
+    let duty = Duty::of_box(DutyKind::Notices);
+    let error = match sent {
+        Ok(_) => {
+            appliance.state.take_out(letter.id)?;
+            return appliance.watch.seen(&duty, Ok(Numbers::new()), appliance);
+        }
+        Err(error) => error,
+    };
+    let (code, retry) = match &error {
+        ClientError::Refused(refusal) => (refusal.code.clone(), notices::may_retry(refusal)),
+        _ => ("no-notifyd".to_owned(), true),
+    };
+    tracing::warn!(channel = letter.channel, code, error = chain(&error), "a message was not delivered");
+    let fields = vec![("channel".into(), Value::Text(letter.channel.clone())), ("code".into(), Value::Text(code.clone()))];
+    if letter.tries == 0 {
+        appliance.record("vaultd", Event::Failure, fields)?;
+    }
+    // What the settings cause is tried again as well: a person may put them right meanwhile.
+    let wait = WAITS[(letter.tries as usize).min(WAITS.len() - 1)].max(if retry { 0 } else { 3_600 });
+    if now.saturating_sub(at) > STALE {
+        appliance.state.take_out(letter.id)?
+    } else {
+        appliance.state.try_again(letter.id, now + wait)?
+    }
+    if letter.tries >= 2 || !retry { appliance.watch.seen(&duty, Err((&code, Numbers::new())), appliance) } else { Ok(()) }
+}

@@ -1,0 +1,169 @@
+//! A restore to a share: a process with an account that may write on one side, the engine on the other. The account's password is used once and kept nowhere.
+
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use keepwell_api::grants::Grant;
+use keepwell_api::vault::{Conflict, Outcome, Restore, RestoreState};
+use keepwell_audit::{Event, Value};
+use keepwell_format::Key;
+use keepwell_ingest::{Call, Opening, TargetOrder};
+use keepwell_vault::{self as vault, RestoreOptions, RestoreReport};
+use zeroize::Zeroizing;
+
+use crate::appliance::Appliance;
+use crate::engine::chain;
+use crate::error::VaultdError;
+use crate::run::{RunError, word};
+use crate::work::{Ended, Kind, Work};
+
+/// Begins it in a thread of its own, once the ledger has it.
+pub(crate) fn start(appliance: &Arc<Appliance>, grant: &Grant, order: Restore) -> Result<u64, VaultdError> {
+    let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
+    let snapshot = vault.resolve(&order.snapshot)?;
+    let path = key(order.path.as_ref())?;
+    let now = appliance.clock.believed();
+    let state = appliance.state.begin_restore(RestoreState {
+        id: 0,
+        snapshot: snapshot.id.to_string(),
+        to: order.to.clone(),
+        by: grant.user.clone(),
+        started_at: now,
+        finished_at: None,
+        outcome: None,
+        why: None,
+        dry_run: order.dry_run,
+        files: 0,
+        written_bytes: 0,
+        compared: 0,
+        differing: 0,
+        missing: 0,
+        skipped: 0,
+    })?;
+    let fields = vec![
+        ("restore".into(), Value::Number(state.id.cast_signed())),
+        ("kind".into(), Value::Text("begun".into())),
+        ("snapshot".into(), Value::Text(state.snapshot.clone())),
+        ("path".into(), Value::Bytes(vault.seal_note("log", order.path.as_ref()))),
+    ];
+    appliance.record(&grant.user, Event::Restore, fields)?;
+    let work = Arc::new(Work::default());
+    appliance.works.add(Kind::Restore, state.id, Arc::clone(&work));
+    let id = state.id;
+    let begun = Begun { appliance: Arc::clone(appliance), order, path, state, work };
+    if let Err(error) = std::thread::Builder::new().name(format!("restore-{id}")).spawn(move || begun.go()) {
+        appliance.works.remove(Kind::Restore, id);
+        return Err(VaultdError::Thread(error));
+    }
+    Ok(id)
+}
+
+/// Restores that were under way when the program before ended: some files are there, whole, the others are not.
+pub(crate) fn take_up(appliance: &Appliance) -> Result<(), VaultdError> {
+    for mut restore in appliance.state.restores(true, u32::MAX)? {
+        restore.finished_at = Some(appliance.clock.believed());
+        restore.outcome = Some(Outcome::Cut);
+        restore.why = Some("the box or its program stopped in the middle: files that are there are whole, the others are missing".into());
+        end(appliance, &restore)?;
+    }
+    Ok(())
+}
+
+/// A path as it comes in requests: names with `/` between them.
+pub(crate) fn key(path: &[u8]) -> Result<Key, VaultdError> {
+    Key::from_path(path).map_err(|_| VaultdError::Invalid("the path can't be the path of anything in a backup".into()))
+}
+
+fn end(appliance: &Appliance, restore: &RestoreState) -> Result<(), VaultdError> {
+    appliance.state.end_restore(restore)?;
+    let number = |count: u64| Value::Number(i64::try_from(count).unwrap_or(i64::MAX));
+    let fields = vec![
+        ("restore".into(), number(restore.id)),
+        ("kind".into(), Value::Text("ended".into())),
+        ("outcome".into(), Value::Text(restore.outcome.map_or("none", word).into())),
+        ("files".into(), number(restore.files)),
+        ("written-bytes".into(), number(restore.written_bytes)),
+        ("missing".into(), number(restore.missing)),
+        ("differing".into(), number(restore.differing)),
+    ];
+    appliance.record(&restore.by, Event::Restore, fields)
+}
+
+struct Begun {
+    appliance: Arc<Appliance>,
+    order: Restore,
+    path: Key,
+    state: RestoreState,
+    work: Arc<Work>,
+}
+
+impl Begun {
+    fn go(mut self) {
+        let done = catch_unwind(AssertUnwindSafe(|| self.restore())).unwrap_or(Err(RunError::Broken));
+        self.state.finished_at = Some(self.appliance.clock.believed());
+        match done {
+            Ok((report, warnings)) => self.told(&report, warnings),
+            Err(error) => {
+                self.state.why = Some(chain(&error));
+                self.state.outcome = Some(match self.work.ended() {
+                    Some(Ended::Cancelled) => Outcome::Cancelled,
+                    Some(Ended::Stopping) => Outcome::Cut,
+                    None => Outcome::Failed,
+                });
+            }
+        }
+        if let Err(error) = end(&self.appliance, &self.state) {
+            tracing::error!(restore = self.state.id, error = chain(&error), "the end of a restore could not be kept");
+        }
+        self.appliance.works.remove(Kind::Restore, self.state.id);
+        self.appliance.changed();
+    }
+
+    fn restore(&mut self) -> Result<(RestoreReport, u64), RunError> {
+        let vault = self.appliance.engine.vault().map_err(RunError::Unready)?;
+        let snapshot = vault.resolve(&self.order.snapshot)?;
+        let options = RestoreOptions {
+            path: Some(self.path.clone()).filter(|path| !path.is_root()),
+            conflict: conflict(self.order.conflict),
+            stamp: self.state.id.to_string(),
+            dry_run: self.order.dry_run,
+            read_back: !self.order.dry_run,
+        };
+        let stream = UnixStream::connect(&self.appliance.config.ingest).map_err(RunError::NoIngest)?;
+        let call = Call::begin(stream)?;
+        self.work.can_be_cut_by(call.canceller());
+        let password = self.order.password.take().map(|secret| crate::run::utf8(Zeroizing::new(secret.as_ref().to_vec()))).transpose()?;
+        let empty = options.conflict == vault::Conflict::Refuse;
+        let opening = match (options.dry_run, empty) {
+            (true, empty) => Opening::Preview { empty },
+            (false, true) => Opening::Empty,
+            (false, false) => Opening::Merge,
+        };
+        let target = call.target(TargetOrder { location: self.order.to.clone(), password, opening })?;
+        let report = vault.restore(&snapshot, &options, &target, &*self.work)?;
+        let warnings = target.warnings().count;
+        Ok((report, warnings))
+    }
+
+    fn told(&mut self, report: &RestoreReport, warnings: u64) {
+        let state = &mut self.state;
+        (state.files, state.written_bytes) = (report.files, report.written_bytes);
+        (state.compared, state.differing) = (report.compared, report.differing);
+        (state.missing, state.skipped) = (report.missing.len() as u64, report.skipped);
+        state.outcome = Some(if report.is_whole() && warnings == 0 { Outcome::Complete } else { Outcome::Partial });
+        if warnings > 0 {
+            state.why = Some(format!("{warnings} entries could not be given all they had: times, owners or rights"));
+        }
+    }
+}
+
+fn conflict(conflict: Conflict) -> vault::Conflict {
+    match conflict {
+        Conflict::Refuse => vault::Conflict::Refuse,
+        Conflict::Skip => vault::Conflict::Skip,
+        Conflict::Replace => vault::Conflict::Replace,
+        Conflict::Rename => vault::Conflict::Rename,
+        Conflict::Newer => vault::Conflict::Newer,
+    }
+}

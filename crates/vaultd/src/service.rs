@@ -1,0 +1,155 @@
+//! vaultd's routes: who may ask, what needs a grant, requests to verbs and back. Decides nothing about data.
+//!
+//! Work blocks (disks, the ledger, other programs), so it runs beside the runtime, never on it.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use keepwell_api::grants::{Grant, Verb};
+use keepwell_api::{Callers, Refusal};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::appliance::Appliance;
+use crate::error::VaultdError;
+use crate::{metrics, told, verbs};
+
+type Shared = Arc<Appliance>;
+
+/// Most runs in one answer.
+const RUNS_MAX: u32 = 1_000;
+
+/// All routes, for these callers alone. What is told without a grant names no file.
+pub fn routes(appliance: Shared, callers: Callers) -> Router {
+    let open = Router::new()
+        .route("/v1/vault", get(async |state: State<Shared>| free(state, |appliance| Ok(told::vault(appliance))).await))
+        .route("/v1/status", get(async |state: State<Shared>| free(state, told::status).await))
+        .route("/v1/shares", get(async |state: State<Shared>| free(state, told::shares).await).post(add_share))
+        .route("/v1/runs", get(runs).post(run_now))
+        .route("/v1/runs/{id}", get(run))
+        .route(
+            "/v1/restores",
+            get(async |state: State<Shared>| free(state, |appliance| Ok(appliance.state.restores(false, RUNS_MAX)?)).await).post(restore),
+        )
+        .route("/v1/restores/{id}", get(one_restore))
+        .route("/v1/log/verify", get(async |state: State<Shared>| free(state, verbs::verify_log).await))
+        .route("/metrics", get(metrics_page));
+    let granted = Router::new()
+        .route(
+            "/v1/shares/change",
+            post(async |s: State<Shared>, h: HeaderMap, b: Bytes| granted(s, Verb::SharesChange, h, b, verbs::change_share).await),
+        )
+        .route(
+            "/v1/shares/remove",
+            post(async |s: State<Shared>, h: HeaderMap, b: Bytes| granted(s, Verb::SharesRemove, h, b, verbs::remove_share).await),
+        )
+        .route(
+            "/v1/runs/cancel",
+            post(async |s: State<Shared>, h: HeaderMap, b: Bytes| granted(s, Verb::RunCancel, h, b, verbs::cancel_run).await),
+        )
+        .route(
+            "/v1/restores/cancel",
+            post(async |s: State<Shared>, h: HeaderMap, b: Bytes| granted(s, Verb::Restore, h, b, verbs::cancel_restore).await),
+        )
+        .route(
+            "/v1/snapshots",
+            post(async |s: State<Shared>, h: HeaderMap, b: Bytes| granted(s, Verb::SnapshotsList, h, b, verbs::snapshots).await),
+        )
+        .route("/v1/files", post(async |s: State<Shared>, h: HeaderMap, b: Bytes| granted(s, Verb::FilesList, h, b, verbs::files).await))
+        .route("/v1/log", post(async |s: State<Shared>, h: HeaderMap, b: Bytes| granted(s, Verb::LogRead, h, b, verbs::read_log).await))
+        .route(
+            "/v1/channels",
+            post(async |s: State<Shared>, h: HeaderMap, b: Bytes| granted(s, Verb::SettingsChange, h, b, verbs::set_channel).await),
+        )
+        .route(
+            "/v1/incidents/acknowledge",
+            post(async |s: State<Shared>, h: HeaderMap, b: Bytes| granted(s, Verb::IncidentsAcknowledge, h, b, verbs::acknowledge).await),
+        );
+    callers.guard(open.merge(granted).with_state(appliance))
+}
+
+async fn add_share(state: State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
+    granted(state, Verb::SharesAdd, headers, body, verbs::add_share).await
+}
+
+async fn run_now(state: State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
+    granted(state, Verb::RunNow, headers, body, verbs::run_now).await
+}
+
+async fn restore(state: State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
+    granted(state, Verb::Restore, headers, body, verbs::restore).await
+}
+
+#[derive(Debug, Deserialize)]
+struct WhichRuns {
+    share: Option<String>,
+    #[serde(default = "fifty")]
+    limit: u32,
+}
+
+fn fifty() -> u32 {
+    50
+}
+
+async fn runs(state: State<Shared>, Query(which): Query<WhichRuns>) -> Response {
+    free(state, move |appliance| verbs::runs(appliance, which.share.as_deref(), which.limit.min(RUNS_MAX))).await
+}
+
+async fn run(state: State<Shared>, Path(id): Path<u64>) -> Response {
+    free(state, move |appliance| verbs::run(appliance, id)).await
+}
+
+async fn one_restore(state: State<Shared>, Path(id): Path<u64>) -> Response {
+    free(state, move |appliance| verbs::one_restore(appliance, id)).await
+}
+
+async fn metrics_page(State(appliance): State<Shared>) -> Response {
+    let page = beside(move || Ok::<_, VaultdError>(metrics::page(&told::status(&appliance)?, appliance.state.unsent()?))).await;
+    page.map(|page| ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page)).into_response()
+}
+
+/// What anybody may ask who may ask at all.
+async fn free<T: Serialize + Send + 'static>(
+    State(appliance): State<Shared>,
+    verb: impl FnOnce(&Appliance) -> Result<T, VaultdError> + Send + 'static,
+) -> Response {
+    beside(move || verb(&appliance)).await.map(Json).into_response()
+}
+
+/// What takes a grant for these very bytes.
+async fn granted<A: DeserializeOwned, T: Serialize + Send + 'static>(
+    State(appliance): State<Shared>,
+    verb: Verb,
+    headers: HeaderMap,
+    body: Bytes,
+    work: impl FnOnce(&Arc<Appliance>, &Grant, A) -> Result<T, VaultdError> + Send + 'static,
+) -> Response {
+    let done = beside_refusing(move || {
+        let grant = appliance.gate.admit(&appliance, verb, &headers, &body)?;
+        let arguments =
+            serde_json::from_slice(&body).map_err(|error| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "malformed", &error))?;
+        work(&appliance, &grant, arguments).map_err(|error| told_off(&error))
+    });
+    done.await.map(Json).into_response()
+}
+
+async fn beside<T: Send + 'static>(work: impl FnOnce() -> Result<T, VaultdError> + Send + 'static) -> Result<T, Refusal> {
+    beside_refusing(move || work().map_err(|error| told_off(&error))).await
+}
+
+async fn beside_refusing<T: Send + 'static>(work: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
+    let broken = "vaultd failed at this request; see its log. Nothing that was there is lost";
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(Refusal::text(StatusCode::INTERNAL_SERVER_ERROR, "broken", broken)))
+}
+
+fn told_off(error: &VaultdError) -> Refusal {
+    let refusal = Refusal::from(error);
+    tracing::warn!(code = refusal.code, "a request was not carried out");
+    refusal
+}

@@ -1,0 +1,62 @@
+//! What is to be sent, until notifyd says that it was.
+
+use rusqlite::{Row, params};
+
+use super::{State, StateError};
+
+/// One message for one way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Letter {
+    /// Its number.
+    pub id: u64,
+    /// Name of the channel in the settings.
+    pub channel: String,
+    /// The notice, JSON.
+    pub notice: String,
+    /// How often it was tried.
+    pub tries: u32,
+}
+
+impl State {
+    /// Puts a message in.
+    pub fn post(&self, channel: &str, notice: &str, now: i64) -> Result<(), StateError> {
+        self.with("keep a message that is to be sent", |transaction| {
+            transaction.execute("INSERT INTO outbox (channel, notice, next_at) VALUES (?1, ?2, ?3)", params![channel, notice, now])
+        })?;
+        Ok(())
+    }
+
+    /// Those whose time has come, oldest first.
+    pub fn letters(&self, now: i64, limit: u32) -> Result<Vec<Letter>, StateError> {
+        self.with("read what is to be sent", |transaction| {
+            let mut statement =
+                transaction.prepare_cached("SELECT id, channel, notice, tries FROM outbox WHERE next_at <= ?1 ORDER BY id LIMIT ?2")?;
+            statement.query_map(params![now, limit], letter)?.collect()
+        })
+    }
+
+    /// Messages that wait.
+    pub fn unsent(&self) -> Result<u64, StateError> {
+        self.with("count what is to be sent", |transaction| {
+            transaction.query_row("SELECT count(*) FROM outbox", [], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
+        })
+    }
+
+    /// It was sent, or never can be.
+    pub fn take_out(&self, id: u64) -> Result<(), StateError> {
+        self.with("strike out what was sent", |transaction| transaction.execute("DELETE FROM outbox WHERE id = ?1", [id.cast_signed()]))?;
+        Ok(())
+    }
+
+    /// It was tried in vain.
+    pub fn try_again(&self, id: u64, at: i64) -> Result<(), StateError> {
+        self.with("put off what is to be sent", |transaction| {
+            transaction.execute("UPDATE outbox SET tries = tries + 1, next_at = ?2 WHERE id = ?1", params![id.cast_signed(), at])
+        })?;
+        Ok(())
+    }
+}
+
+fn letter(row: &Row<'_>) -> rusqlite::Result<Letter> {
+    Ok(Letter { id: row.get::<_, i64>(0)?.cast_unsigned(), channel: row.get(1)?, notice: row.get(2)?, tries: row.get(3)? })
+}

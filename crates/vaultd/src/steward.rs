@@ -1,0 +1,138 @@
+//! The thread that looks after the box: opens the vault, starts what is due, and looks at every promise. Never waits for anything but its own state: what takes long has
+//! threads of its own. What is due, and what is said, `keepwell-duties` decides.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use keepwell_duties::schedule::Room;
+use keepwell_duties::{At, Candidate, Duty, DutyKind, Numbers, Running, next_due, pick};
+use keepwell_vault::Vault;
+
+use crate::appliance::Appliance;
+use crate::engine::chain;
+use crate::error::VaultdError;
+use crate::{restore, run, watch};
+
+/// All is looked at this often; what happens is seen at once.
+const LOOK: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+/// A vault that could not be opened is tried again.
+const REOPEN: Duration = Duration::from_secs(5);
+
+/// Runs until told to end.
+pub(crate) fn run(appliance: &Arc<Appliance>, stop: &AtomicBool) {
+    let mut steward = Steward {
+        appliance: Arc::clone(appliance),
+        opened: false,
+        next_open: Instant::now(),
+        next_minute: Instant::now(),
+        room: Room::default(),
+    };
+    let mut seen = 0;
+    while !stop.load(Ordering::Acquire) {
+        if let Err(error) = steward.look() {
+            tracing::error!(error = chain(&error), "the box could not be looked after; it is tried again");
+        }
+        seen = appliance.wait(seen, LOOK);
+    }
+    let kept = appliance.watch.keep(appliance).and_then(|()| Ok(appliance.clock.keep(&appliance.state)?));
+    if let Err(error) = kept {
+        tracing::error!(error = chain(&error), "the state could not be kept at the end");
+    }
+}
+
+struct Steward {
+    appliance: Arc<Appliance>,
+    opened: bool,
+    next_open: Instant,
+    next_minute: Instant,
+    room: Room,
+}
+
+impl Steward {
+    fn look(&mut self) -> Result<(), VaultdError> {
+        self.appliance.judged(self.appliance.clock.tick())?;
+        self.open()?;
+        if self.opened {
+            self.start_due()?;
+        }
+        if Instant::now() >= self.next_minute {
+            self.next_minute = Instant::now() + MINUTE;
+            self.minute()?;
+        }
+        self.appliance.watch.step(&self.appliance)
+    }
+
+    fn open(&mut self) -> Result<(), VaultdError> {
+        if self.opened || Instant::now() < self.next_open {
+            return Ok(());
+        }
+        self.next_open = Instant::now() + REOPEN;
+        let keys = Duty::of_box(DutyKind::Keys);
+        match self.appliance.engine.open() {
+            Ok(_) => {
+                run::take_up(&self.appliance)?;
+                restore::take_up(&self.appliance)?;
+                self.opened = true;
+                self.appliance.watch.seen(&keys, Ok(Numbers::new()), &self.appliance)?;
+                self.next_minute = Instant::now();
+            }
+            Err(unready) if matches!(&*unready.code, "locked" | "keyd-silent") => {
+                self.appliance.watch.seen(&keys, Err(("locked", Numbers::new())), &self.appliance)?;
+            }
+            Err(_) => self.appliance.watch.seen(&Duty::of_box(DutyKind::Pool), Err(("unreadable", Numbers::new())), &self.appliance)?,
+        }
+        Ok(())
+    }
+
+    /// Starts the runs whose time has come.
+    fn start_due(&mut self) -> Result<(), VaultdError> {
+        let now = At(self.appliance.clock.believed());
+        let shares = self.appliance.state.shares()?;
+        let under_way = self.appliance.works.shares();
+        let mut due = Vec::new();
+        let mut running = Vec::new();
+        for share in &shares {
+            if under_way.contains(&share.id) {
+                running.push(Running { share: share.id.clone(), slow: share.clock.is_slow(now) });
+            } else if !share.paused {
+                let policy = watch::policy(&self.appliance.state, share.tier)?;
+                let due_at = next_due(&share.id, &policy, &share.clock, now).at;
+                due.push(Candidate { share: share.id.clone(), tier: share.tier, due: due_at, slow: share.clock.was_slow });
+            }
+        }
+        for picked in pick(&due, &running, self.appliance.config.slots, self.room, now) {
+            let Some(share) = shares.iter().find(|share| share.id == picked) else { continue };
+            match run::start(&self.appliance, share.clone(), false) {
+                Ok(_) | Err(VaultdError::RunsAlready(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn minute(&mut self) -> Result<(), VaultdError> {
+        self.appliance.clock.keep(&self.appliance.state)?;
+        if let Ok(vault) = self.appliance.engine.vault() {
+            self.look_at_pool(&vault)?;
+        }
+        self.appliance.watch.keep(&self.appliance)
+    }
+
+    fn look_at_pool(&mut self, vault: &Vault) -> Result<(), VaultdError> {
+        let health = vault.disks();
+        let (total, free) = health.disks.iter().fold((0, 0), |(total, free), disk| (total + disk.total_bytes, free + disk.free_bytes));
+        self.room = self.room.step(free, total);
+        self.appliance.watch.glance().room = self.room;
+        let numbers = vec![("free_bytes".into(), free.cast_signed()), ("total_bytes".into(), total.cast_signed())];
+        let looked = match self.room {
+            Room::Ample if health.is_whole() => Ok(numbers),
+            Room::Ample => Err(("degraded", vec![("objects".into(), health.degraded_objects.cast_signed())])),
+            Room::Short => Err(("short", numbers)),
+            Room::Scarce => Err(("scarce", numbers)),
+            Room::Full => Err(("full", numbers)),
+        };
+        self.appliance.watch.seen(&Duty::of_box(DutyKind::Pool), looked, &self.appliance)
+    }
+}

@@ -1,0 +1,273 @@
+//! What is done when a route asks for it: shares, runs, restores, listings, settings, the log. Whether it may be done, the gate has decided before.
+
+use std::sync::Arc;
+
+use keepwell_api::grants::Grant;
+use keepwell_api::vault::{
+    Acknowledge, AddShare, Cancel, ChangeShare, Done, File, Files, ListFiles, ListSnapshots, LogRecord, LogVerdict, ReadLog, RemoveShare,
+    Restore, RestoreState, Run, RunNow, SetChannel, ShareAdded, Snapshot, Started,
+};
+use keepwell_audit::{Event, Value};
+use keepwell_duties::ShareId;
+use keepwell_format::{Kind as What, Node};
+
+use crate::appliance::Appliance;
+use crate::error::VaultdError;
+use crate::outbox::{self, Channels};
+use crate::state::{NewShare, ShareRow, new_share_id, purpose};
+use crate::work::{Ended, Kind};
+use crate::{restore, run, told, watch};
+
+const PAGE_MAX: u32 = 1_000;
+
+type Answer<T> = Result<T, VaultdError>;
+
+pub(crate) fn add_share(appliance: &Arc<Appliance>, grant: &Grant, new: AddShare) -> Answer<ShareAdded> {
+    let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
+    check_name(&new.name)?;
+    check_location(&new.location)?;
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|error| VaultdError::Own(error.into()))?;
+    let id = new_share_id(random);
+    let credential = new.password.as_ref().map(|password| vault.seal_note(&purpose(&id), password.as_ref()));
+    let tier = told::own_tier(new.tier);
+    let share = NewShare { id: id.clone(), name: new.name, location: new.location, tier, credential };
+    appliance.state.add_share(&share, appliance.clock.believed())?;
+    appliance.watch.promise(&id, &watch::policy(&appliance.state, tier)?, appliance)?;
+    changed(appliance, grant, &id, "share-added")?;
+    Ok(ShareAdded { id: id.0 })
+}
+
+pub(crate) fn change_share(appliance: &Arc<Appliance>, grant: &Grant, change: ChangeShare) -> Answer<Done> {
+    let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
+    let mut share = share(appliance, &change.id)?;
+    if let Some(location) = change.location {
+        check_location(&location)?;
+        share.location = location;
+    }
+    if let Some(password) = &change.password {
+        share.credential = Some(vault.seal_note(&purpose(&share.id), password.as_ref()));
+    }
+    share.tier = change.tier.map_or(share.tier, told::own_tier);
+    share.paused = change.paused.unwrap_or(share.paused);
+    appliance.state.change_share(&share)?;
+    if share.paused {
+        appliance.watch.release(&share.id, appliance)?;
+    } else {
+        appliance.watch.promise(&share.id, &watch::policy(&appliance.state, share.tier)?, appliance)?;
+    }
+    changed(appliance, grant, &share.id, "share-changed")?;
+    Ok(Done {})
+}
+
+pub(crate) fn remove_share(appliance: &Arc<Appliance>, grant: &Grant, order: RemoveShare) -> Answer<Done> {
+    let share = share(appliance, &order.id)?;
+    if let Some(work) = appliance.works.run_of(&share.id).and_then(|id| appliance.works.get(Kind::Run, id)) {
+        work.end(Ended::Cancelled);
+    }
+    appliance.state.remove_share(&share.id)?;
+    appliance.watch.release(&share.id, appliance)?;
+    changed(appliance, grant, &share.id, "share-removed")?;
+    Ok(Done {})
+}
+
+pub(crate) fn run_now(appliance: &Arc<Appliance>, _grant: &Grant, order: RunNow) -> Answer<Started> {
+    let share = share(appliance, &order.share)?;
+    Ok(Started { id: run::start(appliance, share, order.intended)? })
+}
+
+pub(crate) fn cancel_run(appliance: &Arc<Appliance>, _grant: &Grant, order: Cancel) -> Answer<Done> {
+    cancel(appliance, Kind::Run, order.id)
+}
+
+pub(crate) fn cancel_restore(appliance: &Arc<Appliance>, _grant: &Grant, order: Cancel) -> Answer<Done> {
+    cancel(appliance, Kind::Restore, order.id)
+}
+
+fn cancel(appliance: &Appliance, kind: Kind, id: u64) -> Answer<Done> {
+    appliance.works.get(kind, id).ok_or(VaultdError::NoSuch("job under way"))?.end(Ended::Cancelled);
+    Ok(Done {})
+}
+
+pub(crate) fn runs(appliance: &Appliance, share: Option<&str>, limit: u32) -> Answer<Vec<Run>> {
+    let share = share.map(|share| ShareId(share.to_owned()));
+    let runs = appliance.state.runs(share.as_ref(), limit)?;
+    Ok(runs.into_iter().map(|run| live(appliance, run)).collect())
+}
+
+pub(crate) fn run(appliance: &Appliance, id: u64) -> Answer<Run> {
+    let run = appliance.state.run(id)?.ok_or(VaultdError::NoSuch("run"))?;
+    Ok(live(appliance, run))
+}
+
+/// With the counts of now.
+fn live(appliance: &Appliance, mut run: Run) -> Run {
+    if let Some(work) = appliance.works.get(Kind::Run, run.id).filter(|_| run.finished_at.is_none()) {
+        (run.counts.entries, run.counts.read_bytes) = work.done();
+    }
+    run
+}
+
+pub(crate) fn restore(appliance: &Arc<Appliance>, grant: &Grant, order: Restore) -> Answer<Started> {
+    check_location(&order.to)?;
+    Ok(Started { id: restore::start(appliance, grant, order)? })
+}
+
+pub(crate) fn one_restore(appliance: &Appliance, id: u64) -> Answer<RestoreState> {
+    let mut restore = appliance.state.restore(id)?.ok_or(VaultdError::NoSuch("restore"))?;
+    if let Some(work) = appliance.works.get(Kind::Restore, id).filter(|_| restore.finished_at.is_none()) {
+        (restore.files, restore.written_bytes) = work.done();
+    }
+    Ok(restore)
+}
+
+pub(crate) fn snapshots(appliance: &Arc<Appliance>, _grant: &Grant, order: ListSnapshots) -> Answer<Vec<Snapshot>> {
+    let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
+    let wanted = |snapshot: &keepwell_vault::Snapshot| order.share.as_ref().is_none_or(|share| snapshot.body.name == *share);
+    let snapshot = |snapshot: keepwell_vault::Snapshot| Snapshot {
+        id: snapshot.id.to_string(),
+        share: snapshot.body.name.clone(),
+        taken_at: snapshot.body.started.seconds,
+        outcome: run::outcome(snapshot.body.outcome),
+        counts: run::counts(&snapshot.body.statistics),
+    };
+    Ok(vault.snapshots()?.into_iter().filter(wanted).map(snapshot).collect())
+}
+
+pub(crate) fn files(appliance: &Arc<Appliance>, grant: &Grant, order: ListFiles) -> Answer<Files> {
+    let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
+    let snapshot = vault.resolve(&order.snapshot)?;
+    let folder = restore::key(order.path.as_ref())?;
+    let fields = vec![
+        ("snapshot".into(), Value::Text(snapshot.id.to_string())),
+        ("path".into(), Value::Bytes(vault.seal_note("log", order.path.as_ref()))),
+    ];
+    appliance.record(&grant.user, Event::Retrieval, fields)?;
+    let limit = order.limit.clamp(1, PAGE_MAX) as usize;
+    let mut found = Files::default();
+    vault.list(&snapshot, &folder, &mut |key, node| {
+        if order.after.as_ref().is_some_and(|after| key.name() <= after.as_ref()) {
+            return Ok(());
+        }
+        if found.files.len() < limit {
+            found.files.push(file(key.name(), node))
+        } else {
+            found.more = true
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+fn file(name: &[u8], node: &Node) -> File {
+    File {
+        name: name.to_vec().into(),
+        kind: kind(node.kind).to_owned(),
+        size: node.content.as_ref().map(|content| content.size),
+        changed_at: node.mtime.map(|time| time.seconds),
+        inconsistent: node.inconsistent,
+        gap: node.gap.as_ref().map(|gap| gap.text.clone()),
+    }
+}
+
+fn kind(kind: What) -> &'static str {
+    match kind {
+        What::File => "file",
+        What::Folder => "folder",
+        What::Symlink => "symlink",
+        What::Fifo => "fifo",
+        What::Socket => "socket",
+        What::CharDevice => "char-device",
+        What::BlockDevice => "block-device",
+        What::Reparse => "reparse",
+        What::Unknown => "unknown",
+    }
+}
+
+pub(crate) fn acknowledge(appliance: &Arc<Appliance>, grant: &Grant, order: Acknowledge) -> Answer<Done> {
+    appliance.watch.acknowledge(order.id, &grant.user, appliance)?;
+    let fields = vec![("incident".into(), Value::Number(order.id.cast_signed())), ("kind".into(), Value::Text("acknowledged".into()))];
+    appliance.record(&grant.user, Event::Incident, fields)?;
+    Ok(Done {})
+}
+
+pub(crate) fn set_channel(appliance: &Arc<Appliance>, grant: &Grant, order: SetChannel) -> Answer<Done> {
+    let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
+    let good = (1..=32).contains(&order.name.len()) && order.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if !good {
+        return Err(VaultdError::Invalid("a channel's name is 1 to 32 letters, digits and dashes".into()));
+    }
+    let mut channels: Channels = appliance.state.document(outbox::DOCUMENT)?.unwrap_or_default();
+    match order.channel {
+        None => drop(channels.remove(&order.name)),
+        Some(channel) => {
+            let json = zeroize::Zeroizing::new(serde_json::to_vec(&channel).expect("plain data becomes JSON"));
+            channels.insert(order.name.clone(), vault.seal_note(&outbox::purpose(&order.name), &json));
+        }
+    }
+    appliance.state.set_document(outbox::DOCUMENT, &channels)?;
+    let fields = vec![("what".into(), Value::Text("channel".into())), ("channel".into(), Value::Text(order.name))];
+    appliance.record(&grant.user, Event::SettingChanged, fields)?;
+    Ok(Done {})
+}
+
+pub(crate) fn read_log(appliance: &Arc<Appliance>, grant: &Grant, order: ReadLog) -> Answer<Vec<LogRecord>> {
+    appliance.record(&grant.user, Event::Retrieval, vec![("what".into(), Value::Text("log".into()))])?;
+    let records = appliance.ledger().read(order.from, order.limit.clamp(1, PAGE_MAX) as usize)?;
+    Ok(records.into_iter().map(record).collect())
+}
+
+fn record(record: keepwell_audit::Record) -> LogRecord {
+    let value = |value| match value {
+        Value::Text(text) => Some(text.into()),
+        Value::Number(number) => Some(number.into()),
+        Value::Bytes(_) => None,
+    };
+    let fields = record.fields.into_iter().filter_map(|(name, field)| Some((name, value(field)?))).collect();
+    LogRecord { seq: record.seq, at: record.at.seconds, actor: record.actor, event: record.event.as_str().to_owned(), fields }
+}
+
+pub(crate) fn verify_log(appliance: &Appliance) -> Answer<LogVerdict> {
+    let head = appliance.ledger().head();
+    let verdict = keepwell_audit::verify(&appliance.config.state.join("ledger"), Some(head))?;
+    let faults = verdict.faults.iter().map(ToString::to_string).collect();
+    Ok(LogVerdict { records: verdict.records, head: Some((head.seq, head.hash.to_string())), faults })
+}
+
+fn share(appliance: &Appliance, id: &str) -> Answer<ShareRow> {
+    appliance.state.share(&ShareId(id.to_owned()))?.ok_or(VaultdError::NoSuch("share"))
+}
+
+fn changed(appliance: &Appliance, grant: &Grant, share: &ShareId, what: &str) -> Answer<()> {
+    let fields = vec![("what".into(), Value::Text(what.into())), ("share".into(), Value::Text(share.0.clone()))];
+    appliance.record(&grant.user, Event::SettingChanged, fields)?;
+    appliance.changed();
+    Ok(())
+}
+
+fn check_name(name: &str) -> Answer<()> {
+    let good = (1..=64).contains(&name.chars().count())
+        && name.trim() == name
+        && !name.chars().any(char::is_control)
+        && !name.starts_with("keepwell-");
+    if good {
+        Ok(())
+    } else {
+        Err(VaultdError::Invalid(
+            "a share's name is 1 to 64 characters without control characters, and does not begin with 'keepwell-'".into(),
+        ))
+    }
+}
+
+/// Only shares of other machines: a folder of the box itself is nobody's to back up or to write to.
+fn check_location(location: &str) -> Answer<()> {
+    let remote = location.starts_with("smb://") || location.starts_with("nfs://");
+    let secret = location.split_once("://").is_some_and(|(_, rest)| {
+        rest.split('/').next().is_some_and(|host| host.contains('@') && host.split('@').next().is_some_and(|user| user.contains(':')))
+    });
+    match (remote, secret) {
+        (false, _) => Err(VaultdError::Invalid("an address begins with smb:// or nfs://".into())),
+        (_, true) => Err(VaultdError::Invalid("a password is no part of an address: give it by itself".into())),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,175 @@
+//! The box's promises and incidents as they are kept: every proof and failure comes here, and what is to be said goes from here into the outbox and the ledger.
+//! What is a failure, and when it is said, `keepwell-duties` decides.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use keepwell_audit::{Event, Value};
+use keepwell_duties::schedule::Room;
+use keepwell_duties::status::{KeyFacts, PeopleFacts};
+use keepwell_duties::{
+    Announcement, At, Book, BoxTime, Duty, DutyKind, Incidents, Judgement, Numbers, Policy, Said, ShareClock, ShareId, Tier,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::appliance::Appliance;
+use crate::error::VaultdError;
+use crate::state::{State, StateError};
+
+const DOCUMENT: &str = "watch";
+
+/// What is kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Kept {
+    book: Book,
+    incidents: Incidents,
+}
+
+/// Promises and incidents, and what was seen last of what others own.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    kept: Mutex<Kept>,
+    seen: Mutex<Seen>,
+}
+
+/// What was seen last.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Seen {
+    /// How much room the pool has.
+    pub(crate) room: Room,
+    /// Ways to unlock the keys, and whether the kit exists.
+    pub(crate) keys: Option<KeyFacts>,
+    /// Who can restore.
+    pub(crate) people: Option<PeopleFacts>,
+}
+
+impl Watch {
+    pub(crate) fn load(state: &State, now: i64) -> Result<Self, StateError> {
+        let fresh = || Kept { book: Book::begin(At(now)), incidents: Incidents::default() };
+        Ok(Self { kept: Mutex::new(state.document(DOCUMENT)?.unwrap_or_else(fresh)), seen: Mutex::default() })
+    }
+
+    /// A share was added, or is promised something else.
+    pub(crate) fn promise(&self, share: &ShareId, policy: &Policy, appliance: &Appliance) -> Result<(), VaultdError> {
+        self.change(appliance, |book, now| book.share(share, policy, now))
+    }
+
+    /// A share was removed.
+    pub(crate) fn release(&self, share: &ShareId, appliance: &Appliance) -> Result<(), VaultdError> {
+        self.change(appliance, |book, _| book.without_share(share))
+    }
+
+    pub(crate) fn run_ended(&self, share: &ShareId, clock: &ShareClock, appliance: &Appliance) -> Result<(), VaultdError> {
+        self.change(appliance, |book, now| book.run_ended(share, clock, now))
+    }
+
+    /// Something was looked at: `Ok` is a proof.
+    pub(crate) fn seen(&self, duty: &Duty, looked: Result<Numbers, (&str, Numbers)>, appliance: &Appliance) -> Result<(), VaultdError> {
+        self.change(appliance, |book, now| match looked {
+            Ok(numbers) => book.prove(duty, now, numbers),
+            Err((code, numbers)) => book.fail(duty, now, code, numbers),
+        })
+    }
+
+    /// It was done at another time than now.
+    pub(crate) fn proven_at(&self, duty: &Duty, at: At) {
+        self.lock().book.prove(duty, at, Numbers::new());
+    }
+
+    /// A promise is made, or made again.
+    pub(crate) fn owe(&self, duty: Duty, appliance: &Appliance) -> Result<(), VaultdError> {
+        self.change(appliance, |book, now| book.owe(duty, now))
+    }
+
+    /// Whether the ledger is as long as it was.
+    pub(crate) fn log_found(&self, whole: bool, appliance: &Appliance) -> Result<(), VaultdError> {
+        let looked = if whole { Ok(Numbers::new()) } else { Err(("broken", Numbers::new())) };
+        self.seen(&Duty::of_box(DutyKind::Log), looked, appliance)
+    }
+
+    /// What a look at the clocks showed.
+    pub(crate) fn judged(&self, time: &BoxTime, judgement: Judgement) {
+        self.lock().book.ticked(time, judgement);
+    }
+
+    /// What has become of all promises by now; says what has to be said.
+    pub(crate) fn step(&self, appliance: &Appliance) -> Result<(), VaultdError> {
+        let now = At(appliance.clock.believed());
+        let said = {
+            let Kept { book, incidents } = &mut *self.lock();
+            incidents.review(book, now)
+        };
+        if said.is_empty() {
+            return Ok(());
+        }
+        // Said first: after a crash between the two it is said again, which is better than never.
+        tell(appliance, &said)?;
+        self.keep(appliance)
+    }
+
+    /// Somebody takes an incident.
+    pub(crate) fn acknowledge(&self, id: u64, by: &str, appliance: &Appliance) -> Result<(), VaultdError> {
+        if !self.lock().incidents.acknowledge(id, by, At(appliance.clock.believed())) {
+            return Err(VaultdError::NoSuch("open incident"));
+        }
+        self.keep(appliance)
+    }
+
+    /// Both, as they are.
+    pub(crate) fn copy(&self) -> (Book, Incidents) {
+        let Kept { book, incidents } = self.lock().clone();
+        (book, incidents)
+    }
+
+    /// Writes both down. Once a minute, and when something was said.
+    pub(crate) fn keep(&self, appliance: &Appliance) -> Result<(), VaultdError> {
+        let kept = self.lock().clone();
+        Ok(appliance.state.note(DOCUMENT, &kept)?)
+    }
+
+    fn change(&self, appliance: &Appliance, change: impl FnOnce(&mut Book, At)) -> Result<(), VaultdError> {
+        change(&mut self.lock().book, At(appliance.clock.believed()));
+        self.keep(appliance)
+    }
+
+    /// What was seen last of what others own; to be changed when it is looked at.
+    pub(crate) fn glance(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Puts announcements into the ledger and the outbox.
+fn tell(appliance: &Appliance, said: &[Announcement]) -> Result<(), VaultdError> {
+    for announcement in said {
+        let incident = &announcement.incident;
+        let fields = vec![
+            ("incident".to_owned(), Value::Number(incident.id.cast_signed())),
+            ("kind".to_owned(), Value::Text(word(announcement.kind).to_owned())),
+            ("duty".to_owned(), Value::Text(incident.duty.kind.code().to_owned())),
+            ("code".to_owned(), Value::Text(incident.code.clone())),
+        ];
+        appliance.record("vaultd", Event::Incident, fields)?;
+        crate::outbox::post(appliance, announcement)?;
+    }
+    appliance.changed();
+    Ok(())
+}
+
+pub(crate) fn word(said: Said) -> &'static str {
+    match said {
+        Said::Opened => "opened",
+        Said::Worse => "worse",
+        Said::Reminder => "reminder",
+        Said::Escalated => "escalated",
+        Said::Closed => "closed",
+    }
+}
+
+/// Each tier's promise as it is set.
+pub(crate) fn policy(state: &State, tier: Tier) -> Result<Policy, StateError> {
+    let set: Option<Vec<Policy>> = state.document("policies")?;
+    Ok(set.and_then(|set| set.into_iter().find(|policy| policy.tier == tier)).unwrap_or_else(|| Policy::of(tier)))
+}
