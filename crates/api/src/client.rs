@@ -58,12 +58,19 @@ pub struct Client {
     program: &'static str,
     path: PathBuf,
     deadline: Duration,
+    grant: Option<String>,
 }
 
 impl Client {
     /// The program that listens at `path`. No answer takes longer than `deadline`.
     pub fn new(program: &'static str, path: impl Into<PathBuf>, deadline: Duration) -> Self {
-        Self { program, path: path.into(), deadline }
+        Self { program, path: path.into(), deadline, grant: None }
+    }
+
+    /// The same with a grant to show ([`crate::grants`]): good for one request.
+    #[must_use]
+    pub fn showing(&self, grant: String) -> Self {
+        Self { grant: Some(grant), ..self.clone() }
     }
 
     /// Its socket.
@@ -115,13 +122,12 @@ impl Client {
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.no_answer(error))?;
         // It ends with the exchange; what went wrong on it, the exchange says too.
         let driver = tokio::spawn(connection);
-        let request = Request::builder()
-            .method(method)
-            .uri(route)
-            .header(header::HOST, "box")
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::new(Bytes::from(body)))
-            .map_err(|error| self.no_answer(error))?;
+        let mut request =
+            Request::builder().method(method).uri(route).header(header::HOST, "box").header(header::CONTENT_TYPE, "application/json");
+        if let Some(grant) = &self.grant {
+            request = request.header(crate::grants::HEADER, grant);
+        }
+        let request = request.body(Full::new(Bytes::from(body))).map_err(|error| self.no_answer(error))?;
         let answer = sender.send_request(request).await.map_err(|error| self.no_answer(error))?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await.map_err(|error| self.no_answer(error))?;
