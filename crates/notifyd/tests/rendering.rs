@@ -7,7 +7,7 @@ use std::io;
 
 use jiff::tz::TimeZone;
 use keepwell_api::Refusal;
-use keepwell_api::notices::{Address, Email, Failure, Host, Kind, Line, MailTls, Notice, Severity, Text, Word, may_retry};
+use keepwell_api::notices::{Address, Channel, Email, Failure, Host, Kind, Line, MailTls, Notice, Severity, Text, Word, may_retry};
 use keepwell_notifyd::error::{NotifyError, Peer};
 use keepwell_notifyd::{mail, syslog, webhook};
 
@@ -155,5 +155,22 @@ fn a_refusal_says_what_failed_and_whether_to_try_again() {
         let refusal = Refusal::from(&error);
         assert_eq!((Failure::of(&refusal), may_retry(&refusal)), (Some(failure), retry), "{error}");
         assert!(failure == Failure::Settings || refusal.error.contains("the mail server [::1]:25"), "{error}");
+    }
+}
+
+#[test]
+fn a_channel_is_read_strictly_and_never_shows_its_secrets() {
+    let json = serde_json::json!({
+        "kind": "email", "server": "mail.example.org", "port": 587, "tls": "start-tls", "user": "praxis", "password": "Z2VoZWlt",
+        "from": "a@example.org", "to": ["b@example.org"],
+    });
+    let channel: Channel = serde_json::from_value(json.clone()).unwrap();
+    assert_eq!(serde_json::from_value::<Channel>(serde_json::to_value(&channel).unwrap()).unwrap(), channel);
+    let shown = format!("{channel:?}");
+    assert!(shown.contains("mail.example.org") && !shown.contains("Z2VoZWlt") && !shown.contains("geheim"));
+    for (field, value) in [("tls", "none".into()), ("kind", "fax".into()), ("starttls", true.into()), ("port", (-1).into())] {
+        let mut other = json.clone();
+        other[field] = value;
+        assert!(serde_json::from_value::<Channel>(other).is_err(), "{field}");
     }
 }
