@@ -59,7 +59,7 @@ def coded(secret):
 
 
 def main():
-    notifyd, hasty = Notifyd("notifyd").start(), Notifyd("hasty", "--deadline", "3").start()
+    notifyd, hasty = Notifyd("notifyd").start(), Notifyd("hasty", "--deadline", "6").start()
     with checks.part("mail that arrives"):
         mail_arrives(notifyd)
     with checks.part("mail that does not"):

@@ -21,7 +21,7 @@ use crate::error::{NotifyError, Peer};
 use crate::starttls;
 use crate::words::one_line;
 
-/// How long a goodbye is waited for, when all that matters is done.
+/// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(2);
 
 /// What the server said when it took the mail, and whom it did not take it for.
@@ -49,7 +49,8 @@ pub(crate) async fn send(peer: &Peer, email: &Email, message: &[u8]) -> Result<T
     let mut talk =
         AsyncSmtpConnection::connect_with_transport(Box::new(stream), &hello).await.map_err(|error| failed(peer, &error, false))?;
     let taken = hand_over(peer, &mut talk, sign_in.as_ref(), email, message).await;
-    let _ = tokio::time::timeout(GOODBYE, talk.quit()).await;
+    // Not waited for: a mail that was taken is delivered, however long the goodbye takes.
+    tokio::spawn(async move { tokio::time::timeout(GOODBYE, talk.quit()).await });
     taken
 }
 
