@@ -94,6 +94,16 @@ impl Client {
         self.exchange(Method::POST, route, body)
     }
 
+    /// Asks for bytes.
+    pub fn get_bytes(&self, route: &str) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+        self.exchange(Method::GET, route, Default::default())
+    }
+
+    /// Hands bytes over.
+    pub fn post_bytes<T: DeserializeOwned>(&self, route: &str, bytes: &[u8]) -> Result<T, ClientError> {
+        self.parsed(&self.exchange(Method::POST, route, bytes.to_vec())?)
+    }
+
     fn parsed<T: DeserializeOwned>(&self, answer: &[u8]) -> Result<T, ClientError> {
         serde_json::from_slice(answer).map_err(|source| ClientError::Unknown { program: self.program, source })
     }

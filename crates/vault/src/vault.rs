@@ -188,6 +188,16 @@ impl Vault {
         Ok(())
     }
 
+    /// Visits every entry of a snapshot, in the order of their keys.
+    pub fn walk(&self, snapshot: &Snapshot, visit: &mut dyn FnMut(&Key, &Node)) -> Result<(), VaultError> {
+        let reader = self.reader();
+        let mut cursor = Cursor::new(&reader, snapshot, &Key::root());
+        while let Some((key, node)) = cursor.next()? {
+            visit(&key, &node);
+        }
+        Ok(())
+    }
+
     /// How big the vault is.
     pub fn stats(&self) -> Result<VaultStats, VaultError> {
         let mut stats = pool_stats(&self.pool)?;

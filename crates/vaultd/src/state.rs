@@ -62,6 +62,8 @@ pub struct State {
     path: PathBuf,
     /// Rises with each change that has to survive the box.
     version: AtomicU64,
+    /// Rises when a run or restore ends.
+    history: AtomicU64,
 }
 
 impl State {
@@ -71,12 +73,41 @@ impl State {
         let mut connection = Connection::open(path).map_err(failed)?;
         prepare(&connection).map_err(failed)?;
         schema::migrate(&mut connection)?;
-        Ok(Self { connection: Mutex::new(connection), path: path.to_owned(), version: AtomicU64::new(1) })
+        Ok(Self { connection: Mutex::new(connection), path: path.to_owned(), version: AtomicU64::new(1), history: AtomicU64::new(1) })
     }
 
     /// Rises with each change that has to survive the box.
     pub fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
+    }
+
+    /// Rises when a run or restore ends.
+    pub fn history(&self) -> u64 {
+        self.history.load(Ordering::Acquire)
+    }
+
+    /// Whether nobody has set anything up here yet.
+    pub fn is_blank(&self) -> Result<bool, StateError> {
+        self.with("read its state", |transaction| {
+            let sql = "SELECT NOT EXISTS (SELECT 1 FROM shares) AND NOT EXISTS (SELECT 1 FROM runs)";
+            transaction.query_row(sql, [], |row| row.get(0))
+        })
+    }
+
+    /// Takes over what another box's state of this release's version holds, but for what is of use to that box alone.
+    pub fn adopt(&self, other: &Path) -> Result<(), StateError> {
+        let failed = |source| StateError::Database { what: "take over the state of the box before", source };
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        connection.execute("ATTACH ?1 AS other", [other.to_string_lossy()]).map_err(failed)?;
+        let taken = connection.execute_batch(ADOPT);
+        if taken.is_err() {
+            // What was begun is undone by ending the connection's transaction.
+            let _ = connection.execute_batch("ROLLBACK");
+        }
+        connection.execute_batch("DETACH other").map_err(failed)?;
+        taken.map_err(failed)?;
+        self.version.fetch_add(1, Ordering::AcqRel);
+        Ok(())
     }
 
     /// Writes a copy of the whole, consistent in itself, to a file that is not there yet.
@@ -100,6 +131,13 @@ impl State {
         Ok(done)
     }
 
+    /// As [`State::with`], for what has happened.
+    fn happened<T>(&self, what: &'static str, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, StateError> {
+        let done = self.with(what, work)?;
+        self.history.fetch_add(1, Ordering::AcqRel);
+        Ok(done)
+    }
+
     /// As [`State::with`], for changes that have to survive the box.
     fn change<T>(&self, what: &'static str, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, StateError> {
         let done = self.with(what, work)?;
@@ -107,6 +145,15 @@ impl State {
         Ok(done)
     }
 }
+
+const ADOPT: &str = "
+    BEGIN IMMEDIATE;
+    DELETE FROM documents WHERE name = 'watch';
+    INSERT INTO shares SELECT * FROM other.shares;
+    INSERT INTO runs SELECT * FROM other.runs;
+    INSERT INTO restores SELECT * FROM other.restores;
+    INSERT OR IGNORE INTO documents SELECT * FROM other.documents WHERE name NOT IN ('time', 'scrub', 'authd-events', 'ledger');
+    COMMIT;";
 
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_secs(30))?;

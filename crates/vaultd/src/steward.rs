@@ -12,7 +12,7 @@ use keepwell_vault::Vault;
 use crate::appliance::Appliance;
 use crate::engine::chain;
 use crate::error::VaultdError;
-use crate::{restore, run, watch};
+use crate::{keeping, restore, run, watch};
 
 /// All is looked at this often; what happens is seen at once.
 const LOOK: Duration = Duration::from_secs(1);
@@ -71,7 +71,8 @@ impl Steward {
         self.next_open = Instant::now() + REOPEN;
         let keys = Duty::of_box(DutyKind::Keys);
         match self.appliance.engine.open() {
-            Ok(_) => {
+            Ok(vault) => {
+                keeping::adopt(&self.appliance, &vault)?;
                 run::take_up(&self.appliance)?;
                 restore::take_up(&self.appliance)?;
                 self.opened = true;

@@ -9,11 +9,13 @@ use keepwell_vault::{NoProgress, ScrubCursor, Vault};
 use crate::appliance::Appliance;
 use crate::engine::chain;
 use crate::error::VaultdError;
-use crate::neighbours;
+use crate::{keeping, neighbours, trial};
 
 /// Often enough to end soon when the program does.
 const LOOK: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
+/// What happened is kept in the vault this often, seconds.
+const HISTORY: i64 = 6 * 3_600;
 /// All shards are read within so many days.
 const SCRUB_DAYS: u32 = 30;
 /// Bytes that are read in one go.
@@ -22,16 +24,47 @@ const SCRUB_SLICE: u64 = 256 << 20;
 /// Runs until told to end.
 pub(crate) fn run(appliance: &Appliance, stop: &AtomicBool) {
     let (mut seen, mut next) = (0, Instant::now());
+    let mut kept = Kept { version: 0, history: 0, at: 0 };
     while !stop.load(Ordering::Acquire) {
         let opened = appliance.engine.vault();
         if let (Ok(vault), true) = (opened, Instant::now() >= next) {
             next = Instant::now() + MINUTE;
-            let done = neighbours::ask(appliance).and_then(|()| scrub(appliance, &vault));
-            if let Err(error) = done {
-                tracing::error!(error = chain(&error), "the upkeep of the box failed; it is tried again in a minute");
+            let tasks: [(&str, Task<'_>); 4] = [
+                ("ask its neighbours", &mut || neighbours::ask(appliance)),
+                ("keep its state in the vault", &mut || kept.keep(appliance, &vault)),
+                ("test a restore", &mut || trial::test_due(appliance, &vault)),
+                ("read the pool again", &mut || scrub(appliance, &vault)),
+            ];
+            for (what, task) in tasks {
+                if let Err(error) = task() {
+                    tracing::error!(error = chain(&error), "the box could not {what}; it is tried again in a minute");
+                }
             }
         }
         seen = appliance.wait(seen, LOOK);
+    }
+}
+
+type Task<'a> = &'a mut dyn FnMut() -> Result<(), VaultdError>;
+
+/// What of the state the vault has.
+struct Kept {
+    version: u64,
+    history: u64,
+    at: i64,
+}
+
+impl Kept {
+    /// Settings are kept within a minute; what happened, with them, or some hours later.
+    fn keep(&mut self, appliance: &Appliance, vault: &Vault) -> Result<(), VaultdError> {
+        let (version, history, now) = (appliance.state.version(), appliance.state.history(), appliance.clock.believed());
+        let late = history != self.history && (now.saturating_sub(self.at)).abs() >= HISTORY;
+        if version == self.version && !late {
+            return Ok(());
+        }
+        keeping::keep(appliance, vault)?;
+        *self = Self { version, history, at: now };
+        Ok(())
     }
 }
 

@@ -48,6 +48,14 @@ impl Watch {
         Ok(Self { kept: Mutex::new(state.document(DOCUMENT)?.unwrap_or_else(fresh)), seen: Mutex::default() })
     }
 
+    /// Takes up what another box's state said.
+    pub(crate) fn reload(&self, state: &State) -> Result<(), StateError> {
+        if let Some(kept) = state.document(DOCUMENT)? {
+            *self.lock() = kept;
+        }
+        Ok(())
+    }
+
     /// A share was added, or is promised something else.
     pub(crate) fn promise(&self, share: &ShareId, policy: &Policy, appliance: &Appliance) -> Result<(), VaultdError> {
         self.change(appliance, |book, now| book.share(share, policy, now))

@@ -23,7 +23,7 @@ impl State {
     /// It is over.
     pub fn end_restore(&self, restore: &RestoreState) -> Result<(), StateError> {
         let sql = "UPDATE restores SET finished_at = ?2, state = ?3 WHERE id = ?1 AND finished_at IS NULL";
-        self.change("end a restore", |transaction| {
+        self.happened("end a restore", |transaction| {
             transaction.execute(sql, params![restore.id.cast_signed(), restore.finished_at, text(restore)])
         })?;
         Ok(())

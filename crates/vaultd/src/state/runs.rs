@@ -25,7 +25,7 @@ impl State {
     /// It is over: everything of `run` but its id, share and beginning is written. A run that ended once stays as it ended; answers whether this one had not.
     pub fn end_run(&self, run: &Run, clock: &ShareClock) -> Result<bool, StateError> {
         let sql = "UPDATE runs SET finished_at = ?2, outcome = ?3, snapshot = ?4, code = ?5, why = ?6, counts = ?7 WHERE id = ?1 AND finished_at IS NULL";
-        self.change("end a run", |transaction| {
+        self.happened("end a run", |transaction| {
             let outcome = run.outcome.map(|outcome| text(&outcome));
             let values = params![run.id.cast_signed(), run.finished_at, outcome, run.snapshot, run.code, run.why, text(&run.counts)];
             let ended = transaction.execute(sql, values)? == 1;
