@@ -1,0 +1,49 @@
+//! The users as a copy for the box's state in the vault, and back on a new box.
+
+use keepwell_api::auth::{EventKind, Status};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::{Authority, USERS_MAX};
+use crate::account::Account;
+use crate::error::AuthError;
+use crate::store::{Change, Happened};
+
+const VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Copied {
+    version: u32,
+    accounts: Vec<Account>,
+}
+
+impl Authority {
+    /// All users with their proofs, for vaultd, which seals it.
+    pub fn export(&self) -> Result<Zeroizing<Vec<u8>>, AuthError> {
+        let accounts = self.lock().store.accounts()?;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(1024 * (accounts.len() + 1)));
+        serde_json::to_writer(&mut *bytes, &Copied { version: VERSION, accounts }).map_err(|error| AuthError::BadCopy(Some(error)))?;
+        Ok(bytes)
+    }
+
+    /// Adds the users of a copy. Whoever is here already stays as they are.
+    pub fn import(&self, bytes: &[u8]) -> Result<Status, AuthError> {
+        // What does not fit is not told: it could be a secret.
+        let copied: Copied = serde_json::from_slice(bytes).map_err(|_| AuthError::BadCopy(None))?;
+        let keys: std::collections::BTreeSet<String> = copied.accounts.iter().map(|account| account.name.key()).collect();
+        if copied.version != VERSION || keys.len() != copied.accounts.len() || !copied.accounts.iter().all(Account::is_plausible) {
+            return Err(AuthError::BadCopy(None));
+        }
+        let (mut inside, now) = (self.lock(), self.world.now());
+        let here: Vec<String> = inside.store.accounts()?.iter().map(|account| account.name.key()).collect();
+        let put: Vec<&Account> = copied.accounts.iter().filter(|account| !here.contains(&account.name.key())).collect();
+        if here.len() + put.len() > USERS_MAX {
+            return Err(AuthError::TooManyUsers(USERS_MAX));
+        }
+        let event = Happened::new(now.wall, EventKind::StateRestored, "users-restored", "vaultd").with("users", put.len());
+        inside.store.commit(&Change { put, events: vec![event], ..Change::default() })?;
+        drop(inside);
+        self.status()
+    }
+}

@@ -1,0 +1,108 @@
+//! Why a request was not carried out, in words for the person who made it. Never carries a secret, and never tells whether a user exists to who is not signed in.
+
+use axum::http::StatusCode;
+use keepwell_api::Refusal;
+use keepwell_api::grants::{Role, Verb};
+
+use crate::store::StoreError;
+use crate::world::NoRandomness;
+
+/// Every failure of authd.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// Name, password or code: which one is not told.
+    #[error(
+        "nobody was signed in: name, password or code is wrong, the code was used already, or the user is locked out after five wrong attempts; then wait 15 minutes, and longer each time"
+    )]
+    SignInRefused,
+    /// The session does not hold.
+    #[error("the session is over: sign in again; nothing was done")]
+    NoSession,
+    /// The role does not allow it.
+    #[error("the role {role} may not do this ({verb}); nothing was done")]
+    NotAllowed {
+        /// What they are.
+        role: Role,
+        /// What they wanted.
+        verb: Verb,
+    },
+    /// Users are no matter of grants.
+    #[error("there are no grants for {0}: authd does it itself")]
+    NoGrantFor(Verb),
+    /// The first owner was there before.
+    #[error("this box has an owner already: an owner adds further users")]
+    Claimed,
+    /// No such user.
+    #[error("there is no user of this name")]
+    UnknownUser,
+    /// There is one.
+    #[error("there is a user of this name already; nothing was changed")]
+    UserExists,
+    /// Too many.
+    #[error("the box has as many users as it can have ({0}); nothing was changed")]
+    TooManyUsers(usize),
+    /// Nobody could manage the box any more.
+    #[error("this is the last owner who can sign in: make another one an owner first; nothing was changed")]
+    LastOwner,
+    /// The set-up code is wrong.
+    #[error("name or set-up code is wrong, or the code is no longer good: ask an owner for a new one")]
+    SetUpRefused,
+    /// What is no name.
+    #[error("a user's name has 1 to 64 bytes: letters, digits, blanks and .-_@', no blank at either end")]
+    BadName,
+    /// Too easily guessed.
+    #[error("the password has to have 12 to 256 characters")]
+    WeakPassword,
+    /// A request that makes no sense.
+    #[error("{0}")]
+    Malformed(&'static str),
+    /// A copy of users that is none.
+    #[error("this is no copy of the box's users; nothing was changed")]
+    BadCopy(#[source] Option<serde_json::Error>),
+    /// Too many at a time.
+    #[error("too many people sign in at this moment: try again in a few seconds")]
+    Busy,
+    /// No memory for a password.
+    #[error("the password can't be checked: the box lacks memory at this moment; try again")]
+    Hashing,
+    /// Random numbers.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+    /// The users' file.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl AuthError {
+    /// A stable word for programs, and what kind of failure it is.
+    pub fn code(&self) -> (&'static str, StatusCode) {
+        const NO: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
+        match self {
+            Self::SignInRefused => ("sign-in-refused", StatusCode::UNAUTHORIZED),
+            Self::NoSession => ("no-session", StatusCode::UNAUTHORIZED),
+            Self::NotAllowed { .. } => ("not-allowed", StatusCode::FORBIDDEN),
+            Self::NoGrantFor(_) => ("no-grant", NO),
+            Self::Claimed => ("claimed", StatusCode::CONFLICT),
+            Self::UnknownUser => ("unknown-user", StatusCode::NOT_FOUND),
+            Self::UserExists => ("user-exists", StatusCode::CONFLICT),
+            Self::TooManyUsers(_) => ("too-many-users", StatusCode::CONFLICT),
+            Self::LastOwner => ("last-owner", StatusCode::CONFLICT),
+            Self::SetUpRefused => ("set-up-refused", StatusCode::UNAUTHORIZED),
+            Self::BadName => ("bad-name", NO),
+            Self::WeakPassword => ("weak-password", NO),
+            Self::Malformed(_) => ("malformed", StatusCode::BAD_REQUEST),
+            Self::BadCopy(_) => ("bad-copy", StatusCode::BAD_REQUEST),
+            Self::Busy => ("busy", StatusCode::SERVICE_UNAVAILABLE),
+            Self::Hashing => ("no-memory", StatusCode::SERVICE_UNAVAILABLE),
+            Self::NoRandomness(_) => ("no-random-numbers", StatusCode::SERVICE_UNAVAILABLE),
+            Self::Store(error) => (error.code(), StatusCode::INTERNAL_SERVER_ERROR),
+        }
+    }
+}
+
+impl From<&AuthError> for Refusal {
+    fn from(error: &AuthError) -> Self {
+        let (code, status) = error.code();
+        Self::new(status, code, error)
+    }
+}

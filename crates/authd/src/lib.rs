@@ -1,0 +1,14 @@
+//! Who may do what on this box: users, passwords, second factors, roles, lock-out, sessions and grants. A library, so that tests reach the inside.
+//!
+//! Owns the users' secrets and the key that signs grants. Never has a network, a key of the vault or a byte of data, and never carries out what it grants.
+
+pub mod account;
+pub mod authority;
+pub mod error;
+pub mod lockout;
+pub mod proof;
+pub mod service;
+pub mod sessions;
+pub mod setup_code;
+pub mod store;
+pub mod world;

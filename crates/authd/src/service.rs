@@ -1,0 +1,171 @@
+//! authd's routes: which program may ask for what, and requests to verbs and back.
+//!
+//! Decides nothing about people. Verbs block (the disk, Argon2), so they run beside the runtime, never on it.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use keepwell_api::auth::{AddUser, AskGrant, ChangePassword, ChangeRole, Claim, Enrol, InSession, SignIn};
+use keepwell_api::{Callers, Refusal};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::authority::Authority;
+use crate::error::AuthError;
+
+/// Users of the programs that may ask.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    /// Checks grants, writes the ledger, keeps a copy of the users.
+    pub vaultd: u32,
+    /// Relays what people prove. Has no right of its own.
+    pub consoleds: Vec<u32>,
+    /// The box's own screen and its command line: as a console, and claims the box.
+    pub admins: Vec<u32>,
+}
+
+type Shared = Arc<Authority>;
+
+/// All routes, each for its callers alone.
+pub fn routes(authority: Authority, programs: &Programs) -> Router {
+    let authority = Arc::new(authority);
+    let people = || programs.consoleds.iter().chain(&programs.admins).copied();
+    let everyone = Router::new().route("/v1/status", get(status)).route("/v1/key", get(key));
+    let claiming = Router::new().route("/v1/claim", post(claim));
+    let vaultd = Router::new().route("/v1/export", get(export)).route("/v1/import", post(import)).route("/v1/events", get(events));
+    Callers::only(people().chain([programs.vaultd]))
+        .guard(everyone.with_state(authority.clone()))
+        .merge(Callers::only(people()).guard(people_routes().with_state(authority.clone())))
+        .merge(Callers::only(programs.admins.iter().copied()).guard(claiming.with_state(authority.clone())))
+        .merge(Callers::only([programs.vaultd]).guard(vaultd.with_state(authority)))
+}
+
+fn people_routes() -> Router<Shared> {
+    Router::new()
+        .route("/v1/sign-in", post(sign_in))
+        .route("/v1/sign-out", post(sign_out))
+        .route("/v1/sessions/check", post(check))
+        .route("/v1/password", post(password))
+        .route("/v1/grants", post(grant))
+        .route("/v1/users", get(users).post(add_user))
+        .route("/v1/users/{name}/enrol", post(enrol))
+        .route("/v1/users/{name}/disable", post(disable))
+        .route("/v1/users/{name}/reset", post(reset))
+        .route("/v1/users/{name}/role", post(role))
+}
+
+/// Runs a verb where it may block.
+async fn run<T: Send + 'static>(
+    authority: Shared,
+    verb: impl FnOnce(&Authority) -> Result<T, AuthError> + Send + 'static,
+) -> Result<T, Refusal> {
+    let done = tokio::task::spawn_blocking(move || verb(&authority)).await.map_err(|_| {
+        Refusal::text(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "broken",
+            "authd failed at this request; see its log. Nothing that was there is lost",
+        )
+    })?;
+    done.map_err(|error| {
+        let refusal = Refusal::from(&error);
+        tracing::warn!(code = refusal.code, error = &error as &dyn std::error::Error, "a request was not carried out");
+        refusal
+    })
+}
+
+/// As [`run`], answered in JSON.
+async fn answer<T: Serialize + Send + 'static>(
+    authority: Shared,
+    verb: impl FnOnce(&Authority) -> Result<T, AuthError> + Send + 'static,
+) -> Response {
+    run(authority, verb).await.map(Json).into_response()
+}
+
+async fn status(State(authority): State<Shared>) -> Response {
+    answer(authority, Authority::status).await
+}
+
+async fn key(State(authority): State<Shared>) -> Response {
+    answer(authority, |authority| Ok(authority.key())).await
+}
+
+async fn claim(State(authority): State<Shared>, Json(request): Json<Claim>) -> Response {
+    answer(authority, move |authority| authority.claim(&request)).await
+}
+
+async fn sign_in(State(authority): State<Shared>, Json(request): Json<SignIn>) -> Response {
+    answer(authority, move |authority| authority.sign_in(&request)).await
+}
+
+async fn sign_out(State(authority): State<Shared>, Json(request): Json<InSession>) -> Response {
+    answer(authority, move |authority| authority.sign_out(&request.session)).await
+}
+
+async fn check(State(authority): State<Shared>, Json(request): Json<InSession>) -> Response {
+    answer(authority, move |authority| authority.check(&request.session)).await
+}
+
+async fn password(State(authority): State<Shared>, Json(request): Json<ChangePassword>) -> Response {
+    answer(authority, move |authority| authority.change_password(&request)).await
+}
+
+async fn grant(State(authority): State<Shared>, Json(request): Json<AskGrant>) -> Response {
+    answer(authority, move |authority| authority.grant(&request)).await
+}
+
+async fn users(State(authority): State<Shared>) -> Response {
+    answer(authority, Authority::users).await
+}
+
+async fn add_user(State(authority): State<Shared>, Json(request): Json<AddUser>) -> Response {
+    answer(authority, move |authority| authority.add_user(&request)).await
+}
+
+async fn enrol(State(authority): State<Shared>, Path(name): Path<String>, Json(request): Json<Enrol>) -> Response {
+    answer(authority, move |authority| authority.enrol(&name, &request)).await
+}
+
+async fn disable(State(authority): State<Shared>, Path(name): Path<String>, Json(request): Json<InSession>) -> Response {
+    answer(authority, move |authority| authority.disable(&name, &request.session)).await
+}
+
+async fn reset(State(authority): State<Shared>, Path(name): Path<String>, Json(request): Json<InSession>) -> Response {
+    answer(authority, move |authority| authority.reset(&name, &request.session)).await
+}
+
+async fn role(State(authority): State<Shared>, Path(name): Path<String>, Json(request): Json<ChangeRole>) -> Response {
+    answer(authority, move |authority| authority.change_role(&name, &request)).await
+}
+
+async fn export(State(authority): State<Shared>) -> Response {
+    run(authority, Authority::export).await.map(|bytes| Bytes::from_owner(Wiped(bytes))).into_response()
+}
+
+async fn import(State(authority): State<Shared>, body: Bytes) -> Response {
+    answer(authority, move |authority| authority.import(&body)).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct After {
+    #[serde(default)]
+    after: u64,
+}
+
+async fn events(State(authority): State<Shared>, Query(After { after }): Query<After>) -> Response {
+    answer(authority, move |authority| authority.events(after)).await
+}
+
+/// A body that is wiped when it was sent.
+struct Wiped(Zeroizing<Vec<u8>>);
+
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}

@@ -1,0 +1,125 @@
+//! Who is signed in. In memory alone: a restart signs everybody out, and a stolen state holds no session. Counts on the clock that never goes back.
+
+use std::collections::HashMap;
+
+use keepwell_api::Base64;
+use sha2::{Digest as _, Sha256};
+
+use crate::world::Now;
+
+/// Without a request, a session ends after so many seconds.
+pub const IDLE_S: u32 = 10 * 60;
+/// No session is longer.
+pub const LONGEST_S: u32 = 12 * 3600;
+/// Of one user at a time; the oldest goes.
+const OF_ONE_MAX: usize = 16;
+
+/// A session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Whose: the key of their account.
+    pub user: String,
+    began: u64,
+    used: u64,
+}
+
+impl Held {
+    /// When it ends, and when unless it is used, Unix seconds.
+    pub fn ends(&self, now: Now) -> (i64, i64) {
+        let at = |steady: u64| now.wall.saturating_add_unsigned(steady.saturating_sub(now.steady));
+        let last = self.began + u64::from(LONGEST_S);
+        (at(last), at(last.min(self.used + u64::from(IDLE_S))))
+    }
+
+    fn holds(&self, now: Now) -> bool {
+        now.steady < self.began + u64::from(LONGEST_S) && now.steady < self.used + u64::from(IDLE_S)
+    }
+}
+
+/// All sessions, by the hash of what stands for them.
+#[derive(Debug, Default)]
+pub struct Sessions(HashMap<[u8; 32], Held>);
+
+impl Sessions {
+    /// Begins one.
+    pub fn begin(&mut self, token: &[u8; 32], user: &str, now: Now) -> Held {
+        self.0.retain(|_, held| held.holds(now));
+        while self.0.values().filter(|held| held.user == user).count() >= OF_ONE_MAX {
+            let oldest = self.0.iter().filter(|(_, held)| held.user == user).min_by_key(|(_, held)| held.used);
+            let Some(oldest) = oldest.map(|(key, _)| *key) else { break };
+            self.0.remove(&oldest);
+        }
+        let held = Held { user: user.to_owned(), began: now.steady, used: now.steady };
+        self.0.insert(key(token), held.clone());
+        held
+    }
+
+    /// The session that this stands for, if it still holds.
+    pub fn find(&self, token: &Base64, now: Now) -> Option<&Held> {
+        self.0.get(&key(token.as_ref())).filter(|held| held.holds(now))
+    }
+
+    /// The same, and the person did something.
+    pub fn touch(&mut self, token: &Base64, now: Now) -> Option<Held> {
+        let held = self.0.get_mut(&key(token.as_ref())).filter(|held| held.holds(now))?;
+        held.used = now.steady;
+        Some(held.clone())
+    }
+
+    /// Ends one.
+    pub fn end(&mut self, token: &Base64) {
+        self.0.remove(&key(token.as_ref()));
+    }
+
+    /// Ends all of a user's, but this one.
+    pub fn end_all_of(&mut self, user: &str, but: Option<&Base64>) {
+        let but = but.map(|token| key(token.as_ref()));
+        self.0.retain(|key, held| held.user != user || but == Some(*key));
+    }
+}
+
+fn key(token: &[u8]) -> [u8; 32] {
+    Sha256::digest(token).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(steady: u64) -> Now {
+        Now { wall: 5000 + steady as i64, steady }
+    }
+
+    #[test]
+    fn a_session_ends_when_idle_and_in_the_end_anyway() {
+        let token = Base64::from(vec![1; 32]);
+        let mut sessions = Sessions::default();
+        let held = sessions.begin(&[1; 32], "a", at(0));
+        assert_eq!(held.ends(at(0)), (5000 + 43_200, 5600));
+        assert!(sessions.find(&token, at(599)).is_some() && sessions.find(&token, at(600)).is_none());
+        // Kept alive by requests, not by looks.
+        let mut now = 0;
+        while sessions.touch(&token, at(now)).is_some() {
+            assert!(now < u64::from(LONGEST_S));
+            now += 599;
+        }
+        assert!(now >= u64::from(LONGEST_S));
+        assert!(sessions.touch(&Base64::from(vec![2; 32]), at(0)).is_none());
+    }
+
+    #[test]
+    fn sessions_end_by_user_and_are_bounded() {
+        let mut sessions = Sessions::default();
+        for n in 0..40 {
+            sessions.begin(&[n; 32], "a", at(n.into()));
+        }
+        sessions.begin(&[99; 32], "b", at(40));
+        assert_eq!(sessions.0.len(), OF_ONE_MAX + 1);
+        let newest = Base64::from(vec![39; 32]);
+        sessions.end_all_of("a", Some(&newest));
+        assert!(sessions.find(&newest, at(41)).is_some() && sessions.0.len() == 2);
+        sessions.end_all_of("a", None);
+        sessions.end(&Base64::from(vec![99; 32]));
+        assert!(sessions.0.is_empty());
+    }
+}
