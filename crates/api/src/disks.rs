@@ -126,6 +126,9 @@ pub struct Reason {
     pub code: String,
     /// What it means.
     pub text: String,
+    /// Whether it is damage that grows, for which a disk is emptied without being asked; heat, silence and old damage are only told.
+    #[serde(default)]
+    pub damage: bool,
 }
 
 /// A disk's health as of its last poll.
@@ -150,7 +153,7 @@ pub struct Health {
 impl Health {
     /// What is known of a disk that was not asked yet.
     pub fn unknown(code: &str, text: impl Into<String>) -> Self {
-        let reasons = vec![Reason { weight: Verdict::Unknown, code: code.to_owned(), text: text.into() }];
+        let reasons = vec![Reason { weight: Verdict::Unknown, code: code.to_owned(), text: text.into(), damage: false }];
         let (polled_at, temperature_celsius, power_on_hours, wear_percent) = (None, None, None, None);
         let self_test_remaining_percent = None;
         Self {

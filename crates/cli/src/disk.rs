@@ -64,6 +64,7 @@ fn disk_line(disk: &DiskHealth) -> String {
     let what = match disk.state {
         DiskState::WrongVault | DiskState::Foreign | DiskState::DamagedLabel => disk.state.to_string(),
         DiskState::Empty if disk.slot.is_some() => "empty, where a disk is missing: 'keepwell vault repair' lets it take over".into(),
+        _ if disk.failed.is_some() && State::of(disk) == State::Healthy => "takes no writes".into(),
         _ => State::of(disk).to_string(),
     };
     format!("{}  id {id}  {what}{why}{size}", disk.name)

@@ -1,5 +1,5 @@
-//! `keepwell vault tend`: what diskd says of the health of a vault's disks goes into the machine of their lives, and its orders are carried out: a
-//! suspect disk is emptied, on to a spare one where there is one, and what is missing is rebuilt. Decides nothing itself.
+//! `keepwell vault tend`: what diskd says of the health of a vault's disks goes into the machine of their lives, and its orders are carried out: a disk with
+//! growing damage is emptied, on to a spare one where there is one, and what is missing is rebuilt. Decides nothing itself.
 
 use std::collections::HashMap;
 use std::fs;
@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use keepwell_api::Client;
-use keepwell_api::disks::{Disks, Standing, Verdict as Seen};
+use keepwell_api::disks::{Disks, Health, Standing, Verdict as Seen};
 use keepwell_format::DiskId;
-use keepwell_storage::life::{Event, Order, State, Verdict, Whom, step};
+use keepwell_storage::life::{Order, State, Verdict, Whom, hear};
 use keepwell_storage::{Access, Change, DiskHealth};
 use keepwell_vault::{ChangeReport, Sealed, VaultError};
 use serde_json::{Value, json};
@@ -27,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A disk of the vault, what it became, and what is to be done about it.
 struct Course {
     disk: DiskHealth,
+    /// What diskd thinks of it; none when it does not know it.
+    verdict: Option<Verdict>,
     next: State,
     orders: Vec<Order>,
 }
@@ -41,9 +43,13 @@ pub(crate) fn run(args: &TendArgs, answer: &mut Answer) -> Result<Exit, CliError
     tell(answer, &courses);
     if args.change.check {
         answer.line("Nothing was changed: this was a check.");
-        return Ok(Exit::of(courses.iter().all(|course| course.next == State::Healthy)));
+        return Ok(Exit::of(courses.iter().all(|course| course.next == State::Healthy && course.verdict.is_some())));
     }
     let mut random = Random::new()?;
+    if courses.iter().any(|course| course.orders.contains(&Order::Drain)) {
+        // What lacks redundancy gets it first: what is on one disk alone does not leave with it.
+        vault.settle_disks(&Meter::start(answer.is_json()))?;
+    }
     let mut emptied = Vec::new();
     for course in courses.iter().filter(|course| course.orders.contains(&Order::Drain)) {
         let change = way_out(&vault, &course.disk.name);
@@ -60,7 +66,8 @@ pub(crate) fn run(args: &TendArgs, answer: &mut Answer) -> Result<Exit, CliError
     drop(meter);
     answer.field("settled_objects", settled.objects);
     answer.field("degraded_objects", vault.disks().degraded_objects);
-    Ok(Exit::of(done && settled.is_done() && vault.disks().is_whole()))
+    let known = courses.iter().all(|course| course.verdict.is_some() || course.next == State::Retired);
+    Ok(Exit::of(done && known && settled.is_done() && vault.disks().is_whole()))
 }
 
 /// A disk that was to be emptied, and what came of it.
@@ -86,26 +93,27 @@ fn emptied_value((disk, outcome): &Emptied<'_>) -> Value {
 
 /// What is thought of the disk that is mounted at each place.
 fn by_mount(known: &Disks) -> HashMap<PathBuf, Verdict> {
-    let verdict = |seen| match seen {
-        Seen::Healthy => Some(Verdict::Good),
-        Seen::Suspect => Some(Verdict::Suspect),
+    let damaged = |health: &Health| health.reasons.iter().any(|reason| reason.weight == Seen::Suspect && reason.damage);
+    let verdict = |health: &Health| match health.verdict {
         Seen::Failing => Some(Verdict::Failing),
+        // To empty a disk can't be undone, so that heat or silence is no reason for it.
+        Seen::Suspect if damaged(health) => Some(Verdict::Suspect),
+        Seen::Healthy | Seen::Suspect => Some(Verdict::Good),
         Seen::Unknown => None,
     };
     let place = |standing: &Standing| match standing {
         Standing::Prepared { mounted_at: Some(at), .. } | Standing::OtherBox { mounted_at: Some(at), .. } => Some(PathBuf::from(at)),
         _ => None,
     };
-    known.disks.iter().filter_map(|disk| Some((place(&disk.standing)?, verdict(disk.health.verdict)?))).collect()
+    known.disks.iter().filter_map(|disk| Some((place(&disk.standing)?, verdict(&disk.health)?))).collect()
 }
 
 fn courses(vault: &Sealed, folder: &Path, verdicts: &HashMap<PathBuf, Verdict>) -> Vec<Course> {
     let course = |disk: DiskHealth| {
-        let state = State::of(&disk);
         let place = fs::canonicalize(folder.join(&disk.name)).ok();
-        let event = place.and_then(|place| verdicts.get(&place)).map(|verdict| Event::Health(*verdict));
-        let (next, orders) = event.map_or((state, Vec::new()), |event| step(state, event));
-        Course { disk, next, orders }
+        let verdict = place.and_then(|place| verdicts.get(&place)).copied();
+        let (next, orders) = hear(&disk, verdict);
+        Course { disk, verdict, next, orders }
     };
     vault.disks().disks.into_iter().filter(|disk| disk.slot.is_some()).map(course).collect()
 }
@@ -129,12 +137,14 @@ fn tell(answer: &mut Answer, courses: &[Course]) {
     };
     let line = |course: &Course| {
         let said: Vec<String> = notices(course).into_iter().map(|(_, text)| text).collect();
-        format!("{}: {}{}{}", course.disk.name, course.next, if said.is_empty() { "" } else { ". It " }, said.join(". It "))
+        let life =
+            if course.next == State::Healthy && course.verdict.is_none() { "health not known".into() } else { course.next.to_string() };
+        format!("{}: {life}{}{}", course.disk.name, if said.is_empty() { "" } else { ". It " }, said.join(". It "))
     };
     let value = |course: &Course| {
         let said: Vec<_> =
             notices(course).iter().map(|(whom, text)| json!({ "to_support": *whom == Whom::Support, "text": text })).collect();
-        json!({ "name": course.disk.name, "life": course.next.to_string(), "drain": course.orders.contains(&Order::Drain), "notices": said })
+        json!({ "name": course.disk.name, "life": course.next.to_string(), "known": course.verdict.is_some(), "drain": course.orders.contains(&Order::Drain), "notices": said })
     };
     answer.list("tended", courses, line, value);
 }

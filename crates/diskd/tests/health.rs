@@ -62,9 +62,10 @@ fn failing_disks_of_every_kind() {
             vec!["says-failing", "self-test-failed", "nvme-spare", "nvme-unreliable", "nvme-read-only", "uncorrected", "worn-out"],
         ),
         ("sas-failing", Failing, vec!["says-failing", "self-test-failed", "reallocated", "uncorrected"]),
-        ("usb-bridge-failing", Suspect, vec!["pending", "offline-uncorrectable"]),
+        ("usb-bridge-failing", Suspect, vec!["pending", "offline-uncorrectable", "heat"]),
     ] {
-        let health = judged(read(name), &[]);
+        // In two polls: what can't be read at the moment counts when it lasts.
+        let health = judged(read(name), &[(1, read(name))]);
         assert_eq!(health.verdict, verdict, "{name}: {health:?}");
         let bad: Vec<_> = codes(&health).into_iter().filter(|(_, weight)| *weight >= Suspect).map(|(code, _)| code).collect();
         assert_eq!(bad, expected, "{name}");
@@ -125,8 +126,10 @@ fn what_rises_is_worse_than_what_stands() {
 }
 
 #[test]
-fn a_single_pending_sector_is_enough_and_none_is_nothing() {
-    assert_eq!(judged(with(Counter::Pending, 1), &[]).verdict, Verdict::Suspect);
+fn a_single_pending_sector_is_enough_when_it_lasts() {
+    let one = with(Counter::Pending, 1);
+    assert_eq!(judged(one.clone(), &[(1, with(Counter::Pending, 0))]).verdict, Verdict::Healthy, "told, and asked again");
+    assert_eq!(judged(one.clone(), &[(1, one)]).verdict, Verdict::Suspect);
     assert_eq!(judged(with(Counter::Pending, 0), &[(1, with(Counter::Pending, 8))]).verdict, Verdict::Healthy, "replaced since");
 }
 
@@ -159,4 +162,44 @@ fn a_spare_below_its_threshold_is_told_once() {
     assert_eq!(codes(&judged(low, &[])), [("spare-below-threshold", Verdict::Failing)]);
     let both = Reading { spare_percent: Some((4, 10)), critical_warning: 1, ..read("nvme-healthy") };
     assert_eq!(codes(&judged(both, &[])), [("nvme-spare", Verdict::Failing)]);
+}
+
+#[test]
+fn a_disk_is_emptied_for_damage_that_grows_and_for_nothing_else() {
+    let drains = |health: &Health| health.reasons.iter().any(|reason| reason.weight == Verdict::Suspect && reason.damage);
+    let hot = Reading { temperature: Some(63), ..read("sata-hdd-healthy") };
+    let below = Reading { below_threshold: vec![7], ..read("sata-hdd-healthy") };
+    let worn = Reading { wear_percent: Some(120), ..read("nvme-healthy") };
+    let unpowered = Reading { critical_warning: 1 << 4, ..read("nvme-healthy") };
+    for told in
+        [hot, below, worn, unpowered, with(Counter::Uncorrected, 5), with(Counter::OfflineUncorrectable, 5), with(Counter::Reallocated, 40)]
+    {
+        let health = judged(told.clone(), &[(1, told)]);
+        assert_eq!((health.verdict, drains(&health)), (Verdict::Suspect, false), "{health:?}");
+    }
+    for counter in [Counter::Pending, Counter::Uncorrected, Counter::OfflineUncorrectable, Counter::Reallocated] {
+        let health = judged(with(counter, 5), &[(2, with(counter, 1))]);
+        assert!(health.verdict == Verdict::Suspect && drains(&health), "{health:?}");
+    }
+    assert!(drains(&judged(with(Counter::Reallocated, 1840), &[])));
+}
+
+/// A SATA disk with one attribute.
+fn attribute(id: u8, name: &str, raw: (u64, &str), failed: &str, prefailure: bool) -> Reading {
+    let (value, text) = raw;
+    let row = format!(
+        r#"{{"id":{id},"name":"{name}","when_failed":"{failed}","flags":{{"prefailure":{prefailure}}},"raw":{{"value":{value},"string":"{text}"}}}}"#
+    );
+    let report = format!(r#"{{"smart_status":{{"passed":true}},"ata_smart_attributes":{{"table":[{row}]}}}}"#);
+    Reading::parse(report.as_bytes()).unwrap()
+}
+
+#[test]
+fn what_makers_mean_otherwise_is_not_believed() {
+    let bogus = attribute(197, "Bogus_Current_Pend_Sect", (1, "1"), "", false);
+    assert!(!bogus.counters.contains_key(&Counter::Pending));
+    let packed = attribute(188, "Command_Timeout", (3 << 32 | 2 << 16 | 1, "3 2 1"), "", false);
+    assert_eq!(packed.counters[&Counter::CommandTimeout], 1);
+    assert_eq!(attribute(190, "Airflow_Temperature_Cel", (55, "55"), "now", false).below_threshold, [0; 0]);
+    assert_eq!(attribute(7, "Seek_Error_Rate", (55, "55"), "now", true).below_threshold, [7]);
 }

@@ -4,6 +4,7 @@
 //! the tests hold against every sequence of events: a disk is only forgotten when it was to leave and nothing on it is needed any more; one that has left
 //! never comes back; and nobody reads from or writes to one that is not there.
 
+use crate::disk::DiskErrorKind;
 use crate::label::Role;
 use crate::pool::{DiskHealth, DiskState};
 
@@ -94,8 +95,6 @@ pub enum Order {
     Rebuild,
     /// Write what it missed while it was away.
     CatchUp,
-    /// Read all its shards, then write its label anew.
-    CheckShards,
     /// It is no member any more.
     Forget,
     /// Somebody has to know.
@@ -148,7 +147,7 @@ impl std::fmt::Display for Notice {
             Self::Missing => "is not there. Nothing is lost, but there is less protection. Put it back, or replace it",
             Self::Stalled => "did not answer in time and is left out. Nothing is lost. If it happens again, replace it",
             Self::Back => "is back. What was backed up meanwhile is being written to it",
-            Self::BackBehind => "is back after the vault's disks have changed. All its data is being checked",
+            Self::BackBehind => "is back after the vault's disks have changed. What it missed is being written to it",
             Self::Former => "has left this vault, and another disk has its place. It is not used. Take it out, or have it erased",
             Self::Leaving => "is being emptied. Do not take it out yet",
             Self::Left => "has left the vault: nothing on it is needed. It can be taken out",
@@ -174,14 +173,7 @@ impl State {
 
     /// What a pool that was just opened knows of a disk.
     pub fn of(disk: &DiskHealth) -> Self {
-        match (disk.state, disk.role) {
-            (DiskState::Empty, _) if disk.slot.is_none() => Self::New,
-            (_, Role::Retired) => Self::Retired,
-            (DiskState::Present | DiskState::DamagedLabel, Role::Draining) => Self::Draining,
-            (DiskState::Present | DiskState::DamagedLabel, Role::Active) if disk.failed.is_some() => Self::Suspect,
-            (DiskState::Present | DiskState::DamagedLabel, Role::Active) => Self::Healthy,
-            (_, role) => Self::Missing { leaving: role == Role::Draining },
-        }
+        hear(disk, None).0
     }
 }
 
@@ -197,6 +189,33 @@ impl std::fmt::Display for State {
             Self::Retired => "retired",
         })
     }
+}
+
+/// What becomes of a disk by all that is known of it now: by the label's role it starts as it was meant to be, then hears what its health is thought to be,
+/// whether it is there, and what the pool had of it. So the orders are the same each time, until they are carried out.
+pub fn hear(disk: &DiskHealth, verdict: Option<Verdict>) -> (State, Vec<Order>) {
+    let state = match (disk.state, disk.role) {
+        (DiskState::Empty, _) if disk.slot.is_none() => return (State::New, Vec::new()),
+        (_, Role::Retired) => return (State::Retired, Vec::new()),
+        (_, role) if disk.is_behind => State::Missing { leaving: role == Role::Draining },
+        (_, Role::Draining) => State::Draining,
+        (_, Role::Active) => State::Healthy,
+    };
+    let is_there = matches!(disk.state, DiskState::Present | DiskState::DamagedLabel);
+    let back = disk.is_behind.then_some(Event::Returned(Standing::Behind));
+    let had = match disk.failure {
+        _ if !is_there => Some(Event::Gone),
+        Some(DiskErrorKind::Stalled | DiskErrorKind::Gone) => Some(Event::Stalled),
+        Some(DiskErrorKind::Io | DiskErrorKind::ReadOnly) => Some(Event::Errors { reads: 0, writes: 1 }),
+        // Who may write or how full it is says nothing of the disk.
+        _ => None,
+    };
+    let events = back.into_iter().chain(verdict.filter(|_| is_there).map(Event::Health)).chain(had);
+    events.fold((state, Vec::new()), |(state, mut orders), event| {
+        let (next, more) = step(state, event);
+        orders.extend(more);
+        (next, orders)
+    })
 }
 
 /// What becomes of a disk, and what is to be done.
@@ -225,7 +244,7 @@ fn respond_new(event: Event) -> (State, Vec<Order>) {
         Event::Labelled => (State::Healthy, vec![practice(Notice::Joined)]),
         Event::Returned(Standing::Former) => (State::Retired, vec![support(Notice::Former)]),
         Event::Returned(Standing::Current) => (State::Healthy, vec![Order::CatchUp, practice(Notice::Back)]),
-        Event::Returned(Standing::Behind) => (State::Healthy, vec![Order::CheckShards, Order::CatchUp, practice(Notice::BackBehind)]),
+        Event::Returned(Standing::Behind) => (State::Healthy, vec![Order::CatchUp, practice(Notice::BackBehind)]),
         _ => (State::New, Vec::new()),
     }
 }
@@ -271,7 +290,7 @@ fn respond_missing(leaving: bool, event: Event) -> (State, Vec<Order>) {
     let work = if leaving { Order::Drain } else { Order::CatchUp };
     match event {
         Event::Returned(Standing::Current) => (back, vec![work, practice(Notice::Back)]),
-        Event::Returned(Standing::Behind) => (back, vec![Order::CheckShards, work, practice(Notice::BackBehind)]),
+        Event::Returned(Standing::Behind) => (back, vec![work, practice(Notice::BackBehind)]),
         Event::Returned(Standing::Former) => (State::Retired, vec![support(Notice::Former)]),
         Event::DrainAsked | Event::Replaced | Event::Removed if !leaving => {
             (State::Missing { leaving: true }, vec![Order::Rebuild, practice(Notice::Leaving)])

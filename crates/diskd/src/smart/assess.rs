@@ -45,7 +45,7 @@ pub fn assess(now: &Dated, history: &[Dated]) -> Health {
 }
 
 fn reason(weight: Verdict, code: &str, text: impl Into<String>) -> Reason {
-    Reason { weight, code: code.to_owned(), text: text.into() }
+    Reason { weight, code: code.to_owned(), text: text.into(), damage: false }
 }
 
 /// What the disk says of itself.
@@ -90,7 +90,7 @@ fn counters(now: &Dated, history: &[Dated]) -> Vec<Reason> {
     let fast = moves.iter().any(|moved| moved.is_loss() && moved.week >= COLLAPSE);
     if losing >= 2 && fast {
         let text = "Damage on the disk grows from day to day and in several ways at once. Replace it now.";
-        reasons.push(reason(Verdict::Failing, "damage-grows-fast", text));
+        reasons.push(Reason { damage: true, ..reason(Verdict::Failing, "damage-grows-fast", text) });
     }
     reasons
 }
@@ -105,6 +105,8 @@ struct Move {
     month: u64,
     /// Whether it was watched for thirty days.
     watched: bool,
+    /// Whether the poll before counted something as well.
+    before: bool,
 }
 
 impl Move {
@@ -120,8 +122,9 @@ impl Move {
             let base = outside.or(known.first()).map_or(value, |(_, value)| *value);
             value.saturating_sub(base)
         };
+        let before = known.last().is_some_and(|(_, value)| *value > 0);
         let watched = known.first().is_some_and(|(at, _)| now.at.saturating_sub(*at) >= STANDS);
-        Some(Self { counter, value, week: rise(WEEK), month: rise(STANDS), watched })
+        Some(Self { counter, value, week: rise(WEEK), month: rise(STANDS), watched, before })
     }
 
     /// Whether it counts places that could not be read.
@@ -147,8 +150,10 @@ impl Move {
                 let weight = if rising || !self.watched { Suspect } else { Healthy };
                 (weight, format!("The disk could not read back {value} times what was written on it{more}."))
             }
-            // What waits to be replaced is not readable now, so it need not rise to count.
-            Counter::Pending => (Suspect, format!("{value} places on the disk can't be read at the moment{more}.")),
+            // What waits to be replaced is not readable now, so it need not rise to count; but what is gone by the next poll was none.
+            Counter::Pending => {
+                (if self.before { Suspect } else { Healthy }, format!("{value} places on the disk can't be read at the moment{more}."))
+            }
             Counter::OfflineUncorrectable => {
                 let weight = if rising || !self.watched { Suspect } else { Healthy };
                 (weight, format!("Checking itself, the disk found {value} places that can't be read{more}."))
@@ -163,7 +168,8 @@ impl Move {
             // Old damage on a cable is no news of the disk.
             Counter::Cable => return None,
         };
-        Some(reason(weight, name, text))
+        let grows = rising || matches!(self.counter, Counter::Pending) || (self.counter == Counter::Reallocated && value >= 100);
+        Some(Reason { damage: weight == Suspect && self.is_loss() && grows, ..reason(weight, name, text) })
     }
 }
 

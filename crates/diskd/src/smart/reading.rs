@@ -202,6 +202,10 @@ fn clean(text: &str) -> Option<String> {
 fn counters(report: &Report) -> BTreeMap<Counter, u64> {
     let mut counters = BTreeMap::new();
     for attribute in attributes(report) {
+        // Some makers put numbers there that mean something else, which smartctl's table of models knows (Bogus_Current_Pend_Sect).
+        if attribute.name.starts_with("Bogus") {
+            continue;
+        }
         if let Some(counter) = Counter::of_attribute(attribute.id) {
             counters.insert(counter, raw(attribute));
         }
@@ -229,13 +233,19 @@ fn attributes(report: &Report) -> &[AtaAttribute] {
 /// The counter in a raw value. Makers pack several into the 48 bits; smartctl knows which and writes the one that counts first. Where its text does not begin
 /// with a number, the lowest 16 bits of a packed value are it.
 fn raw(attribute: &AtaAttribute) -> u64 {
+    // Three counters of 16 bits, of which smartctl writes the highest first; the lowest counts all timeouts.
+    if attribute.id == 188 {
+        return attribute.raw.value.0 & 0xffff;
+    }
     let first = attribute.raw.string.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse().ok());
     let value: u64 = first.unwrap_or(attribute.raw.value.0);
     if value > u64::from(u32::MAX) { value & 0xffff } else { value }
 }
 
+/// Only of attributes by which a maker predicts failure: the others tell of age and heat.
 fn below_threshold(report: &Report) -> Vec<u8> {
-    attributes(report).iter().filter(|attribute| attribute.when_failed == "now").map(|attribute| attribute.id).collect()
+    let predicts = |attribute: &&AtaAttribute| attribute.flags.as_ref().is_some_and(|flags| flags.prefailure == Some(true));
+    attributes(report).iter().filter(predicts).filter(|attribute| attribute.when_failed == "now").map(|attribute| attribute.id).collect()
 }
 
 fn temperature(report: &Report) -> Option<i64> {

@@ -142,7 +142,13 @@ pub(super) struct AtaAttribute {
     pub(super) value: Option<u8>,
     #[serde(default)]
     pub(super) when_failed: String,
+    pub(super) flags: Option<AttributeFlags>,
     pub(super) raw: AtaRaw,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct AttributeFlags {
+    pub(super) prefailure: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -70,7 +70,7 @@ fn walk(world: World, depth: usize, seen: &mut usize) {
             assert!(orders.iter().all(|order| matches!(order, Order::Tell(..))), "{case}");
         }
         if !next.is_there() {
-            let touches = [Order::StartWrites, Order::Drain, Order::CatchUp, Order::CheckShards];
+            let touches = [Order::StartWrites, Order::Drain, Order::CatchUp];
             assert!(!orders.iter().any(|order| touches.contains(order)), "{case}: nobody is there");
         }
         walk(World { state: next, asked, writes }, depth - 1, seen);
@@ -135,4 +135,35 @@ fn notices_are_sentences_for_people() {
         let text = notice.to_string();
         assert!(!text.ends_with('.') && text.starts_with(|c: char| c.is_lowercase()), "{text}");
     }
+}
+
+fn disk(role: Role, state: DiskState, failure: Option<DiskErrorKind>) -> DiskHealth {
+    let (slot, id, name, note) = (Some(0), Some([1; 16]), "disk-1".into(), String::new());
+    let failed = failure.map(|kind| kind.to_string());
+    DiskHealth { slot, id, name, role, state, note, failed, failure, is_behind: false, total_bytes: 0, free_bytes: 0, shards: 0 }
+}
+
+#[test]
+fn a_disk_that_fails_writes_and_looks_bad_is_emptied_and_one_that_hangs_is_not() {
+    use DiskErrorKind::{Denied, Io, ReadOnly, Stalled};
+    let of = |failure, verdict| {
+        let (state, orders) = hear(&disk(Role::Active, DiskState::Present, failure), verdict);
+        (state, orders.contains(&Order::Drain))
+    };
+    for (failure, verdict, expected) in [
+        (Some(Io), Some(Verdict::Suspect), (State::Suspect, true)),
+        (Some(ReadOnly), None, (State::Suspect, true)),
+        (Some(Io), Some(Verdict::Failing), (State::Failing, true)),
+        (None, Some(Verdict::Suspect), (State::Suspect, true)),
+        (Some(Stalled), Some(Verdict::Good), (State::Missing { leaving: false }, false)),
+        (Some(Denied), Some(Verdict::Good), (State::Healthy, false)),
+        (None, None, (State::Healthy, false)),
+    ] {
+        assert_eq!(of(failure, verdict), expected, "{failure:?} {verdict:?}");
+    }
+    let (state, orders) = hear(&disk(Role::Active, DiskState::Missing, None), Some(Verdict::Failing));
+    assert_eq!((state, orders.contains(&support(Notice::Missing))), (State::Missing { leaving: false }, true));
+    assert_eq!(hear(&disk(Role::Draining, DiskState::Present, Some(Io)), Some(Verdict::Suspect)), (State::Draining, vec![]));
+    let behind = DiskHealth { is_behind: true, ..disk(Role::Active, DiskState::Present, None) };
+    assert_eq!(hear(&behind, None), (State::Healthy, vec![Order::StartWrites, Order::CatchUp, practice(Notice::BackBehind)]));
 }

@@ -1,6 +1,7 @@
 //! How the pool is doing, from what is known without reading objects.
 
 use super::{DiskState, Pool, Slot};
+use crate::disk::DiskErrorKind;
 use crate::label::Role;
 use crate::layout::Layout;
 
@@ -21,6 +22,10 @@ pub struct DiskHealth {
     pub note: String,
     /// Why it takes no writes any more in this session.
     pub failed: Option<String>,
+    /// The kind of that.
+    pub failure: Option<DiskErrorKind>,
+    /// It was away during a change of the disks: its label lags behind.
+    pub is_behind: bool,
     /// Capacity; 0 when unknown.
     pub total_bytes: u64,
     /// Free; 0 when unknown.
@@ -32,7 +37,8 @@ pub struct DiskHealth {
 impl DiskHealth {
     pub(super) fn stray(name: &str, id: Option<[u8; 16]>, state: DiskState, note: String) -> Self {
         let role = Role::Retired;
-        Self { slot: None, id, name: name.into(), role, state, note, failed: None, total_bytes: 0, free_bytes: 0, shards: 0 }
+        let (name, failed, failure, is_behind) = (name.into(), None, None, false);
+        Self { slot: None, id, name, role, state, note, failed, failure, is_behind, total_bytes: 0, free_bytes: 0, shards: 0 }
     }
 
     /// Whether something is wrong with it. A disk without a place that is empty or was taken out needs nobody's attention.
@@ -65,8 +71,14 @@ impl PoolHealth {
 impl Pool {
     /// State of disks, number of degraded objects, free space.
     pub fn health(&self) -> PoolHealth {
-        let slots: Vec<(usize, DiskHealth)> =
-            self.slots().iter().enumerate().filter(|(_, slot)| slot.is_member()).map(|(n, slot)| (n, disk_health(n, slot))).collect();
+        let newest = self.generation();
+        let slots: Vec<(usize, DiskHealth)> = self
+            .slots()
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| slot.is_member())
+            .map(|(n, slot)| (n, disk_health(n, slot, newest)))
+            .collect();
         let active = self.active();
         let listing = self.listing();
         let mut shards = vec![0; active.len()];
@@ -82,7 +94,7 @@ impl Pool {
     }
 }
 
-fn disk_health(number: usize, slot: &Slot) -> DiskHealth {
+fn disk_health(number: usize, slot: &Slot, newest: u64) -> DiskHealth {
     let space = slot.disk.as_ref().filter(|_| slot.state != DiskState::Missing).and_then(|disk| disk.space().ok());
     DiskHealth {
         slot: Some(number),
@@ -92,6 +104,8 @@ fn disk_health(number: usize, slot: &Slot) -> DiskHealth {
         state: slot.state,
         note: slot.note.clone(),
         failed: slot.failed.as_ref().map(|error| error.kind.to_string()),
+        failure: slot.failed.as_ref().map(|error| error.kind),
+        is_behind: slot.state == DiskState::Present && slot.generation < newest,
         total_bytes: space.map_or(0, |s| s.total),
         free_bytes: space.map_or(0, |s| s.free),
         shards: 0,

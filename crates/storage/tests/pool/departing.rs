@@ -39,7 +39,7 @@ fn the_only_copy_does_not_leave_because_its_disk_hangs() {
     let disks = memory(2);
     let (moved, left) = (bytes(300_000, 1), bytes(300_000, 2));
     let pool = create(&disks[..1], layout("1+0"));
-    [&moved, &left].iter().for_each(|object| drop(pool.put(Class::Pack, Spread::Layout, object).unwrap()));
+    [&moved, &left].iter().for_each(|object| assert!(pool.put(Class::Pack, Spread::Layout, object).is_ok()));
     drop(pool);
     let pool = open(&disks);
     pool.begin_change(&replace("disk-1", "disk-2"), &NEW[..1]).unwrap();
@@ -84,7 +84,7 @@ fn a_disk_with_single_copies_is_not_told_to_leave_before_they_are_doubled() {
 fn more_missing_disks_than_the_layout_allows_are_waited_for() {
     let disks = memory(5);
     let pool = create(&disks[..4], layout("2+1"));
-    (0..6).for_each(|n| drop(pool.put(Class::Pack, Spread::Layout, &bytes(300_000, n)).unwrap()));
+    (0..6).for_each(|n| assert!(pool.put(Class::Pack, Spread::Layout, &bytes(300_000, n)).is_ok()));
     drop(pool);
     open(&disks).begin_change(&remove("disk-1"), &[]).unwrap();
     let pool = Pool::open(dynamic(&disks[2..4]), Access::Write).unwrap();
@@ -98,7 +98,7 @@ fn an_empty_disk_takes_no_place_whose_data_would_be_lost() {
     let mut disks = memory(3);
     let object = bytes(300_000, 1);
     let pool = create(&disks[..2], layout("1+0"));
-    (0..8).for_each(|n| drop(pool.put(Class::Pack, Spread::Layout, &bytes(300_000, n)).unwrap()));
+    (0..8).for_each(|n| assert!(pool.put(Class::Pack, Spread::Layout, &bytes(300_000, n)).is_ok()));
     drop(pool);
     let lost = std::mem::replace(&mut disks[1], Arc::new(MemoryDisk::new("disk-2")));
     let pool = open(&disks[..2]);
@@ -181,7 +181,7 @@ fn a_disk_that_can_not_tell_its_size_moves_nothing() {
     let machine = Machine::new();
     let disks = faulty(&machine, 4);
     let pool = create(&disks, layout("1+1"));
-    (0..12).for_each(|n| drop(pool.put(Class::Pack, Spread::Layout, &bytes(900, n)).unwrap()));
+    (0..12).for_each(|n| assert!(pool.put(Class::Pack, Spread::Layout, &bytes(900, n)).is_ok()));
     assert!(pool.displaced().is_empty());
     disks[2].set_condition(Condition::Gone);
     assert!(pool.displaced().is_empty(), "{:?}", pool.displaced());
