@@ -76,6 +76,10 @@ pub trait Identity: Send + Sync {
     fn name(&self) -> &str;
     /// Its public key.
     fn public_key(&self) -> Result<PublicKey, DiskError>;
+    /// All keys whose disks are this box's: its own, and those that it had before.
+    fn own_keys(&self) -> Result<Vec<PublicKey>, DiskError> {
+        Ok(vec![self.public_key()?])
+    }
     /// Signs; r and s.
     fn sign(&self, statement: Statement<'_>) -> Result<[u8; SIGNATURE_BYTES], DiskError>;
 }
