@@ -1,7 +1,7 @@
 //! What is on a disk, as far as diskd has to know: our label, nothing, or something that is not ours. Reads; never writes.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::error::DiskError;
 use crate::inventory::Found;
 use crate::label::{LABEL_AT, LABEL_BYTES, Label, LabelError};
+use crate::prepare::MARGIN as PARTITION_AT;
 use crate::program;
 
 /// What was found.
@@ -41,7 +42,12 @@ pub fn look(found: &Found, wipefs: &Path) -> Result<Content, DiskError> {
     let device = found.device();
     let file = File::open(&device).map_err(DiskError::io("open", &device))?;
     match read_label(&file).map_err(DiskError::io("read", &device))? {
-        Ok(label) if found.serial.as_ref() == Some(&label.serial) => return Ok(Content::Labelled(Box::new(label))),
+        Ok(label) if found.serial.as_ref() == Some(&label.serial) => {
+            // The label lies in a gap that another system's quick format passes over.
+            let whole = file_system_on(&file).map_err(DiskError::io("read", &device))? == Some(label.file_system);
+            let why = "its label is whole, but the file system that it names is not there: another system formatted it, or it is damaged";
+            return Ok(if whole { Content::Labelled(Box::new(label)) } else { Content::Spoilt(why.into()) });
+        }
         Ok(label) => {
             return Ok(Content::Spoilt(format!("its label is that of another disk, {}: one was copied onto the other", label.serial)));
         }
@@ -124,7 +130,18 @@ fn plain(text: &str) -> String {
 
 /// The UUID of the XFS file system that begins at the start of `device` (XFS algorithms and data structures, superblock: `XFSB` at 0, UUID at 32).
 pub fn xfs_uuid(device: &Path) -> io::Result<Option<[u8; 16]>> {
+    xfs_uuid_at(&File::open(device)?, 0)
+}
+
+/// The UUID of the file system in our partition, read through the disk itself: the kernel may not show the partition yet.
+fn file_system_on(disk: &File) -> io::Result<Option<[u8; 16]>> {
+    // What was written through the partition is not in the memory of the whole disk.
+    rustix::fs::fadvise(disk, 0, None, rustix::fs::Advice::DontNeed)?;
+    xfs_uuid_at(disk, PARTITION_AT)
+}
+
+fn xfs_uuid_at(file: &File, at: u64) -> io::Result<Option<[u8; 16]>> {
     let mut head = [0; 48];
-    File::open(device)?.read_exact(&mut head)?;
+    file.read_exact_at(&mut head, at)?;
     Ok((head[..4] == *b"XFSB").then(|| head[32..48].try_into().expect("16 bytes")))
 }

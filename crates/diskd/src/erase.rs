@@ -63,10 +63,11 @@ pub fn erase(
         verified_bytes: 0,
         wrong_bytes: 0,
     };
-    if !discarded {
+    if discarded {
+        medium.sync()?;
+    } else {
         outcome.failed_bytes = overwrite(medium, progress)?;
     }
-    medium.sync()?;
     verify(medium, random, progress, &mut outcome)?;
     Ok(outcome)
 }
@@ -101,20 +102,39 @@ fn is_gone(error: &io::Error) -> bool {
 
 /// Bytes that could not be overwritten.
 fn overwrite(medium: &dyn Medium, progress: &mut dyn FnMut(u64) -> ControlFlow<()>) -> io::Result<u64> {
-    let (mut at, mut failed, mut unsynced) = (0, 0, 0);
+    let (mut at, mut failed, mut synced, mut since) = (0, 0, 0, 0);
     while at < medium.size() {
         let length = (STEP as u64).min(medium.size() - at);
-        failed += write(medium, at, length as usize)?;
-        if failed > HOPELESS {
+        since += write(medium, at, length as usize)?;
+        at += length;
+        if at - synced >= SYNC_EVERY || at == medium.size() {
+            failed += settle(medium, synced, at, since)?;
+            (synced, since) = (at, 0);
+        }
+        if failed + since > HOPELESS {
             return Err(io::Error::other("more than 256 MiB can't be overwritten; the disk has to be destroyed by force"));
         }
-        at += length;
-        unsynced += length;
-        if unsynced >= SYNC_EVERY {
-            medium.sync()?;
-            unsynced = 0;
-        }
         go_on(progress, at)?;
+    }
+    Ok(failed)
+}
+
+/// Makes a stretch durable, of which so many bytes are known to have failed. A failure that shows only now does not say where it was, so that each piece of the
+/// stretch is written again by itself. Bytes that could not be overwritten.
+fn settle(medium: &dyn Medium, from: u64, to: u64, known: u64) -> io::Result<u64> {
+    match medium.sync() {
+        Ok(()) => return Ok(known),
+        Err(error) if is_gone(&error) => return Err(error),
+        Err(_) => {}
+    }
+    let mut failed = 0;
+    for at in (from..to).step_by(PIECE) {
+        let piece = (PIECE as u64).min(to - at);
+        match medium.write_zeros(at, piece as usize).and_then(|()| medium.sync()) {
+            Ok(()) => {}
+            Err(error) if is_gone(&error) => return Err(error),
+            Err(_) => failed += piece,
+        }
     }
     Ok(failed)
 }

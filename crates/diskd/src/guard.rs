@@ -36,28 +36,11 @@ impl Action {
     }
 }
 
-/// The side that knows what is in the pool: vaultd, through whoever calls.
-pub trait PoolSide: Send + Sync {
-    /// Whether no data is lost with this disk of a box, or why some may be.
-    fn may_lose(&self, disk: &str, said_retired: bool) -> Result<(), String>;
-}
-
-/// Believes the caller, who is vaultd or has asked it.
-#[derive(Clone, Copy, Debug)]
-pub struct CallerSays;
-
-impl PoolSide for CallerSays {
-    fn may_lose(&self, disk: &str, said_retired: bool) -> Result<(), String> {
-        let why = || format!("it is disk {disk} of a pool, and nobody said that the pool does without it. Retire it from the pool first");
-        said_retired.then_some(()).ok_or_else(why)
-    }
-}
-
 /// Smallest disk that is worth preparing.
 const SMALLEST: u64 = 512 << 20;
 
 /// What a disk is to the box, from what holds it, what is on it, and whose keys are known.
-pub fn standing(found: &Found, content: Result<&Content, &str>, own: Option<&PublicKey>, known: Option<String>, base: &Path) -> Standing {
+pub fn standing(found: &Found, content: Result<&Content, &str>, own: &[PublicKey], known: Option<String>, base: &Path) -> Standing {
     let mut mounted_at = None;
     for hold in &found.holds {
         match hold {
@@ -73,7 +56,7 @@ pub fn standing(found: &Found, content: Result<&Content, &str>, own: Option<&Pub
         Ok(Content::Blank) => Standing::Blank,
         Ok(Content::Foreign(what)) => Standing::Foreign { what: what.clone() },
         Ok(Content::Spoilt(why)) => Standing::Spoilt { why: why.clone() },
-        Ok(Content::Labelled(label)) if own == Some(&label.key) => Standing::Prepared { disk: label.disk.to_string(), mounted_at },
+        Ok(Content::Labelled(label)) if own.contains(&label.key) => Standing::Prepared { disk: label.disk.to_string(), mounted_at },
         Ok(Content::Labelled(label)) => {
             let disk = label.disk.to_string();
             Standing::OtherBox { disk, known: known.is_some(), name: known.unwrap_or_else(|| label.box_name.clone()), mounted_at }
@@ -82,7 +65,7 @@ pub fn standing(found: &Found, content: Result<&Content, &str>, own: Option<&Pub
 }
 
 /// Gives leave for `action`, or says why not.
-pub fn permit(action: Action, found: &Found, standing: &Standing, typed: &Typed, pool: &dyn PoolSide) -> Result<(), DiskError> {
+pub fn permit(action: Action, found: &Found, standing: &Standing, typed: &Typed) -> Result<(), DiskError> {
     let serial = found.serial.as_ref().map_or("", |serial| serial.as_str());
     let no =
         |code, why: String| Err(DiskError::refused(code, format!("disk {serial} was not {}: {why}. Nothing was changed", action.verb())));
@@ -119,10 +102,14 @@ pub fn permit(action: Action, found: &Found, standing: &Standing, typed: &Typed,
     if found.read_only {
         return no("read-only", "it can only be read".into());
     }
-    if let Standing::Prepared { disk, .. } | Standing::OtherBox { disk, .. } = standing
-        && let Err(why) = pool.may_lose(disk, typed.retired)
-    {
-        return no("in-pool", why);
+    let may_be_needed = match standing {
+        Standing::Prepared { disk, .. } | Standing::OtherBox { disk, .. } => Some(format!("it is disk {disk} of a pool")),
+        // In a case with a serial number of its own, every disk of a pool looks like this.
+        Standing::Spoilt { why } | Standing::Unread { why } => Some(format!("it may be a disk of a pool, which can't be seen ({why})")),
+        _ => None,
+    };
+    if let Some(what) = may_be_needed.filter(|_| !typed.retired) {
+        return no("in-pool", format!("{what}, and nobody said that the pool does without it. Retire it from the pool first"));
     }
     match (action, standing) {
         (Action::Prepare, Standing::Unread { why }) => no("unread", format!("it can't be read: {why}")),
@@ -176,7 +163,7 @@ mod tests {
     }
 
     fn code(action: Action, standing: &Standing, serial: &str, retired: bool) -> &'static str {
-        permit(action, &found(vec![]), standing, &typed(serial, retired), &CallerSays).map_or_else(|error| error.code(), |()| "ok")
+        permit(action, &found(vec![]), standing, &typed(serial, retired)).map_or_else(|error| error.code(), |()| "ok")
     }
 
     fn prepared(mounted: bool) -> Standing {
@@ -190,7 +177,7 @@ mod tests {
     #[test]
     fn what_holds_a_disk_comes_before_what_is_on_it() {
         let base = Path::new("/run/d");
-        let of = |holds| standing(&found(holds), Ok(&Content::Blank), None, None, base);
+        let of = |holds| standing(&found(holds), Ok(&Content::Blank), &[], None, base);
         assert!(matches!(of(vec![Hold::Mounted("/mnt".into()), Hold::Own("root".into())]), Standing::Busy { .. }));
         assert!(matches!(of(vec![Hold::Own("root".into())]), Standing::Own { .. }));
         assert!(matches!(of(vec![Hold::Swap]), Standing::Busy { .. }));
@@ -221,7 +208,10 @@ mod tests {
             (Standing::Blank, "", false, "ok"),
             (foreign.clone(), "", false, "type-serial"),
             (foreign, "S1", false, "ok"),
-            (Standing::Spoilt { why: "x".into() }, "", false, "type-serial"),
+            (Standing::Spoilt { why: "x".into() }, "S1", false, "in-pool"),
+            (Standing::Spoilt { why: "x".into() }, "", true, "type-serial"),
+            (Standing::Spoilt { why: "x".into() }, "S1", true, "ok"),
+            (Standing::Unread { why: "x".into() }, "S1", false, "in-pool"),
             (Standing::Unread { why: "x".into() }, "S1", true, "unread"),
             (prepared(false), "S1", false, "in-pool"),
             (prepared(false), "", true, "type-serial"),
@@ -250,5 +240,8 @@ mod tests {
         assert_eq!(code(Action::Erase, &prepared(false), "S1", false), "in-pool");
         assert_eq!(code(Action::Erase, &prepared(false), "S1", true), "ok");
         assert_eq!(code(Action::Erase, &prepared(true), "S1", true), "mounted");
+        for unseen in [Standing::Spoilt { why: "x".into() }, Standing::Unread { why: "x".into() }] {
+            assert_eq!([false, true].map(|retired| code(Action::Erase, &unseen, "S1", retired)), ["in-pool", "ok"], "{unseen:?}");
+        }
     }
 }

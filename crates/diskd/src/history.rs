@@ -79,6 +79,31 @@ impl History {
         Ok(Self { path: path.to_owned(), db })
     }
 
+    /// As [`History::open`]. A file that can't be used is set aside and a new one begun, and where nothing can be written it is kept in memory: the disks of the
+    /// box have to be mounted all the same.
+    pub fn open_anyhow(path: &Path) -> Result<Self, DiskError> {
+        let usable = |history: Self| history.disks().map(|_| history);
+        let error = match Self::open(path).and_then(usable) {
+            Ok(history) => return Ok(history),
+            Err(error) => error,
+        };
+        tracing::error!(cause = std::error::Error::source(&error).map(ToString::to_string), "{error}; it is begun anew");
+        for ending in ["", "-wal", "-shm"] {
+            let name = |middle: &str| PathBuf::from(format!("{}{middle}{ending}", path.display()));
+            match std::fs::rename(name(""), name(".damaged")) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => tracing::error!(%error, "it can't be set aside"),
+                _ => {}
+            }
+        }
+        Self::open(path).and_then(usable).or_else(|error| {
+            tracing::error!(
+                cause = std::error::Error::source(&error).map(ToString::to_string),
+                "{error}; nothing is kept beyond the next restart"
+            );
+            Self::open(Path::new(":memory:"))
+        })
+    }
+
     /// Notes that a disk is connected.
     pub fn saw(&self, found: &Found, now: i64) -> Result<(), DiskError> {
         let Some(serial) = &found.serial else { return Ok(()) };
@@ -114,12 +139,17 @@ impl History {
     pub fn keep(&self, serial: &Serial, kept: &Kept) -> Result<(), DiskError> {
         let reading = serde_json::to_string(&kept.dated.reading)
             .map_err(|error| self.failed(rusqlite::Error::ToSqlConversionFailure(error.into())))?;
+        let newest = "SELECT max(at) FROM poll WHERE serial = ?1 AND at < ?2";
+        let before: Option<i64> =
+            self.db.query_row(newest, params![serial.as_str(), kept.dated.at], |row| row.get(0)).map_err(|error| self.failed(error))?;
         let sql = "INSERT OR REPLACE INTO poll (serial, at, verdict, reading) VALUES (?1, ?2, ?3, ?4)";
         self.done(self.db.execute(sql, params![serial.as_str(), kept.dated.at, word(&kept.verdict), reading]))?;
         // Of each day the last one stays.
         let thin = "DELETE FROM poll WHERE serial = ?1 AND (at < ?3 OR (at < ?2 AND EXISTS (
             SELECT 1 FROM poll later WHERE later.serial = poll.serial AND later.at > poll.at AND later.at / 86400 = poll.at / 86400)))";
-        self.done(self.db.execute(thin, params![serial.as_str(), kept.dated.at - WHOLE, kept.dated.at - OLDEST]))
+        // One poll by a clock that runs years ahead makes nothing old.
+        let now = before.map_or(kept.dated.at, |before| kept.dated.at.min(before.saturating_add(WHOLE)));
+        self.done(self.db.execute(thin, params![serial.as_str(), now - WHOLE, now - OLDEST]))
     }
 
     /// Polls of a disk since a time, oldest first. A row that a later release wrote is passed over.

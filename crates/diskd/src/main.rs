@@ -7,7 +7,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::Parser;
 use keepwell_api::disks::SOCKET;
 use keepwell_api::{Callers, keys, listen, serve};
-use keepwell_diskd::guard::CallerSays;
 use keepwell_diskd::identity::KnownBoxes;
 use keepwell_diskd::inventory::Places;
 use keepwell_diskd::keyd::Keyd;
@@ -82,7 +81,7 @@ fn main() -> anyhow::Result<()> {
     let listener = listen(&args.socket)?;
     let callers = if args.caller.is_empty() { vec![rustix::process::geteuid().as_raw()] } else { args.caller.clone() };
     let keyd = Keyd::new(box_name(&args), &args.keyd, args.state.join("box.pub"));
-    let watch = Watch::start(config(args), Box::new(keyd), Box::new(CallerSays), now)?;
+    let watch = Watch::start(config(args), Box::new(keyd), now)?;
     watch.listen();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(serve(listener, Callers::only(callers).guard(routes(watch))))?;

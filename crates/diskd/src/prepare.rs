@@ -57,12 +57,18 @@ impl Default for Tools {
 /// Prepares a disk; whoever calls has leave for it (`guard`). Returns the label that it has now.
 pub fn prepare(found: &Found, places: &Places, tools: &Tools, identity: &dyn Identity, now: i64) -> Result<Label, DiskError> {
     let (label, copy) = new_label(found, identity, now)?;
+    // As long as it is open, no other disk gets its name, by which the programs find it.
+    let device = found.device();
+    let held = OpenOptions::new().read(true).write(true).open(&device).map_err(DiskError::io("open", &device))?;
     wipe(found, places)?;
+    still_there(found, places)?;
     partition(found, tools, &label)?;
     let part = appeared(found, places, tools)?;
+    still_there(found, places)?;
     make_file_system(found, &part, tools, &label)?;
-    write_label(found, &copy)?;
-    check(found, &part, &label)?;
+    still_there(found, places)?;
+    write_label(&held, found, &copy)?;
+    check(&held, found, &part, &label)?;
     Ok(label)
 }
 
@@ -71,15 +77,17 @@ pub(crate) fn claim(found: &Found, places: &Places, write: bool) -> Result<File,
     let device = found.device();
     let flags = OFlags::EXCL.bits() as i32;
     let file = OpenOptions::new().read(true).write(write).custom_flags(flags).open(&device).map_err(DiskError::io("have", &device))?;
-    // Another disk may have got the name since we looked.
-    let now = inventory::scan(places).into_iter().find(|now| now.name == found.name);
-    if now.is_some_and(|now| now.is_same(found)) {
-        return Ok(file);
+    still_there(found, places)?;
+    Ok(file)
+}
+
+/// Another disk may have got the name since it was looked at.
+fn still_there(found: &Found, places: &Places) -> Result<(), DiskError> {
+    if inventory::scan(places).iter().any(|now| now.is_same(found)) {
+        return Ok(());
     }
-    Err(DiskError::refused(
-        "changed",
-        format!("the disk at {} is no longer the one that was looked at. Nothing was changed", device.display()),
-    ))
+    let text = format!("the disk at {} is no longer the one that was looked at. No other one was changed", found.device().display());
+    Err(DiskError::refused("changed", text))
 }
 
 fn new_label(found: &Found, identity: &dyn Identity, now: i64) -> Result<(Label, [u8; LABEL_BYTES]), DiskError> {
@@ -190,12 +198,11 @@ fn make_file_system(found: &Found, part: &Partition, tools: &Tools, label: &Labe
     Ok(())
 }
 
-fn write_label(found: &Found, copy: &[u8; LABEL_BYTES]) -> Result<(), DiskError> {
+fn write_label(disk: &File, found: &Found, copy: &[u8; LABEL_BYTES]) -> Result<(), DiskError> {
     let device = found.device();
-    let file = OpenOptions::new().write(true).open(&device).map_err(DiskError::io("open", &device))?;
     // One after the other, so that a power cut leaves at least one whole.
     for at in LABEL_AT {
-        write_sectors(&file, copy, at, found.sector_bytes).map_err(DiskError::io("write the label of", &device))?;
+        write_sectors(disk, copy, at, found.sector_bytes).map_err(DiskError::io("write the label of", &device))?;
     }
     Ok(())
 }
@@ -207,13 +214,12 @@ fn write_sectors(file: &File, copy: &[u8; LABEL_BYTES], at: u64, sector: u64) ->
     file.sync_all()
 }
 
-fn check(found: &Found, part: &Partition, label: &Label) -> Result<(), DiskError> {
+fn check(disk: &File, found: &Found, part: &Partition, label: &Label) -> Result<(), DiskError> {
     let device = found.device();
     let unfaithful = |what| DiskError::Unfaithful { disk: label.serial.to_string(), what };
-    let file = File::open(&device).map_err(DiskError::io("open", &device))?;
     // What is read has to come from the disk, not from memory.
-    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).map_err(DiskError::io("read", &device))?;
-    let read = read_label(&file).map_err(DiskError::io("read", &device))?;
+    rustix::fs::fadvise(disk, 0, None, rustix::fs::Advice::DontNeed).map_err(DiskError::io("read", &device))?;
+    let read = read_label(disk).map_err(DiskError::io("read", &device))?;
     if read.as_ref() != Ok(label) {
         return Err(unfaithful("the label"));
     }
@@ -225,18 +231,20 @@ fn check(found: &Found, part: &Partition, label: &Label) -> Result<(), DiskError
 }
 
 /// Lets the partition and the mounted file system use all of a disk that became larger, then says so in the label.
-pub fn grow(found: &Found, label: &Label, at: &Path, tools: &Tools, identity: &dyn Identity) -> Result<Label, DiskError> {
+pub fn grow(found: &Found, label: &Label, at: &Path, places: &Places, tools: &Tools, identity: &dyn Identity) -> Result<Label, DiskError> {
     let label = Label { size_bytes: found.size_bytes, ..label.clone() };
     let copy = sign(&label, identity)?;
     let (start, size) = geometry(found);
     let device = found.device();
+    let held = OpenOptions::new().read(true).write(true).open(&device).map_err(DiskError::io("open", &device))?;
+    still_there(found, places)?;
     // The partition is in use, so the table is written around it and the kernel is told of the new length alone.
     let script = format!("{start},{size}\n");
     let args = ["--quiet", "--no-reread", "--no-tell-kernel", "-N", "1", &device.to_string_lossy()];
     program::succeed(&tools.sfdisk, &args, script.as_bytes(), PARTITIONING).map_err(failed("grow the partition of", found))?;
     tell_kernel(tools, found)?;
     program::succeed(&tools.growfs, &[&at.to_string_lossy()], &[], FORMATTING).map_err(failed("grow the file system of", found))?;
-    write_label(found, &copy)?;
+    write_label(&held, found, &copy)?;
     Ok(label)
 }
 

@@ -66,6 +66,24 @@ pub enum ProgramError {
 pub struct Stuck(Arc<AtomicBool>);
 
 impl Stuck {
+    /// Until `gone` returns, which a thread of its own waits for.
+    pub(crate) fn until(gone: impl FnOnce() + Send + 'static) -> Self {
+        let flag = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&flag);
+        thread::spawn(move || {
+            gone();
+            seen.store(true, Ordering::Release);
+        });
+        Self(flag)
+    }
+
+    /// Waits until it has ended.
+    pub fn wait(&self) {
+        while !self.is_gone() {
+            thread::sleep(GRACE);
+        }
+    }
+
     /// Whether it has ended since.
     pub fn is_gone(&self) -> bool {
         self.0.load(Ordering::Acquire)
@@ -157,14 +175,8 @@ fn end(mut child: Child) -> Option<Stuck> {
     if ended(&mut child, Instant::now() + GRACE).is_some() {
         return None;
     }
-    let gone = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&gone);
-    thread::spawn(move || {
-        // Whatever it says, it is no longer there.
-        let _ = child.wait();
-        seen.store(true, Ordering::Release);
-    });
-    Some(Stuck(gone))
+    // Whatever it says, it is no longer there.
+    Some(Stuck::until(move || drop(child.wait())))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::process::Command;
 use keepwell_api::disks::{Standing, Typed};
 use keepwell_diskd::DiskError;
 use keepwell_diskd::content::{Content, look};
-use keepwell_diskd::guard::{Action, CallerSays, permit, standing};
+use keepwell_diskd::guard::{Action, permit, standing};
 use keepwell_diskd::identity::{Identity, KnownBoxes, PublicKey, Statement};
 use keepwell_diskd::inventory::{Found, Partition, Places};
 use keepwell_diskd::label::{LABEL_AT, LABEL_BYTES, Label};
@@ -25,7 +25,7 @@ const NOW: i64 = 1_795_341_600;
 
 fn seen(found: &Found, owner: &TestBox, base: &Path) -> (Content, Standing) {
     let content = look(found, &Tools::default().wipefs).unwrap();
-    let standing = standing(found, Ok(&content), Some(&owner.key()), None, base);
+    let standing = standing(found, Ok(&content), &[owner.key()], None, base);
     (content, standing)
 }
 
@@ -87,10 +87,10 @@ fn foreign_data_is_named_and_survives() {
     let (found, nobody) = (disk.found(), Typed::default());
     let (content, standing) = seen(&found, &this, base);
     assert_eq!(content, Content::Foreign("ext4 'PRAXIS'".into()));
-    assert_eq!(refusal(permit(Action::Prepare, &found, &standing, &nobody, &CallerSays)), "type-serial");
-    assert_eq!(refusal(permit(Action::Prepare, &found, &standing, &typed("LOOP-0", false), &CallerSays)), "wrong-serial");
-    assert_eq!(refusal(permit(Action::Mount, &found, &standing, &nobody, &CallerSays)), "no-label");
-    permit(Action::Prepare, &found, &standing, &typed(found.serial.as_ref().unwrap().as_str(), false), &CallerSays).unwrap();
+    assert_eq!(refusal(permit(Action::Prepare, &found, &standing, &nobody)), "type-serial");
+    assert_eq!(refusal(permit(Action::Prepare, &found, &standing, &typed("LOOP-0", false))), "wrong-serial");
+    assert_eq!(refusal(permit(Action::Mount, &found, &standing, &nobody)), "no-label");
+    permit(Action::Prepare, &found, &standing, &typed(found.serial.as_ref().unwrap().as_str(), false)).unwrap();
 
     let unknown = LoopDisk::new(folder.path(), "unknown", SIZE).unwrap();
     unknown.write(SIZE - 4096, b"old RAID");
@@ -146,7 +146,7 @@ fn a_disk_in_use_is_refused_by_the_kernel_too() {
     fs::write(elsewhere.join("x"), b"x").unwrap();
     let (this, found) = (TestBox::new("Praxis"), disk.found());
     let busy = seen(&found, &this, &folder.path().join("mnt")).1;
-    assert_eq!(refusal(permit(Action::Erase, &found, &busy, &typed(found.serial.as_ref().unwrap().as_str(), true), &CallerSays)), "in-use");
+    assert_eq!(refusal(permit(Action::Erase, &found, &busy, &typed(found.serial.as_ref().unwrap().as_str(), true))), "in-use");
     let error = prepare(&found, &places(folder.path()), &Tools::default(), &this, NOW).unwrap_err();
     assert!(matches!(&error, DiskError::Io { source, .. } if source.kind() == std::io::ErrorKind::ResourceBusy), "{error:?}");
     assert_eq!(fs::read(elsewhere.join("x")).unwrap(), b"x");
@@ -155,7 +155,7 @@ fn a_disk_in_use_is_refused_by_the_kernel_too() {
 
 #[test]
 fn the_disk_of_root_is_the_boxs_own() {
-    let own = |found: &Found| matches!(standing(found, Err("not looked"), None, None, Path::new("/run/x")), Standing::Own { .. });
+    let own = |found: &Found| matches!(standing(found, Err("not looked"), &[], None, Path::new("/run/x")), Standing::Own { .. });
     let mounts = keepwell_diskd::inventory::mounts(&Places::default());
     let root = keepwell_diskd::inventory::mounts::mounted_at(&mounts, Path::new("/")).unwrap();
     if root.number.major == 0 {
@@ -165,9 +165,9 @@ fn the_disk_of_root_is_the_boxs_own() {
     let owned: Vec<_> = disks.iter().filter(|found| own(found)).collect();
     assert!(!owned.is_empty(), "one of {disks:?} has root");
     for found in owned {
-        let standing = standing(found, Ok(&Content::Blank), None, None, Path::new("/run/x"));
+        let standing = standing(found, Ok(&Content::Blank), &[], None, Path::new("/run/x"));
         let serial = found.serial.as_ref().map_or("", |serial| serial.as_str());
-        assert_eq!(refusal(permit(Action::Prepare, found, &standing, &typed(serial, true), &CallerSays)), "own-disk");
+        assert_eq!(refusal(permit(Action::Prepare, found, &standing, &typed(serial, true))), "own-disk");
     }
 }
 
@@ -181,14 +181,14 @@ fn another_boxs_disk_is_named_and_mounted_only_by_its_serial() {
     let (content, strange) = seen(&found, &this, &place.base);
     assert!(matches!(&strange, Standing::OtherBox { name, known: false, .. } if name == "Praxis B"), "{strange:?}");
     let serial = found.serial.as_ref().unwrap().as_str();
-    assert_eq!(refusal(permit(Action::Mount, &found, &strange, &typed(serial, false), &CallerSays)), "unknown-box");
+    assert_eq!(refusal(permit(Action::Mount, &found, &strange, &typed(serial, false))), "unknown-box");
 
     fs::write(folder.path().join("partner.pub"), other.key().to_hex()).unwrap();
     let name = KnownBoxes(Some(PathBuf::from(folder.path()))).name_of(&other.key());
-    let known = standing(&found, Ok(&content), Some(&this.key()), name, &place.base);
+    let known = standing(&found, Ok(&content), &[this.key()], name, &place.base);
     assert!(matches!(&known, Standing::OtherBox { name, known: true, .. } if name == "partner"), "{known:?}");
-    assert_eq!(refusal(permit(Action::Mount, &found, &known, &Typed::default(), &CallerSays)), "type-serial");
-    permit(Action::Mount, &found, &known, &typed(serial, false), &CallerSays).unwrap();
+    assert_eq!(refusal(permit(Action::Mount, &found, &known, &Typed::default())), "type-serial");
+    permit(Action::Mount, &found, &known, &typed(serial, false)).unwrap();
     let at = mount(&part(&disk), &label_of(&found), &place, None).unwrap();
     unmount(&at, "x").unwrap();
 }
@@ -224,8 +224,21 @@ fn a_disk_that_became_larger_is_used_whole() {
     let before = size(&at);
     fs::OpenOptions::new().write(true).open(&disk.file).unwrap().set_len(2 * SIZE).unwrap();
     assert!(Command::new("losetup").arg("--set-capacity").arg(&disk.device).status().unwrap().success());
-    let grown = grow(&disk.found(), &label, &at, &Tools::default(), &this).unwrap();
+    let grown = grow(&disk.found(), &label, &at, &places(folder.path()), &Tools::default(), &this).unwrap();
     assert!(size(&at) > before + SIZE / 2, "{before} became {}", size(&at));
     assert_eq!((grown.size_bytes, label_of(&disk.found())), (2 * SIZE, grown));
     unmount(&at, "x").unwrap();
+}
+
+#[test]
+fn a_label_without_its_file_system_is_spoilt() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = LoopDisk::new(folder.path(), "disk", SIZE) else { return };
+    let this = TestBox::new("Praxis");
+    prepare(&disk.found(), &places(folder.path()), &Tools::default(), &this, NOW).unwrap();
+    assert!(matches!(seen(&disk.found(), &this, folder.path()).1, Standing::Prepared { .. }));
+    // As a quick format does, which leaves the gap before the partition.
+    let part = format!("/dev/{}", part(&disk).name);
+    assert!(Command::new("mkfs.ext4").args(["-q", "-F", "-L", "HOLIDAY"]).arg(part).status().unwrap().success());
+    assert!(matches!(seen(&disk.found(), &this, folder.path()).1, Standing::Spoilt { why } if why.contains("file system")));
 }

@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::ops::ControlFlow;
 
@@ -77,10 +77,32 @@ fn the_history_survives_and_is_thinned() {
     assert_eq!(history.polls(&serial, NOW).unwrap().len(), 4);
 }
 
+#[test]
+fn a_damaged_history_is_set_aside_and_one_wrong_date_forgets_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, serial) = (folder.path().join("disks.sqlite"), Serial::parse("S1").unwrap());
+    std::fs::write(&path, vec![0xa5; 8192]).unwrap();
+    assert!(History::open(&path).and_then(|history| history.disks()).is_err());
+    let history = History::open_anyhow(&path).unwrap();
+    assert_eq!(std::fs::read(folder.path().join("disks.sqlite.damaged")).unwrap().len(), 8192);
+    history.keep(&serial, &kept(NOW - 60 * DAY, 3)).unwrap();
+    history.keep(&serial, &kept(NOW, 3)).unwrap();
+    history.keep(&serial, &kept(NOW + 40 * 365 * DAY, 3)).unwrap();
+    assert_eq!(history.polls(&serial, 0).unwrap().len(), 3);
+    drop(history);
+    assert_eq!(History::open_anyhow(&path).unwrap().polls(&serial, 0).unwrap().len(), 3, "a good one stays");
+    let nowhere = History::open_anyhow(&folder.path().join("no/such/folder")).unwrap();
+    nowhere.saw(&found(), NOW).unwrap();
+    assert_eq!(nowhere.disks().unwrap().len(), 1, "it is kept in memory");
+}
+
 /// A device in memory that fails where it is told to.
 struct Fake {
     bytes: RefCell<Vec<u8>>,
     unwritable: std::ops::Range<usize>,
+    /// Writes go to memory first, and only syncing tells that one failed.
+    late: bool,
+    failed: Cell<bool>,
     discards: bool,
     /// It says that it discarded, and did not.
     lies: bool,
@@ -88,7 +110,14 @@ struct Fake {
 
 impl Fake {
     fn new(bytes: usize) -> Self {
-        Self { bytes: RefCell::new(vec![0xa5; bytes]), unwritable: 0..0, discards: false, lies: false }
+        Self {
+            bytes: RefCell::new(vec![0xa5; bytes]),
+            unwritable: 0..0,
+            late: false,
+            failed: Cell::new(false),
+            discards: false,
+            lies: false,
+        }
     }
 }
 
@@ -100,7 +129,8 @@ impl Medium for Fake {
     fn write_zeros(&self, at: u64, length: usize) -> io::Result<()> {
         let range = at as usize..at as usize + length;
         if range.start < self.unwritable.end && self.unwritable.start < range.end {
-            return Err(io::Error::from_raw_os_error(5));
+            self.failed.set(self.late);
+            return if self.late { Ok(()) } else { Err(io::Error::from_raw_os_error(5)) };
         }
         self.bytes.borrow_mut()[range].fill(0);
         Ok(())
@@ -117,7 +147,7 @@ impl Medium for Fake {
     }
 
     fn sync(&self) -> io::Result<()> {
-        Ok(())
+        if self.failed.take() { Err(io::Error::from_raw_os_error(5)) } else { Ok(()) }
     }
 
     fn read(&self, at: u64, into: &mut [u8]) -> io::Result<()> {
@@ -149,13 +179,17 @@ fn everything_is_overwritten_or_discarded() {
 
 #[test]
 fn what_is_left_is_told() {
-    let fake = Fake { unwritable: 5 * MIB..5 * MIB + 10, ..Fake::new(9 * MIB) };
-    let outcome = erased(&fake, false);
-    assert_eq!(
-        (outcome.failed_bytes, outcome.wrong_bytes, outcome.is_complete()),
-        (64 << 10, 64 << 10, false),
-        "only the piece, and it is read back"
-    );
+    for late in [false, true] {
+        let fake = Fake { unwritable: 5 * MIB..5 * MIB + 10, late, ..Fake::new(9 * MIB) };
+        if late {
+            // What memory took and the disk did not is as it was.
+            fake.bytes.borrow_mut()[..5 * MIB].fill(0x5a);
+        }
+        let outcome = erased(&fake, false);
+        assert_eq!((outcome.failed_bytes, outcome.is_complete()), (64 << 10, false), "only the piece, late: {late}");
+        assert!(outcome.wrong_bytes >= 64 << 10, "it is read back");
+        assert!(fake.bytes.borrow()[..5 * MIB].iter().all(|b| *b == 0));
+    }
     let lies = Fake { discards: true, lies: true, ..Fake::new(9 * MIB) };
     let outcome = erased(&lies, true);
     assert_eq!((outcome.wrong_bytes, outcome.is_complete()), (9 * MIB as u64, false), "a promise is not believed");

@@ -13,7 +13,6 @@ use std::time::Duration;
 use keepwell_api::disks::{Disk, DiskDetail, Disks, Locate, Mounted, SelfTest, SelfTestKind, Serial, Standing, Typed, Verdict, Vitals};
 use keepwell_api::{Callers, Client, ClientError, listen, serve};
 use keepwell_diskd::certificate::verify;
-use keepwell_diskd::guard::CallerSays;
 use keepwell_diskd::identity::{KnownBoxes, PublicKey};
 use keepwell_diskd::mount::MountPlace;
 use keepwell_diskd::prepare::Tools;
@@ -54,7 +53,7 @@ impl Box_ {
             known: KnownBoxes(None),
             history: folder.join("disks.sqlite"),
         };
-        let watch = Watch::start(config, Box::new(identity), Box::new(CallerSays), || 1_795_341_600).unwrap();
+        let watch = Watch::start(config, Box::new(identity), || 1_795_341_600).unwrap();
         watch.listen();
         let listener = listen(&socket).unwrap();
         let guarded = Callers::only([rustix::process::geteuid().as_raw()]).guard(routes(Arc::clone(&watch)));
@@ -170,6 +169,8 @@ fn rising_counters_are_told_and_a_hang_delays_only_its_disk() {
 
     keepwell.answer(&sick, "usb-bridge-failing");
     keepwell.poll(&sick_serial);
+    until("it is told", || codes(&sick_serial).contains(&"pending".to_owned()));
+    keepwell.poll(&sick_serial);
     until("it is suspect", || verdict(&sick_serial) == Verdict::Suspect);
     assert!(codes(&sick_serial).contains(&"pending".to_owned()));
 
@@ -180,6 +181,62 @@ fn rising_counters_are_told_and_a_hang_delays_only_its_disk() {
     keepwell.answer(&hung, "sas-healthy");
     keepwell.poll(&hung_serial);
     until("it answers again", || verdict(&hung_serial) == Verdict::Healthy);
+}
+
+#[test]
+fn a_dying_disk_that_answers_no_more_stays_what_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = LoopDisk::new(folder.path(), "disk", SIZE) else { return };
+    let from = format!("{}/tests/smart/sata-hdd-failing.json", env!("CARGO_MANIFEST_DIR"));
+    let answer = folder.path().join(format!("answer-{}", disk.name()));
+    fs::copy(from, &answer).unwrap();
+    let keepwell = Box_::start(folder.path());
+    let serial = serial(&disk);
+    until("it is failing", || keepwell.disk(&serial).health.verdict == Verdict::Failing);
+    // IDENTIFY fails at once: smartctl has nothing to say.
+    fs::write(&answer, "{}").unwrap();
+    keepwell.poll(&serial);
+    until("the silence is noticed", || keepwell.disk(&serial).health.reasons.iter().any(|reason| reason.code == "no-answer"));
+    assert_eq!(keepwell.disk(&serial).health.verdict, Verdict::Failing);
+}
+
+#[test]
+fn a_disk_that_can_not_be_mounted_is_asked_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = LoopDisk::new(folder.path(), "disk", SIZE) else { return };
+    let keepwell = Box_::start(folder.path());
+    let serial = serial(&disk);
+    until("it is blank", || keepwell.disk(&serial).standing == Standing::Blank);
+    let _: DiskDetail = keepwell.post(&serial, "/prepare", &Typed::default()).unwrap();
+    let Standing::Prepared { mounted_at: Some(at), disk: id } = keepwell.disk(&serial).standing else { panic!("it is mounted") };
+    assert!(std::process::Command::new("umount").arg(&at).status().unwrap().success());
+    // In the place of its folder there is a file, so that mounting fails each time.
+    fs::remove_dir(&at).ok();
+    fs::write(keepwell.watch.mounts().join(id), "in the way").unwrap();
+    let _: Result<Mounted, _> = keepwell.post(&serial, "/mount", &Typed::default());
+    keepwell.answer(&disk, "sata-hdd-healthy");
+    keepwell.poll(&serial);
+    until("it is asked", || keepwell.disk(&serial).health.verdict == Verdict::Healthy);
+    keepwell.answer(&disk, "nvme-failing");
+    keepwell.poll(&serial);
+    until("and again", || keepwell.disk(&serial).health.verdict == Verdict::Failing);
+    assert!(matches!(keepwell.disk(&serial).standing, Standing::Prepared { mounted_at: None, .. }));
+}
+
+#[test]
+fn a_stick_with_the_serial_number_of_a_known_disk_does_not_make_it_absent() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = LoopDisk::new(folder.path(), "disk", SIZE) else { return };
+    let keepwell = Box_::start(folder.path());
+    let serial = serial(&disk);
+    until("it is looked at", || keepwell.disk(&serial).standing == Standing::Blank);
+    // The same file once more says the same serial number.
+    let Some(twin) = LoopDisk::attach(disk.file.clone()) else { return };
+    assert_eq!(twin.found().serial.as_ref(), Some(&serial));
+    keepwell.watch.rescan();
+    let disks: Disks = keepwell.client.get("/v1/disks").unwrap();
+    assert!(disks.unnamed.iter().any(|text| text.contains(&twin.name())), "{:?}", disks.unnamed);
+    assert_eq!((keepwell.disk(&serial).device, keepwell.disk(&serial).standing), (disk.name(), Standing::Blank));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{ANSWER_MAX, SmartError};
-use crate::program::{self, ProgramError};
+use crate::program::{self, ProgramError, Stuck};
 
 /// What a disk is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,10 +80,11 @@ impl Question {
     /// Asks through `keepwell-smart`.
     pub(super) fn send(&self, socket: &Path, deadline: Duration) -> Result<Answered, SmartError> {
         let program = || socket.display().to_string();
-        let silent = || SmartError::Program(ProgramError::Deadline { program: program(), seconds: deadline.as_secs(), stuck: None });
+        let silent = |stuck| SmartError::Program(ProgramError::Deadline { program: program(), seconds: deadline.as_secs(), stuck });
         self.arguments()?;
-        let exchange = || -> io::Result<Answered> {
-            let mut stream = UnixStream::connect(socket)?;
+        let failed = |source| SmartError::Program(ProgramError::Start { program: program(), source });
+        let mut stream = UnixStream::connect(socket).map_err(failed)?;
+        let mut exchange = || -> io::Result<Answered> {
             stream.set_read_timeout(Some(deadline + MARGIN))?;
             stream.set_write_timeout(Some(MARGIN))?;
             let mut line = serde_json::to_vec(self)?;
@@ -93,35 +94,57 @@ impl Question {
             let mut status = [0; 4];
             stream.read_exact(&mut status)?;
             let mut out = Vec::new();
-            stream.take(ANSWER_MAX as u64).read_to_end(&mut out)?;
+            if i32::from_le_bytes(status) == SILENT {
+                return Ok(Answered { status: SILENT, out });
+            }
+            (&stream).take(ANSWER_MAX as u64).read_to_end(&mut out)?;
             Ok(Answered { status: i32::from_le_bytes(status), out })
         };
         match exchange() {
-            Ok(Answered { status: SILENT, .. }) => Err(silent()),
+            // The connection lasts as long as the smartctl that waits inside the kernel.
+            Ok(Answered { status: SILENT, .. }) => Err(silent(Some(Stuck::until(move || wait_for_end(stream))))),
             Ok(Answered { status: NOT_RUN, out }) => {
                 let said = String::from_utf8_lossy(&out).chars().filter(|c| !c.is_control()).take(200).collect();
                 Err(SmartError::Program(ProgramError::Failed { program: program(), status: -1, said }))
             }
             Ok(answered) => Ok(answered),
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => Err(silent()),
-            Err(source) => Err(SmartError::Program(ProgramError::Start { program: program(), source })),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                Err(silent(Some(Stuck::until(move || wait_for_end(stream)))))
+            }
+            Err(source) => Err(failed(source)),
         }
     }
 }
 
-/// Answers the one question of a connection; the side of `keepwell-smart`. What is no question gets no answer.
+/// Until the other side ends the connection.
+fn wait_for_end(mut stream: UnixStream) {
+    // Without it the connection would seem to have ended when it has not; then it is asked again too early, and that is all.
+    let _ = stream.set_read_timeout(None);
+    let _ = io::copy(&mut stream, &mut io::sink());
+}
+
+/// Answers the one question of a connection; the side of `keepwell-smart`. What is no question gets no answer. Ends when smartctl has: one that can't be killed is
+/// waited for, so that the other side sees by the connection that the disk still hangs, and asks nothing more.
 pub fn answer(from: impl Read, mut to: impl Write, smartctl: &Path, deadline: Duration) -> io::Result<()> {
     let mut line = String::new();
     BufReader::new(from.take(QUESTION_MAX)).read_line(&mut line)?;
     let question: Question = serde_json::from_str(&line)?;
+    let mut waits = None;
     let answered = question.run(smartctl, deadline).unwrap_or_else(|error| match error {
-        SmartError::Program(ProgramError::Deadline { .. }) => Answered { status: SILENT, out: Vec::new() },
+        SmartError::Program(ProgramError::Deadline { stuck, .. }) => {
+            waits = stuck;
+            Answered { status: SILENT, out: Vec::new() }
+        }
         SmartError::Program(error) => Answered { status: NOT_RUN, out: error.to_string().into_bytes() },
         error => Answered { status: NOT_RUN, out: error.to_string().into_bytes() },
     });
     to.write_all(&answered.status.to_le_bytes())?;
     to.write_all(&answered.out)?;
-    to.flush()
+    to.flush()?;
+    if let Some(stuck) = waits {
+        stuck.wait();
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -166,11 +189,34 @@ mod tests {
         let answered = question("/dev/sda").send(&socket, LONG).unwrap();
         assert_eq!((answered.status, answered.out.as_slice()), (68, b"--json=c -t short -d sat /dev/sda\n".as_slice()));
         let silent = question("/dev/sda").send(&socket, LONG).unwrap_err();
+        assert!(matches!(silent, SmartError::Program(ProgramError::Deadline { stuck: Some(_), .. })), "{silent:?}");
+        if let SmartError::Program(ProgramError::Deadline { stuck: Some(stuck), .. }) = &silent {
+            // This one could be killed, so that the connection has ended.
+            stuck.wait();
+        }
         assert!(matches!(silent, SmartError::Program(ProgramError::Deadline { .. })), "{silent:?}");
         let not_run = question("/dev/sda").send(&socket, LONG).unwrap_err();
         assert!(matches!(&not_run, SmartError::Program(ProgramError::Failed { said, .. }) if said.contains("/no/such")), "{not_run:?}");
         server.join().unwrap();
         let strange = b"{\"device\":\"/dev/sda\",\"what\":\"format\",\"sat\":false}\n";
         assert!(answer(&strange[..], Vec::new(), Path::new("/no/such"), LONG).is_err());
+    }
+
+    #[test]
+    fn a_disk_hangs_as_long_as_the_connection_lasts() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("socket");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(&SILENT.to_le_bytes()).unwrap();
+            stream
+        });
+        let silent = question("/dev/sda").send(&socket, LONG).unwrap_err();
+        let SmartError::Program(ProgramError::Deadline { stuck: Some(stuck), .. }) = silent else { panic!("{silent:?}") };
+        let stream = server.join().unwrap();
+        assert!(!stuck.is_gone());
+        drop(stream);
+        stuck.wait();
     }
 }

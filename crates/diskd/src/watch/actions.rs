@@ -49,6 +49,8 @@ impl Facts {
 pub(super) struct Taken {
     watch: Arc<Watch>,
     serial: Serial,
+    /// Its own thread has it, which needs no waking.
+    is_own_thread: bool,
 }
 
 impl Drop for Taken {
@@ -56,7 +58,7 @@ impl Drop for Taken {
         if let Some(entry) = self.watch.table().entries.get_mut(&self.serial) {
             entry.taken = false;
             // A disk that is gone has no thread.
-            let _ = entry.wake.as_ref().map(|wake| wake.send(Wake::Look));
+            let _ = entry.wake.as_ref().filter(|_| !self.is_own_thread).map(|wake| wake.send(Wake::Look));
         }
         self.watch.released.notify_all();
         self.watch.rescan();
@@ -92,7 +94,11 @@ impl Watch {
 
     /// Mounts a disk of this box when it appears, unless somebody has just unmounted it.
     pub(super) fn mount_own(self: &Arc<Self>, serial: &Serial) -> Result<(), DiskError> {
-        let (facts, _taken) = self.allowed(Action::Mount, serial, &Typed::default())?;
+        self.rescan();
+        let mut taken = self.take(serial)?;
+        // To be woken by itself, it would never rest.
+        taken.is_own_thread = true;
+        let facts = self.facts(Action::Mount, serial, &Typed::default())?;
         let parked = self.table().entries.get(serial).is_none_or(|entry| entry.parked);
         if parked { Ok(()) } else { self.mount_taken(serial, &facts).map(drop) }
     }
@@ -121,7 +127,7 @@ impl Watch {
     pub fn grow(self: &Arc<Self>, serial: &Serial, typed: &Typed) -> Result<(), DiskError> {
         let (facts, _taken) = self.allowed(Action::Grow, serial, typed)?;
         let at = facts.mounted_at().unwrap_or_default();
-        let label = prepare::grow(&facts.found, facts.label()?, Path::new(at), &self.config.tools, &*self.identity)?;
+        let label = prepare::grow(&facts.found, facts.label()?, Path::new(at), &self.config.places, &self.config.tools, &*self.identity)?;
         self.set_content(serial, Ok(Content::Labelled(Box::new(label))));
         Ok(())
     }
@@ -151,12 +157,17 @@ impl Watch {
     /// Leave for `action`, with the facts it was given on and the disk for this request alone.
     pub(super) fn allowed(self: &Arc<Self>, action: Action, serial: &Serial, typed: &Typed) -> Result<(Facts, Taken), DiskError> {
         self.rescan();
-        let found = self.connected(serial)?;
         let taken = self.take(serial)?;
+        let facts = self.facts(action, serial, typed)?;
+        Ok((facts, taken))
+    }
+
+    fn facts(&self, action: Action, serial: &Serial, typed: &Typed) -> Result<Facts, DiskError> {
+        let found = self.connected(serial)?;
         let content = look(&found, &self.config.tools.wipefs).map_err(|error| error.to_string());
-        let standing = self.standing(&found, &content, self.own_key().as_ref());
-        guard::permit(action, &found, &standing, typed, &*self.pool)?;
-        Ok((Facts { found, content, standing }, taken))
+        let standing = self.standing(&found, &content, &self.own_keys());
+        guard::permit(action, &found, &standing, typed)?;
+        Ok(Facts { found, content, standing })
     }
 
     /// The disk for one request. Waits a little for what is done in passing; what takes its time is told.
@@ -173,7 +184,7 @@ impl Watch {
             return Err(DiskError::refused("busy", format!("disk {serial} is being worked on. Nothing was changed")));
         }
         entry.taken = true;
-        Ok(Taken { watch: Arc::clone(self), serial: serial.clone() })
+        Ok(Taken { watch: Arc::clone(self), serial: serial.clone(), is_own_thread: false })
     }
 
     pub(super) fn set_job(&self, serial: &Serial, job: Job) {

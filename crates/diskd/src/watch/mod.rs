@@ -20,7 +20,7 @@ pub use actions::Asker;
 use crate::calendar::Tests;
 use crate::content::Content;
 use crate::error::DiskError;
-use crate::guard::{self, PoolSide};
+use crate::guard;
 use crate::history::History;
 use crate::identity::{Identity, KnownBoxes, PublicKey};
 use crate::inventory::{Found, Places};
@@ -55,7 +55,6 @@ pub struct Config {
 pub struct Watch {
     config: Config,
     identity: Box<dyn Identity>,
-    pool: Box<dyn PoolSide>,
     clock: fn() -> i64,
     history: Mutex<History>,
     table: Mutex<Table>,
@@ -87,6 +86,8 @@ struct Entry {
     taken: bool,
     /// A person unmounted it: it stays so until it is plugged in again.
     parked: bool,
+    /// It could not be mounted: that is tried again with its next poll.
+    is_unmountable: bool,
     last_seen: i64,
     tests: Tests,
     model: String,
@@ -111,8 +112,8 @@ const NOT_LOOKED: &str = "it was not looked at yet";
 
 impl Watch {
     /// Remembers the disks of before and looks at those that are there. Nothing runs by itself until [`Watch::listen`].
-    pub fn start(config: Config, identity: Box<dyn Identity>, pool: Box<dyn PoolSide>, clock: fn() -> i64) -> Result<Arc<Self>, DiskError> {
-        let history = History::open(&config.history)?;
+    pub fn start(config: Config, identity: Box<dyn Identity>, clock: fn() -> i64) -> Result<Arc<Self>, DiskError> {
+        let history = History::open_anyhow(&config.history)?;
         let entries = history.disks()?.into_iter().map(|disk| {
             let entry = Entry {
                 found: None,
@@ -121,6 +122,7 @@ impl Watch {
                 job: None,
                 taken: false,
                 parked: false,
+                is_unmountable: false,
                 last_seen: disk.last_seen,
                 tests: disk.tests,
                 model: disk.model,
@@ -134,7 +136,7 @@ impl Watch {
         });
         let table = Mutex::new(Table { entries: entries.collect(), unnamed: Vec::new() });
         let watch =
-            Self { config, identity, pool, clock, history: Mutex::new(history), table, scanning: Mutex::new(()), released: Condvar::new() };
+            Self { config, identity, clock, history: Mutex::new(history), table, scanning: Mutex::new(()), released: Condvar::new() };
         let watch = Arc::new(watch);
         watch.rescan();
         Ok(watch)
@@ -147,19 +149,19 @@ impl Watch {
 
     /// All disks.
     pub fn disks(&self) -> Disks {
-        let own = self.own_key();
+        let own = self.own_keys();
         let table = self.table();
-        let disks = table.entries.iter().map(|(serial, entry)| self.view(serial, entry, own.as_ref())).collect();
+        let disks = table.entries.iter().map(|(serial, entry)| self.view(serial, entry, &own)).collect();
         Disks { disks, unnamed: table.unnamed.clone() }
     }
 
     /// One disk with its past.
     pub fn detail(&self, serial: &Serial) -> Result<DiskDetail, DiskError> {
-        let own = self.own_key();
+        let own = self.own_keys();
         let (disk, tests) = {
             let table = self.table();
             let entry = table.entries.get(serial).ok_or_else(|| unknown(serial))?;
-            (self.view(serial, entry, own.as_ref()), entry.tests)
+            (self.view(serial, entry, &own), entry.tests)
         };
         let history = self.history();
         let polls = history.polls(serial, i64::MIN)?.into_iter().map(|kept| Poll {
@@ -188,7 +190,7 @@ impl Watch {
         &self.config.mount.base
     }
 
-    fn view(&self, serial: &Serial, entry: &Entry, own: Option<&PublicKey>) -> Disk {
+    fn view(&self, serial: &Serial, entry: &Entry, own: &[PublicKey]) -> Disk {
         let found = entry.found.as_ref();
         let mut notes = Vec::new();
         if let Some(zoned) = found.and_then(|found| found.zoned.as_deref()) {
@@ -215,16 +217,16 @@ impl Watch {
         }
     }
 
-    fn standing(&self, found: &Found, content: &Result<Content, String>, own: Option<&PublicKey>) -> Standing {
+    fn standing(&self, found: &Found, content: &Result<Content, String>, own: &[PublicKey]) -> Standing {
         let known = match content {
-            Ok(Content::Labelled(label)) if own != Some(&label.key) => self.config.known.name_of(&label.key),
+            Ok(Content::Labelled(label)) if !own.contains(&label.key) => self.config.known.name_of(&label.key),
             _ => None,
         };
         guard::standing(found, content.as_ref().map_err(String::as_str), own, known, &self.config.mount.base)
     }
 
-    fn own_key(&self) -> Option<PublicKey> {
-        self.identity.public_key().ok()
+    fn own_keys(&self) -> Vec<PublicKey> {
+        self.identity.own_keys().unwrap_or_default()
     }
 
     fn now(&self) -> i64 {

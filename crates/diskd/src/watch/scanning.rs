@@ -15,11 +15,12 @@ impl Watch {
     pub fn rescan(self: &Arc<Self>) {
         // One at a time, so that an older view never replaces a newer one.
         let _one = self.scanning.lock();
-        let (named, unnamed) = named(inventory::scan(&self.config.places));
+        let found = inventory::scan(&self.config.places);
         let now = self.now();
         let mut saw = Vec::new();
         {
             let mut table = self.table();
+            let (named, unnamed) = named(found, &table.entries);
             table.unnamed = unnamed;
             for (serial, entry) in &mut table.entries {
                 if entry.found.is_some() && !named.contains_key(serial) {
@@ -86,7 +87,7 @@ fn is_there(watch: &Watch, number: Number) -> bool {
 fn leave(entry: &mut Entry) {
     entry.found = None;
     entry.wake = None;
-    entry.parked = false;
+    (entry.parked, entry.is_unmountable) = (false, false);
     entry.content = Err(NOT_LOOKED.into());
     entry.health = Health::unknown("absent", "The disk is not connected.");
 }
@@ -99,6 +100,7 @@ fn fresh(found: &Found, now: i64) -> Entry {
         job: None,
         taken: false,
         parked: false,
+        is_unmountable: false,
         last_seen: now,
         tests: Tests { first_seen: now, ..Tests::default() },
         model: found.model.clone(),
@@ -110,8 +112,9 @@ fn fresh(found: &Found, now: i64) -> Entry {
     }
 }
 
-/// Disks by serial number. Those without one, and those that share one, can't be told apart by what a person types, so nothing is done with them.
-fn named(disks: Vec<Found>) -> (BTreeMap<Serial, Found>, Vec<String>) {
+/// Disks by serial number. Those without one, and those that share one, can't be told apart by what a person types, so nothing is done with them; but one that was
+/// known before another said the same stays what it was.
+fn named(disks: Vec<Found>, known: &BTreeMap<Serial, Entry>) -> (BTreeMap<Serial, Found>, Vec<String>) {
     let (mut named, mut unnamed) = (BTreeMap::<Serial, Found>::new(), Vec::new());
     let mut by_serial = BTreeMap::<Serial, Vec<Found>>::new();
     for found in disks {
@@ -121,7 +124,17 @@ fn named(disks: Vec<Found>) -> (BTreeMap<Serial, Found>, Vec<String>) {
         }
     }
     for (serial, mut disks) in by_serial {
-        if disks.len() == 1 {
+        let before = known.get(&serial).and_then(|entry| entry.found.as_ref());
+        if let Some(at) = disks.iter().position(|found| before.is_some_and(|before| before.is_same(found))).filter(|_| disks.len() > 1) {
+            let kept = disks.swap_remove(at);
+            let names: Vec<_> = disks.iter().map(|found| found.name.as_str()).collect();
+            unnamed.push(format!(
+                "{} says that its serial number is {serial}, which is that of {}, so it can't be used",
+                names.join(" and "),
+                kept.name
+            ));
+            named.insert(serial, kept);
+        } else if disks.len() == 1 {
             named.extend(disks.pop().map(|found| (serial, found)));
         } else {
             let names: Vec<_> = disks.iter().map(|found| found.name.as_str()).collect();

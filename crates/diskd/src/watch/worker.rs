@@ -41,6 +41,9 @@ impl Worker {
         let mut due = Instant::now();
         loop {
             let Some(strong) = watch.upgrade() else { return };
+            if wake == Wake::Poll {
+                self.entry(&strong, |entry| entry.is_unmountable = false);
+            }
             self.look(&strong);
             if wake == Wake::Poll {
                 self.poll(&strong);
@@ -61,17 +64,18 @@ impl Worker {
             return;
         }
         let content = look(&self.found, &watch.config.tools.wipefs).map_err(|error| chain(&error));
-        let own = watch.own_key();
+        let own = watch.own_keys();
         let ours = self.entry(watch, |entry| {
             entry.content = content;
-            let standing = entry.found.as_ref().map(|found| watch.standing(found, &entry.content, own.as_ref()));
-            !entry.parked && matches!(standing, Some(Standing::Prepared { mounted_at: None, .. }))
+            let standing = entry.found.as_ref().map(|found| watch.standing(found, &entry.content, &own));
+            !entry.parked && !entry.is_unmountable && matches!(standing, Some(Standing::Prepared { mounted_at: None, .. }))
         });
         if watch.config.automount
             && ours == Some(true)
             && let Err(error) = watch.mount_own(&self.serial)
         {
             log(&error, &self.serial);
+            self.entry(watch, |entry| entry.is_unmountable = true);
         }
     }
 
@@ -88,6 +92,10 @@ impl Worker {
             Err(SmartError::Program(ProgramError::Deadline { stuck, .. })) => {
                 self.stuck = stuck;
                 self.no_answer(watch);
+            }
+            // Of a disk that answered before this is no missing ability: it fails at the first question.
+            Err(SmartError::Answer(ReadingError::None | ReadingError::Refused(_))) if self.last_known(watch).is_some() => {
+                self.no_answer(watch)
             }
             Err(SmartError::Answer(ReadingError::None | ReadingError::Refused(_))) => {
                 let text =
@@ -108,13 +116,24 @@ impl Worker {
         self.silent += 1;
         let weight = if self.silent >= 2 { Verdict::Suspect } else { Verdict::Unknown };
         tracing::warn!(serial = %self.serial, times = self.silent, "a disk does not answer");
+        let known = self.last_known(watch);
         self.entry(watch, |entry| {
+            if let Some(known) = known.filter(|_| entry.health.polled_at.is_none()) {
+                entry.health = known;
+            }
             entry.health.reasons.retain(|reason| !["no-answer", "not-asked"].contains(&reason.code.as_str()));
             let text = "The disk does not answer when it is asked for its health.".into();
-            entry.health.reasons.push(Reason { weight, code: "no-answer".into(), text });
+            entry.health.reasons.push(Reason { weight, code: "no-answer".into(), text, damage: false });
             entry.health.reasons.sort_by_key(|reason| std::cmp::Reverse(reason.weight));
             entry.health.verdict = entry.health.reasons.iter().map(|reason| reason.weight).max().unwrap_or(weight);
         });
+    }
+
+    /// What was thought of the disk by its last answer, also before a restart.
+    fn last_known(&self, watch: &Watch) -> Option<Health> {
+        let polls = watch.history().polls(&self.serial, watch.now() - LOOK_BACK);
+        let polls: Vec<_> = polls.unwrap_or_default().into_iter().map(|kept| kept.dated).collect();
+        polls.split_last().map(|(last, before)| assess(last, before))
     }
 
     fn judge(&self, watch: &Watch, now: Dated) {
@@ -148,10 +167,16 @@ impl Worker {
     /// Lets the disk test itself when the calendar says so.
     fn test(&self, watch: &Watch, testing: bool) {
         let due = {
-            let table = watch.table();
-            let long_elsewhere = table.entries.iter().any(|(serial, entry)| *serial != self.serial && runs_long(entry));
-            let Some(entry) = table.entries.get(&self.serial) else { return };
-            calendar::due(&self.serial, entry.tests, watch.now(), !testing && !entry.taken && !long_elsewhere)
+            let now = watch.now();
+            let mut table = watch.table();
+            let long_elsewhere = table.entries.iter().any(|(serial, entry)| *serial != self.serial && runs_long(entry, now));
+            let Some(entry) = table.entries.get_mut(&self.serial) else { return };
+            let due = calendar::due(&self.serial, entry.tests, now, !testing && !entry.taken && !long_elsewhere);
+            if due == Some(SelfTestKind::Long) {
+                // Before another disk's thread looks.
+                entry.tests.long_at = Some(now);
+            }
+            due
         };
         let Some(kind) = due else { return };
         // A disk that can't is asked again when its next test is due.
@@ -169,8 +194,15 @@ impl Worker {
     }
 }
 
-fn runs_long(entry: &Entry) -> bool {
-    entry.health.self_test_remaining_percent.is_some() && entry.tests.long_at >= entry.tests.short_at
+/// A long test that was begun within a day runs, until a later poll says that it does not.
+fn runs_long(entry: &Entry, now: i64) -> bool {
+    const DAY: i64 = 86_400;
+    let Some(begun) = entry.tests.long_at.filter(|_| entry.found.is_some() && entry.tests.long_at >= entry.tests.short_at) else {
+        return false;
+    };
+    let recent = (0..DAY).contains(&now.saturating_sub(begun));
+    let asked_since = entry.health.polled_at.is_some_and(|polled| polled > begun);
+    entry.health.self_test_remaining_percent.is_some() || (recent && !asked_since)
 }
 
 impl Watch {
