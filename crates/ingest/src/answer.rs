@@ -7,6 +7,9 @@ mod source;
 mod target;
 mod writing;
 
+pub(crate) use source::replay as replay_source;
+pub(crate) use target::replay as replay_target;
+
 use std::os::unix::net::UnixStream;
 use std::sync::{Condvar, Mutex, PoisonError};
 

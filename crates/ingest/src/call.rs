@@ -135,6 +135,28 @@ impl Drop for Served {
     }
 }
 
+/// Takes frames that come from nowhere, for a walk, a read, a request and a write; checks what was taken.
+pub(crate) fn replay(stream: UnixStream, frames: &mut Frames<impl io::Read>) {
+    let line = Arc::new(Line::new(stream));
+    let batches = Arc::new(walk::Batches::new(0));
+    let inbox = Arc::new(desk::Inbox::new(crate::READ_WINDOW));
+    let channels = [
+        desk::Channel::Walk(Arc::clone(&batches)),
+        desk::Channel::Read(Arc::clone(&inbox)),
+        desk::Channel::Request(Arc::default()),
+        desk::Channel::Write(Arc::new(desk::Gate::new(0))),
+    ];
+    let opened = channels.into_iter().all(|channel| line.register(channel).is_ok());
+    let end = line.serve(frames);
+    assert!(opened && !matches!(end, IngestError::Refused(_) | IngestError::Cancelled(_)));
+    let mut keys = Vec::new();
+    while let Some(batch) = batches.ready() {
+        keys.extend(batch.entries.into_iter().map(|walked| walked.key));
+    }
+    assert!(keys.is_sorted_by(|a, b| a < b) && keys.len() <= crate::WALK_ENTRIES);
+    assert!(inbox.held() <= crate::READ_WINDOW);
+}
+
 impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call").finish_non_exhaustive()

@@ -1,5 +1,6 @@
 //! A source, served: one thread takes the caller's frames, one walks, a few read.
 
+use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
 use std::thread::Scope;
@@ -48,7 +49,7 @@ impl<'s> Serving<'_, 's> {
     fn run<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
-        frames: &mut Frames<UnixStream>,
+        frames: &mut Frames<impl Read>,
         walk: &mut Option<Arc<Ahead<'s>>>,
     ) -> Result<(), IngestError> {
         for _ in 0..message::parallel(self.source.info().parallel_reads) {
@@ -145,6 +146,19 @@ impl<'s> Serving<'_, 's> {
             // What a stream's file says of times and descriptor is the file's affair.
             Ok((source.stream(&walked, &name)?, Box::new(Node::new(EntryKind::File))))
         })
+    }
+}
+
+/// Takes frames that come from nowhere; does nothing of what they say.
+pub(crate) fn replay(source: &dyn Source, frames: &mut Frames<impl Read>, outlet: &Outlet) {
+    let (entries, gone, jobs) = (Mutex::default(), || None, Jobs::new());
+    let readings = Readings::new(outlet, &gone);
+    let serving = Serving { source, outlet, entries: &entries, readings: &readings, jobs: &jobs };
+    while let Ok(Some(head)) = frames.head() {
+        let Ok(payload) = frames.payload(head) else { return };
+        if serving.take(head, payload).is_err() {
+            return;
+        }
     }
 }
 

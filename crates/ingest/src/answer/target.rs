@@ -1,5 +1,6 @@
 //! A target, served: one thread takes the caller's frames, a few do what they say.
 
+use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
@@ -67,8 +68,17 @@ pub(super) fn serve(warned: &dyn WarnedTarget, frames: &mut Frames<UnixStream>, 
     done
 }
 
+/// Takes frames that come from nowhere; does nothing of what they say.
+pub(crate) fn replay(warned: &dyn WarnedTarget, frames: &mut Frames<impl Read>, outlet: &Outlet) {
+    let (target, gone, jobs) = (warned.target(), || None, Jobs::new());
+    let (readings, writings) = (Readings::new(outlet, &gone), Writings::new(target, outlet));
+    let serving = Serving { warned, target, outlet, readings: &readings, writings: &writings, jobs: &jobs };
+    // However it ends.
+    let _ = serving.take_all(frames);
+}
+
 impl<'s> Serving<'_, 's> {
-    fn take_all(&self, frames: &mut Frames<UnixStream>) -> Result<(), IngestError> {
+    fn take_all(&self, frames: &mut Frames<impl Read>) -> Result<(), IngestError> {
         while let Some(head) = frames.head()? {
             match head.kind {
                 Kind::Write => self.write(head, frames)?,
@@ -78,7 +88,7 @@ impl<'s> Serving<'_, 's> {
         Ok(())
     }
 
-    fn write(&self, head: Head, frames: &mut Frames<UnixStream>) -> Result<(), IngestError> {
+    fn write(&self, head: Head, frames: &mut Frames<impl Read>) -> Result<(), IngestError> {
         let mut at = [0; 8];
         let length = head.length.checked_sub(at.len()).filter(|length| *length > 0);
         let length = length.ok_or(IngestError::Protocol("a write of no length"))?;

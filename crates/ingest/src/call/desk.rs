@@ -119,6 +119,11 @@ impl Inbox {
         self.news.notify_all();
     }
 
+    /// What waits here, in costs.
+    pub(super) fn held(&self) -> u64 {
+        lock(&self.state).held
+    }
+
     fn wait<'s>(&self, state: MutexGuard<'s, InboxState>) -> MutexGuard<'s, InboxState> {
         // The thread that reads the connection has a deadline, and wakes all when it ends.
         self.news.wait(state).unwrap_or_else(PoisonError::into_inner)

@@ -2,6 +2,7 @@
 //! for ends the job.
 
 use std::collections::HashMap;
+use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
 
@@ -99,7 +100,7 @@ impl Line {
     }
 
     /// Reads frames until the connection ends; answers why.
-    pub(super) fn serve(&self, frames: &mut Frames<UnixStream>) -> IngestError {
+    pub(super) fn serve(&self, frames: &mut Frames<impl Read>) -> IngestError {
         loop {
             let taken = match frames.head() {
                 Ok(Some(head)) => self.take(head, frames),
@@ -112,7 +113,7 @@ impl Line {
         }
     }
 
-    fn take(&self, head: Head, frames: &mut Frames<UnixStream>) -> Result<(), IngestError> {
+    fn take(&self, head: Head, frames: &mut Frames<impl Read>) -> Result<(), IngestError> {
         match head.kind {
             Kind::Heartbeat => frames.payload(head).map(drop),
             Kind::Data => self.take_data(head, frames),
@@ -156,7 +157,7 @@ impl Line {
         }
     }
 
-    fn take_data(&self, head: Head, frames: &mut Frames<UnixStream>) -> Result<(), IngestError> {
+    fn take_data(&self, head: Head, frames: &mut Frames<impl Read>) -> Result<(), IngestError> {
         let inbox = self.reading(head.channel)?;
         if head.length == 0 {
             return Err(IngestError::Protocol("data of no length"));

@@ -128,6 +128,11 @@ impl Batches {
         }
     }
 
+    /// Entries that are there.
+    pub(super) fn ready(&self) -> Option<Batch> {
+        lock(&self.state).ready.pop_front()
+    }
+
     /// A number that no entry of this walk has or will have.
     pub(super) fn beyond(&self) -> u64 {
         lock(&self.state).next + WALK_ENTRIES as u64
