@@ -2,6 +2,7 @@
 
 mod layers;
 mod licences;
+mod routes;
 mod rust;
 mod spec;
 mod tree;
@@ -39,11 +40,12 @@ impl fmt::Display for Complaint {
 /// Checks the checkout at `root`, prints what is wrong and returns how many rules are broken.
 pub(crate) fn run(root: &Path) -> anyhow::Result<usize> {
     let tree = Tree::read(root)?;
-    let rules: [(&str, Vec<Complaint>); 5] = [
+    let rules: [(&str, Vec<Complaint>); 6] = [
         ("layers", layers::check(&layers::packages(root)?)),
         ("words", words::check(&tree)),
         ("rust files", rust::check(&tree)),
-        ("format.md and source", spec::check(&tree)),
+        ("formats and source", spec::check(&tree)),
+        ("api.md and routes", routes::check(&tree)),
         ("licences", licences::check(&tree)),
     ];
     let broken = rules.iter().map(|(_, complaints)| complaints.len()).sum();

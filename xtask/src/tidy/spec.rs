@@ -1,10 +1,12 @@
-//! Ties `docs/format.md` to the source: each magic, context and purpose that the page spells out in quotes occurs in the code.
-//! A string that only one of them knows is a format that nobody wrote down, or one that nobody reads.
+//! Ties the pages that specify bytes to the source: each magic, context and purpose that `docs/format.md` spells out in quotes, or another page in backticks, occurs in the
+//! code. A string that only one of them knows is a format that nobody wrote down, or one that nobody reads.
 
 use super::Complaint;
 use super::tree::Tree;
 
 const PAGE: &str = "docs/format.md";
+/// Pages of formats that are not the vault's.
+const FURTHER: [&str; 2] = ["docs/ledger.md", "docs/ingest.md"];
 
 /// Words of the page, and how the source says the same. One changes with the other.
 const SIZES: [(&str, &str); 8] = [
@@ -28,7 +30,14 @@ pub(super) fn check(tree: &Tree) -> Vec<Complaint> {
         let unknown = constants(line).into_iter().filter(|constant| !source.contains(constant.trim()));
         complaints.extend(unknown.map(|constant| Complaint::at(PAGE, at + 1, format!("no source file has {constant}"))));
     }
-    complaints.extend(unwritten_magics(tree, page));
+    let further: Vec<_> = FURTHER.into_iter().filter_map(|name| Some((name, tree.get(name)?))).collect();
+    for (name, page) in &further {
+        let constants = page.lines().flat_map(|line| spans(line, '`')).filter(|word| is_magic(word) || word.starts_with("keepwell v1 "));
+        let unknown = constants.filter(|constant| !source.contains(constant));
+        complaints.extend(unknown.map(|constant| Complaint::new(*name, format!("no source file has {constant}"))));
+    }
+    let written: String = std::iter::once(page).chain(further.into_iter().map(|(_, page)| page)).collect();
+    complaints.extend(unwritten_magics(tree, &written));
     complaints.extend(unequal_sizes(page, &source));
     complaints
 }
@@ -39,14 +48,14 @@ fn unequal_sizes(page: &str, source: &str) -> impl Iterator<Item = Complaint> {
     apart.map(|(words, code)| Complaint::new(PAGE, format!("\"{words}\" and `{code}` belong together, and one of them is gone")))
 }
 
-/// Magics in the source that the page does not know.
-fn unwritten_magics(tree: &Tree, page: &str) -> Vec<Complaint> {
+/// Magics in the source that no page knows.
+fn unwritten_magics(tree: &Tree, pages: &str) -> Vec<Complaint> {
     let sources = tree.rust().filter(|(path, _)| path.starts_with("crates/"));
     let magics =
         sources.flat_map(|(path, text)| quoted(shipped(text)).into_iter().filter(|word| is_magic(word)).map(move |word| (path, word)));
     magics
-        .filter(|(_, word)| !page.contains(word))
-        .map(|(path, word)| Complaint::new(path, format!("{PAGE} does not know \"{word}\"")))
+        .filter(|(_, word)| !pages.contains(word))
+        .map(|(path, word)| Complaint::new(path, format!("neither {PAGE} nor {} knows \"{word}\"", FURTHER.join(" nor "))))
         .collect()
 }
 
@@ -68,7 +77,12 @@ fn is_magic(word: &str) -> bool {
 }
 
 fn quoted(text: &str) -> Vec<&str> {
-    text.lines().flat_map(|line| line.split('"').skip(1).step_by(2)).collect()
+    text.lines().flat_map(|line| spans(line, '"')).collect()
+}
+
+/// What stands between two of a mark.
+fn spans(line: &str, mark: char) -> impl Iterator<Item = &str> {
+    line.split(mark).skip(1).step_by(2)
 }
 
 #[cfg(test)]
@@ -93,6 +107,14 @@ mod tests {
         assert_eq!(complaints("\"KWTHING\\0\" \"KWOTHER\\0\"", SOURCE), 1);
         assert_eq!(complaints("\"KWTHING\\0\" seal(key, \"other\", aad)", SOURCE), 1);
         assert_eq!(complaints("\"KWTHING\\0\" KDF(\"keepwell v1 other\", k)", SOURCE), 1);
+    }
+
+    #[test]
+    fn another_page_may_specify_it_and_is_held_to_the_source_too() {
+        let further = |text| check(&Tree::of(&[(PAGE, ""), (FURTHER[0], text), ("crates/a/src/lib.rs", SOURCE)])).len();
+        assert_eq!(further("`KWTHING\\0`, context `keepwell v1 thing`; `keepwell log verify`"), 0);
+        assert_eq!(further("`KWTHING\\0`, context `keepwell v1 other`"), 1);
+        assert_eq!(further("nothing"), 1);
     }
 
     #[test]
