@@ -2,7 +2,7 @@
 //! course of time is kept between starts.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use keepwell_duties::{BoxTime, Doubt, Judgement, Now};
 use rustix::time::{ClockId, clock_gettime};
@@ -19,11 +19,18 @@ struct Course {
     time: BoxTime,
 }
 
+/// The course of time, and when the clocks were looked at last.
+#[derive(Debug)]
+struct Looked {
+    time: BoxTime,
+    when: Instant,
+}
+
 /// What time it is for the box.
 #[derive(Debug)]
 pub struct BoxClock {
     boot: String,
-    time: Mutex<BoxTime>,
+    time: Mutex<Looked>,
 }
 
 impl BoxClock {
@@ -38,7 +45,7 @@ impl BoxClock {
                 (time, Some(judgement))
             }
         };
-        Ok((Self { boot, time: Mutex::new(time) }, judgement))
+        Ok((Self { boot, time: Mutex::new(Looked { time, when: Instant::now() }) }, judgement))
     }
 
     /// This start of the machine, as the kernel names it: 32 hexadecimal digits.
@@ -53,36 +60,40 @@ impl BoxClock {
 
     /// Looks at the clocks. Once a second.
     pub fn tick(&self) -> Judgement {
-        self.time().tick(look())
+        let mut looked = self.time();
+        looked.when = Instant::now();
+        looked.time.tick(look())
     }
 
     /// The course of time as of the last look.
     pub fn course(&self) -> BoxTime {
-        self.time().clone()
+        self.time().time.clone()
     }
 
-    /// Unix seconds that the box believes, as of the last look.
+    /// Unix seconds that the box believes: as of the last look, and what the running clock adds since.
     pub fn believed(&self) -> i64 {
-        self.time().at().0
+        let looked = self.time();
+        let since = i64::try_from(looked.when.elapsed().as_secs()).unwrap_or(0);
+        looked.time.at().plus(since).0
     }
 
     /// Whether the machine's clock is doubted.
     pub fn doubt(&self) -> Option<Doubt> {
-        self.time().doubt()
+        self.time().time.doubt()
     }
 
     /// A person says that the machine's clock is right. By how many seconds the box's time moved.
     pub fn confirm(&self) -> i64 {
-        self.time().confirm(look())
+        self.time().time.confirm(look())
     }
 
     /// Keeps the course of time. Once a minute: what is lost is taken from the clocks again.
     pub fn keep(&self, state: &State) -> Result<(), StateError> {
-        let time = self.time().clone();
+        let time = self.course();
         state.note(DOCUMENT, &Course { boot: self.boot.clone(), time })
     }
 
-    fn time(&self) -> std::sync::MutexGuard<'_, BoxTime> {
+    fn time(&self) -> std::sync::MutexGuard<'_, Looked> {
         self.time.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

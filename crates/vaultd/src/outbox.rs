@@ -130,9 +130,11 @@ fn round(appliance: &Appliance, notifyd: &Client) -> Result<(), VaultdError> {
 fn settle(appliance: &Appliance, letter: &Letter, at: i64, sent: Result<Delivered, ClientError>, now: i64) -> Result<(), VaultdError> {
     let duty = Duty::of_box(DutyKind::Notices);
     let error = match sent {
-        Ok(_) => {
+        Ok(delivered) => {
             appliance.state.take_out(letter.id)?;
-            return appliance.watch.seen(&duty, Ok(Numbers::new()), appliance);
+            let refused = i64::try_from(delivered.refused.len()).unwrap_or(i64::MAX);
+            let looked = if refused == 0 { Ok(Numbers::new()) } else { Err(("recipients", vec![("refused".into(), refused)])) };
+            return appliance.watch.seen(&duty, looked, appliance);
         }
         Err(error) => error,
     };

@@ -37,6 +37,7 @@ pub fn routes(appliance: Shared, callers: Callers) -> Router {
             get(async |state: State<Shared>| free(state, |appliance| Ok(appliance.state.restores(false, RUNS_MAX)?)).await).post(restore),
         )
         .route("/v1/restores/{id}", get(one_restore))
+        .route("/v1/policies", get(async |state: State<Shared>| free(state, verbs::policies).await).post(set_policy))
         .route("/v1/log/verify", get(async |state: State<Shared>| free(state, verbs::verify_log).await))
         .route("/metrics", get(metrics_page));
     let granted = Router::new()
@@ -85,6 +86,10 @@ async fn restore(state: State<Shared>, headers: HeaderMap, body: Bytes) -> Respo
     granted(state, Verb::Restore, headers, body, verbs::restore).await
 }
 
+async fn set_policy(state: State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
+    granted_for(state, verbs::policy_verb, headers, body, verbs::set_policy).await
+}
+
 #[derive(Debug, Deserialize)]
 struct WhichRuns {
     share: Option<String>,
@@ -123,13 +128,25 @@ async fn free<T: Serialize + Send + 'static>(
 
 /// What takes a grant for these very bytes.
 async fn granted<A: DeserializeOwned, T: Serialize + Send + 'static>(
-    State(appliance): State<Shared>,
+    state: State<Shared>,
     verb: Verb,
     headers: HeaderMap,
     body: Bytes,
     work: impl FnOnce(&Arc<Appliance>, &Grant, A) -> Result<T, VaultdError> + Send + 'static,
 ) -> Response {
+    granted_for(state, move |_, _| verb, headers, body, work).await
+}
+
+/// As [`granted`], where the request itself says what it takes.
+async fn granted_for<A: DeserializeOwned, T: Serialize + Send + 'static>(
+    State(appliance): State<Shared>,
+    verb: impl FnOnce(&Appliance, &[u8]) -> Verb + Send + 'static,
+    headers: HeaderMap,
+    body: Bytes,
+    work: impl FnOnce(&Arc<Appliance>, &Grant, A) -> Result<T, VaultdError> + Send + 'static,
+) -> Response {
     let done = beside_refusing(move || {
+        let verb = verb(&appliance, &body);
         let grant = appliance.gate.admit(&appliance, verb, &headers, &body)?;
         let arguments =
             serde_json::from_slice(&body).map_err(|error| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "malformed", &error))?;

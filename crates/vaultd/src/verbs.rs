@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use keepwell_api::grants::Grant;
+use keepwell_api::grants::{Grant, Verb};
 use keepwell_api::vault::{
     Acknowledge, AddShare, Cancel, ChangeShare, Done, File, Files, ListFiles, ListSnapshots, LogRecord, LogVerdict, ReadLog, RemoveShare,
     Restore, RestoreState, Run, RunNow, SetChannel, ShareAdded, Snapshot, Started,
 };
 use keepwell_audit::{Event, Value};
-use keepwell_duties::ShareId;
+use keepwell_duties::{Policy, ShareId, Tier};
 use keepwell_format::{Kind as What, Node};
 
 use crate::appliance::Appliance;
@@ -208,6 +208,32 @@ pub(crate) fn set_channel(appliance: &Arc<Appliance>, grant: &Grant, order: SetC
     appliance.state.set_document(outbox::DOCUMENT, &channels)?;
     let fields = vec![("what".into(), Value::Text("channel".into())), ("channel".into(), Value::Text(order.name))];
     appliance.record(&grant.user, Event::SettingChanged, fields)?;
+    Ok(Done {})
+}
+
+pub(crate) fn policies(appliance: &Appliance) -> Answer<Vec<Policy>> {
+    Tier::ALL.into_iter().map(|tier| Ok(watch::policy(&appliance.state, tier)?)).collect()
+}
+
+/// Promising less takes another right than promising more.
+pub(crate) fn policy_verb(appliance: &Appliance, body: &[u8]) -> Verb {
+    let loosens = serde_json::from_slice::<Policy>(body)
+        .is_ok_and(|wanted| watch::policy(&appliance.state, wanted.tier).map_or(true, |now| now.is_loosened_by(&wanted)));
+    if loosens { Verb::PolicyLoosen } else { Verb::PolicyChange }
+}
+
+pub(crate) fn set_policy(appliance: &Arc<Appliance>, grant: &Grant, wanted: Policy) -> Answer<Done> {
+    wanted.check().map_err(|error| VaultdError::Invalid(error.to_string()))?;
+    let tier = wanted.tier;
+    let mut all = policies(appliance)?;
+    all.retain(|policy| policy.tier != tier);
+    all.push(wanted.clone());
+    appliance.state.set_document("policies", &all)?;
+    for share in appliance.state.shares()?.into_iter().filter(|share| share.tier == tier && !share.paused) {
+        appliance.watch.promise(&share.id, &wanted, appliance)?;
+    }
+    appliance.record(&grant.user, Event::PolicyChanged, vec![("tier".into(), Value::Number(i64::from(tier.number())))])?;
+    appliance.changed();
     Ok(Done {})
 }
 

@@ -1,0 +1,196 @@
+//! Nobody gets anything that reads, restores, changes or deletes without a grant for that very request; every refusal is in the ledger. authd is a key and a socket here, so
+//! that grants of every kind of wrongness can be made.
+
+use std::collections::BTreeMap;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::routing::get;
+use axum::{Json, Router};
+use keepwell_api::auth::GrantKey;
+use keepwell_api::grants::{Grant, Role, SigningKey, Verb, allows, digest};
+use keepwell_api::vault::{Cancel, LogVerdict};
+use keepwell_api::{Callers, Client, ClientError};
+use keepwell_vaultd::appliance::{Appliance, Config};
+use keepwell_vaultd::engine::Places;
+use keepwell_vaultd::service::routes;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const BOOT: [u8; 16] = [7; 16];
+
+/// Every granted route, the verb that it wants, and a body that can be parsed.
+fn granted() -> Vec<(&'static str, Verb, Value)> {
+    vec![
+        ("/v1/shares", Verb::SharesAdd, json!({ "name": "EHR", "location": "smb://u@h/s", "tier": "one" })),
+        ("/v1/shares/change", Verb::SharesChange, json!({ "id": "00", "paused": true })),
+        ("/v1/shares/remove", Verb::SharesRemove, json!({ "id": "00" })),
+        ("/v1/runs", Verb::RunNow, json!({ "share": "00" })),
+        ("/v1/runs/cancel", Verb::RunCancel, json!({ "id": 1 })),
+        ("/v1/restores", Verb::Restore, json!({ "snapshot": "latest", "to": "smb://u@h/s" })),
+        ("/v1/restores/cancel", Verb::Restore, json!({ "id": 1 })),
+        ("/v1/snapshots", Verb::SnapshotsList, json!({})),
+        ("/v1/files", Verb::FilesList, json!({ "snapshot": "latest", "limit": 10 })),
+        ("/v1/log", Verb::LogRead, json!({ "from": 1, "limit": 10 })),
+        ("/v1/channels", Verb::SettingsChange, json!({ "name": "mail", "channel": null })),
+        ("/v1/incidents/acknowledge", Verb::IncidentsAcknowledge, json!({ "id": 1 })),
+        ("/v1/policies", Verb::PolicyChange, json!("no policy")),
+    ]
+}
+
+const FREE: [&str; 7] = ["/v1/vault", "/v1/status", "/v1/shares", "/v1/runs", "/v1/restores", "/v1/policies", "/v1/log/verify"];
+
+/// vaultd on a socket, and what authd would be.
+struct Stage {
+    folder: TempDir,
+    authd: SigningKey,
+    vaultd: Client,
+}
+
+impl Stage {
+    fn new(callers: Callers) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let authd = SigningKey::from_bytes(&[3; 32]);
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let key = GrantKey { boot: hex(&BOOT), public_key: hex(authd.verifying_key().as_bytes()) };
+        serve(&at("authd"), Router::new().route("/v1/key", get(async move || Json(key))), Callers::only([uid()]));
+        let config = Config {
+            state: at("state"),
+            places: Places { pool: at("disks"), cache: at("cache"), keyd: at("keyd") },
+            ingest: at("ingest"),
+            authd: at("authd"),
+            notifyd: at("notifyd"),
+            name: "Test".into(),
+            slots: 2,
+        };
+        let appliance: Arc<Appliance> = Appliance::start(config).unwrap();
+        serve(&at("vaultd"), routes(appliance, callers), Callers::only([uid()]));
+        let vaultd = Client::new("keepwell-vaultd", at("vaultd"), Duration::from_secs(30));
+        Self { folder, authd, vaultd }
+    }
+
+    fn grant(&self, verb: Verb, body: &Value) -> Grant {
+        let mut nonce = [0; 16];
+        getrandom::fill(&mut nonce).unwrap();
+        Grant {
+            boot: BOOT,
+            user: "olga".into(),
+            role: Role::Owner,
+            verb,
+            arguments: digest(&serde_json::to_vec(body).unwrap()),
+            nonce,
+            expires_at: now() + 60,
+            max_bytes: None,
+        }
+    }
+
+    /// The code of the refusal, or none.
+    fn ask(&self, route: &str, body: &Value, shown: String) -> Option<String> {
+        match self.vaultd.showing(shown).post::<Value>(route, body) {
+            Ok(_) => None,
+            Err(ClientError::Refused(refusal)) => Some(refusal.code),
+            Err(error) => panic!("{route}: {error}"),
+        }
+    }
+
+    /// How often each code of a refusal is in the ledger.
+    fn refused(&self) -> BTreeMap<String, u64> {
+        let mut count = BTreeMap::new();
+        for record in keepwell_audit::read(&self.folder.path().join("state/ledger"), 1, 10_000).unwrap() {
+            if record.event == keepwell_audit::Event::Refusal
+                && let Some(keepwell_audit::Value::Text(code)) = record.field("code")
+            {
+                *count.entry(code.clone()).or_default() += 1;
+            }
+        }
+        count
+    }
+}
+
+fn serve(socket: &Path, routes: Router, callers: Callers) {
+    let listener = UnixListener::bind(socket).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(keepwell_api::serve(listener, callers.guard(routes))).unwrap();
+    });
+}
+
+fn uid() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed()
+}
+
+#[test]
+fn without_a_good_grant_nothing_is_done() {
+    let stage = Stage::new(Callers::only([uid()]));
+    let everything = granted();
+    let mut expected: BTreeMap<String, u64> = BTreeMap::new();
+    let mut refused = |route: &str, body: &Value, shown: String, code: &str| {
+        assert_eq!(stage.ask(route, body, shown).as_deref(), Some(code), "{route}");
+        *expected.entry(code.to_owned()).or_default() += 1;
+    };
+    for (route, verb, body) in &everything {
+        let good = || stage.grant(*verb, body);
+        refused(route, body, String::new(), "grant-malformed");
+        refused(route, body, "Zm9yZ2Vk".into(), "grant-malformed");
+        refused(route, body, good().sign(&SigningKey::from_bytes(&[4; 32])), "grant-forged");
+        refused(route, body, Grant { expires_at: now() - 60, ..good() }.sign(&stage.authd), "grant-expired");
+        refused(route, body, Grant { expires_at: now() + 3_600, ..good() }.sign(&stage.authd), "grant-expired");
+        refused(route, body, Grant { boot: [8; 16], ..good() }.sign(&stage.authd), "grant-other-boot");
+        refused(route, body, Grant { arguments: digest(b"{}x"), ..good() }.sign(&stage.authd), "grant-other-arguments");
+        let (_, other, _) = everything.iter().find(|(_, other, _)| other != verb).unwrap();
+        refused(route, body, Grant { verb: *other, ..good() }.sign(&stage.authd), "grant-other-verb");
+        if let Some(role) = Role::ALL.iter().find(|role| !allows(**role, *verb)) {
+            refused(route, body, Grant { role: *role, ..good() }.sign(&stage.authd), "role");
+        }
+    }
+    assert_eq!(stage.refused(), expected);
+    let verdict: LogVerdict = stage.vaultd.get("/v1/log/verify").unwrap();
+    assert!(verdict.faults.is_empty(), "{:?}", verdict.faults);
+}
+
+#[test]
+fn a_grant_is_good_once() {
+    let stage = Stage::new(Callers::only([uid()]));
+    let body = serde_json::to_value(Cancel { id: 1 }).unwrap();
+    let shown = stage.grant(Verb::RunCancel, &body).sign(&stage.authd);
+    assert_eq!(stage.ask("/v1/runs/cancel", &body, shown.clone()).as_deref(), Some("not-found"));
+    assert_eq!(stage.ask("/v1/runs/cancel", &body, shown).as_deref(), Some("grant-used"));
+}
+
+#[test]
+fn what_needs_the_vault_says_why_it_is_not_open() {
+    let stage = Stage::new(Callers::only([uid()]));
+    for (route, verb, body) in granted().into_iter().filter(|(route, ..)| matches!(*route, "/v1/shares" | "/v1/snapshots" | "/v1/files")) {
+        let shown = stage.grant(verb, &body).sign(&stage.authd);
+        assert_eq!(stage.ask(route, &body, shown).as_deref(), Some("starting"), "{route}");
+    }
+}
+
+#[test]
+fn a_user_who_may_not_ask_gets_nothing_at_all() {
+    let stage = Stage::new(Callers::only([uid() + 1]));
+    for route in FREE {
+        let refused = stage.vaultd.get::<Value>(route).unwrap_err();
+        assert!(matches!(&refused, ClientError::Refused(refusal) if refusal.code == "not-you"), "{route}: {refused}");
+    }
+    for (route, verb, body) in granted() {
+        let shown = stage.grant(verb, &body).sign(&stage.authd);
+        assert_eq!(stage.ask(route, &body, shown).as_deref(), Some("not-you"), "{route}");
+    }
+}
+
+#[test]
+fn what_is_free_is_told_to_those_who_may_ask() {
+    let stage = Stage::new(Callers::only([uid()]));
+    for route in FREE {
+        stage.vaultd.get::<Value>(route).unwrap();
+    }
+}

@@ -1,0 +1,108 @@
+//! The box's state: what is written is there after a restart, a run ends once, a newer state is refused, and another box's is taken over.
+
+use keepwell_api::vault::{Counts, Outcome, Run};
+use keepwell_duties::{At, ShareClock, ShareId, Tier};
+use keepwell_vaultd::state::{NewShare, State, StateError, new_share_id};
+
+fn share(n: u8, name: &str) -> NewShare {
+    let id = new_share_id([n; 8]);
+    NewShare { id, name: name.into(), location: "smb://u@host/s".into(), tier: Tier::Two, credential: Some(vec![1, 2, 3]) }
+}
+
+fn ended(id: u64, share: &ShareId, outcome: Outcome) -> Run {
+    let counts = Counts { files: 4, ..Counts::default() };
+    Run {
+        id,
+        share: share.0.clone(),
+        started_at: 10,
+        finished_at: Some(20),
+        outcome: Some(outcome),
+        snapshot: None,
+        code: None,
+        why: None,
+        counts,
+    }
+}
+
+#[test]
+fn shares_and_runs_are_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.sqlite");
+    let ehr = share(1, "EHR");
+    let id = {
+        let state = State::open(&path).unwrap();
+        state.add_share(&ehr, 5).unwrap();
+        assert!(matches!(state.add_share(&share(2, "EHR"), 5), Err(StateError::NameTaken)));
+        let mut clock = ShareClock::new(At(5));
+        clock.started(At(10));
+        state.begin_run(&ehr.id, 10, &clock).unwrap()
+    };
+    let state = State::open(&path).unwrap();
+    let found = state.share(&ehr.id).unwrap().unwrap();
+    assert_eq!((found.name.as_str(), found.tier, found.credential), ("EHR", Tier::Two, Some(vec![1, 2, 3])));
+    assert!(found.clock.running);
+    assert_eq!(state.open_runs().unwrap().iter().map(|run| run.id).collect::<Vec<_>>(), [id]);
+}
+
+#[test]
+fn a_run_ends_once_and_stays_as_it_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = State::open(&folder.path().join("state.sqlite")).unwrap();
+    let ehr = share(1, "EHR");
+    state.add_share(&ehr, 5).unwrap();
+    let clock = ShareClock::new(At(5));
+    let id = state.begin_run(&ehr.id, 10, &clock).unwrap();
+    assert!(state.end_run(&ended(id, &ehr.id, Outcome::Cut), &clock).unwrap());
+    assert!(!state.end_run(&ended(id, &ehr.id, Outcome::Complete), &clock).unwrap());
+    assert_eq!(state.run(id).unwrap().unwrap().outcome, Some(Outcome::Cut));
+    assert!(state.open_runs().unwrap().is_empty());
+}
+
+#[test]
+fn the_state_of_a_newer_release_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.sqlite");
+    drop(State::open(&path).unwrap());
+    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 1_000).unwrap();
+    assert!(matches!(State::open(&path), Err(StateError::Newer { found: 1_000, .. })));
+}
+
+#[test]
+fn another_boxs_state_is_taken_over_but_for_what_is_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (folder.path().join("old.sqlite"), folder.path().join("new.sqlite"));
+    let copy = folder.path().join("copy.sqlite");
+    {
+        let state = State::open(&old).unwrap();
+        let ehr = share(1, "EHR");
+        state.add_share(&ehr, 5).unwrap();
+        let clock = ShareClock::new(At(5));
+        let id = state.begin_run(&ehr.id, 10, &clock).unwrap();
+        state.end_run(&ended(id, &ehr.id, Outcome::Complete), &clock).unwrap();
+        state.set_document("policies", &vec!["kept"]).unwrap();
+        state.note("time", &"the old box's").unwrap();
+        state.post("mail", "{}", 7).unwrap();
+        state.copy_to(&copy).unwrap();
+    }
+    let state = State::open(&new).unwrap();
+    assert!(state.is_blank().unwrap());
+    state.note("time", &"the new box's").unwrap();
+    state.adopt(&copy).unwrap();
+    assert!(!state.is_blank().unwrap());
+    assert_eq!(state.shares().unwrap()[0].name, "EHR");
+    assert_eq!(state.runs(None, 10).unwrap()[0].outcome, Some(Outcome::Complete));
+    assert_eq!(state.document::<Vec<String>>("policies").unwrap().unwrap(), ["kept"]);
+    assert_eq!(state.document::<String>("time").unwrap().unwrap(), "the new box's");
+    assert_eq!(state.unsent().unwrap(), 0);
+    assert!(state.adopt(&copy).is_err(), "twice is a mistake, and changes nothing");
+    assert_eq!(state.shares().unwrap().len(), 1);
+}
+
+#[test]
+fn a_grants_number_is_used_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = State::open(&folder.path().join("state.sqlite")).unwrap();
+    assert!(state.burn(&[1; 16], 100, 50).unwrap());
+    assert!(!state.burn(&[1; 16], 100, 60).unwrap());
+    assert!(state.burn(&[2; 16], 100, 60).unwrap());
+}
