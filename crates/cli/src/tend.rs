@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use keepwell_api::Client;
-use keepwell_api::disks::{Disks, Health, Standing, Verdict as Seen};
+use keepwell_api::disks::{Disks, Health, Standing, Verdict};
 use keepwell_format::DiskId;
-use keepwell_storage::life::{Order, State, Verdict, Whom, hear};
+use keepwell_storage::life::{Order, Outlook, State, Whom, hear};
 use keepwell_storage::{Access, Change, DiskHealth};
 use keepwell_vault::{ChangeReport, Sealed, VaultError};
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Course {
     disk: DiskHealth,
     /// What diskd thinks of it; none when it does not know it.
-    verdict: Option<Verdict>,
+    verdict: Option<Outlook>,
     next: State,
     orders: Vec<Order>,
 }
@@ -92,14 +92,14 @@ fn emptied_value((disk, outcome): &Emptied<'_>) -> Value {
 }
 
 /// What is thought of the disk that is mounted at each place.
-fn by_mount(known: &Disks) -> HashMap<PathBuf, Verdict> {
-    let damaged = |health: &Health| health.reasons.iter().any(|reason| reason.weight == Seen::Suspect && reason.damage);
+fn by_mount(known: &Disks) -> HashMap<PathBuf, Outlook> {
+    let damaged = |health: &Health| health.reasons.iter().any(|reason| reason.weight == Verdict::Suspect && reason.damage);
     let verdict = |health: &Health| match health.verdict {
-        Seen::Failing => Some(Verdict::Failing),
+        Verdict::Failing => Some(Outlook::Failing),
         // To empty a disk can't be undone, so that heat or silence is no reason for it.
-        Seen::Suspect if damaged(health) => Some(Verdict::Suspect),
-        Seen::Healthy | Seen::Suspect => Some(Verdict::Good),
-        Seen::Unknown => None,
+        Verdict::Suspect if damaged(health) => Some(Outlook::Suspect),
+        Verdict::Healthy | Verdict::Suspect => Some(Outlook::Good),
+        Verdict::Unknown => None,
     };
     let place = |standing: &Standing| match standing {
         Standing::Prepared { mounted_at: Some(at), .. } | Standing::OtherBox { mounted_at: Some(at), .. } => Some(PathBuf::from(at)),
@@ -108,7 +108,7 @@ fn by_mount(known: &Disks) -> HashMap<PathBuf, Verdict> {
     known.disks.iter().filter_map(|disk| Some((place(&disk.standing)?, verdict(&disk.health)?))).collect()
 }
 
-fn courses(vault: &Sealed, folder: &Path, verdicts: &HashMap<PathBuf, Verdict>) -> Vec<Course> {
+fn courses(vault: &Sealed, folder: &Path, verdicts: &HashMap<PathBuf, Outlook>) -> Vec<Course> {
     let course = |disk: DiskHealth| {
         let place = fs::canonicalize(folder.join(&disk.name)).ok();
         let verdict = place.and_then(|place| verdicts.get(&place)).copied();

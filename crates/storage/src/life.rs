@@ -32,7 +32,7 @@ pub enum State {
 
 /// What the health of a disk comes to, by its own counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Verdict {
+pub enum Outlook {
     /// Nothing against it.
     Good,
     /// Signs that come before failure.
@@ -43,7 +43,7 @@ pub enum Verdict {
 
 /// What the label of a disk that comes back says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Standing {
+pub enum Return {
     /// Of the pool's generation.
     Current,
     /// Of an earlier one, and the disk is still a member.
@@ -58,7 +58,7 @@ pub enum Event {
     /// It has a label, and with it a place.
     Labelled,
     /// Its counters were read.
-    Health(Verdict),
+    Health(Outlook),
     /// So many reads and writes failed since it was last heard of.
     Errors {
         /// Reads.
@@ -71,7 +71,7 @@ pub enum Event {
     /// It is not there any more.
     Gone,
     /// It is there again.
-    Returned(Standing),
+    Returned(Return),
     /// A person wants it empty.
     DrainAsked,
     /// Every object has its full redundancy on other disks, proven by repair.
@@ -193,7 +193,7 @@ impl std::fmt::Display for State {
 
 /// What becomes of a disk by all that is known of it now: by the label's role it starts as it was meant to be, then hears what its health is thought to be,
 /// whether it is there, and what the pool had of it. So the orders are the same each time, until they are carried out.
-pub fn hear(disk: &DiskHealth, verdict: Option<Verdict>) -> (State, Vec<Order>) {
+pub fn hear(disk: &DiskHealth, verdict: Option<Outlook>) -> (State, Vec<Order>) {
     let state = match (disk.state, disk.role) {
         (DiskState::Empty, _) if disk.slot.is_none() => return (State::New, Vec::new()),
         (_, Role::Retired) => return (State::Retired, Vec::new()),
@@ -202,7 +202,7 @@ pub fn hear(disk: &DiskHealth, verdict: Option<Verdict>) -> (State, Vec<Order>) 
         (_, Role::Active) => State::Healthy,
     };
     let is_there = matches!(disk.state, DiskState::Present | DiskState::DamagedLabel);
-    let back = disk.is_behind.then_some(Event::Returned(Standing::Behind));
+    let back = disk.is_behind.then_some(Event::Returned(Return::Behind));
     let had = match disk.failure {
         _ if !is_there => Some(Event::Gone),
         Some(DiskErrorKind::Stalled | DiskErrorKind::Gone) => Some(Event::Stalled),
@@ -242,34 +242,34 @@ fn respond(state: State, event: Event) -> (State, Vec<Order>) {
 fn respond_new(event: Event) -> (State, Vec<Order>) {
     match event {
         Event::Labelled => (State::Healthy, vec![practice(Notice::Joined)]),
-        Event::Returned(Standing::Former) => (State::Retired, vec![support(Notice::Former)]),
-        Event::Returned(Standing::Current) => (State::Healthy, vec![Order::CatchUp, practice(Notice::Back)]),
-        Event::Returned(Standing::Behind) => (State::Healthy, vec![Order::CatchUp, practice(Notice::BackBehind)]),
+        Event::Returned(Return::Former) => (State::Retired, vec![support(Notice::Former)]),
+        Event::Returned(Return::Current) => (State::Healthy, vec![Order::CatchUp, practice(Notice::Back)]),
+        Event::Returned(Return::Behind) => (State::Healthy, vec![Order::CatchUp, practice(Notice::BackBehind)]),
         _ => (State::New, Vec::new()),
     }
 }
 
 fn respond_working(state: State, event: Event) -> (State, Vec<Order>) {
     match event {
-        Event::Health(Verdict::Good) if state == State::Suspect => (State::Healthy, vec![Order::CatchUp, practice(Notice::Recovered)]),
+        Event::Health(Outlook::Good) if state == State::Suspect => (State::Healthy, vec![Order::CatchUp, practice(Notice::Recovered)]),
         Event::Health(verdict) => worsen(state, verdict),
-        Event::Errors { writes, .. } if writes >= FAILING_WRITES => worsen(state, Verdict::Failing),
-        Event::Errors { reads, writes } if reads >= SUSPECT_READS || writes > 0 => worsen(state, Verdict::Suspect),
+        Event::Errors { writes, .. } if writes >= FAILING_WRITES => worsen(state, Outlook::Failing),
+        Event::Errors { reads, writes } if reads >= SUSPECT_READS || writes > 0 => worsen(state, Outlook::Suspect),
         // One that was failing is not waited for.
         Event::Stalled | Event::Gone if state == State::Failing => respond_draining(event),
         Event::Stalled => (State::Missing { leaving: false }, vec![support(Notice::Stalled)]),
         Event::Gone => (State::Missing { leaving: false }, vec![support(Notice::Missing)]),
         Event::DrainAsked | Event::Replaced | Event::Removed => (State::Draining, vec![Order::Drain, practice(Notice::Leaving)]),
-        Event::Returned(Standing::Former) => (State::Retired, vec![support(Notice::Former)]),
+        Event::Returned(Return::Former) => (State::Retired, vec![support(Notice::Former)]),
         Event::Errors { .. } | Event::Labelled | Event::Returned(_) | Event::Drained => (state, Vec::new()),
     }
 }
 
 /// A disk does not become better by a milder verdict than the one it has; a failing one stays so.
-fn worsen(state: State, verdict: Verdict) -> (State, Vec<Order>) {
+fn worsen(state: State, verdict: Outlook) -> (State, Vec<Order>) {
     match (state, verdict) {
-        (State::Healthy, Verdict::Suspect) => (State::Suspect, vec![Order::Drain, support(Notice::Suspect)]),
-        (State::Healthy | State::Suspect, Verdict::Failing) => (State::Failing, vec![Order::Drain, support(Notice::Failing)]),
+        (State::Healthy, Outlook::Suspect) => (State::Suspect, vec![Order::Drain, support(Notice::Suspect)]),
+        (State::Healthy | State::Suspect, Outlook::Failing) => (State::Failing, vec![Order::Drain, support(Notice::Failing)]),
         _ => (state, Vec::new()),
     }
 }
@@ -279,8 +279,8 @@ fn respond_draining(event: Event) -> (State, Vec<Order>) {
         Event::Drained => (State::Retired, vec![Order::Forget, practice(Notice::Left)]),
         Event::Gone => (State::Missing { leaving: true }, vec![Order::Rebuild, support(Notice::Missing)]),
         Event::Stalled => (State::Missing { leaving: true }, vec![Order::Rebuild, support(Notice::Stalled)]),
-        Event::Health(Verdict::Failing) => (State::Draining, vec![support(Notice::Failing)]),
-        Event::Returned(Standing::Former) => (State::Retired, vec![support(Notice::Former)]),
+        Event::Health(Outlook::Failing) => (State::Draining, vec![support(Notice::Failing)]),
+        Event::Returned(Return::Former) => (State::Retired, vec![support(Notice::Former)]),
         _ => (State::Draining, Vec::new()),
     }
 }
@@ -289,9 +289,9 @@ fn respond_missing(leaving: bool, event: Event) -> (State, Vec<Order>) {
     let back = if leaving { State::Draining } else { State::Healthy };
     let work = if leaving { Order::Drain } else { Order::CatchUp };
     match event {
-        Event::Returned(Standing::Current) => (back, vec![work, practice(Notice::Back)]),
-        Event::Returned(Standing::Behind) => (back, vec![work, practice(Notice::BackBehind)]),
-        Event::Returned(Standing::Former) => (State::Retired, vec![support(Notice::Former)]),
+        Event::Returned(Return::Current) => (back, vec![work, practice(Notice::Back)]),
+        Event::Returned(Return::Behind) => (back, vec![work, practice(Notice::BackBehind)]),
+        Event::Returned(Return::Former) => (State::Retired, vec![support(Notice::Former)]),
         Event::DrainAsked | Event::Replaced | Event::Removed if !leaving => {
             (State::Missing { leaving: true }, vec![Order::Rebuild, practice(Notice::Leaving)])
         }

@@ -15,18 +15,18 @@ const STATES: [State; 8] = [
 
 const EVENTS: [Event; 17] = [
     Event::Labelled,
-    Event::Health(Verdict::Good),
-    Event::Health(Verdict::Suspect),
-    Event::Health(Verdict::Failing),
+    Event::Health(Outlook::Good),
+    Event::Health(Outlook::Suspect),
+    Event::Health(Outlook::Failing),
     Event::Errors { reads: 1, writes: 0 },
     Event::Errors { reads: 9, writes: 0 },
     Event::Errors { reads: 0, writes: 1 },
     Event::Errors { reads: 0, writes: 9 },
     Event::Stalled,
     Event::Gone,
-    Event::Returned(Standing::Current),
-    Event::Returned(Standing::Behind),
-    Event::Returned(Standing::Former),
+    Event::Returned(Return::Current),
+    Event::Returned(Return::Behind),
+    Event::Returned(Return::Former),
     Event::DrainAsked,
     Event::Drained,
     Event::Replaced,
@@ -62,7 +62,7 @@ fn walk(world: World, depth: usize, seen: &mut usize) {
             assert!(asked && event == Event::Drained && next == State::Retired, "{case}: data is given up");
         }
         if next == State::Retired && world.state != State::Retired {
-            let known = orders.contains(&Order::Forget) || event == Event::Returned(Standing::Former);
+            let known = orders.contains(&Order::Forget) || event == Event::Returned(Return::Former);
             assert!(known, "{case}: a disk leaves that is neither drained nor a former one");
         }
         if world.state == State::Retired {
@@ -107,7 +107,7 @@ fn every_change_for_the_worse_is_told_and_acted_upon() {
 fn a_wrong_disk_that_is_pulled_and_returned_needs_nothing_but_repair() {
     let (missing, orders) = step(State::Healthy, Event::Gone);
     assert_eq!(orders, [Order::StopWrites, support(Notice::Missing)]);
-    let (back, orders) = step(missing, Event::Returned(Standing::Current));
+    let (back, orders) = step(missing, Event::Returned(Return::Current));
     assert_eq!((back, orders), (State::Healthy, vec![Order::StartWrites, Order::CatchUp, practice(Notice::Back)]));
 }
 
@@ -115,12 +115,12 @@ fn a_wrong_disk_that_is_pulled_and_returned_needs_nothing_but_repair() {
 fn a_suspect_disk_leaves_through_draining_only() {
     let mut state = State::Healthy;
     for (event, expected) in [
-        (Event::Health(Verdict::Suspect), State::Suspect),
+        (Event::Health(Outlook::Suspect), State::Suspect),
         (Event::Drained, State::Suspect),
         (Event::DrainAsked, State::Draining),
-        (Event::Health(Verdict::Good), State::Draining),
+        (Event::Health(Outlook::Good), State::Draining),
         (Event::Gone, State::Missing { leaving: true }),
-        (Event::Returned(Standing::Behind), State::Draining),
+        (Event::Returned(Return::Behind), State::Draining),
         (Event::Drained, State::Retired),
         (Event::Labelled, State::Retired),
     ] {
@@ -151,19 +151,19 @@ fn a_disk_that_fails_writes_and_looks_bad_is_emptied_and_one_that_hangs_is_not()
         (state, orders.contains(&Order::Drain))
     };
     for (failure, verdict, expected) in [
-        (Some(Io), Some(Verdict::Suspect), (State::Suspect, true)),
+        (Some(Io), Some(Outlook::Suspect), (State::Suspect, true)),
         (Some(ReadOnly), None, (State::Suspect, true)),
-        (Some(Io), Some(Verdict::Failing), (State::Failing, true)),
-        (None, Some(Verdict::Suspect), (State::Suspect, true)),
-        (Some(Stalled), Some(Verdict::Good), (State::Missing { leaving: false }, false)),
-        (Some(Denied), Some(Verdict::Good), (State::Healthy, false)),
+        (Some(Io), Some(Outlook::Failing), (State::Failing, true)),
+        (None, Some(Outlook::Suspect), (State::Suspect, true)),
+        (Some(Stalled), Some(Outlook::Good), (State::Missing { leaving: false }, false)),
+        (Some(Denied), Some(Outlook::Good), (State::Healthy, false)),
         (None, None, (State::Healthy, false)),
     ] {
         assert_eq!(of(failure, verdict), expected, "{failure:?} {verdict:?}");
     }
-    let (state, orders) = hear(&disk(Role::Active, DiskState::Missing, None), Some(Verdict::Failing));
+    let (state, orders) = hear(&disk(Role::Active, DiskState::Missing, None), Some(Outlook::Failing));
     assert_eq!((state, orders.contains(&support(Notice::Missing))), (State::Missing { leaving: false }, true));
-    assert_eq!(hear(&disk(Role::Draining, DiskState::Present, Some(Io)), Some(Verdict::Suspect)), (State::Draining, vec![]));
+    assert_eq!(hear(&disk(Role::Draining, DiskState::Present, Some(Io)), Some(Outlook::Suspect)), (State::Draining, vec![]));
     let behind = DiskHealth { is_behind: true, ..disk(Role::Active, DiskState::Present, None) };
     assert_eq!(hear(&behind, None), (State::Healthy, vec![Order::StartWrites, Order::CatchUp, practice(Notice::BackBehind)]));
 }
