@@ -11,6 +11,7 @@ export CARGO_TERM_COLOR ?= auto
 export PYTHONDONTWRITEBYTECODE := 1
 
 stage = tests/stage
+programs = cli keyd diskd vaultd authd ingestd notifyd
 
 .PHONY: help setup build demo test test-long check bench scenario fuzz clean
 
@@ -20,10 +21,10 @@ help:  ## this list
 setup:  ## install what the build and the tests need (Debian; root or sudo, only if something is missing)
 	@tests/setup build test demo
 
-build:  ## the programs: target/release/keepwell, keepwell-keyd, keepwell-diskd
-	cargo build --release --locked --package keepwell-cli --package keepwell-keyd --package keepwell-diskd
+build:  ## the programs: target/release/keepwell and keepwell-{vaultd,ingestd,authd,notifyd,keyd,diskd,smart}
+	cargo build --release --locked $(programs:%=--package keepwell-%)
 
-demo:  ## a real Samba share, a vault on three disks, a lost disk, and everything back
+demo:  ## a whole box as real processes, and the servers that it backs up
 	@tests/setup build demo
 	@tests/demo.sh
 
@@ -54,6 +55,8 @@ test: setup  ## everything that has to pass before a change goes in
 	@$(stage) tpm-seal       tests/scenario tpm-seal
 	@$(stage) kit            tests/scenario kit
 	@$(stage) disk-life      tests/scenario disk-life
+	@$(stage) notices        tests/scenario notices
+	@$(stage) box-year       tests/scenario box-year
 	@$(stage) total
 
 test-long: test  ## the same, then at full size: all of /usr, whole data sets, more seeds, more kills
@@ -64,6 +67,7 @@ test-long: test  ## the same, then at full size: all of /usr, whole data sets, m
 	@$(stage) smb-exact  env SIZE=full tests/scenario smb-exact
 	@$(stage) nfs-exact  env SIZE=full tests/scenario nfs-exact
 	@$(stage) many-files env SIZE=full tests/scenario many-files
+	@$(stage) box-year   env SIZE=full tests/scenario box-year
 
 scenario: build  ## one of tests/scenarios: make scenario NAME=damage
 	@tests/scenario $(NAME)
