@@ -8,6 +8,7 @@ mod granting;
 mod signing_in;
 mod users;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -27,7 +28,7 @@ use crate::world::{Now, World, random};
 pub const USERS_MAX: usize = 500;
 /// People whose password is looked at or waits for that.
 const WAITING_MAX: usize = 16;
-/// Requests without a session that holds: one event a minute tells of all.
+/// What a program can try as often as it likes is told once a minute: a flood of it must not push other events out.
 const QUIET_S: u64 = 60;
 
 /// What authd knows and decides.
@@ -47,8 +48,8 @@ struct Inside {
     sessions: Sessions,
     boot: [u8; 16],
     key: SigningKey,
-    /// When an event last told of requests without a session.
-    told: Option<u64>,
+    /// When it was last told of what is told once a minute: by word, actor and verb.
+    told: BTreeMap<(String, String, Option<Verb>), u64>,
 }
 
 /// Who asks, once it is known.
@@ -64,7 +65,7 @@ impl Authority {
         let boot = random(&*world)?;
         let key = SigningKey::from_bytes(&Zeroizing::new(random::<32>(&*world)?));
         let nobody = Password::of_nobody(effort, &*world)?;
-        let mut inside = Inside { store, sessions: Sessions::default(), boot, key, told: None };
+        let mut inside = Inside { store, sessions: Sessions::default(), boot, key, told: BTreeMap::new() };
         inside.tell(Happened::new(world.now().wall, EventKind::Started, "started", "authd"))?;
         Ok(Self { inside: Mutex::new(inside), hashing: Mutex::new(()), waiting: AtomicUsize::new(0), world, effort, nobody })
     }
@@ -113,19 +114,26 @@ impl Inside {
         Ok(self.store.commit(&Change { events: vec![event], ..Change::default() })?)
     }
 
+    fn tell_rarely(&mut self, now: Now, verb: Option<Verb>, event: Happened) -> Result<(), AuthError> {
+        self.told.retain(|_, told| now.steady < *told + QUIET_S);
+        let what = (event.code.clone(), event.actor.clone(), verb);
+        if self.told.contains_key(&what) {
+            return Ok(());
+        }
+        self.told.insert(what, now.steady);
+        self.tell(event)
+    }
+
     /// The person whose session this is, who may do this. A refusal is told.
     fn person(&mut self, session: &Base64, verb: Option<Verb>, now: Now) -> Result<Person, AuthError> {
         let Some(held) = self.sessions.touch(session, now) else {
-            if self.told.is_none_or(|told| now.steady >= told + QUIET_S) {
-                self.told = Some(now.steady);
-                self.tell(Happened::new(now.wall, EventKind::Refusal, "no-session", ""))?;
-            }
+            self.tell_rarely(now, None, Happened::new(now.wall, EventKind::Refusal, "no-session", ""))?;
             return Err(AuthError::NoSession);
         };
         let account = self.store.account(&held.user)?.filter(Account::is_active).ok_or(AuthError::NoSession)?;
         if let Some(verb) = verb.filter(|verb| !allows(account.role, *verb)) {
             let event = Happened::new(now.wall, EventKind::Refusal, "not-allowed", account.name.as_str());
-            self.tell(event.with("verb", verb).with("role", account.role))?;
+            self.tell_rarely(now, Some(verb), event.with("verb", verb).with("role", account.role))?;
             return Err(AuthError::NotAllowed { role: account.role, verb });
         }
         Ok(Person { key: held.user, account })

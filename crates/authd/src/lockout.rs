@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn a_clock_that_jumps_makes_no_lock_longer() {
         let mut lockout = Lockout::default();
-        (0..5).for_each(|_| drop(fail(&mut lockout, 1_000_000)));
+        assert_eq!((0..5).filter(|_| fail(&mut lockout, 1_000_000)).count(), 1);
         assert_eq!(lockout.until(10), Some(10 + 900));
         assert!(!lockout.admits(10));
         assert!(lockout.admits(10 + 900), "the lock began again at the time of the first attempt");

@@ -56,10 +56,10 @@ impl Authority {
     /// A user takes the account over with the set-up code: chooses a password and gets the secret for an authenticator.
     pub fn enrol(&self, name: &str, request: &Enrol) -> Result<Enrolled, AuthError> {
         let key = Name::parse(name).map(|name| name.key()).unwrap_or_default();
-        self.lock().to_enrol(&key, request, self.world.now())?;
+        self.lock().who_enrols(&key, request, self.world.now())?;
         let proofs = self.proofs(&request.password)?;
         let (mut inside, now) = (self.lock(), self.world.now());
-        let mut account = inside.to_enrol(&key, request, now)?;
+        let mut account = inside.who_enrols(&key, request, now)?;
         let otpauth = shown(&proofs, &account.name)?;
         (account.proofs, account.set_up) = (Some(proofs), None);
         let event = changed(now, "enrolled", account.name.as_str(), &account);
@@ -137,13 +137,13 @@ impl Inside {
         if matters && !self.has_another_owner(&account.name.key())? { Err(AuthError::LastOwner) } else { Ok(()) }
     }
 
-    fn to_enrol(&mut self, key: &str, request: &Enrol, now: Now) -> Result<Account, AuthError> {
+    fn who_enrols(&mut self, key: &str, request: &Enrol, now: Now) -> Result<Account, AuthError> {
         let account = self.store.account(key)?;
         let fits = |account: &Account| account.set_up.as_ref().is_some_and(|code| code.fits(&request.code, now.wall)) && !account.disabled;
         match account.filter(fits) {
             Some(account) => Ok(account),
             None => {
-                self.tell(Happened::new(now.wall, EventKind::Refusal, "wrong-set-up-code", key))?;
+                self.tell_rarely(now, None, Happened::new(now.wall, EventKind::Refusal, "wrong-set-up-code", ""))?;
                 Err(AuthError::SetUpRefused)
             }
         }

@@ -1,0 +1,143 @@
+//! An authd with a clock that tests turn, and people who have authenticators.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use keepwell_api::Base64;
+use keepwell_api::auth::{AddUser, AskGrant, Claim, Enrol, Enrolled, Event, SignIn, SignedIn};
+use keepwell_api::grants::{Role, Verb};
+use keepwell_authd::authority::Authority;
+use keepwell_authd::error::AuthError;
+use keepwell_authd::proof::Effort;
+use keepwell_authd::store::Store;
+use keepwell_authd::world::{NoRandomness, Now, World};
+use totp_rs::Totp;
+
+pub(crate) const START: i64 = 1_795_300_000;
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+/// A clock that stands still until it is turned, and bytes that count up.
+pub(crate) struct Fake {
+    wall: AtomicI64,
+    steady: AtomicU64,
+    bytes: Mutex<u64>,
+}
+
+impl Fake {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { wall: AtomicI64::new(START), steady: AtomicU64::new(77), bytes: Mutex::new(0) })
+    }
+
+    /// Time goes on.
+    pub(crate) fn pass(&self, seconds: u32) {
+        self.wall.fetch_add(seconds.into(), Ordering::SeqCst);
+        self.steady.fetch_add(seconds.into(), Ordering::SeqCst);
+    }
+
+    /// The wall clock alone jumps.
+    pub(crate) fn jump(&self, seconds: i64) {
+        self.wall.fetch_add(seconds, Ordering::SeqCst);
+    }
+}
+
+impl World for Fake {
+    fn now(&self) -> Now {
+        Now { wall: self.wall.load(Ordering::SeqCst), steady: self.steady.load(Ordering::SeqCst) }
+    }
+
+    fn fill(&self, out: &mut [u8]) -> Result<(), NoRandomness> {
+        let mut bytes = self.bytes.lock().unwrap();
+        for chunk in out.chunks_mut(8) {
+            *bytes += 0x9e37_79b9_7f4a_7c15 & 0xffff_ffff;
+            let mixed = bytes.wrapping_mul(0xd134_2543_de82_ef95).to_le_bytes();
+            chunk.copy_from_slice(&mixed[..chunk.len()]);
+        }
+        Ok(())
+    }
+}
+
+pub(crate) struct Desk {
+    pub(crate) authority: Authority,
+    pub(crate) world: Arc<Fake>,
+}
+
+/// Somebody with an authenticator.
+pub(crate) struct Person {
+    pub(crate) name: String,
+    pub(crate) password: String,
+    totp: Totp,
+}
+
+impl Person {
+    pub(crate) fn new(name: &str, password: &str, enrolled: &Enrolled) -> Self {
+        let url = std::str::from_utf8(enrolled.otpauth.as_ref()).unwrap();
+        Self { name: name.into(), password: password.into(), totp: Totp::from_url(url).unwrap() }
+    }
+
+    pub(crate) fn code(&self, world: &Fake) -> String {
+        self.totp.generate(world.now().wall as u64).to_string()
+    }
+}
+
+impl Desk {
+    pub(crate) fn open(folder: &Path, world: &Arc<Fake>) -> Self {
+        let store = Store::open(folder).unwrap();
+        let authority = Authority::start(store, Effort { kib: 8, passes: 1 }, world.clone()).unwrap();
+        Self { authority, world: world.clone() }
+    }
+
+    pub(crate) fn claimed(folder: &Path) -> (Self, Person) {
+        let desk = Self::open(folder, &Fake::new());
+        let owner = desk.claim("Dr. Owner").unwrap();
+        (desk, owner)
+    }
+
+    pub(crate) fn claim(&self, name: &str) -> Result<Person, AuthError> {
+        let claim = Claim { user: name.into(), password: secret(PASSWORD) };
+        self.authority.claim(&claim).map(|enrolled| Person::new(name, PASSWORD, &enrolled))
+    }
+
+    /// Signs in with the next code that was not used.
+    pub(crate) fn sign_in(&self, person: &Person) -> Result<SignedIn, AuthError> {
+        self.world.pass(30);
+        self.sign_in_with(&person.name, &person.password, &person.code(&self.world))
+    }
+
+    pub(crate) fn sign_in_with(&self, user: &str, password: &str, code: &str) -> Result<SignedIn, AuthError> {
+        self.authority.sign_in(&SignIn { user: user.into(), password: secret(password), code: code.into() })
+    }
+
+    pub(crate) fn session(&self, person: &Person) -> Base64 {
+        self.sign_in(person).unwrap().session
+    }
+
+    pub(crate) fn add(&self, owner: &Base64, name: &str, role: Role) -> Person {
+        let set_up = self.authority.add_user(&AddUser { session: owner.clone(), name: name.into(), role }).unwrap();
+        self.enrol(name, set_up.code).unwrap()
+    }
+
+    pub(crate) fn enrol(&self, name: &str, code: Base64) -> Result<Person, AuthError> {
+        let password = format!("{PASSWORD} of {name}");
+        let enrolled = self.authority.enrol(name, &Enrol { code, password: secret(&password) })?;
+        Ok(Person::new(name, &password, &enrolled))
+    }
+
+    pub(crate) fn ask(&self, session: &Base64, verb: Verb) -> Result<String, AuthError> {
+        let arguments = "ab".repeat(32);
+        let ask = AskGrant { session: session.clone(), verb, arguments, max_bytes: Some(1000) };
+        self.authority.grant(&ask).map(|granted| granted.grant)
+    }
+
+    pub(crate) fn told(&self) -> Vec<Event> {
+        self.authority.events(0).unwrap().events
+    }
+}
+
+pub(crate) fn secret(text: &str) -> Base64 {
+    text.as_bytes().to_vec().into()
+}
+
+pub(crate) fn code<T>(answer: Result<T, AuthError>) -> &'static str {
+    answer.err().map_or("done", |error| error.code().0)
+}

@@ -1,0 +1,176 @@
+//! The program itself, over its socket: which program may ask for what, and that `kill -9` loses nothing that was acknowledged.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails here fails as it should")]
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use keepwell_api::auth::{Claim, Enrolled, Events, SignIn, SignedIn, Status};
+use keepwell_api::{Client, ClientError};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, geteuid};
+use serde_json::{Value, json};
+use totp_rs::Totp;
+
+/// Nobody who runs tests.
+const OTHER: u32 = 54_321;
+
+struct Running {
+    child: Child,
+    client: Client,
+}
+
+impl Running {
+    fn start(folder: &Path, vaultd: u32, consoled: u32, admin: u32) -> Self {
+        let (socket, log) = (folder.join("authd.sock"), folder.join("log"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keepwell-authd"));
+        command.arg("serve").arg("--state").arg(folder.join("state")).arg("--socket").arg(&socket);
+        for (name, uid) in [("--vaultd-uid", vaultd), ("--consoled-uid", consoled), ("--admin-uid", admin)] {
+            command.arg(name).arg(uid.to_string());
+        }
+        command.env_remove("LISTEN_FDS").stdout(Stdio::null()).stderr(File::create(&log).unwrap());
+        let child = command.spawn().unwrap();
+        let running = Self { child, client: Client::new("authd", socket, Duration::from_secs(60)) };
+        let until = Instant::now() + Duration::from_secs(60);
+        while std::os::unix::net::UnixStream::connect(running.client.path()).is_err() {
+            assert!(Instant::now() < until, "authd does not listen: {}", fs::read_to_string(&log).unwrap());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        running
+    }
+
+    /// The word with which a request was refused.
+    fn refusal(&self, method: &str, route: &str, body: &Value) -> String {
+        let answer = match method {
+            "GET" => self.client.get_bytes(route).map(drop),
+            _ => self.client.post_for_bytes(route, body).map(drop),
+        };
+        match answer {
+            Ok(()) => "done".into(),
+            Err(ClientError::Refused(refusal)) => refusal.code,
+            Err(other) => format!("{other}"),
+        }
+    }
+
+    fn kill(mut self) {
+        kill(Pid::from_raw(self.child.id() as i32), Signal::SIGKILL).unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Every verb, a request that is well formed, and who may ask: vaultd, a console, an admin.
+fn verbs() -> Vec<(&'static str, &'static str, Value, [bool; 3])> {
+    let session = json!({ "session": "AAAA" });
+    let weak = json!({ "user": "a", "password": "AAAA" });
+    let sign_in = json!({ "user": "", "password": "AAAA", "code": "1" });
+    let grant = json!({ "session": "AAAA", "verb": "restore", "arguments": "" });
+    let password = json!({ "session": "AAAA", "password": "AAAA", "code": "1", "new": "AAAA" });
+    let add = json!({ "session": "AAAA", "name": "a", "role": "owner" });
+    let enrol = json!({ "code": "AAAA", "password": "AAAA" });
+    let role = json!({ "session": "AAAA", "role": "owner" });
+    let (all, people, admin, vaultd) = ([true; 3], [false, true, true], [false, false, true], [true, false, false]);
+    vec![
+        ("GET", "/v1/status", Value::Null, all),
+        ("GET", "/v1/key", Value::Null, all),
+        ("POST", "/v1/claim", weak, admin),
+        ("POST", "/v1/sign-in", sign_in, people),
+        ("POST", "/v1/sign-out", session.clone(), people),
+        ("POST", "/v1/sessions/check", session.clone(), people),
+        ("POST", "/v1/password", password, people),
+        ("POST", "/v1/grants", grant, people),
+        ("GET", "/v1/users", Value::Null, people),
+        ("POST", "/v1/users", add, people),
+        ("POST", "/v1/users/a/enrol", enrol, people),
+        ("POST", "/v1/users/a/disable", session.clone(), people),
+        ("POST", "/v1/users/a/reset", session, people),
+        ("POST", "/v1/users/a/role", role, people),
+        ("GET", "/v1/events?after=0", Value::Null, vaultd),
+        ("GET", "/v1/export", Value::Null, vaultd),
+        ("POST", "/v1/import", Value::Null, vaultd),
+    ]
+}
+
+/// Each program in turn is the one that asks, the others are somebody else; last, none is.
+#[test]
+fn every_verb_is_for_its_programs_alone() {
+    let own = geteuid().as_raw();
+    let source = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/service.rs")).unwrap();
+    assert_eq!(source.matches(".route(").count() + source.matches(".post(").count(), verbs().len(), "a verb is missing in the list");
+    for place in 0..4 {
+        let folder = tempfile::tempdir().unwrap();
+        let uid = |of: usize| if of == place { own } else { OTHER };
+        let running = Running::start(folder.path(), uid(0), uid(1), uid(2));
+        for (method, route, body, may) in verbs() {
+            let refusal = running.refusal(method, route, &body);
+            let admitted = may.get(place).copied().unwrap_or(false);
+            assert_eq!(refusal != "not-you", admitted, "caller {place}, {method} {route}: {refusal}");
+            let known = ["done", "not-you", "weak-password", "sign-in-refused", "no-session", "set-up-refused", "bad-copy", "malformed"];
+            assert!(known.contains(&refusal.as_str()), "{route}: {refusal}");
+        }
+    }
+}
+
+/// Bodies that no program of ours would send: refused, and authd goes on.
+#[test]
+fn hostile_bodies_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = geteuid().as_raw();
+    let running = Running::start(folder.path(), own, own, own);
+    let long = json!({ "session": "A".repeat(2 << 20) }).to_string();
+    let deep = "[".repeat(200_000);
+    let odd = [b"".as_slice(), b"{", b"null", b"\xff\xfe", br#"{"session":"no base64"}"#, deep.as_bytes(), long.as_bytes()];
+    let odd = odd.map(<[u8]>::to_vec).into_iter().chain([br#"{"session":"AAAA","more":1}"#.to_vec(), vec![0; 900_000]]);
+    let odd: Vec<Vec<u8>> = odd.collect();
+    for (method, route, _, _) in verbs().into_iter().filter(|(method, ..)| *method == "POST") {
+        for body in &odd {
+            let answer = running.client.post_bytes::<Value>(route, body);
+            assert!(answer.is_err(), "{method} {route}: {answer:?}");
+        }
+    }
+    let status: Status = running.client.get("/v1/status").unwrap();
+    assert_eq!(status.users, 0);
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_kill_9() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = geteuid().as_raw();
+    let start = || Running::start(folder.path(), own, own, own);
+    let running = start();
+    let password = b"correct horse battery".to_vec();
+    let claim = Claim { user: "Owner".into(), password: password.clone().into() };
+    let enrolled: Enrolled = running.client.post("/v1/claim", &claim).unwrap();
+    let before: Status = running.client.get("/v1/status").unwrap();
+    running.kill();
+    let running = start();
+    let after: Status = running.client.get("/v1/status").unwrap();
+    assert_eq!((after.users, after.claimed), (1, false));
+    assert!(after.boot != before.boot && after.public_key != before.public_key, "the key of grants is of one start");
+    let totp = Totp::from_url(std::str::from_utf8(enrolled.otpauth.as_ref()).unwrap()).unwrap();
+    let code = totp.generate(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).to_string();
+    let request = SignIn { user: "owner".into(), password: password.into(), code };
+    let signed_in: SignedIn = running.client.post("/v1/sign-in", &request).unwrap();
+    assert_eq!(signed_in.session.as_ref().len(), 32);
+    running.kill();
+    let running = start();
+    // The code was used before the kill.
+    assert_eq!(running.refusal("POST", "/v1/sign-in", &serde_json::to_value(&request).unwrap()), "sign-in-refused");
+    let events: Events = running.client.get("/v1/events?after=0").unwrap();
+    let codes: Vec<&str> = events.events.iter().map(|event| event.code.as_str()).collect();
+    assert_eq!(codes, ["started", "claimed", "started", "signed-in", "started", "wrong-proof"]);
+    // A new box gets the users back.
+    let copy = running.client.get_bytes("/v1/export").unwrap();
+    drop(running);
+    fs::remove_dir_all(folder.path().join("state")).unwrap();
+    let status: Status = start().client.post_bytes("/v1/import", &copy).unwrap();
+    assert_eq!((status.users, status.claimed), (1, true));
+}
