@@ -9,13 +9,16 @@ use crate::time::At;
 const RETRY_S: [u32; 5] = [60, 120, 300, 900, 1_800];
 /// After these, a share that fails is tried this often (or at its cadence, if that is shorter), so that it is soon copied when its server is back.
 const LATER_RETRY_S: u32 = 7_200;
-/// A run is slow that takes this many times what it usually takes.
+/// A run is slow that takes this many times what it usually takes, or half an hour.
 const SLOW: i64 = 4;
-/// What a run usually takes, seconds, when nothing is known: the first one is slow after an hour.
+/// What a run usually takes, seconds, when nothing is known.
 const UNKNOWN_USUAL_S: u32 = 900;
-/// What a run may take, seconds, and never count as slow.
+/// Less than this, seconds, is never slow; more than that always is: the others wait as long for a place.
 const NEVER_SLOW_S: i64 = 300;
-/// Who waits this long for a place, seconds, goes in front of its tier; who waits [`LONG_WAIT_S`] in front of all.
+const ALWAYS_SLOW_S: i64 = 1_800;
+/// Every other so many seconds, those that have waited long come first: they get half of the places that become free, and not all.
+const TURN_S: i64 = 300;
+/// Who waits this long for a place, seconds, then goes in front of its tier; who waits [`LONG_WAIT_S`] in front of all.
 const WAIT_S: i64 = 3_600;
 const LONG_WAIT_S: i64 = 4 * 3_600;
 
@@ -116,7 +119,7 @@ impl ShareClock {
         self.last_good.filter(|good| good.has_been(now)).map(|good| now.since(good).max(0))
     }
 
-    /// Whether the run that goes on takes much longer than usual, or the one before did.
+    /// Whether the run that goes on takes long, or the one before did.
     pub fn is_slow(&self, now: At) -> bool {
         self.running && (self.was_slow || self.last_started.is_some_and(|started| now.since(started) > slow_after(self.usual_s)))
     }
@@ -200,14 +203,14 @@ fn retry_wait_s(policy: &Policy, clock: &ShareClock) -> i64 {
     wait.max(took.min(i64::from(policy.cadence_s) / 2))
 }
 
-/// What a run has to have left of its goal when it begins: twice what it usually takes, and a little.
+/// What has to be left of a goal when a share becomes due: twice what a run usually takes, and a quarter of the goal, since it may have to wait for a place.
 fn headroom_s(policy: &Policy, clock: &ShareClock) -> i64 {
     let goal = i64::from(policy.copy_age_goal_s);
-    (2 * i64::from(clock.usual_s.unwrap_or(UNKNOWN_USUAL_S)) + goal / 20).min(goal / 2)
+    (2 * i64::from(clock.usual_s.unwrap_or(UNKNOWN_USUAL_S)) + goal / 4).min(goal / 2)
 }
 
 fn slow_after(usual_s: Option<u32>) -> i64 {
-    (SLOW * i64::from(usual_s.unwrap_or(UNKNOWN_USUAL_S))).max(NEVER_SLOW_S)
+    (SLOW * i64::from(usual_s.unwrap_or(UNKNOWN_USUAL_S))).clamp(NEVER_SLOW_S, ALWAYS_SLOW_S)
 }
 
 /// How much room the pool has.
@@ -271,8 +274,9 @@ pub struct Running {
     pub slow: bool,
 }
 
-/// Which shares start now. `slots` are the runs at once; slow ones take all but one of them at most, so that a slow share delays no other. A run that becomes slow
-/// while all others are makes room for one more, up to twice `slots` runs in all.
+/// Which shares start now. `slots` are the runs at once; tier 1 has half as many again (at least one) of its own, so that it waits for no long run of another tier.
+/// Slow runs take all places but one at most, so that a slow share delays no other. A run that becomes slow while all others are makes room for one more, up to
+/// twice `slots` runs in all.
 pub fn pick(due: &[Candidate], running: &[Running], slots: usize, room: Room, now: At) -> Vec<ShareId> {
     let mut waiting: Vec<_> = due.iter().filter(|candidate| candidate.due <= now && !room.pauses(candidate.tier)).collect();
     waiting.retain(|candidate| running.iter().all(|run| run.share != candidate.share));
@@ -282,27 +286,23 @@ pub fn pick(due: &[Candidate], running: &[Running], slots: usize, room: Room, no
     let mut fast = running.len() - slow;
     let mut picked: Vec<ShareId> = Vec::new();
     for candidate in waiting {
+        let places = if candidate.tier == Tier::One && !candidate.slow { slots + slots.div_ceil(2) } else { slots };
         let taken = fast + slow.min(slots.saturating_sub(1));
-        if taken >= slots || fast + slow >= 2 * slots {
-            break;
-        }
-        if picked.contains(&candidate.share) || (candidate.slow && slow >= most_slow) {
+        let full = taken >= places || fast + slow >= 2 * slots;
+        if full || picked.contains(&candidate.share) || (candidate.slow && slow >= most_slow) {
             continue;
         }
-        if candidate.slow {
-            slow += 1
-        } else {
-            fast += 1
-        }
+        *(if candidate.slow { &mut slow } else { &mut fast }) += 1;
         picked.push(candidate.share.clone());
     }
     picked
 }
 
-/// Tiers go first to last, but nobody waits for ever: waiting lifts a share above its tier.
+/// Tiers go first to last, but nobody waits for ever: in their turn, waiting lifts shares above their tier.
 fn rank(candidate: &Candidate, now: At) -> u8 {
     let tier = candidate.tier as u8;
     match now.since(candidate.due) {
+        _ if now.0.div_euclid(TURN_S) % 2 == 0 => tier,
         LONG_WAIT_S.. => 0,
         WAIT_S.. => tier.saturating_sub(1),
         _ => tier,

@@ -146,9 +146,14 @@ fn tiers_first_then_lateness_and_nobody_waits_for_ever() {
         [candidate("c", Tier::Three, 600), candidate("b", Tier::Two, 10), candidate("a", Tier::One, 5), candidate("later", Tier::One, -5)];
     assert_eq!(names(&pick(&due, &[], 3, Room::Ample, MONDAY)), ["a", "b", "c"]);
     assert_eq!(names(&pick(&due, &[], 1, Room::Ample, MONDAY)), ["a"]);
+    let [others, one] = [Tier::Two, Tier::One].map(|tier| ["p", "q", "r", "s", "t"].map(|name| candidate(name, tier, 60)));
+    let full: Vec<_> = ["w", "x", "y", "z"].map(|name| Running { share: share(name), slow: false }).into();
+    assert_eq!(names(&pick(&others, &full, 4, Room::Ample, MONDAY)), [""; 0]);
+    assert_eq!(names(&pick(&one, &full, 4, Room::Ample, MONDAY)), ["p", "q"], "tier 1 has places of its own");
     assert_eq!(names(&pick(&due, &[], 3, Room::Short, MONDAY)), ["a", "b"]);
     let starved = [candidate("a", Tier::One, 5), candidate("c", Tier::Three, 5 * HOUR), candidate("b", Tier::Two, 2 * HOUR)];
-    assert_eq!(names(&pick(&starved, &[], 3, Room::Ample, MONDAY)), ["c", "b", "a"]);
+    assert_eq!(names(&pick(&starved, &[], 3, Room::Ample, MONDAY)), ["a", "b", "c"]);
+    assert_eq!(names(&pick(&starved, &[], 3, Room::Ample, MONDAY.plus(300))), ["c", "b", "a"], "every other five minutes");
     assert_eq!(names(&pick(&[], &[], 3, Room::Ample, MONDAY)), [""; 0]);
     assert_eq!(names(&pick(&due, &[], 0, Room::Ample, MONDAY)), [""; 0]);
 }
@@ -173,10 +178,14 @@ fn slow_shares_leave_a_place_for_the_others() {
 fn a_share_is_slow_by_its_own_measure() {
     let mut clock = ShareClock::new(MONDAY);
     clock.started(MONDAY);
-    assert_eq!((clock.is_slow(MONDAY.plus(HOUR)), clock.is_slow(MONDAY.plus(HOUR + 1))), (false, true), "a first run: after an hour");
-    clock.finished(MONDAY.plus(600), Outcome::Complete);
+    assert_eq!(
+        (clock.is_slow(MONDAY.plus(HOUR / 2)), clock.is_slow(MONDAY.plus(HOUR / 2 + 1))),
+        (false, true),
+        "a first run: after half an hour"
+    );
+    clock.finished(MONDAY.plus(120), Outcome::Complete);
     clock.started(MONDAY.plus(DAY));
-    assert_eq!((clock.is_slow(MONDAY.plus(DAY + 2_400)), clock.is_slow(MONDAY.plus(DAY + 2_401))), (false, true));
+    assert_eq!((clock.is_slow(MONDAY.plus(DAY + 480)), clock.is_slow(MONDAY.plus(DAY + 481))), (false, true));
     clock.finished(MONDAY.plus(DAY + 3_000), failed("silent"));
     clock.started(MONDAY.plus(2 * DAY));
     assert!(clock.is_slow(MONDAY.plus(2 * DAY)), "it was, so it counts as slow from its start");
@@ -237,6 +246,8 @@ proptest! {
         let able: Vec<_> = due.iter().filter(could).collect();
         prop_assert!(picked.iter().all(|share| able.iter().any(|candidate| candidate.share == *share)));
         prop_assert!(picked.is_empty() || picked.len() + running.len() <= 2 * slots);
+        let lower = picked.iter().filter(|share| due.iter().any(|candidate| candidate.share == **share && candidate.tier != Tier::One && !candidate.slow)).count();
+        prop_assert!(lower <= slots);
         let fast = running.iter().filter(|run| !run.slow).count();
         if able.iter().any(|candidate| !candidate.slow) && running.len() < 2 * slots && fast < slots && running.len() - fast < slots {
             let free = running.len() < slots || running.len() == running.iter().filter(|run| run.slow).count();
