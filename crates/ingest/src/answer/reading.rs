@@ -102,6 +102,14 @@ impl<'a> Readings<'a> {
 
     /// Reads on, as far as there is leave.
     pub(super) fn run(&self, reading: Reading<'a>) {
+        let mut next = Some(reading);
+        while let Some(reading) = next {
+            next = self.turn(reading);
+        }
+    }
+
+    /// Reads on until leave is used up. Answers the file if more leave came meanwhile.
+    fn turn(&self, reading: Reading<'a>) -> Option<Reading<'a>> {
         let Reading { channel, gate, stage } = reading;
         let mut out = self.outlet.pool.take();
         let dropped = lock(&gate.0).dropped;
@@ -118,7 +126,7 @@ impl<'a> Readings<'a> {
             Turn::Aside => self.put_aside(Reading { channel, gate, stage: Stage::Open(opened) }, out),
             turn => {
                 drop(opened);
-                self.end(channel, out, turn);
+                self.end(channel, out, turn)
             }
         }
     }
@@ -165,23 +173,28 @@ impl<'a> Readings<'a> {
         self.outlet.send(std::mem::replace(out, next)).is_ok()
     }
 
-    fn put_aside(&self, reading: Reading<'a>, out: Chunk) {
+    /// Answers the file if more leave came meanwhile.
+    fn put_aside(&self, reading: Reading<'a>, out: Chunk) -> Option<Reading<'a>> {
         if out.used > 0 && self.outlet.send(out).is_err() {
-            return;
+            return None;
         }
-        let gate = Arc::clone(&reading.gate);
+        let (channel, gate) = (reading.channel, Arc::clone(&reading.gate));
         let mut state = lock(&gate.0);
         if state.dropped || state.credit >= LEAST_COST {
-            // Leave came meanwhile.
-            drop(state);
-            self.run(reading);
-        } else {
-            state.aside = Some(reading);
+            return Some(reading);
         }
+        state.aside = Some(reading);
+        drop(state);
+        if !lock(&self.gates).contains_key(&channel) {
+            // Nobody will ask for it any more.
+            let aside = lock(&gate.0).aside.take();
+            drop(aside);
+        }
+        None
     }
 
     /// Says how it ended: once for each file, whatever happened.
-    fn end(&self, channel: u32, mut out: Chunk, turn: Turn) {
+    fn end(&self, channel: u32, mut out: Chunk, turn: Turn) -> Option<Reading<'a>> {
         let end = match turn {
             Turn::Ended(end) => end,
             Turn::Aside | Turn::Dropped => Err(Gap { reason: GapReason::Read, text: "it is not wanted any more".to_owned() }),
@@ -195,6 +208,7 @@ impl<'a> Readings<'a> {
         lock(&self.gates).remove(&channel);
         // If nobody reads any more, the end of the connection is seen by who reads it.
         let _ = self.outlet.send(out);
+        None
     }
 }
 
@@ -202,7 +216,8 @@ fn finish(file: &mut dyn ReadFile, node: &mut Node) -> Result<Ended, Gap> {
     let steady = file.finish(node)?;
     (node.content, node.link_to, node.inconsistent) = (None, None, false);
     node.streams.clear();
-    Ok(Ended { steady, node: (steady == Steady::Unchanged).then(|| Box::new(node.clone())), streams: file.streams() })
+    let seen = std::mem::replace(node, Node::new(node.kind));
+    Ok(Ended { steady, node: (steady == Steady::Unchanged).then(|| Box::new(seen)), streams: file.streams() })
 }
 
 /// What is too large to be sent is left out, and said to be.
