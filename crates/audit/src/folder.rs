@@ -67,6 +67,16 @@ pub(crate) fn digest(folder: &Path, number: u32) -> Result<(u64, [u8; 32]), Audi
     Ok((length, *hasher.finalize().as_bytes()))
 }
 
+/// Makes the folder if it is not there, so that it is still there after a power cut.
+fn make(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(parent)?.sync_all()
+}
+
 /// The folder, held by one writer.
 #[derive(Debug)]
 pub(crate) struct Folder {
@@ -78,7 +88,7 @@ pub(crate) struct Folder {
 impl Folder {
     /// Makes it if it is not there, and takes its lock.
     pub(crate) fn open(path: &Path) -> Result<Self, AuditError> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(AuditError::io("made", path))?;
+        make(path).map_err(AuditError::io("made", path))?;
         let directory = File::open(path).map_err(AuditError::io("opened", path))?;
         for _ in 0..LOCK_TRIES {
             match directory.try_lock() {

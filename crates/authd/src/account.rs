@@ -9,6 +9,9 @@ use crate::lockout::Lockout;
 use crate::proof::{Authenticator, Password};
 use crate::setup_code::SetUpCode;
 
+/// What programs are called in the ledger: no person is called so.
+const PROGRAMS: [&str; 11] = ["admin", "authd", "box", "consoled", "diskd", "ingestd", "keepwell", "keyd", "notifyd", "unknown", "vaultd"];
+
 /// A name that a user may have: 1 to 64 bytes of letters, digits, blanks and `.-_@'`, without a blank at either end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -19,7 +22,11 @@ impl Name {
     pub fn parse(text: &str) -> Result<Self, AuthError> {
         let letter = |c: char| c.is_alphanumeric() || " .-_@'".contains(c);
         let good = !text.is_empty() && text.len() <= USER_MAX && text.trim() == text && text.chars().all(letter);
-        if good { Ok(Self(text.to_owned())) } else { Err(AuthError::BadName) }
+        if good && !PROGRAMS.contains(&text.to_lowercase().trim_start_matches("keepwell-")) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(AuthError::BadName)
+        }
     }
 
     /// As it is written.
@@ -125,7 +132,7 @@ mod tests {
         for good in ["a", "Dr. Müller-O'Hara", "x@praxis.example", &"ß".repeat(32)] {
             assert_eq!(Name::parse(good).map(String::from).ok().as_deref(), Some(good));
         }
-        for bad in ["", " a", "a ", "a\n", "a/b", "a:b", "a\u{202e}b", &"ß".repeat(33)] {
+        for bad in ["", " a", "a ", "a\n", "a/b", "a:b", "a\u{202e}b", &"ß".repeat(33), "vaultd", "Keepwell-authd", "ADMIN"] {
             assert!(Name::parse(bad).is_err(), "{bad}");
         }
         assert_eq!(Name::parse("MÜLLER").unwrap().key(), Name::parse("Müller").unwrap().key());

@@ -48,7 +48,7 @@ pub enum AuthError {
     #[error("name or set-up code is wrong, or the code is no longer good: ask an owner for a new one")]
     SetUpRefused,
     /// What is no name.
-    #[error("a user's name has 1 to 64 bytes: letters, digits, blanks and .-_@', no blank at either end")]
+    #[error("a user's name has 1 to 64 bytes: letters, digits, blanks and .-_@', no blank at either end, and is not that of a program")]
     BadName,
     /// Too easily guessed.
     #[error("the password has to have 12 to 256 characters")]

@@ -35,7 +35,7 @@ type Shared = Arc<Authority>;
 pub fn routes(authority: Authority, programs: &Programs) -> Router {
     let authority = Arc::new(authority);
     let people = || programs.consoleds.iter().chain(&programs.admins).copied();
-    let everyone = Router::new().route("/v1/status", get(status)).route("/v1/key", get(key));
+    let everyone = Router::new().route("/v1/status", get(status)).route("/v1/key", get(key)).route("/v1/users", get(users));
     let claiming = Router::new().route("/v1/claim", post(claim));
     let vaultd = Router::new().route("/v1/export", get(export)).route("/v1/import", post(import)).route("/v1/events", get(events));
     Callers::only(people().chain([programs.vaultd]))
@@ -52,7 +52,7 @@ fn people_routes() -> Router<Shared> {
         .route("/v1/sessions/check", post(check))
         .route("/v1/password", post(password))
         .route("/v1/grants", post(grant))
-        .route("/v1/users", get(users).post(add_user))
+        .route("/v1/users", post(add_user))
         .route("/v1/users/{name}/enrol", post(enrol))
         .route("/v1/users/{name}/disable", post(disable))
         .route("/v1/users/{name}/reset", post(reset))

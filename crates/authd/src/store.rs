@@ -4,7 +4,8 @@
 
 mod schema;
 
-use std::fs::{self, DirBuilder};
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -12,7 +13,6 @@ use std::path::{Path, PathBuf};
 use keepwell_api::auth::{Event, EventKind};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 use crate::account::Account;
@@ -113,7 +113,7 @@ impl Store {
     /// Opens the file in `folder`, or makes both.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let io = |verb| move |source| StoreError::Io { verb, path: folder.to_owned(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io("made"))?;
+        make(folder).map_err(io("made"))?;
         fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(io("closed to others"))?;
         let path = folder.join("users.db");
         let connection = schema::open(&path)?;
@@ -175,6 +175,16 @@ impl Store {
         // The cause could show a part of a secret.
         serde_json::from_slice(text).map_err(|_| StoreError::Damaged(self.path.clone()))
     }
+}
+
+/// Makes the folder if it is not there, so that it is still there after a power cut.
+fn make(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(parent)?.sync_all()
 }
 
 fn write(transaction: &Transaction<'_>, change: &Change<'_>) -> rusqlite::Result<()> {

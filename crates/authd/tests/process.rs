@@ -87,7 +87,7 @@ fn verbs() -> Vec<(&'static str, &'static str, Value, [bool; 3])> {
         ("POST", "/v1/sessions/check", session.clone(), people),
         ("POST", "/v1/password", password, people),
         ("POST", "/v1/grants", grant, people),
-        ("GET", "/v1/users", Value::Null, people),
+        ("GET", "/v1/users", Value::Null, all),
         ("POST", "/v1/users", add, people),
         ("POST", "/v1/users/a/enrol", enrol, people),
         ("POST", "/v1/users/a/disable", session.clone(), people),
@@ -104,7 +104,7 @@ fn verbs() -> Vec<(&'static str, &'static str, Value, [bool; 3])> {
 fn every_verb_is_for_its_programs_alone() {
     let own = geteuid().as_raw();
     let source = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/service.rs")).unwrap();
-    assert_eq!(source.matches(".route(").count() + source.matches(".post(").count(), verbs().len(), "a verb is missing in the list");
+    assert_eq!(source.matches(".route(").count(), verbs().len(), "a verb is missing in the list");
     for place in 0..4 {
         let folder = tempfile::tempdir().unwrap();
         let uid = |of: usize| if of == place { own } else { OTHER };

@@ -17,7 +17,7 @@ impl Authority {
     pub fn sign_in(&self, request: &SignIn) -> Result<SignedIn, AuthError> {
         let name = Name::parse(&request.user).ok();
         let key = name.as_ref().map(Name::key).unwrap_or_default();
-        let actor = name.as_ref().map_or("no name", Name::as_str);
+        let actor = name.as_ref().map_or("unknown", Name::as_str);
         self.prove(&key, actor, &request.password, &request.code, |account, now| {
             account.signed_in_at = Some(now.wall);
             Happened::new(now.wall, EventKind::SignIn, "signed-in", account.name.as_str()).with("role", account.role)

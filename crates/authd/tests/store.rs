@@ -1,0 +1,82 @@
+//! The users' file: what is not whole, of a later release, or another's is refused at the start, and nothing is made up instead.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails here fails as it should")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use keepwell_api::auth::EventKind;
+use keepwell_api::grants::Role;
+use keepwell_authd::account::{Account, Name};
+use keepwell_authd::store::{Change, Happened, Store, StoreError};
+
+fn account(name: &str) -> Account {
+    Account::new(Name::parse(name).unwrap(), Role::Operator, 7)
+}
+
+fn event(n: i64) -> Happened {
+    Happened::new(n, EventKind::Refusal, "wrong-proof", "somebody")
+}
+
+#[test]
+fn what_is_committed_is_there_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deep/authd");
+    let mut store = Store::open(&path).unwrap();
+    let (one, two) = (account("One"), account("Two"));
+    store.commit(&Change { put: vec![&one, &two], events: vec![event(1)], ..Change::default() }).unwrap();
+    store.commit(&Change { drop: vec!["two".into()], put: vec![&account("ONE")], ..Change::default() }).unwrap();
+    drop(store);
+    let mut store = Store::open(&path).unwrap();
+    let names: Vec<String> = store.accounts().unwrap().into_iter().map(|account| account.name.into()).collect();
+    assert_eq!(names, ["ONE"]);
+    assert!(store.account("one").unwrap().is_some() && store.account("two").unwrap().is_none());
+    assert_eq!(store.events(0).unwrap().0.len(), 1);
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn nobody_else_opens_it_meanwhile() {
+    let folder = tempfile::tempdir().unwrap();
+    let held = Store::open(folder.path()).unwrap();
+    assert!(matches!(Store::open(folder.path()), Err(StoreError::Database { .. })));
+    drop(held);
+    Store::open(folder.path()).unwrap();
+}
+
+#[test]
+fn a_file_of_a_later_release_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(Store::open(folder.path()).unwrap());
+    let file = folder.path().join("users.db");
+    rusqlite::Connection::open(&file).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    assert!(matches!(Store::open(folder.path()), Err(StoreError::Newer(_))));
+}
+
+#[test]
+fn a_damaged_file_is_no_empty_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(folder.path()).unwrap();
+    store.commit(&Change { put: vec![&account("One")], ..Change::default() }).unwrap();
+    drop(store);
+    let file = folder.path().join("users.db");
+    let whole = fs::read(&file).unwrap();
+    let junk: Vec<u8> = (0..whole.len()).map(|n| n as u8).collect();
+    let odd = [junk, whole[..whole.len() / 2].to_vec(), whole.iter().map(|byte| byte.wrapping_add(u8::from(*byte == b'"'))).collect()];
+    for odd in odd {
+        fs::write(&file, &odd).unwrap();
+        assert!(matches!(Store::open(folder.path()), Err(StoreError::Damaged(_) | StoreError::Database { .. })));
+    }
+}
+
+#[test]
+fn the_oldest_events_go_when_nobody_takes_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(folder.path()).unwrap();
+    for part in 0..21 {
+        store.commit(&Change { events: (0..1000).map(|n| event(part * 1000 + n)).collect(), ..Change::default() }).unwrap();
+    }
+    let (events, last) = store.events(0).unwrap();
+    assert_eq!((events.len(), events[0].id, last), (500, 1001, 21_000));
+    assert_eq!(store.events(20_999).unwrap().0.len(), 1);
+}
