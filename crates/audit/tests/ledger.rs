@@ -64,6 +64,37 @@ fn what_is_no_record_is_refused_and_leaves_nothing() {
     assert_eq!(ledger.append(&draft(1)).unwrap().seq, 1);
 }
 
+/// The disk is full, say.
+#[test]
+fn a_record_that_can_not_be_written_is_not_there_and_the_next_one_may_be() {
+    let (folder, heads) = filled(3);
+    let (ledger, _) = Ledger::open(folder.path()).unwrap();
+    let mut ledger = ledger.rotating_at(1);
+    let obstacle = folder.path().join("ledger-00000002.new");
+    fs::create_dir(&obstacle).unwrap();
+    assert!(matches!(ledger.append(&draft(4)), Err(AuditError::Io { .. })));
+    assert_eq!(ledger.head(), heads[3]);
+    assert!(verify(folder.path(), Some(heads[3])).unwrap().is_sound());
+    fs::remove_dir(obstacle).unwrap();
+    let head = ledger.append(&draft(4)).unwrap();
+    assert!(head.seq == 4 && verify(folder.path(), Some(head)).unwrap().is_sound());
+}
+
+/// Power cut between a new file and its first record.
+#[test]
+fn a_file_without_records_is_gone_on_with() {
+    let (folder, heads) = filled(3);
+    let mut ledger = Ledger::open(folder.path()).unwrap().0.rotating_at(1);
+    ledger.append(&draft(4)).unwrap();
+    drop(ledger);
+    fs::OpenOptions::new().write(true).open(path(folder.path(), 2)).unwrap().set_len(139).unwrap();
+    let (mut ledger, opened) = Ledger::open(folder.path()).unwrap();
+    assert_eq!((opened.head, opened.torn_bytes, opened.broken), (heads[3], 0, None));
+    let head = ledger.append(&draft(4)).unwrap();
+    assert!(verify(folder.path(), Some(head)).unwrap().is_sound());
+    assert_eq!(read(folder.path(), 3, 9).unwrap().len(), 2);
+}
+
 /// The power fails while record 4 is written: whatever of it is there, the first three are, and it is cut off.
 #[test]
 fn a_torn_end_is_cut_back_at_every_byte() {
