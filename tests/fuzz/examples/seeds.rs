@@ -18,6 +18,7 @@ fn main() -> io::Result<()> {
     kits()?;
     disks()?;
     smart()?;
+    ledgers()?;
     texts()
 }
 
@@ -106,6 +107,27 @@ fn smart() -> io::Result<()> {
     let (disk, file_system) = (keepwell_diskd::label::DiskId([1; 16]), [2; 16]);
     let label = keepwell_diskd::label::Label { disk, file_system, made_at: 1, size_bytes: 1 << 42, key, serial, box_name: "Praxis".into() };
     write("box_label", "forged", &label.encode(&[7; 64]))
+}
+
+/// A ledger of three records, and the records.
+fn ledgers() -> io::Result<()> {
+    use keepwell_audit::{Draft, Event, Ledger, Time, Value};
+    let folder = std::env::temp_dir().join(format!("keepwell-seeds-{}", std::process::id()));
+    let (mut ledger, _) = Ledger::open(&folder).map_err(io::Error::other)?;
+    for (n, event) in [Event::Started, Event::Refusal, Event::Later(999)].into_iter().enumerate() {
+        let fields = [("share", Value::Text("01JD".into())), ("bytes", Value::Number(-1)), ("sealed", Value::Bytes(vec![n as u8; 9]))];
+        let fields = fields.into_iter().take(n + 1).map(|(name, value)| (name.to_owned(), value)).collect();
+        let at = Time { seconds: 1_795_300_000, nanos: 7 };
+        ledger.append(&Draft { at, boot: [3; 16], actor: "vaultd".into(), event, fields }).map_err(io::Error::other)?;
+    }
+    for record in ledger.read(1, 9).map_err(io::Error::other)? {
+        write("ledger_record", &format!("record-{}", record.seq), &record.encode().map_err(io::Error::other)?)?;
+    }
+    let file = fs::read(folder.join("ledger-00000001.kwl"))?;
+    write("ledger_file", "three-records", &file)?;
+    write("ledger_file", "torn", &file[..file.len() - 40])?;
+    write("ledger_file", "header-alone", &file[..139])?;
+    fs::remove_dir_all(folder)
 }
 
 fn texts() -> io::Result<()> {

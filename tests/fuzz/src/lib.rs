@@ -3,6 +3,7 @@
 //! A target takes any bytes and must not panic, hang or take memory without bound. Where the parser accepts them, it also asserts that
 //! the value has this one encoding. Coverage-guided fuzzing (`fuzz_targets`) and the replay of the corpus (`tests/replay.rs`) share these.
 
+mod audit;
 mod crypt;
 mod diskd;
 mod format;
@@ -11,6 +12,7 @@ mod server;
 mod source;
 mod storage;
 
+pub use audit::{ledger_file, ledger_record};
 pub use crypt::{SEED, kit_file, kit_slot, kit_words, sealed};
 pub use diskd::{box_label, smart};
 pub use format::{
@@ -44,6 +46,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("kit_payload", kit_payload),
     ("kit_slot", kit_slot),
     ("kit_words", kit_words),
+    ("ledger_file", ledger_file),
+    ("ledger_record", ledger_record),
     ("manifest", manifest),
     ("manifest_body", manifest_body),
     ("nfs_records", nfs_records),
