@@ -136,7 +136,7 @@ impl Drop for Served {
 }
 
 /// Takes frames that come from nowhere, for a walk, a read, a request and a write; checks what was taken.
-pub(crate) fn replay(stream: UnixStream, frames: &mut Frames<impl io::Read>) {
+pub(crate) fn replay(stream: UnixStream, frames: &mut Frames<impl io::Read>) -> bool {
     let line = Arc::new(Line::new(stream));
     let batches = Arc::new(walk::Batches::new(0));
     let inbox = Arc::new(desk::Inbox::new(crate::READ_WINDOW));
@@ -155,6 +155,7 @@ pub(crate) fn replay(stream: UnixStream, frames: &mut Frames<impl io::Read>) {
     }
     assert!(keys.is_sorted_by(|a, b| a < b) && keys.len() <= crate::WALK_ENTRIES);
     assert!(inbox.held() <= crate::READ_WINDOW);
+    matches!(end, IngestError::Gone(None))
 }
 
 impl fmt::Debug for Call {

@@ -1,4 +1,4 @@
-//! What arrives at either end, for fuzzing: bytes instead of a connection. Nothing is opened, nothing is answered.
+//! What arrives at either end, for fuzzing: bytes instead of a connection. Nothing is opened, nothing is answered. Each answers whether all frames were taken.
 
 use std::os::unix::net::UnixStream;
 
@@ -12,21 +12,21 @@ use crate::{Warned, WarnedTarget};
 
 /// Frames from an answering end, while a walk (channel 1), a read (2), a request (3) and a write (4) wait for theirs. What is taken must keep the
 /// order and the limits of the protocol.
-pub fn at_the_caller(data: &[u8]) {
-    let Ok((ours, _theirs)) = UnixStream::pair() else { return };
-    crate::call::replay(ours, &mut Frames::new(data, End::Caller));
+pub fn at_the_caller(data: &[u8]) -> bool {
+    let Ok((ours, _theirs)) = UnixStream::pair() else { return false };
+    crate::call::replay(ours, &mut Frames::new(data, End::Caller))
 }
 
 /// Frames from a caller of a source.
-pub fn at_a_source(data: &[u8]) {
-    let Ok((ours, _theirs)) = UnixStream::pair() else { return };
-    crate::answer::replay_source(&Nothing::default(), &mut Frames::new(data, End::Answering), &Outlet::new(ours));
+pub fn at_a_source(data: &[u8]) -> bool {
+    let Ok((ours, _theirs)) = UnixStream::pair() else { return false };
+    crate::answer::replay_source(&Nothing::default(), &mut Frames::new(data, End::Answering), &Outlet::new(ours))
 }
 
 /// Frames from a caller of a target.
-pub fn at_a_target(data: &[u8]) {
-    let Ok((ours, _theirs)) = UnixStream::pair() else { return };
-    crate::answer::replay_target(&Nothing::default(), &mut Frames::new(data, End::Answering), &Outlet::new(ours));
+pub fn at_a_target(data: &[u8]) -> bool {
+    let Ok((ours, _theirs)) = UnixStream::pair() else { return false };
+    crate::answer::replay_target(&Nothing::default(), &mut Frames::new(data, End::Answering), &Outlet::new(ours))
 }
 
 /// A tree without entries, and a target that takes nothing.

@@ -8,7 +8,7 @@ use keepwell_format::{FormatError, Gap, GapReason, Key, Kind, Node, Time};
 
 pub(crate) use crate::order::read_flag;
 use crate::{Refusal, Warned};
-pub(crate) use entry::{entries, read_entries, read_node, read_stream, weight, write_for_target, write_stream};
+pub(crate) use entry::{entries, names_fit, read_entries, read_node, read_stream, weight, write_for_target, write_stream};
 use entry::{is_of_source, write_node};
 
 const MAGIC: &[u8; 8] = b"KWINGEST";
@@ -20,6 +20,8 @@ const NAME_MAX: usize = 128 << 10;
 const PARALLEL_MAX: usize = 64;
 /// Most items of the lists of texts.
 const LIST_MAX: usize = 128;
+/// Most alternate streams of an entry.
+const NAMES_MAX: usize = 16 << 10;
 /// Bytes of a list of warnings, about.
 const LISTED_MAX: usize = 256 << 10;
 /// What targets say of differences: `Target::differences` answers words, not texts.
@@ -219,6 +221,7 @@ pub(crate) fn write_names(out: &mut Writer, names: &[Vec<u8>]) {
 
 pub(crate) fn read_names(reader: &mut Reader<'_>) -> Result<Vec<Vec<u8>>, FormatError> {
     let count = reader.count(1)?;
+    reader.check(count <= NAMES_MAX, "too many streams")?;
     (0..count).map(|_| reader.bytes().map(<[u8]>::to_vec)).collect()
 }
 

@@ -6,8 +6,10 @@ use std::io;
 use std::path::Path;
 
 use keepwell_crypt::{KitFile, KitSeed, Sealer, Secret, kit_recipient, split, wrap_for_recipient};
+use keepwell_format::codec::Writer;
 use keepwell_format::keys::Keyring;
-use keepwell_format::{Child, InnerBuilder, Key, Kind, LeafBuilder, Node};
+use keepwell_format::node::Extents;
+use keepwell_format::{Child, Content, ContentHash, InnerBuilder, Key, Kind, LeafBuilder, Node};
 use keepwell_fuzz::SEED;
 use keepwell_storage::{Class, Label, Layout, Member, Role, encode_object};
 use serde_json::Value;
@@ -19,6 +21,7 @@ fn main() -> io::Result<()> {
     disks()?;
     smart()?;
     ledgers()?;
+    frames()?;
     texts()
 }
 
@@ -107,6 +110,56 @@ fn smart() -> io::Result<()> {
     let (disk, file_system) = (keepwell_diskd::label::DiskId([1; 16]), [2; 16]);
     let label = keepwell_diskd::label::Label { disk, file_system, made_at: 1, size_bytes: 1 << 42, key, serial, box_name: "Praxis".into() };
     write("box_label", "forged", &label.encode(&[7; 64]))
+}
+/// Frames of ingest: both ends of a short job, with kinds and channels as `docs/ingest.md` has them.
+fn frames() -> io::Result<()> {
+    let frame = |kind: u8, channel: u32, payload: &[u8]| {
+        let length = u32::try_from(payload.len()).expect("a seed is short");
+        [&length.to_le_bytes()[..], &[kind], &channel.to_le_bytes(), payload].concat()
+    };
+    let key = Key::from_path(b"Praxis/Brief.pdf").expect("a path");
+    let node = |kind| Node { dos: Some(32), ..Node::new(kind) };
+    let page = |entries: &[(Key, Kind)]| {
+        let mut page = LeafBuilder::new();
+        entries.iter().for_each(|(key, kind)| page.push(key, &node(*kind)).expect("keys ascend"));
+        page.finish()
+    };
+    let node_page = page(&[(key.clone(), Kind::File)]);
+    let mut entries = Writer::new();
+    let tree = [(Key::root(), Kind::Folder), (key.parent().expect("a folder"), Kind::Folder), (key.clone(), Kind::File)];
+    entries.varint(0).bytes(&page(&tree)).raw(&[0, 0, 0, 1, 1, b's', 5, 0]);
+    let mut end = Writer::new();
+    end.u8(2).bytes(&page(&[(Key::root(), Kind::File)])).count(1).bytes(b"Zone.Identifier");
+    let walk = [frame(133, 1, entries.as_bytes()), frame(134, 1, &[])].concat();
+    let read = [frame(135, 2, b"bytes"), frame(136, 2, &[0x80, 0x20]), frame(137, 2, end.as_bytes()), frame(132, 0, &[])].concat();
+    let answers =
+        [frame(139, 3, &[1]), frame(141, 4, b"\x00\x04full"), frame(138, 0, b"\x03\x04gone"), frame(139, 4, b"\x00\x01\x00")].concat();
+    write("ingest_frames", "to-the-caller", &[b"c", &walk[..], &read, &answers].concat())?;
+    let reads = [
+        frame(8, 2, &[2, 0x80, 0x20]),
+        frame(9, 3, &[2, 1]),
+        frame(10, 4, b"\x01\x01\x01s"),
+        frame(11, 2, &[9]),
+        frame(12, 3, &[]),
+        frame(7, 1, &[1]),
+    ];
+    write("ingest_frames", "to-a-source", &[b"s", &reads.concat()[..]].concat())?;
+    let mut named = Writer::new();
+    named.bytes(key.as_bytes());
+    let (name, mut entry) = (named.as_bytes(), Writer::new());
+    entry.bytes(&node_page);
+    let asked = [16, 17].map(|kind| frame(kind, 1, name)).concat();
+    let with_node = [18, 21, 23, 25].map(|kind| frame(kind, 1, entry.as_bytes())).concat();
+    let stream = frame(20, 5, &[name, b"\x01s\x05\x01"].concat());
+    let steps =
+        [frame(28, 5, b"\0\0\0\0\0\0\0\0bytes"), frame(29, 5, entry.as_bytes()), frame(24, 6, &[name, b"\x01\x00"].concat())].concat();
+    let content = Content { size: 5, hash: ContentHash::NONE, extents: Extents::Inline(Vec::new()) };
+    let (mut whole, mut file) = (LeafBuilder::new(), Writer::new());
+    whole.push(&key, &Node { content: Some(content), ..node(Kind::File) }).expect("a file");
+    file.bytes(&whole.finish()).u8(1);
+    let given_up = [frame(19, 10, file.as_bytes()), frame(30, 10, &[])].concat();
+    let rest = [frame(22, 7, &[name, name].concat()), frame(26, 8, &[]), frame(27, 9, &[]), stream, steps, given_up].concat();
+    write("ingest_frames", "to-a-target", &[b"t", &asked[..], &with_node, &rest].concat())
 }
 
 /// A ledger of three records, and the records.

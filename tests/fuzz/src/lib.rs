@@ -7,6 +7,7 @@ mod audit;
 mod crypt;
 mod diskd;
 mod format;
+mod ingest;
 mod keyd;
 mod server;
 mod source;
@@ -19,6 +20,7 @@ pub use format::{
     codec, directory, extent_page, id, key, keyring, keyring_body, kit_payload, manifest, manifest_body, pack_header, page,
     passphrase_slot, slots, tpm_slot, trailer,
 };
+pub use ingest::ingest_frames;
 pub use keyd::signed_policies;
 pub use server::{
     nfs_records, nfs_reply, nfs_results, smb_bodies, smb_frame, smb_information, smb_listing, smb_names, smb_negotiate, smb_session,
@@ -39,6 +41,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("disk_label", disk_label),
     ("extent_page", extent_page),
     ("id", id),
+    ("ingest_frames", ingest_frames),
     ("key", key),
     ("keyring", keyring),
     ("keyring_body", keyring_body),

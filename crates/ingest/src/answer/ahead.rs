@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use keepwell_format::codec::Writer;
+use keepwell_format::page::FULL_ENCODED;
 use keepwell_format::port::Walked;
-use keepwell_format::{FormatError, Gap, GapReason, LeafBuilder};
+use keepwell_format::{FormatError, Gap, GapReason, LeafBuilder, Node};
 
 use crate::call::strip;
 use crate::frame::{Kind, NODE_MAX};
@@ -67,7 +68,7 @@ struct State {
 
 impl State {
     fn is_full(&self) -> bool {
-        self.page.is_full() || self.page.count() >= BATCH || self.rest.len() > WALK_BYTES / 64
+        self.page.is_full() || self.page.count() >= BATCH || self.rest.len() >= FULL_ENCODED
     }
 }
 
@@ -188,11 +189,16 @@ fn fit(walked: &mut Walked) {
     if let Some(gap) = &mut node.gap {
         gap.text.truncate(gap.text.floor_char_boundary(message::TEXT_MAX));
     }
-    if message::weight(&walked.key, node) > NODE_MAX / 4 {
+    if message::weight(&walked.key, node, &[]) > NODE_MAX / 4 {
         strip(node);
     }
-    if walked.streams.iter().map(|name| name.len() + 8).sum::<usize>() > NODE_MAX / 4 {
-        walked.streams.clear();
+    fit_streams(node, &mut walked.streams);
+}
+
+/// Leaves all streams out where there are too many.
+pub(super) fn fit_streams(node: &mut Node, streams: &mut Vec<Vec<u8>>) {
+    if !message::names_fit(streams) {
+        streams.clear();
         let text = "it has too many alternate streams to be listed".to_owned();
         node.gap.get_or_insert(Gap { reason: GapReason::Metadata, text });
     }

@@ -8,6 +8,7 @@ use keepwell_format::codec::Writer;
 use keepwell_format::port::{Piece, ReadFile, Steady};
 use keepwell_format::{Gap, GapReason, Node};
 
+use super::ahead::fit_streams;
 use crate::call::strip;
 use crate::frame::{Chunk, HEAD, Head, Kind, NODE_MAX, PIECE};
 use crate::message::{self, Ended};
@@ -216,8 +217,10 @@ fn finish(file: &mut dyn ReadFile, node: &mut Node) -> Result<Ended, Gap> {
     let steady = file.finish(node)?;
     (node.content, node.link_to, node.inconsistent) = (None, None, false);
     node.streams.clear();
+    let mut streams = file.streams();
+    fit_streams(node, &mut streams);
     let seen = std::mem::replace(node, Node::new(node.kind));
-    Ok(Ended { steady, node: (steady == Steady::Unchanged).then(|| Box::new(seen)), streams: file.streams() })
+    Ok(Ended { steady, node: (steady == Steady::Unchanged).then(|| Box::new(seen)), streams })
 }
 
 /// What is too large to be sent is left out, and said to be.

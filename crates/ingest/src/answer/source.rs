@@ -150,14 +150,18 @@ impl<'s> Serving<'_, 's> {
 }
 
 /// Takes frames that come from nowhere; does nothing of what they say.
-pub(crate) fn replay(source: &dyn Source, frames: &mut Frames<impl Read>, outlet: &Outlet) {
+pub(crate) fn replay(source: &dyn Source, frames: &mut Frames<impl Read>, outlet: &Outlet) -> bool {
     let (entries, gone, jobs) = (Mutex::default(), || None, Jobs::new());
     let readings = Readings::new(outlet, &gone);
     let serving = Serving { source, outlet, entries: &entries, readings: &readings, jobs: &jobs };
-    while let Ok(Some(head)) = frames.head() {
-        let Ok(payload) = frames.payload(head) else { return };
-        if serving.take(head, payload).is_err() {
-            return;
+    loop {
+        let taken = match frames.head() {
+            Ok(Some(head)) => frames.payload(head).and_then(|payload| serving.take(head, payload)),
+            Ok(None) => return true,
+            Err(error) => Err(error),
+        };
+        if taken.is_err() {
+            return false;
         }
     }
 }

@@ -69,12 +69,11 @@ pub(super) fn serve(warned: &dyn WarnedTarget, frames: &mut Frames<UnixStream>, 
 }
 
 /// Takes frames that come from nowhere; does nothing of what they say.
-pub(crate) fn replay(warned: &dyn WarnedTarget, frames: &mut Frames<impl Read>, outlet: &Outlet) {
+pub(crate) fn replay(warned: &dyn WarnedTarget, frames: &mut Frames<impl Read>, outlet: &Outlet) -> bool {
     let (target, gone, jobs) = (warned.target(), || None, Jobs::new());
     let (readings, writings) = (Readings::new(outlet, &gone), Writings::new(target, outlet));
     let serving = Serving { warned, target, outlet, readings: &readings, writings: &writings, jobs: &jobs };
-    // However it ends.
-    let _ = serving.take_all(frames);
+    serving.take_all(frames).is_ok()
 }
 
 impl<'s> Serving<'_, 's> {

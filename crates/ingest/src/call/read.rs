@@ -147,3 +147,32 @@ impl Drop for RemoteFile {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use keepwell_format::node::Attribute;
+    use keepwell_format::{Kind, Time};
+
+    use super::*;
+
+    #[test]
+    fn what_an_earlier_backup_knew_stays_only_where_the_end_shows_nothing() {
+        let old = vec![Attribute { name: b"old".to_vec(), value: Vec::new() }];
+        let known = Node { attributes: old.clone(), descriptor: Some(vec![1]), links: 3, ..Node::new(Kind::File) };
+        let mtime = Some(Time { seconds: 1, nanos: 2 });
+        let mut node = known.clone();
+        take_over(&mut node, Node { mtime, ..Node::new(Kind::File) });
+        assert_eq!(node, Node { attributes: Vec::new(), mtime, links: 1, ..known.clone() });
+        // Where the attributes could not be read, the gap says that these are not as it is now.
+        let gap = Some(Gap { reason: GapReason::Metadata, text: "refused".to_owned() });
+        let mut node = known.clone();
+        take_over(&mut node, Node { gap: gap.clone(), descriptor: Some(vec![2]), ..Node::new(Kind::File) });
+        assert_eq!(node, Node { gap, descriptor: Some(vec![2]), links: 1, ..known });
+    }
+
+    #[test]
+    fn a_small_file_has_leave_to_come_whole() {
+        assert_eq!((window(0), window(1), window(100_000)), (8192, 12288, 110_592));
+        assert_eq!((window(1 << 40), window(u64::MAX)), (READ_WINDOW, READ_WINDOW));
+    }
+}

@@ -188,10 +188,11 @@ impl Window {
 
     /// Takes note of the next entry. One that is too large beside the others loses what it could not be kept with anyway.
     pub(super) fn add(&mut self, walked: &mut Walked) -> Result<(), IngestError> {
-        let mut weight = message::weight(&walked.key, &walked.node);
+        let mut weight = message::weight(&walked.key, &walked.node, &walked.streams);
         if self.weight + weight > WEIGHT {
             strip(&mut walked.node);
-            weight = message::weight(&walked.key, &walked.node);
+            walked.streams.clear();
+            weight = message::weight(&walked.key, &walked.node, &[]);
         }
         if self.weight + weight > WEIGHT {
             return Err(IngestError::Protocol("entries that are too large to be held"));

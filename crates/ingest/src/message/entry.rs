@@ -6,8 +6,11 @@ use keepwell_format::page::FULL_SPELLED;
 use keepwell_format::port::Walked;
 use keepwell_format::{BlobId, ContentHash, FormatError, Key, LeafBuilder, Node, Page};
 
-use super::{read_flag, read_names, whole};
+use super::{NAMES_MAX, read_flag, read_names, whole};
 use crate::frame;
+
+/// What a list's item takes beside its bytes.
+const ITEM: usize = 24;
 
 /// A node as a leaf page of one entry.
 pub(crate) fn write_node(out: &mut Writer, key: &Key, node: &Node) -> Result<(), FormatError> {
@@ -86,10 +89,19 @@ fn shape(content: &Content) -> Content {
 }
 
 /// What an entry's parts of free length take in memory.
-pub(crate) fn weight(key: &Key, node: &Node) -> usize {
-    let attributes: usize = node.attributes.iter().map(|attribute| attribute.name.len() + attribute.value.len() + 48).sum();
+pub(crate) fn weight(key: &Key, node: &Node, streams: &[Vec<u8>]) -> usize {
+    let attributes: usize = node.attributes.iter().map(|attribute| attribute.name.len() + attribute.value.len() + 2 * ITEM).sum();
     let parts = [&node.descriptor, &node.target].into_iter().flatten().map(Vec::len).sum::<usize>();
-    key.as_bytes().len() + attributes + parts + node.gap.as_ref().map_or(0, |gap| gap.text.len())
+    key.as_bytes().len() + attributes + parts + node.gap.as_ref().map_or(0, |gap| gap.text.len()) + names_weight(streams)
+}
+
+fn names_weight(names: &[Vec<u8>]) -> usize {
+    names.iter().map(|name| name.len() + ITEM).sum()
+}
+
+/// Whether so many streams can be handed over.
+pub(crate) fn names_fit(names: &[Vec<u8>]) -> bool {
+    names.len() <= NAMES_MAX && names_weight(names) <= frame::NODE_MAX / 4
 }
 
 /// `varint first ‖ bytes page`, and for each entry of it `varint size ‖ names streams`.
@@ -104,10 +116,11 @@ pub(crate) fn read_entries(bytes: &[u8]) -> Result<(u64, Vec<Walked>), FormatErr
         let first = reader.varint()?;
         let Page::Leaf(nodes) = Page::decode(reader.bytes()?)? else { return Err(reader.invalid("a page of another kind")) };
         reader.check(nodes.iter().all(|(_, node)| is_of_source(node)), "a node that no source has")?;
-        // A sender ends a page when it has come to so much, so that little on the wire is never much in memory.
-        let heavy = nodes.iter().rev().skip(1).map(|(key, node)| weight(key, node)).sum::<usize>() > 2 * FULL_SPELLED;
-        reader.check(!heavy, "entries are too large together")?;
         let walked = |(key, node): (Key, Node)| Ok(Walked { key, node, size: reader.varint()?, streams: read_names(reader)? });
-        Ok((first, nodes.into_iter().map(walked).collect::<Result<_, _>>()?))
+        let entries: Vec<Walked> = nodes.into_iter().map(walked).collect::<Result<_, _>>()?;
+        // A sender ends a batch when it has come to so much, so that little on the wire is never much in memory.
+        let weights = entries.iter().rev().skip(1).map(|walked| weight(&walked.key, &walked.node, &walked.streams));
+        reader.check(weights.sum::<usize>() <= 6 * FULL_SPELLED, "entries are too large together")?;
+        Ok((first, entries))
     })
 }
