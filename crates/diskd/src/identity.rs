@@ -76,6 +76,10 @@ pub trait Identity: Send + Sync {
     fn name(&self) -> &str;
     /// Its public key.
     fn public_key(&self) -> Result<PublicKey, DiskError>;
+    /// Its public key as it is now, which may have changed since it was last asked for.
+    fn newest_key(&self) -> Result<PublicKey, DiskError> {
+        self.public_key()
+    }
     /// All keys whose disks are this box's: its own, and those that it had before.
     fn own_keys(&self) -> Result<Vec<PublicKey>, DiskError> {
         Ok(vec![self.public_key()?])
@@ -86,8 +90,11 @@ pub trait Identity: Send + Sync {
 
 /// Signs, and checks what came back.
 pub(crate) fn signed(identity: &dyn Identity, statement: Statement<'_>) -> Result<(PublicKey, [u8; SIGNATURE_BYTES]), DiskError> {
-    let key = identity.public_key()?;
     let signature = identity.sign(statement)?;
+    let mut key = identity.public_key()?;
+    if !key.verifies(statement.bytes(), &signature) {
+        key = identity.newest_key()?;
+    }
     if !key.verifies(statement.bytes(), &signature) {
         return Err(DiskError::Identity("what keyd signed does not fit the key it says it has".into()));
     }

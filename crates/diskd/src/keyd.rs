@@ -66,6 +66,10 @@ impl Identity for Keyd {
         keys.first().copied().ok_or_else(|| DiskError::Identity("keyd has no key".into()))
     }
 
+    fn newest_key(&self) -> Result<PublicKey, DiskError> {
+        self.known.ask()?.first().copied().ok_or_else(|| DiskError::Identity("keyd has no key".into()))
+    }
+
     /// What is known is answered at once, and asked for again beside that; only who knows nothing waits.
     fn own_keys(&self) -> Result<Vec<PublicKey>, DiskError> {
         let (keys, due) = {
