@@ -198,8 +198,9 @@ fn spread(share: &ShareId) -> u64 {
 fn retry_wait_s(policy: &Policy, clock: &ShareClock) -> i64 {
     let nth = clock.failures_in_row.saturating_sub(1) as usize;
     let wait = i64::from(RETRY_S.get(nth).copied().unwrap_or(LATER_RETRY_S).min(policy.cadence_s));
-    // A run that fails after hours is not worth repeating after a minute.
-    let took = clock.last_started.zip(clock.last_finished).map_or(0, |(from, to)| to.since(from));
+    // A run that fails after hours is not worth repeating after a minute. One that was cut says nothing: the box may have been off since.
+    let failed = matches!(clock.last_outcome, Some(Outcome::Failed { .. }));
+    let took = clock.last_started.zip(clock.last_finished).filter(|_| failed).map_or(0, |(from, to)| to.since(from));
     wait.max(took.min(i64::from(policy.cadence_s) / 2))
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::{DAY, HOUR, MONDAY, policy, share};
+use crate::time::{BoxTime, Now};
 use crate::{Announcement, At, Book, Closing, Duty, DutyKind, Incidents, Numbers, Said, Severity, Tier};
 
 const MINUTE: i64 = 60;
@@ -158,6 +159,25 @@ fn a_clock_that_is_set_back_delays_nothing() {
     scene.incidents.moved(-30 * DAY);
     assert_eq!(scene.minutes(400), [(Said::Escalated, 231)]);
     assert_eq!(scene.prove().minutes(100), [(Said::Closed, 61)]);
+}
+
+#[test]
+fn nothing_is_said_to_be_over_while_it_is_broken_again_in_the_hour_of_grace() {
+    let mut scene = Scene::new();
+    scene.book.owe(Duty::of_box(DutyKind::Power), MONDAY);
+    scene.fail("suspect").minutes(10);
+    scene.prove().minutes(10);
+    let mut time = BoxTime::begin(Now { wall: scene.now.0, steady: 0 });
+    let woke = time.wake(Now { wall: scene.now.0 + 2 * DAY, steady: 0 });
+    scene.book.ticked(&time, woke);
+    scene.now = time.at();
+    let said = scene.minutes(50);
+    assert_eq!(said, [(Said::Opened, 1)], "of the power: {:?}", scene.said);
+    scene.minutes(60);
+    assert_eq!(
+        scene.incidents.open_threads().iter().find(|thread| thread.duty == disk()).map(|thread| (thread.id, thread.returned)),
+        Some((1, 1))
+    );
 }
 
 #[derive(Clone, Debug)]

@@ -69,6 +69,9 @@ fn a_run_that_fails_after_hours_is_not_repeated_after_a_minute() {
     run(&mut clock, MONDAY.plus(DAY), 3 * HOUR, failed("silent"));
     let due = due(&policy(Tier::Three), &clock, MONDAY.plus(DAY + 3 * HOUR));
     assert_eq!(due.at, MONDAY.plus(DAY + 6 * HOUR));
+    run(&mut clock, MONDAY.plus(2 * DAY), 3 * DAY, Outcome::Cut);
+    let cut = super::schedule::due(&policy(Tier::Three), &clock, MONDAY.plus(5 * DAY));
+    assert_eq!(cut.at, MONDAY.plus(5 * DAY + 120), "the box was off meanwhile");
 }
 
 #[test]

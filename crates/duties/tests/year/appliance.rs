@@ -285,11 +285,14 @@ impl Appliance {
 
     /// Once in a while a share is removed, and another one added.
     fn change_shares(&mut self, world: &mut World) {
-        if !world.chance.once_in(20 * 24 * 60) {
+        if !world.chance.once_in(2 * 24 * 60) {
             return;
         }
         let now = self.now();
         let n = world.chance.between(0, SHARES as i64 - 1) as usize;
+        if world.chance.once_in(2) {
+            return self.change_promise(world, n);
+        }
         self.jobs.retain(|job| job.share != n);
         self.state.book.without_share(&self.state.shares[n].id);
         self.judge.without_share(n, &self.state.shares[n].id);
@@ -299,6 +302,16 @@ impl Appliance {
         self.state.book.share(&share.id, &share.policy, now);
         self.judge.share(&share, now);
         self.state.shares[n] = share;
+        self.not_before[n] = At(i64::MIN);
+    }
+
+    /// A looser or a tighter promise.
+    fn change_promise(&mut self, world: &mut World, n: usize) {
+        let now = self.now();
+        let share = &mut self.state.shares[n];
+        share.policy.copy_age_goal_s = share.policy.cadence_s * world.chance.one_of(&[2, 4, 12]);
+        self.state.book.share(&share.id, &share.policy, now);
+        self.judge.promised(n, share);
         self.not_before[n] = At(i64::MIN);
     }
 

@@ -21,6 +21,8 @@ struct Line {
     told: Option<u64>,
     /// The last proof when it was last broken.
     stale: Option<At>,
+    /// When it was last broken, beyond the grace.
+    broken: Option<At>,
 }
 
 impl Line {
@@ -39,6 +41,7 @@ struct ShareLine {
     /// True time at which the newest run that gave a copy began; None: there is none.
     copy_of: Option<i64>,
     started: i64,
+    ended: i64,
     failures: u32,
     /// True time since when nothing kept it from running.
     well_since: i64,
@@ -81,6 +84,8 @@ pub(crate) struct Judge {
     grace_until: At,
     power_failed: Option<At>,
     last: Option<(At, Now)>,
+    /// True time since when it has had power.
+    on_since: i64,
     t: i64,
     now: At,
     pub(crate) counts: Counts,
@@ -105,6 +110,7 @@ impl Judge {
             grace_until: now,
             power_failed: None,
             last: None,
+            on_since: t,
             t,
             now,
             counts: Counts::default(),
@@ -114,7 +120,7 @@ impl Judge {
     }
 
     fn owe(&mut self, duty: &Duty, within: Option<i64>, now: At) {
-        let line = Line { since: now, within, proven: None, failed: false, told: None, stale: None };
+        let line = Line { since: now, within, proven: None, failed: false, told: None, stale: None, broken: None };
         self.lines.entry(duty.clone()).or_insert(line);
     }
 
@@ -136,7 +142,7 @@ impl Judge {
         let clocks = world.now();
         if world.t - self.t > MINUTE {
             // It was off, whatever its clock says.
-            self.t = world.t;
+            (self.t, self.on_since) = (world.t, world.t);
             self.forget_starts();
         }
         if let Some((before, then)) = self.last {
@@ -177,6 +183,7 @@ impl Judge {
             line.since = line.since.plus(by);
             line.proven = line.proven.map(|at| at.plus(by));
             line.stale = line.stale.map(|at| at.plus(by));
+            line.broken = line.broken.map(|at| at.plus(by));
         }
         self.grace_until = self.grace_until.plus(by);
         self.power_failed = self.power_failed.map(|at| at.plus(by));
@@ -224,6 +231,7 @@ impl Judge {
     pub(crate) fn run_ended(&mut self, n: usize, id: &ShareId, started: Option<At>, outcome: &Outcome, now: At) {
         let duty = |kind| Duty::of_share(kind, id);
         let line = &mut self.shares[n];
+        line.ended = self.t;
         match outcome {
             Outcome::Complete | Outcome::Partial { .. } => {
                 line.failures = 0;
@@ -278,6 +286,7 @@ impl Judge {
                 assert_eq!(line.told.take(), Some(one.incident.id), "{duty:?}");
                 assert!(!line.failed && !late, "{duty:?} is said to be over and is not");
                 assert!(line.proven > line.stale, "{duty:?} was closed without a new proof");
+                assert!(line.broken.is_none_or(|at| now.since(at) >= HOUR), "{duty:?} was said to be over too early");
                 self.counts.closed += 1;
             }
             Said::Escalated => self.counts.escalated += 1,
@@ -285,6 +294,12 @@ impl Judge {
             Said::Worse => {}
         }
         assert!(one.kind == Said::Closed || line.told == Some(one.incident.id), "{duty:?}: {:?} of another thread", one.kind);
+    }
+
+    /// A share's promise has changed.
+    pub(crate) fn promised(&mut self, n: usize, share: &Share) {
+        self.shares[n].well_since = self.t;
+        self.lines.get_mut(&Duty::of_share(DutyKind::CopyAge, &share.id)).unwrap().within = Some(i64::from(share.policy.copy_age_goal_s));
     }
 
     /// After all of a minute was done and said.
@@ -296,6 +311,7 @@ impl Judge {
             let late = line.late(duty, now);
             if late || line.failed {
                 line.stale = line.proven;
+                line.broken = if grace && !line.failed { line.broken } else { Some(now) };
                 assert!(line.told.is_some() || (grace && !line.failed), "{duty:?} is broken, and nobody was told: {line:?}");
                 self.counts.late_minutes += u64::from(duty.kind == DutyKind::CopyAge);
             }
@@ -307,14 +323,19 @@ impl Judge {
                 line.well_since = world.t;
             }
             let age = world.t - line.copy_of.unwrap_or(i64::MIN / 2);
+            let well_s = world.t - line.well_since;
             assert!(
-                world.t - line.well_since <= goal + 2 * HOUR || age <= goal + 120,
-                "{} could be copied for {} s, and its copy is {age} s old at {now:?}, hours {:?}: {:?}; due for {:?} s",
-                share.id,
-                world.t - line.well_since,
-                share.policy.clinic_hours,
-                share.clock,
-                line.waits_since.map(|since| world.t - since),
+                well_s <= goal + 2 * HOUR || age <= goal + 120,
+                "{} could be copied for {well_s} s, and its copy is {age} s old",
+                share.id
+            );
+            let idle = !share.clock.running && line.waits_since.is_none() && share.policy.clinic_hours.is_none() && line.failures > 0;
+            let patience = (2 * HOUR).max(line.ended - line.started) + 300;
+            let rested = world.t - line.ended.max(self.on_since);
+            assert!(
+                !idle || room.pauses(share.policy.tier) || rested <= patience,
+                "{} failed, and is not tried again for {rested} s",
+                share.id
             );
         }
     }
