@@ -47,6 +47,8 @@ struct State<'s> {
     closed: bool,
     /// What waits or was not told to be written yet, in costs.
     held: u64,
+    /// What of it is written.
+    owed: u64,
     file: File<'s>,
 }
 
@@ -113,7 +115,6 @@ impl<'s> Writings<'s> {
     /// Does all that is to be done with a file now. Answers streams that can be begun.
     pub(super) fn run(&self, writing: &Writing<'s>, start: impl Fn(Arc<Writing<'s>>)) {
         let mut file = std::mem::take(&mut lock(&writing.state).file);
-        let mut owed = 0;
         loop {
             let step = {
                 let mut state = lock(&writing.state);
@@ -131,20 +132,14 @@ impl<'s> Writings<'s> {
                 Step::Then(stream) => start(stream),
                 Step::Write(at, chunk) => {
                     file = self.write(writing.channel, file, at, chunk.filled());
-                    owed += cost(chunk.used);
+                    self.credit(writing, cost(chunk.used));
                     self.outlet.pool.give(chunk);
-                    if owed >= PORTION {
-                        self.credit(writing, std::mem::take(&mut owed));
-                    }
                 }
                 Step::Finish(node) => return self.end(writing, finish(file, &node)),
                 Step::Abandon => {
                     abandon(file);
                     return self.end(writing, Ok(()));
                 }
-            }
-            if owed > 0 && lock(&writing.state).steps.is_empty() {
-                self.credit(writing, std::mem::take(&mut owed));
             }
         }
     }
@@ -185,11 +180,18 @@ impl<'s> Writings<'s> {
         File::Failed(error)
     }
 
+    /// So much was written; told in portions.
     fn credit(&self, writing: &Writing<'s>, more: u64) {
-        lock(&writing.state).held -= more;
-        let mut out = Writer::new();
-        out.varint(more);
-        self.tell(Kind::WriteCredit, writing.channel, out.as_bytes());
+        let mut state = lock(&writing.state);
+        state.owed += more;
+        if state.owed >= PORTION {
+            let owed = std::mem::take(&mut state.owed);
+            state.held -= owed;
+            drop(state);
+            let mut out = Writer::new();
+            out.varint(owed);
+            self.tell(Kind::WriteCredit, writing.channel, out.as_bytes());
+        }
     }
 
     fn end(&self, writing: &Writing<'s>, done: Result<(), WriteError>) {
