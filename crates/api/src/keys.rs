@@ -81,14 +81,20 @@ pub struct VaultStatus {
     pub test: bool,
     /// Epoch of its newest key.
     pub epoch: u32,
+    /// Whether its keys are in memory. A box that was opened with another vault's papers has this one's closed.
+    #[serde(default)]
+    pub open: bool,
     /// Number of the valid kit, as on its papers.
     pub set: u16,
     /// When it was made, Unix seconds.
     pub made_at: i64,
     /// Its papers 1, 2 and 3.
     pub papers: [PaperStatus; 3],
-    /// A kit that is being printed: valid when all its papers are confirmed, and until then the one above is.
+    /// A kit that is being printed, or whose slots are not known to be in the pool yet: until they are, the one above is valid.
     pub pending_set: Option<u16>,
+    /// There are newer key slots than the pool is known to have: [`ToStore`].
+    #[serde(default)]
+    pub to_store: bool,
     /// Kits whose papers open nothing any more.
     pub invalid_sets: Vec<u16>,
 }
@@ -102,13 +108,16 @@ pub struct PaperStatus {
     pub confirmed_at: Option<i64>,
     /// When it was last rehearsed.
     pub rehearsed_at: Option<i64>,
+    /// When a rehearsal of it failed, if none has succeeded since.
+    #[serde(default)]
+    pub failed_at: Option<i64>,
 }
 
 /// `POST /v1/seal-again`: seals what is open to the TPM as it is now.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SealAgain {
-    /// PCR 7 after a change that is planned: sealed to beside the one of now. Without it, only the one of now stays.
+    /// PCR 7 after a change that is planned: sealed to beside the one of now. Without it and without an epoch, only the one of now stays.
     #[serde(default)]
     pub pcr7: Option<String>,
     /// Security epoch; the present one if absent. Never goes back.
@@ -195,9 +204,25 @@ pub struct ConfirmPaper {
 /// Its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaperConfirmed {
-    /// Papers that have still to be printed and confirmed. None: keyd has forgotten all shares, and this kit is the valid one.
+    /// Papers that have still to be printed and confirmed. None: keyd has forgotten all shares.
     pub left: Vec<u8>,
-    /// With the last paper of a re-issued kit: the slots object that has to be stored in the pool now.
+    /// With the last paper of a re-issued kit: the slots object that has to be stored in the pool now. The kit is valid, and the one before is not any
+    /// more, when keyd is told that they are there ([`InPool`]).
+    pub slots: Option<Base64>,
+}
+
+/// `POST /v1/vaults/{vault}/stored`: the newest slots object that was read back from the pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InPool {
+    /// The slots object.
+    pub slots: Base64,
+}
+
+/// Its answer, and that of `GET /v1/vaults/{vault}/slots`, as often as it is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToStore {
+    /// The slots object that the pool has to get; none if it has the newest.
     pub slots: Option<Base64>,
 }
 
@@ -230,6 +255,9 @@ pub struct UnlockByKit {
     /// The vault's newest slots object, where this box does not know it.
     #[serde(default)]
     pub slots: Option<Base64>,
+    /// The vault's newest keyring object: then it is proven that the papers open it.
+    #[serde(default)]
+    pub keyring: Option<Base64>,
     /// With a stand-in: its new passphrase.
     #[serde(default)]
     pub passphrase: Option<Base64>,
@@ -270,13 +298,14 @@ pub struct Rehearsed {
     pub epoch: u32,
 }
 
-/// `POST /v1/reissue`: a new kit. Print and confirm its papers next; then the old ones open nothing any more.
+/// `POST /v1/reissue`: a new kit. Print and confirm its papers next, and store the slots that come with the last;
+/// then the old ones open nothing any more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reissue {
     /// The vault.
     pub vault: String,
-    /// The slots object that the pool has now; without it, keyd's own copy is built on.
+    /// The slots object that the pool has now, so that what another box has put in stays in; keyd's own copy counts where it is newer.
     #[serde(default)]
     pub slots: Option<Base64>,
 }

@@ -8,7 +8,9 @@ mod status;
 use std::path::Path;
 use std::time::Duration;
 
-use keepwell_api::keys::{OpenVault, Reissue, Reissued, SealAgain, Sealed as SealedTo, Status, Unlock, UnlockByKit, UnlockedByKit};
+use keepwell_api::keys::{
+    InPool, Keeper, OpenVault, Reissue, Reissued, SealAgain, Sealed as SealedTo, Status, ToStore, Unlock, UnlockByKit, UnlockedByKit,
+};
 use keepwell_api::{Base64, Client};
 use keepwell_format::keys::{KeyringBody, Slots};
 use keepwell_storage::Access;
@@ -22,6 +24,8 @@ use args::{KeysCommand, RecoverArgs, SealAgainArgs, UnlockArgs, VaultArgs};
 
 /// A slow TPM takes seconds; a passphrase is made to be slow.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How often slots are stored and read back; they are newer once, or twice where another box changes them too.
+const STORE_TRIES: usize = 4;
 
 /// Runs it.
 pub(crate) fn run(command: &KeysCommand, answer: &mut Answer) -> Result<Exit, CliError> {
@@ -33,6 +37,7 @@ pub(crate) fn run(command: &KeysCommand, answer: &mut Answer) -> Result<Exit, Cl
         KeysCommand::Unlock(args) => unlock(args, answer),
         KeysCommand::Recover(args) => recover(args, answer),
         KeysCommand::Reissue(args) => reissue(args, answer),
+        KeysCommand::Store(args) => store_newest(args, answer),
         KeysCommand::SealAgain(args) => seal_again(args, answer),
     }
 }
@@ -64,14 +69,18 @@ fn recover(args: &RecoverArgs, answer: &mut Answer) -> Result<Exit, CliError> {
     };
     let papers = [Base64(secret_file(first)?), Base64(secret_file(second)?)];
     let passphrase = args.passphrase_file.as_deref().map(|path| secret_line(path, "passphrase")).transpose()?.map(Base64);
-    let vault = opening::sealed(&args.vault.vault, Access::Write, answer)?;
-    let slots = Some(vault.locks()?.0.encode().into());
-    let done: UnlockedByKit = keyd(&args.vault.socket.keyd).post("/v1/unlock-by-kit", &UnlockByKit { papers, slots, passphrase })?;
-    store(&vault, &done.slots)?;
+    let (slots, keyring) = opening::sealed(&args.vault.vault, Access::Write, answer)?.locks()?;
+    let (slots, keyring) = (Some(slots.encode().into()), Some(keyring.encode().into()));
+    let client = keyd(&args.vault.socket.keyd);
+    let done: UnlockedByKit = client.post("/v1/unlock-by-kit", &UnlockByKit { papers, slots, keyring, passphrase })?;
     answer.field("sealed", done.not_sealed.is_none());
-    answer.line("The keys are open, and the vault knows this box.");
+    answer.line("The keys are open.");
+    store(&args.vault)?;
     match &done.not_sealed {
-        None => answer.line("They are sealed to this box: it opens them by itself from now on."),
+        None if client.get::<Status>("/v1/status")?.keeper == Keeper::Tpm => {
+            answer.line("They are sealed to this box: it opens them by itself from now on.");
+        }
+        None => answer.line("They are under the box's passphrase: it waits for that after each start."),
         Some(notice) => {
             answer.field("not_sealed", &*notice.text);
             answer.line(format_args!("They could not be sealed to it, so the next start needs the papers again: {}", notice.text));
@@ -80,20 +89,40 @@ fn recover(args: &RecoverArgs, answer: &mut Answer) -> Result<Exit, CliError> {
     Ok(Exit::of(done.not_sealed.is_none()))
 }
 
-/// Stores slots that keyd has changed.
-fn store(vault: &Sealed, slots: &Base64) -> Result<(), CliError> {
-    let slots = Slots::decode(slots.as_ref()).map_err(|source| VaultError::Format { what: "keyd's answer", source })?;
-    Ok(vault.store_slots(&slots)?)
+/// Brings the vault's disks the newest key slots, reads them back, and tells keyd, until they have them. Answers whether anything was stored.
+fn store(args: &VaultArgs) -> Result<bool, CliError> {
+    let client = keyd(&args.socket.keyd);
+    for tries in 0..STORE_TRIES {
+        let vault = opening::sealed_again(&args.vault, Access::Write)?;
+        let there = InPool { slots: vault.locks()?.0.encode().into() };
+        let newer: ToStore = client.post(&format!("/v1/vaults/{}/stored", vault.vault_id()), &there)?;
+        let Some(slots) = newer.slots else { return Ok(tries > 0) };
+        let slots = Slots::decode(slots.as_ref()).map_err(|source| VaultError::Format { what: "keyd's answer", source })?;
+        vault.store_slots(&slots)?;
+    }
+    Err(CliError::Refused(
+        "the disks do not give back the key slots that were stored; look at `keepwell disks`, then store them again".into(),
+    ))
+}
+
+fn store_newest(args: &VaultArgs, answer: &mut Answer) -> Result<Exit, CliError> {
+    opening::sealed(&args.vault, Access::Read, answer)?;
+    let stored = store(args)?;
+    answer.field("stored", stored);
+    answer.line(if stored { "The disks have the newest key slots now." } else { "The disks had the newest key slots already." });
+    Ok(Exit::Complete)
 }
 
 fn reissue(args: &VaultArgs, answer: &mut Answer) -> Result<Exit, CliError> {
+    // What was to be stored before is there now, or there is no new kit yet.
+    store(args)?;
     let vault = opening::sealed(&args.vault, Access::Read, answer)?;
     let request = Reissue { vault: vault.vault_id().to_string(), slots: Some(vault.locks()?.0.encode().into()) };
     let made: Reissued = keyd(&args.socket.keyd).post("/v1/reissue", &request)?;
     answer.field("set", made.set);
     answer.field("replaces", made.replaces);
     answer.line(format_args!(
-        "A new kit, set {}, is ready to be printed. Until its three papers are confirmed, set {} stays valid.",
+        "A new kit, set {}, is ready to be printed. Until its three papers are confirmed and the disks have its slots, set {} stays valid.",
         made.set, made.replaces
     ));
     answer.line("Next: keepwell keys print --sheet 1, then keepwell keys confirm --sheet 1; likewise 2 and 3.");

@@ -63,10 +63,19 @@ fn with_key(folder: &Path, arg: &UnlockArg, access: Access, answer: &mut Answer)
 pub(crate) fn sealed(folder: &Path, access: Access, answer: &mut Answer) -> Result<Sealed, CliError> {
     let pool = Pool::open(disks(folder)?, access)?;
     warn_of_disks(&pool, answer.is_json());
-    let workers = available_parallelism().map_or(1, NonZero::get);
-    let sealed = Sealed::open(Arc::new(pool), Env::new(Arc::new(SystemClock), Workers::Threads(workers)))?;
+    let sealed = sealed_in(pool)?;
     answer.field("vault", sealed.vault_id().to_string());
     Ok(sealed)
+}
+
+/// As [`sealed`], once more within one command: what there is to say was said.
+pub(crate) fn sealed_again(folder: &Path, access: Access) -> Result<Sealed, CliError> {
+    sealed_in(Pool::open(disks(folder)?, access)?)
+}
+
+fn sealed_in(pool: Pool) -> Result<Sealed, CliError> {
+    let workers = available_parallelism().map_or(1, NonZero::get);
+    Ok(Sealed::open(Arc::new(pool), Env::new(Arc::new(SystemClock), Workers::Threads(workers)))?)
 }
 
 fn disks(folder: &Path) -> Result<Vec<Arc<dyn Disk>>, CliError> {

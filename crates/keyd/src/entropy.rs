@@ -3,10 +3,16 @@
 use keepwell_crypt::{Secret, kdf};
 use zeroize::Zeroizing;
 
-/// The system gave no random bytes.
+/// No key can be made.
 #[derive(Debug, thiserror::Error)]
-#[error("the system gives no random numbers, so no key can be made; nothing was changed")]
-pub struct NoEntropy(#[source] getrandom::Error);
+pub enum NoEntropy {
+    /// The system gave none.
+    #[error("the system gives no random numbers, so no key can be made; nothing was changed")]
+    None(#[source] getrandom::Error),
+    /// It gave the same twice.
+    #[error("the system gives the same random numbers twice, so no key can be made: have the box looked at; nothing was changed")]
+    Stuck,
+}
 
 /// One task's random bytes.
 #[expect(missing_debug_implementations, reason = "what it gives is secret")]
@@ -18,9 +24,19 @@ pub struct Entropy {
 impl Entropy {
     /// From the system, and from the TPM if there is one.
     pub fn gather(tpm: Option<&[u8; 32]>) -> Result<Self, NoEntropy> {
-        let mut system = Zeroizing::new([0; 32]);
-        getrandom::fill(&mut system[..]).map_err(NoEntropy)?;
-        Ok(Self::mix(&system, tpm))
+        Self::gather_from(&mut |out| getrandom::fill(out).map_err(NoEntropy::None), tpm)
+    }
+
+    /// As [`Self::gather`], with another source in the system's place. What age draws by itself for a kit's slot comes from the system alone, so a
+    /// system that repeats itself is refused, whatever the TPM gives.
+    pub fn gather_from(system: &mut dyn FnMut(&mut [u8]) -> Result<(), NoEntropy>, tpm: Option<&[u8; 32]>) -> Result<Self, NoEntropy> {
+        let mut draws = Zeroizing::new([[0; 32]; 2]);
+        system(&mut draws[0])?;
+        system(&mut draws[1])?;
+        if draws[0] == draws[1] {
+            return Err(NoEntropy::Stuck);
+        }
+        Ok(Self::mix(&draws[1], tpm))
     }
 
     /// From what the sources gave.
@@ -46,6 +62,30 @@ impl Entropy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_system_that_repeats_itself_is_refused() {
+        let refused = Entropy::gather_from(
+            &mut |out| {
+                out.fill(7);
+                Ok(())
+            },
+            Some(&[1; 32]),
+        );
+        assert!(matches!(refused, Err(NoEntropy::Stuck)));
+        let mut next = 0;
+        assert!(
+            Entropy::gather_from(
+                &mut |out| {
+                    next += 1;
+                    out.fill(next);
+                    Ok(())
+                },
+                None
+            )
+            .is_ok()
+        );
+    }
 
     /// Attack 10, keyd's part: one stuck source is not enough to repeat a key, and nothing repeats within a task.
     #[test]

@@ -26,8 +26,33 @@ pub enum KeydError {
     /// There is no stand-in to unlock.
     #[error("the keys of this box are not under a passphrase: its TPM opens them, or two papers of the recovery kit do")]
     NotAPassphrase,
+    /// It would not be used.
+    #[error("a new passphrase is only for a box that has no TPM and whose keys are not open; nothing was changed")]
+    NoUseForPassphrase,
+    /// Nothing is made that would not open at the next start.
+    #[error("the keys are open until the box is switched off only, so nothing new is made with them: put right why, then seal them again ({})", .0.text)]
+    NotSealed(Notice),
+    /// One change of the kit at a time.
+    #[error(
+        "the papers of kit {set} are printed, and the vault's disks are not known to have its slots: bring them there with `keepwell keys store` first"
+    )]
+    NotStored {
+        /// The kit.
+        set: u16,
+    },
+    /// Papers of one vault, slots of another.
+    #[error("the papers are of vault {wanted}, and the key slots that were given are of vault {given}; nothing was changed")]
+    OtherSlots {
+        /// Of the papers, or of the request.
+        wanted: String,
+        /// Of the slots.
+        given: String,
+    },
+    /// Papers of a re-issued kit.
+    #[error("the papers of a re-issued kit come out at the box's own screen alone; nothing was done")]
+    ScreenOnly,
     /// A passphrase that anybody guesses.
-    #[error("the passphrase is too short: it stands in for a TPM, so take at least 12 characters")]
+    #[error("the passphrase is too short: it opens the keys by itself, so take at least 12 characters; nothing was changed")]
     Short,
     /// The passphrase is wrong.
     #[error("the passphrase does not fit; nothing was changed")]
@@ -73,7 +98,9 @@ pub enum KeydError {
     )]
     ForeignSlot,
     /// Slots from before the last change.
-    #[error("these key slots are older than those this box made last: read them from the pool again")]
+    #[error(
+        "these key slots are older than those that the vault's disks are known to have had: bring back disks that are missing, or bring the newest slots there again with `keepwell keys store`"
+    )]
     StaleSlots,
     /// An earlier generation was asked for.
     #[error("the keys are sealed for security epoch {0} already, and never go back; nothing was changed")]
@@ -102,9 +129,12 @@ pub enum KeydError {
     /// Slots and keyring.
     #[error(transparent)]
     Keys(KeysError),
-    /// A paper, or a sealed thing.
+    /// A paper that can't be read.
     #[error(transparent)]
-    Crypt(CryptError),
+    Paper(CryptError),
+    /// What a passphrase or the box's own halves seal.
+    #[error("what the passphrase seals in the box's state can't be made or opened: two papers of the recovery kit open the vault")]
+    Crypt(#[source] CryptError),
     /// An object that was given.
     #[error("the {what} can't be read")]
     Format {
@@ -128,6 +158,11 @@ impl KeydError {
             Self::Nothing => ("no-keys", NOT_NOW),
             Self::NoStandIn => ("no-stand-in", NOT_NOW),
             Self::NotAPassphrase => ("not-a-passphrase", NOT_NOW),
+            Self::NoUseForPassphrase => ("no-use-for-passphrase", NO),
+            Self::NotSealed(_) => ("not-sealed", NOT_NOW),
+            Self::NotStored { .. } => ("slots-to-store", NOT_NOW),
+            Self::OtherSlots { .. } => ("other-vault", NO),
+            Self::ScreenOnly => ("not-you", StatusCode::FORBIDDEN),
             Self::Short => ("short-passphrase", NO),
             Self::WrongPassphrase => ("wrong-passphrase", NO),
             Self::UnknownVault(_) => ("unknown-vault", StatusCode::NOT_FOUND),
@@ -147,8 +182,11 @@ impl KeydError {
             Self::Tpm(error) => (error.code(), StatusCode::SERVICE_UNAVAILABLE),
             Self::Image(_) => ("image", NOT_NOW),
             Self::State(error) => (error.code(), StatusCode::INTERNAL_SERVER_ERROR),
+            Self::Keys(KeysError::OtherVault { .. }) => ("other-vault", NO),
+            Self::Keys(KeysError::Worn) => ("slots-worn", NOT_NOW),
             Self::Keys(_) => ("wrong-key", NO),
-            Self::Crypt(_) => ("wrong-paper", NO),
+            Self::Paper(_) => ("wrong-paper", NO),
+            Self::Crypt(_) => ("stand-in-failed", StatusCode::INTERNAL_SERVER_ERROR),
             Self::Format { .. } => ("malformed", StatusCode::BAD_REQUEST),
             Self::Entropy(_) => ("no-random-numbers", StatusCode::SERVICE_UNAVAILABLE),
         }

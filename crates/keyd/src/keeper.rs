@@ -3,30 +3,31 @@
 //! Decides when something is sealed, opened, printed or signed. No key in memory, no verb that needs one: what has keys is [`Lock::Open`] and
 //! nothing else. Never listens, never looks who asks: that is [`crate::service`]'s.
 
+mod held;
 mod identity;
 mod papers;
 mod recovery;
 mod sealing;
+mod standing;
 mod vaults;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use keepwell_api::keys::{Keeper as KeeperKind, Notice, PaperStatus, Phase, Sealed, Status, VaultStatus};
+use keepwell_api::keys::Notice;
 use keepwell_crypt::Secret;
 use keepwell_format::VaultId;
-use keepwell_format::keys::Slots;
 use keepwell_keys::Wrapping;
 
 use crate::entropy::Entropy;
 use crate::error::KeydError;
-use crate::hex::{Digest, Hex};
+use crate::hex::Digest;
 use crate::memory::MemoryWarning;
 use crate::policy::{Authority, Policies, PolicyError, SignedPolicies};
 use crate::state::{Folder, IdentityRecord, OWN, OwnHalf, SealedState, StandIn, StateError, VaultRecord};
 use crate::tpm::Tpm;
-use papers::Pending;
+use held::Held;
 
 /// Unix seconds.
 pub type Clock = fn() -> i64;
@@ -42,6 +43,8 @@ pub struct Config {
     pub policies: Vec<PathBuf>,
     /// File with the public key of the authority that the image trusts.
     pub authority: Option<PathBuf>,
+    /// Where the firmware says whether Secure Boot is on (UEFI 2.10, 3.3): four bytes of attributes, and a one.
+    pub secure_boot: PathBuf,
     /// What the system refused to keep the memory secluded.
     pub memory: Vec<MemoryWarning>,
     /// Unix seconds.
@@ -61,8 +64,15 @@ pub struct Keeper {
     sealing: Sealing,
     identity: Option<IdentityRecord>,
     lock: Lock,
-    vaults: BTreeMap<VaultId, VaultRecord>,
-    pending: BTreeMap<VaultId, Pending>,
+    vaults: BTreeMap<VaultId, Held>,
+    /// There are records of vaults that can't be read.
+    unread_vaults: bool,
+    /// A file of a later release, which no verb of ours replaces.
+    newer_state: Option<PathBuf>,
+    /// There is an identity that can't be read now, and must not be replaced.
+    identity_stays: bool,
+    /// It signs nothing with the TPM that is there.
+    identity_lost: bool,
     warnings: Vec<Notice>,
     clock: Clock,
 }
@@ -89,8 +99,6 @@ struct Opened {
     wrapping: Wrapping,
     /// Why the secret could not be sealed, if so.
     not_sealed: Option<Notice>,
-    /// Slots that were wrapped for a secret that could not be sealed: good until the box is switched off.
-    session: BTreeMap<VaultId, Slots>,
 }
 
 /// What the image brings along.
@@ -104,7 +112,10 @@ impl Keeper {
     /// Reads the state and opens what opens by itself. Locked is no failure; a folder that can't be used is.
     pub fn start(folder: Folder, config: Config) -> Result<Self, KeydError> {
         let tpm = config.tpm.as_deref().map(|tcti| Tpm::at(tcti, config.tpm_deadline)).transpose().map_err(KeydError::Tpm)?;
-        let warnings = config.memory.iter().map(|warning| notice("memory", warning)).collect();
+        let mut warnings: Vec<Notice> = config.memory.iter().map(|warning| notice("memory", warning)).collect();
+        if tpm.is_some() && !secure_boot_is_on(&config.secure_boot) {
+            warnings.push(notice("secure-boot-off", &SECURE_BOOT_OFF));
+        }
         let mut keeper = Self {
             folder,
             image_at_start: tpm.as_ref().and_then(|tpm| tpm.pcrs().ok()).map(|pcrs| pcrs.image),
@@ -115,98 +126,26 @@ impl Keeper {
             identity: None,
             lock: Lock::New,
             vaults: BTreeMap::new(),
-            pending: BTreeMap::new(),
+            unread_vaults: false,
+            newer_state: None,
+            identity_stays: false,
+            identity_lost: false,
             warnings,
             clock: config.clock,
         };
         keeper.load_vaults()?;
-        keeper.load_sealing()?;
+        keeper.load_sealing();
         keeper.load_own()?;
         if matches!(keeper.lock, Lock::New) {
             keeper.lock = keeper.open_by_itself();
         }
+        if let Err(error) = keeper.settle() {
+            keeper.warnings.push(error.notice());
+        }
         keeper.load_identity()?;
-        keeper.ensure_identity();
+        keeper.make_identity_if_none();
+        keeper.look_at_identity();
         Ok(keeper)
-    }
-
-    /// How things are.
-    pub fn status(&self) -> Status {
-        let (phase, locked) = match &self.lock {
-            Lock::New => (Phase::New, None),
-            Lock::Locked(why) => (Phase::Locked, Some(why.clone())),
-            Lock::Open(_) => (Phase::Open, None),
-        };
-        let sealed = match &self.sealing {
-            Sealing::Tpm(state) => Some(Sealed {
-                epoch: state.blobs.iter().map(|blob| blob.epoch.0).max().unwrap_or_default(),
-                pcr7: state.blobs.iter().map(|blob| blob.pcr7.to_string()).collect(),
-            }),
-            _ => None,
-        };
-        Status {
-            phase,
-            locked,
-            keeper: if self.stands_in() { KeeperKind::StandIn } else { KeeperKind::Tpm },
-            sealed,
-            box_id: self.own.as_ref().map(|own| Hex(own.box_id().to_vec()).to_string()),
-            public_key: self.identity.as_ref().map(|identity| identity.current.point().to_string()),
-            warnings: self.all_warnings(),
-            vaults: self.vaults.iter().map(|(id, record)| self.vault_status(*id, record)).collect(),
-        }
-    }
-
-    fn vault_status(&self, id: VaultId, record: &VaultRecord) -> VaultStatus {
-        let slots = Slots::decode(&record.slots.0).ok();
-        let paper = |paper: &crate::state::PaperRecord| PaperStatus {
-            keeper: paper.keeper.clone(),
-            confirmed_at: paper.confirmed_at,
-            rehearsed_at: paper.rehearsed_at,
-        };
-        VaultStatus {
-            vault: id.to_string(),
-            owner: record.owner.clone(),
-            test: slots.as_ref().is_some_and(|slots| slots.test_vault),
-            epoch: slots.map_or(0, |slots| slots.epoch.0),
-            set: record.kit.set,
-            made_at: record.kit.made_at,
-            papers: record.kit.papers.each_ref().map(paper),
-            pending_set: self.pending.get(&id).map(|pending| pending.set()),
-            invalid_sets: record.invalid_sets.clone(),
-        }
-    }
-
-    fn all_warnings(&self) -> Vec<Notice> {
-        let mut all = self.warnings.clone();
-        all.extend(self.images.complaints.iter().map(|complaint| notice(complaint.code(), complaint)));
-        if self.stands_in() {
-            all.push(notice(
-                "stand-in",
-                &"no TPM guards the keys of this box: whoever copies its state can try passphrases on it elsewhere",
-            ));
-        }
-        if let Lock::Open(Opened { not_sealed: Some(why), .. }) = &self.lock {
-            all.push(notice(
-                "not-sealed",
-                &format!("the keys are open until the box is switched off, and could not be sealed: {}", why.text),
-            ));
-        }
-        for record in self.vaults.values() {
-            let on_paper = record.kit.papers.iter().filter(|paper| paper.confirmed_at.is_some()).count();
-            if on_paper < 3 {
-                let (vault, set) = (&record.vault, record.kit.set);
-                let text = format!(
-                    "only {on_paper} of the 3 papers of kit {set} of vault {vault} are known to exist: print and confirm the others, or re-issue the kit"
-                );
-                all.push(notice("kit-incomplete", &text));
-            }
-        }
-        all
-    }
-
-    /// Whether a passphrase does what a TPM should.
-    fn stands_in(&self) -> bool {
-        self.tpm.is_none() || matches!(self.sealing, Sealing::StandIn(_))
     }
 
     fn opened(&self) -> Result<&Opened, KeydError> {
@@ -217,23 +156,39 @@ impl Keeper {
         }
     }
 
+    /// As [`Self::opened`], for what must still open after the next start.
+    fn opened_for_good(&self) -> Result<&Opened, KeydError> {
+        let opened = self.opened()?;
+        opened.not_sealed.as_ref().map_or(Ok(opened), |why| Err(KeydError::NotSealed(why.clone())))
+    }
+
     fn load_vaults(&mut self) -> Result<(), KeydError> {
-        let (records, damaged) = VaultRecord::all(&self.folder).map_err(KeydError::State)?;
-        self.warnings.extend(damaged.iter().map(|error| notice(error.code(), error)));
-        self.vaults = records.into_iter().filter_map(|record| Some((record.vault.parse().ok()?, record))).collect();
+        let (records, broken) = VaultRecord::all(&self.folder).map_err(KeydError::State)?;
+        self.unread_vaults = !broken.is_empty();
+        self.warnings.extend(broken.iter().map(|error| notice(error.code(), error)));
+        self.vaults = records.into_iter().map(|record| (record.slots.vault, Held::of(record))).collect();
         Ok(())
     }
 
     /// The box's own half: made at the very first start, and never when something depends on one that is gone.
     fn load_own(&mut self) -> Result<(), KeydError> {
+        let nothing_depends = self.vaults.is_empty() && !self.unread_vaults && matches!(self.sealing, Sealing::Nothing);
         match self.folder.read(OWN) {
             Ok(Some(own)) => self.own = Some(own),
-            Ok(None) if self.vaults.is_empty() && matches!(self.sealing, Sealing::Nothing) => self.make_own()?,
+            Ok(None) if nothing_depends => self.make_own()?,
             Ok(None) => self.lock = Lock::Locked(missing(&self.folder, OWN)),
-            Err(error @ (StateError::Damaged { .. } | StateError::Newer(_))) => self.lock = Lock::Locked(notice(error.code(), &error)),
-            Err(error) => return Err(KeydError::State(error)),
+            Err(error) => self.lock = Lock::Locked(self.told(error)),
         }
         Ok(())
+    }
+
+    /// Why a file of the state is not used, for the status.
+    fn told(&mut self, error: StateError) -> Notice {
+        let told = notice(error.code(), &error);
+        if let StateError::Newer(path) = error {
+            self.newer_state = Some(path);
+        }
+        told
     }
 
     fn make_own(&mut self) -> Result<(), KeydError> {
@@ -285,6 +240,13 @@ fn read_limited(path: &Path) -> Result<Vec<u8>, PolicyError> {
 
 fn malformed(path: &Path, why: impl std::fmt::Display) -> PolicyError {
     PolicyError::Malformed(format!("{}: {why}", path.display()))
+}
+
+const SECURE_BOOT_OFF: &str = "Secure Boot is off, or the firmware does not say that it is on: then the TPM opens the keys for any system that is started \
+     the same way, and a stolen box is an open one. Switch it on in the firmware, and have the keys sealed again";
+
+fn secure_boot_is_on(variable: &Path) -> bool {
+    std::fs::read(variable).is_ok_and(|content| content.len() == 5 && content[4] == 1)
 }
 
 fn missing(folder: &Folder, name: &str) -> Notice {

@@ -14,6 +14,11 @@ use keepwell_keyd::policy::sign::{AuthorityKey, make_authority};
 use keepwell_keyd::service::{Users, routes};
 use keepwell_keyd::state::Folder;
 use zeroize::Zeroizing;
+use zeroizing_alloc::ZeroAlloc;
+
+/// What is freed is wiped, also by libraries that know nothing of secrets: HTTP, JSON, QR codes. keyd has little to do, so it may take its time.
+#[global_allocator]
+static WIPED: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
 
 /// Seals and opens the vault keys of this box.
 #[derive(Parser)]
@@ -51,6 +56,9 @@ struct Serve {
     /// The box has no TPM: a passphrase stands in.
     #[arg(long)]
     without_tpm: bool,
+    /// Where the firmware says whether Secure Boot is on.
+    #[arg(long, default_value = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c")]
+    secure_boot: PathBuf,
     /// Longest time for one task of the TPM, seconds.
     #[arg(long, default_value_t = 30)]
     tpm_deadline: u64,
@@ -63,9 +71,12 @@ struct Serve {
     /// User id of vaultd, which alone gets keys; the own one if absent.
     #[arg(long)]
     vaultd_uid: Option<u32>,
-    /// User ids that may manage keys and kit; the own one if absent.
+    /// User ids that may set up vaults, and print the first kit of each; the own one if absent.
     #[arg(long)]
     admin_uid: Vec<u32>,
+    /// User ids that may handle papers: re-issue, rehearse, recover. For the box's own screen; the own one if absent.
+    #[arg(long)]
+    screen_uid: Vec<u32>,
     /// User id of diskd, which has labels and certificates signed.
     #[arg(long)]
     diskd_uid: Vec<u32>,
@@ -106,8 +117,15 @@ fn run(serve: Serve) -> anyhow::Result<()> {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
     let listener = listen(&serve.socket)?;
     let own = nix::unistd::geteuid().as_raw();
+    let or_own = |users: Vec<u32>| if users.is_empty() { vec![own] } else { users };
+    // Under a service manager its own user is nobody's: without these it would hand keys to whoever broke into it, and to no vaultd.
+    anyhow::ensure!(
+        serve.vaultd_uid.is_some() && !serve.admin_uid.is_empty() || std::env::var_os("NOTIFY_SOCKET").is_none(),
+        "--vaultd-uid and --admin-uid are needed where a service manager starts keyd (/etc/keepwell/keyd.env)"
+    );
     let users = Users {
-        admins: if serve.admin_uid.is_empty() { vec![own] } else { serve.admin_uid },
+        admins: or_own(serve.admin_uid),
+        screen: or_own(serve.screen_uid),
         vaultd: serve.vaultd_uid.unwrap_or(own),
         diskd: serve.diskd_uid,
     };
@@ -116,6 +134,7 @@ fn run(serve: Serve) -> anyhow::Result<()> {
         tpm_deadline: Duration::from_secs(serve.tpm_deadline),
         policies: serve.policies,
         authority: serve.authority,
+        secure_boot: serve.secure_boot,
         memory,
         clock: || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64),
     };

@@ -5,13 +5,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{ConnectInfo, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
-use keepwell_api::keys::{ConfirmPaper, NewVault, OpenVault, PrintPaper, Rehearse, Reissue, SealAgain, Sign, Unlock, UnlockByKit};
-use keepwell_api::{Callers, Refusal};
+use axum::{Extension, Json, Router};
+use keepwell_api::keys::{ConfirmPaper, InPool, NewVault, OpenVault, PrintPaper, Rehearse, Reissue, SealAgain, Sign, Unlock, UnlockByKit};
+use keepwell_api::{Caller, Callers, Refusal};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -22,8 +22,10 @@ use crate::memory;
 /// Users of the programs that may ask.
 #[derive(Clone, Debug)]
 pub struct Users {
-    /// Everything but what is vaultd's and diskd's.
+    /// Set up the box and its vaults: they see the papers of a vault's first kit, and of no other.
     pub admins: Vec<u32>,
+    /// What people do with papers, at the box's own screen: kits after the first, rehearsals, recovery.
+    pub screen: Vec<u32>,
     /// Gets the keys of vaults.
     pub vaultd: u32,
     /// May have disk labels and erase certificates signed.
@@ -35,28 +37,44 @@ type Shared = Arc<Mutex<Keeper>>;
 /// All routes, each for its callers alone.
 pub fn routes(keeper: Keeper, users: &Users) -> Router {
     let keeper = Arc::new(Mutex::new(keeper));
-    let programs = || users.admins.iter().chain(&users.diskd).copied();
-    let everyone = Router::new().route("/v1/status", get(status)).route("/v1/identity", get(identity));
-    let signers = Router::new().route("/v1/identity/sign", post(sign));
-    let vaultd = Router::new().route("/v1/open", post(open));
-    Callers::only(programs().chain([users.vaultd]))
-        .guard(everyone.with_state(keeper.clone()))
-        .merge(Callers::only(programs()).guard(signers.with_state(keeper.clone())))
-        .merge(Callers::only([users.vaultd]).guard(vaultd.with_state(keeper.clone())))
-        .merge(Callers::only(users.admins.iter().copied()).guard(admin_routes().with_state(keeper)))
+    let people = || users.admins.iter().chain(&users.screen).copied();
+    let signers = || people().chain(users.diskd.iter().copied());
+    let groups = [
+        (Callers::only(signers().chain([users.vaultd])), everyones_routes()),
+        (Callers::only(people().chain([users.vaultd])), pool_routes()),
+        (Callers::only(signers()), Router::new().route("/v1/identity/sign", post(sign))),
+        (Callers::only([users.vaultd]), Router::new().route("/v1/open", post(open))),
+        (Callers::only(people()), set_up_routes(users.screen.clone())),
+        (Callers::only(users.screen.iter().copied()), screen_routes()),
+    ];
+    let guarded = groups.into_iter().map(|(callers, routes)| callers.guard(routes.with_state(keeper.clone())));
+    guarded.fold(Router::new(), Router::merge)
 }
 
-fn admin_routes() -> Router<Shared> {
-    Router::new()
-        .route("/v1/seal-again", post(seal_again))
-        .route("/v1/vaults", post(new_vault))
+fn everyones_routes() -> Router<Shared> {
+    Router::new().route("/v1/status", get(status)).route("/v1/identity", get(identity))
+}
+
+/// What the pool has, and is to get.
+fn pool_routes() -> Router<Shared> {
+    Router::new().route("/v1/vaults/{vault}/slots", get(slots)).route("/v1/vaults/{vault}/stored", post(in_pool))
+}
+
+fn set_up_routes(screen: Vec<u32>) -> Router<Shared> {
+    let papers = Router::new()
         .route("/v1/vaults/{vault}/papers/{paper}", get(question).post(print))
         .route("/v1/vaults/{vault}/papers/{paper}/confirm", post(confirm))
-        .route("/v1/unlock", post(unlock))
-        .route("/v1/unlock-by-kit", post(unlock_by_kit))
-        .route("/v1/rehearse", post(rehearse))
-        .route("/v1/reissue", post(reissue))
+        .layer(Extension(Screen(Arc::new(Callers::only(screen)))));
+    papers.route("/v1/seal-again", post(seal_again)).route("/v1/vaults", post(new_vault)).route("/v1/unlock", post(unlock))
 }
+
+fn screen_routes() -> Router<Shared> {
+    Router::new().route("/v1/unlock-by-kit", post(unlock_by_kit)).route("/v1/rehearse", post(rehearse)).route("/v1/reissue", post(reissue))
+}
+
+/// Who may see papers of any kit.
+#[derive(Clone)]
+struct Screen(Arc<Callers>);
 
 /// Runs a verb where it may block, with the keys for itself.
 async fn run<T: Send + 'static>(
@@ -80,7 +98,7 @@ async fn run<T: Send + 'static>(
         let refusal = Refusal::from(&error);
         match error {
             // May name a mistyped word of a paper: for whoever typed it, not for the log.
-            KeydError::Crypt(_) => tracing::warn!(code = refusal.code, "a request was not carried out"),
+            KeydError::Paper(_) => tracing::warn!(code = refusal.code, "a request was not carried out"),
             error => tracing::warn!(code = refusal.code, error = &error as &dyn std::error::Error, "a request was not carried out"),
         }
         refusal
@@ -133,22 +151,41 @@ async fn new_vault(State(keeper): State<Shared>, Json(request): Json<NewVault>) 
     answer(keeper, move |keeper| keeper.new_vault(&request)).await
 }
 
-async fn print(State(keeper): State<Shared>, Path((vault, paper)): Path<(String, u8)>, Json(request): Json<PrintPaper>) -> Response {
-    let page = run(keeper, move |keeper| keeper.print(&vault, paper, &request)).await;
-    page.map(secret).into_response()
+type Paper = Path<(String, u8)>;
+
+async fn print(
+    State(keeper): State<Shared>,
+    (Extension(screen), ConnectInfo(caller)): (Extension<Screen>, ConnectInfo<Caller>),
+    Path((vault, paper)): Paper,
+    Json(request): Json<PrintPaper>,
+) -> Response {
+    let any_kit = screen.0.admit(caller);
+    let page = run(keeper, move |keeper| {
+        // Who sees two papers has the vault's key.
+        if any_kit || keeper.prints_first_kit(&vault)? { keeper.print(&vault, paper, &request) } else { Err(KeydError::ScreenOnly) }
+    });
+    page.await.map(secret).into_response()
 }
 
-async fn question(State(keeper): State<Shared>, Path((vault, paper)): Path<(String, u8)>) -> Response {
+async fn question(State(keeper): State<Shared>, Path((vault, paper)): Paper) -> Response {
     answer(keeper, move |keeper| keeper.question(&vault, paper)).await
 }
 
-async fn confirm(State(keeper): State<Shared>, Path((vault, paper)): Path<(String, u8)>, Json(request): Json<ConfirmPaper>) -> Response {
+async fn confirm(State(keeper): State<Shared>, Path((vault, paper)): Paper, Json(request): Json<ConfirmPaper>) -> Response {
     answer(keeper, move |keeper| {
         // What is no text is no word of the list either.
         let words = request.words.each_ref().map(|word| std::str::from_utf8(word.as_ref()).unwrap_or_default());
         keeper.confirm(&vault, paper, &words)
     })
     .await
+}
+
+async fn slots(State(keeper): State<Shared>, Path(vault): Path<String>) -> Response {
+    answer(keeper, move |keeper| keeper.slots(&vault)).await
+}
+
+async fn in_pool(State(keeper): State<Shared>, Path(vault): Path<String>, Json(request): Json<InPool>) -> Response {
+    answer(keeper, move |keeper| keeper.in_pool(&vault, &request)).await
 }
 
 async fn unlock(State(keeper): State<Shared>, Json(request): Json<Unlock>) -> Response {

@@ -15,7 +15,7 @@ pub use folder::{Crash, Folder};
 pub use own::OwnHalf;
 use serde::{Deserialize, Serialize};
 pub use stand_in::StandIn;
-pub use vault::{KitRecord, PaperRecord, VaultRecord};
+pub use vault::{KitRecord, Newer, PaperRecord, VaultRecord};
 
 use crate::hex::Hex;
 use crate::tpm::{IdentityBlob, SealedBlob};
@@ -32,7 +32,7 @@ impl StateError {
         match self {
             Self::InUse(_) => "state-in-use",
             Self::Io { .. } => "state-unusable",
-            Self::Damaged { .. } => "state-damaged",
+            Self::Damaged { .. } | Self::Unreadable { .. } => "state-damaged",
             Self::Newer(_) => "state-newer",
         }
     }
@@ -64,6 +64,16 @@ pub enum StateError {
         /// Where, if it can be told.
         source: Option<serde_json::Error>,
     },
+    /// It is there, and its disk does not give it out.
+    #[error(
+        "the box's state can't be read ({}), so its disk may be failing: the backups are unharmed, and two papers of the recovery kit open the vault and make it anew", path.display()
+    )]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// Written by a later release.
     #[error("the box's state was written by a newer program ({}): start the newer image", .0.display())]
     Newer(PathBuf),
@@ -75,6 +85,9 @@ pub enum StateError {
 pub struct SealedState {
     /// At least one.
     pub blobs: Vec<SealedBlob>,
+    /// Blobs of earlier secrets, newest first, while a vault of the box opens with none but those.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<Vec<SealedBlob>>,
 }
 
 /// The box's signing key, and those it had.
@@ -85,6 +98,9 @@ pub struct IdentityRecord {
     pub current: IdentityState,
     /// Public keys from before its TPM was cleared or replaced.
     pub former: Vec<Hex>,
+    /// The keys to those, as far as they were stored: one whose TPM comes back signs again.
+    #[serde(default)]
+    pub lost: Vec<IdentityState>,
 }
 
 /// A signing key, as far as it is stored.

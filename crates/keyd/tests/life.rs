@@ -4,7 +4,7 @@
 
 mod r#box;
 
-use r#box::home::{Home, VAULT, by_kit, make_vault, new_vault, page, print_and_confirm, reissued, typed};
+use r#box::home::{Home, VAULT, by_kit, make_vault, new_vault, page, print_and_confirm, reissued, store, typed};
 use r#box::{SoftTpm, pcr_of};
 use keepwell_api::keys::{PaperFormat, Phase, PrintPaper, Rehearse, SealAgain, VaultMade};
 use keepwell_keyd::error::KeydError;
@@ -26,12 +26,12 @@ fn started() -> Option<Started> {
     let mut keeper = home.start();
     assert_eq!(keeper.status().phase, Phase::New);
     let (made, papers) = make_vault(&mut keeper);
-    let body = open(&keeper, &made).unwrap();
+    let body = open(&mut keeper, &made).unwrap();
     assert!(keeper.status().warnings.is_empty(), "{:?}", keeper.status().warnings);
     Some(Started { soft, home, made, papers, body })
 }
 
-fn open(keeper: &Keeper, made: &VaultMade) -> Result<Vec<u8>, KeydError> {
+fn open(keeper: &mut Keeper, made: &VaultMade) -> Result<Vec<u8>, KeydError> {
     keeper.open(VAULT, made.slots.as_ref(), made.keyring.as_ref()).map(|body| body.to_vec())
 }
 
@@ -39,9 +39,9 @@ impl Started {
     /// keyd is started anew and finds its vault open.
     #[track_caller]
     fn opens(&self) -> Keeper {
-        let keeper = self.home.start();
+        let mut keeper = self.home.start();
         assert_eq!(keeper.status().phase, Phase::Open, "{:?}", keeper.status().locked);
-        assert_eq!(open(&keeper, &self.made).unwrap(), self.body);
+        assert_eq!(open(&mut keeper, &self.made).unwrap(), self.body);
         keeper
     }
 
@@ -51,11 +51,11 @@ impl Started {
         let mut keeper = self.home.start();
         let status = keeper.status();
         assert_eq!((status.phase, status.locked.unwrap().code.as_str()), (Phase::Locked, code));
-        assert!(matches!(open(&keeper, &self.made), Err(KeydError::Locked(_))));
+        assert!(matches!(open(&mut keeper, &self.made), Err(KeydError::Locked(_))));
         let recovered = keeper.unlock_by_kit(&by_kit(&self.papers[2], &self.papers[0])).unwrap();
         assert_eq!(recovered.not_sealed, None);
         self.made.slots = recovered.slots;
-        assert_eq!(open(&keeper, &self.made).unwrap(), self.body);
+        assert_eq!(open(&mut keeper, &self.made).unwrap(), self.body);
         assert!(keeper.identity().is_ok());
         drop(keeper);
         self.opens();
@@ -126,9 +126,9 @@ fn a_state_of_another_box_opens_nothing() {
     let thief = Home::new(Some(&box_.soft));
     drop(thief.start());
     std::fs::copy(thief.file("box.json"), box_.home.file("box.json")).unwrap();
-    let keeper = box_.home.start();
+    let mut keeper = box_.home.start();
     assert_eq!(keeper.status().phase, Phase::Open, "the TPM's half alone");
-    assert!(matches!(open(&keeper, &box_.made), Err(KeydError::Keys(_))));
+    assert!(matches!(open(&mut keeper, &box_.made), Err(KeydError::Keys(_))));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn an_unapproved_image_opens_with_the_kit_until_it_is_switched_off() {
     let recovered = keeper.unlock_by_kit(&by_kit(&box_.papers[0], &box_.papers[1])).unwrap();
     assert_eq!(recovered.not_sealed.unwrap().code, "wrong-pcr-11");
     assert_eq!(recovered.slots, box_.made.slots, "what the pool has stays good");
-    assert_eq!(open(&keeper, &box_.made).unwrap(), box_.body);
+    assert_eq!(open(&mut keeper, &box_.made).unwrap(), box_.body);
     assert!(keeper.status().warnings.iter().any(|warning| warning.code == "not-sealed"));
     drop(keeper);
     assert_eq!(box_.home.start().status().phase, Phase::Locked);
@@ -156,7 +156,7 @@ fn a_box_without_its_tpm_opens_with_the_kit_until_it_is_switched_off() {
     assert_eq!(keeper.status().locked.unwrap().code, "no-tpm");
     let recovered = keeper.unlock_by_kit(&by_kit(&box_.papers[0], &box_.papers[1])).unwrap();
     assert_eq!(recovered.not_sealed.unwrap().code, "no-tpm");
-    assert_eq!(open(&keeper, &box_.made).unwrap(), box_.body);
+    assert_eq!(open(&mut keeper, &box_.made).unwrap(), box_.body);
 }
 
 #[test]
@@ -170,8 +170,9 @@ fn what_the_kit_opened_without_the_tpm_is_sealed_when_it_is_back() {
     keeper.seal_again(&SealAgain::default()).expect_err("it is not the TPM that it was sealed by");
     let recovered = keeper.unlock_by_kit(&by_kit(&box_.papers[0], &box_.papers[1])).unwrap();
     assert_eq!(recovered.not_sealed, None);
-    assert!(keeper.status().warnings.is_empty(), "{:?}", keeper.status().warnings);
     box_.made.slots = recovered.slots;
+    store(&mut keeper, &mut box_.made.slots);
+    assert!(keeper.status().warnings.is_empty(), "{:?}", keeper.status().warnings);
     drop(keeper);
     box_.opens();
 
@@ -180,7 +181,7 @@ fn what_the_kit_opened_without_the_tpm_is_sealed_when_it_is_back() {
     keeper.unlock_by_kit(&by_kit(&box_.papers[0], &box_.papers[1])).unwrap();
     box_.soft.boot("our keys", "image 1");
     keeper.seal_again(&SealAgain::default()).unwrap();
-    assert!(keeper.status().warnings.is_empty(), "{:?}", keeper.status().warnings);
+    assert_eq!(keeper.status().warnings.iter().map(|warning| &warning.code[..]).collect::<Vec<_>>(), ["slots-to-store"]);
     drop(keeper);
     // The pool was told nothing: the copy of the slots counts.
     box_.opens();
@@ -250,7 +251,7 @@ fn a_vault_is_made_when_the_start_has_gone_on() {
     let mut keeper = home.start();
     soft.measure(11, "ready");
     let (made, papers) = make_vault(&mut keeper);
-    let body = open(&keeper, &made).unwrap();
+    let body = open(&mut keeper, &made).unwrap();
     keeper.seal_again(&SealAgain::default()).unwrap();
     drop(keeper);
     assert_eq!(home.start().status().locked.unwrap().code, "wrong-pcr-11");
@@ -264,7 +265,7 @@ fn papers_come_one_at_a_time_and_are_typed_back() {
     soft.boot("our keys", "image 1");
     let home = Home::new(Some(&soft));
     let mut keeper = home.start();
-    keeper.new_vault(&new_vault()).unwrap();
+    let mut made = keeper.new_vault(&new_vault()).unwrap();
     assert!(matches!(keeper.new_vault(&new_vault()), Err(KeydError::VaultExists(_))));
     assert!(matches!(page(&mut keeper, 2), Err(KeydError::OutOfTurn(1))));
     assert!(matches!(keeper.question(VAULT, 1), Err(KeydError::NotPrinted(1))));
@@ -297,7 +298,9 @@ fn papers_come_one_at_a_time_and_are_typed_back() {
     assert_eq!(told.papers[0].keeper, "keeper 1");
     keeper.reissue(&reissued()).unwrap();
     assert!((1..=3).all(|paper| print_and_confirm(&mut keeper, paper).is_ok()));
-    assert!(keeper.status().warnings.is_empty());
+    assert!(keeper.status().warnings.iter().any(|warning| warning.code == "slots-to-store"));
+    store(&mut keeper, &mut made.slots);
+    assert!(keeper.status().warnings.is_empty(), "{:?}", keeper.status().warnings);
 }
 
 #[test]
@@ -325,11 +328,9 @@ fn a_kit_is_rehearsed_with_the_tpm_off_and_re_issued() {
         let words = typed(&text, &keeper.question(VAULT, paper).unwrap());
         let confirmed = keeper.confirm(VAULT, paper, &words.each_ref().map(String::as_str)).unwrap();
         assert_eq!(confirmed.slots.is_some(), paper == 3);
-        if let Some(slots) = confirmed.slots {
-            box_.made.slots = slots;
-        }
         papers.push(text);
     }
+    store(&mut keeper, &mut box_.made.slots);
     let told = keeper.status().vaults[0].clone();
     assert_eq!((told.set, told.invalid_sets, told.pending_set), (new.set, vec![new.replaces], None));
     keeper.rehearse(&rehearse(&papers[1])).unwrap();
@@ -351,6 +352,8 @@ fn a_slot_that_was_not_wrapped_here_fails_the_rehearsal() {
     *kit.payload.last_mut().unwrap() ^= 1;
     let request = |slots: &Slots| Rehearse { paper: box_.papers[0].as_bytes().to_vec().into(), slots: Some(slots.encode().into()) };
     assert!(matches!(keeper.rehearse(&request(&slots)), Err(KeydError::ForeignSlot)));
+    assert!(keeper.status().vaults[0].papers[0].failed_at.is_some());
+    assert!(keeper.status().warnings.iter().any(|warning| warning.code == "rehearsal-failed"));
     slots.revision = 0;
     assert!(matches!(keeper.rehearse(&request(&slots)), Err(KeydError::StaleSlots)));
 }
@@ -369,11 +372,11 @@ fn a_blank_box_opens_a_vault_with_two_papers_and_its_slots() {
     assert_eq!((recovered.vault.as_str(), recovered.not_sealed), (VAULT, None));
     let made = VaultMade { slots: recovered.slots, ..box_.made.clone() };
     drop(keeper);
-    let keeper = blank.start();
-    assert_eq!(open(&keeper, &made).unwrap(), box_.body);
+    let mut keeper = blank.start();
+    assert_eq!(open(&mut keeper, &made).unwrap(), box_.body);
     drop(keeper);
     // Both boxes have a slot of their own now.
-    assert_eq!(open(&box_.home.start(), &made).unwrap(), box_.body);
+    assert_eq!(open(&mut box_.home.start(), &made).unwrap(), box_.body);
     let mut twice = by_kit(&box_.papers[0], &box_.papers[0]);
     twice.slots = Some(box_.made.slots.clone());
     assert!(blank.start().unlock_by_kit(&twice).is_err());

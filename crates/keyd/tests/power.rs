@@ -4,7 +4,7 @@
 
 mod r#box;
 
-use r#box::home::{Home, VAULT, by_kit, make_vault, new_vault, page, print_and_confirm, reissued, typed};
+use r#box::home::{Home, VAULT, by_kit, make_vault, new_vault, page, print_and_confirm, reissued, store, typed};
 use r#box::{SoftTpm, pcr_of};
 use keepwell_api::keys::{Phase, SealAgain, VaultMade};
 use keepwell_keyd::error::KeydError;
@@ -83,7 +83,7 @@ fn while_it_is_sealed_again() {
         &home,
         |keeper| keeper.seal_again(&planned()),
         |home, _| {
-            let keeper = home.start();
+            let mut keeper = home.start();
             keeper.open(VAULT, made.slots.as_ref(), made.keyring.as_ref()).unwrap();
             assert!(matches!(keeper.status().sealed.unwrap().pcr7.len(), 1 | 2));
         },
@@ -105,16 +105,19 @@ fn while_the_kit_is_re_issued() {
     };
     at_every_step(&home, reissue, |home, new| {
         let mut keeper = home.start();
-        let valid = keeper.status().vaults[0].set;
-        let [first, second] = new.unwrap_or([papers[0].clone(), papers[1].clone()]);
-        if valid == made.set {
-            keeper.unlock_by_kit(&by_kit(&first, &second)).unwrap();
-        } else {
-            // The record of the new kit reached the disk as the power failed; whoever asked was not told, so the pool's slots still open with the old.
-            assert_eq!(keeper.status().vaults[0].invalid_sets, [made.set]);
-            let mut old = by_kit(&papers[0], &papers[1]);
-            old.slots = Some(made.slots.clone());
-            keeper.unlock_by_kit(&old).unwrap();
+        // Whoever asked was told or not: until the pool has the new slots, the old papers open it, and nobody is told to destroy them.
+        let told = keeper.status().vaults[0].clone();
+        assert_eq!((told.set, told.invalid_sets), (made.set, Vec::new()));
+        let mut old = by_kit(&papers[0], &papers[1]);
+        old.slots = Some(made.slots.clone());
+        keeper.unlock_by_kit(&old).unwrap();
+        let mut pool = made.slots.clone();
+        store(&mut keeper, &mut pool);
+        match new {
+            Some([first, second]) => drop(keeper.unlock_by_kit(&by_kit(&first, &second)).unwrap()),
+            None if keeper.status().vaults[0].set == made.set => drop(keeper.unlock_by_kit(&by_kit(&papers[0], &papers[1])).unwrap()),
+            // All were confirmed as the power failed: the pool has got the slots for them.
+            None => assert_eq!(keeper.status().vaults[0].invalid_sets, [made.set]),
         }
     });
 }

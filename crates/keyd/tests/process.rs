@@ -15,8 +15,8 @@ use base64::Engine as _;
 use r#box::SoftTpm;
 use r#box::home::{Home, VAULT, confirmation, new_vault, typed};
 use keepwell_api::keys::{
-    OpenVault, PaperConfirmed, PaperFormat, PaperQuestion, Phase, PrintPaper, Rehearse, Rehearsed, SealAgain, Sealed, Status, Unlock,
-    VaultMade,
+    OpenVault, PaperConfirmed, PaperFormat, PaperQuestion, Phase, PrintPaper, Rehearse, Rehearsed, Reissue, Reissued, SealAgain, Sealed,
+    Status, ToStore, Unlock, UnlockedByKit, VaultMade,
 };
 use keepwell_api::{Client, ClientError};
 use keepwell_format::keys::{KeyringBody, Slots};
@@ -229,15 +229,27 @@ fn shares_and_keys_are_wiped_when_they_are_done_with() {
         let share = share_bytes(&text);
         let Some(found) = running.remembers(&share) else { return eprintln!("skipped: the memory of keyd can be searched by root only") };
         assert!(found, "before it is confirmed it has to be there");
+        let pdf = PrintPaper { format: PaperFormat::Pdf, ..request.clone() };
+        assert!(running.client.post_for_bytes(&route, &pdf).unwrap().starts_with(b"%PDF-"));
         let question: PaperQuestion = running.client.get(&route).unwrap();
         let _: PaperConfirmed = running.client.post(&format!("{route}/confirm"), &confirmation(typed(&text, &question))).unwrap();
         assert!(running.forgets(&share), "confirmed share {paper} is still in memory");
+        for row in keepwell_paper::read(&text).unwrap().share.to_words() {
+            assert!(running.forgets(row.join(" ").as_bytes()), "words of share {paper} are still in memory");
+        }
         kits.push(keepwell_paper::read(&text).unwrap());
     }
     let body = KeyringBody::decode(&running.open(&made).unwrap()).unwrap();
     assert!(running.forgets(&body.signing_seed[..]), "the keyring's keys are still in memory");
     let vault_key = keepwell_keys::open_kit(&Slots::decode(made.slots.as_ref()).unwrap(), &kits[0], &kits[1]).unwrap();
     assert!(running.forgets(vault_key.expose()), "the vault key is still in memory");
+    // A paper that a person types in passes through buffers of the HTTP library.
+    let paper = keepwell_paper::text(&kits[1], &keepwell_paper::Facts::default());
+    let rehearse = Rehearse { paper: paper.as_bytes().to_vec().into(), slots: None };
+    let _: Rehearsed = running.client.post("/v1/rehearse", &rehearse).unwrap();
+    for spelling in spellings(kits[1].share.to_words()[2].join(" ").as_bytes()) {
+        assert!(running.forgets(&spelling), "a paper that was typed in is still in memory");
+    }
 }
 
 /// The share's 32 bytes, as the format spells them: bits 24 to 279 of the words (`docs/format.md` 5.3).
@@ -272,8 +284,19 @@ fn each_route_is_for_its_callers() {
     assert_eq!(running.client.post::<Rehearsed>("/v1/rehearse", &rehearse).unwrap().paper, 2);
     drop(running);
 
+    // We set up boxes, and don't sit at the screen: the first kit of a vault that is new, and no other.
+    let running = Running::start(&home, Some(&soft), &["--screen-uid", &stranger, "--vaultd-uid", &stranger]);
+    assert!(running.client.get::<ToStore>(&format!("/v1/vaults/{VAULT}/slots")).is_ok());
+    let reissue = Reissue { vault: VAULT.into(), slots: None };
+    assert!(refused(running.client.post::<Reissued>("/v1/reissue", &reissue).map(drop)));
+    assert!(refused(running.client.post::<Rehearsed>("/v1/rehearse", &rehearse).map(drop)));
+    let recover = r#box::home::by_kit(&papers[0], &papers[1]);
+    assert!(refused(running.client.post::<UnlockedByKit>("/v1/unlock-by-kit", &recover).map(drop)));
+    assert!(running.client.post::<Sealed>("/v1/seal-again", &SealAgain::default()).is_ok());
+    drop(running);
+
     // We are vaultd, and not an admin.
-    let running = Running::start(&home, Some(&soft), &["--admin-uid", &stranger]);
+    let running = Running::start(&home, Some(&soft), &["--admin-uid", &stranger, "--screen-uid", &stranger]);
     let status: Status = running.client.get("/v1/status").unwrap();
     assert_eq!(status.phase, Phase::Open);
     assert!(KeyringBody::decode(&running.open(&made).unwrap()).is_ok());
@@ -284,7 +307,7 @@ fn each_route_is_for_its_callers() {
     drop(running);
 
     // We are nobody.
-    let running = Running::start(&home, Some(&soft), &["--admin-uid", &stranger, "--vaultd-uid", &stranger]);
+    let running = Running::start(&home, Some(&soft), &["--admin-uid", &stranger, "--vaultd-uid", &stranger, "--screen-uid", &stranger]);
     assert!(refused(running.client.get::<Status>("/v1/status").map(drop)));
     assert!(refused(running.open(&made).map(drop)));
 }

@@ -283,6 +283,23 @@ fn nothing_is_sealed_again_by_another_tpm() {
     refused(seal(&other.tpm(), known(&names.ek)), "tpm-cleared");
 }
 
+/// Nor does another one sign, make an identity, or give random numbers in its place.
+#[test]
+fn no_other_tpm_answers_for_the_one_that_is_known() {
+    let Some(sealed) = Sealed::new() else { return };
+    let (other, auth) = (SoftTpm::new().unwrap(), Secret::from_bytes([3; 32]));
+    let (names, tpm) = (other.tpm().names().unwrap(), &sealed.tpm);
+    let identity = tpm.make_identity(&auth).unwrap();
+    for (known, code) in [(names.clone(), "other-tpm"), (TpmNames { ek: sealed.blob.tpm.ek.clone(), ..names }, "tpm-cleared")] {
+        tpm.expect(Some(known));
+        refused(tpm.random().map(|_| Secret::from_bytes(SECRET)), code);
+        refused(tpm.make_identity(&auth).map(|_| Secret::from_bytes(SECRET)), code);
+        refused(tpm.sign(&identity, &auth, pcr_of("anything")).map(|_| Secret::from_bytes(SECRET)), code);
+    }
+    tpm.expect(Some(sealed.blob.tpm.clone()));
+    assert!(tpm.random().is_ok() && tpm.sign(&identity, &auth, pcr_of("anything")).is_ok());
+}
+
 /// The connection stands, and nothing comes.
 #[test]
 fn a_tpm_that_does_not_answer_is_told_as_that() {

@@ -12,7 +12,7 @@ use keepwell_keyd::keeper::Keeper;
 
 const PASSPHRASE: &[u8] = b"a long enough passphrase";
 
-fn open(keeper: &Keeper, made: &VaultMade) -> Result<Vec<u8>, KeydError> {
+fn open(keeper: &mut Keeper, made: &VaultMade) -> Result<Vec<u8>, KeydError> {
     keeper.open(VAULT, made.slots.as_ref(), made.keyring.as_ref()).map(|body| body.to_vec())
 }
 
@@ -31,20 +31,20 @@ fn a_passphrase_stands_in() {
     assert!(matches!(keeper.unlock(b"too short"), Err(KeydError::Short)));
     keeper.unlock(PASSPHRASE).unwrap();
     let (made, papers) = make_vault(&mut keeper);
-    let (body, key) = (open(&keeper, &made).unwrap(), keeper.identity().unwrap().public_key);
+    let (body, key) = (open(&mut keeper, &made).unwrap(), keeper.identity().unwrap().public_key);
     drop(keeper);
 
     let mut keeper = home.start();
     says_so(&keeper);
     assert_eq!(keeper.status().phase, Phase::Locked);
     assert_eq!(keeper.status().locked.unwrap().code, "passphrase");
-    assert!(matches!(open(&keeper, &made), Err(KeydError::Locked(_))));
+    assert!(matches!(open(&mut keeper, &made), Err(KeydError::Locked(_))));
     let label = Sign::DiskLabel { statement: vec![0; 384].into() };
     assert!(keeper.sign(&label).is_err());
     assert!(matches!(keeper.unlock(b"not this passphrase"), Err(KeydError::WrongPassphrase)));
     assert_eq!(keeper.status().phase, Phase::Locked);
     keeper.unlock(PASSPHRASE).unwrap();
-    assert_eq!(open(&keeper, &made).unwrap(), body);
+    assert_eq!(open(&mut keeper, &made).unwrap(), body);
     assert_eq!(keeper.identity().unwrap().public_key, key);
     drop(keeper);
 
@@ -58,7 +58,7 @@ fn a_passphrase_stands_in() {
     let mut keeper = home.start();
     assert!(matches!(keeper.unlock(PASSPHRASE), Err(KeydError::WrongPassphrase)));
     keeper.unlock(b"another long passphrase").unwrap();
-    assert_eq!(open(&keeper, &VaultMade { slots: recovered.slots, ..made }).unwrap(), body);
+    assert_eq!(open(&mut keeper, &VaultMade { slots: recovered.slots, ..made }).unwrap(), body);
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_tpm_takes_over() {
     let mut keeper = home.start();
     keeper.unlock(PASSPHRASE).unwrap();
     let (made, _) = make_vault(&mut keeper);
-    let body = open(&keeper, &made).unwrap();
+    let body = open(&mut keeper, &made).unwrap();
     drop(keeper);
 
     home.connect(Some(&soft));
@@ -79,8 +79,8 @@ fn a_tpm_takes_over() {
     keeper.seal_again(&SealAgain::default()).unwrap();
     assert_eq!(keeper.status().keeper, Kind::Tpm);
     drop(keeper);
-    let keeper = home.start();
-    assert_eq!(open(&keeper, &made).unwrap(), body);
+    let mut keeper = home.start();
+    assert_eq!(open(&mut keeper, &made).unwrap(), body);
     assert!(!home.file("stand-in.json").exists());
     drop(keeper);
 

@@ -14,6 +14,21 @@ pub enum KeysError {
         /// The one to be opened.
         vault: String,
     },
+    /// A paper that bears the number of another one.
+    #[error(
+        "kit paper {index} of set {set} is not the one that was made for this vault, although it bears its number; nothing was changed"
+    )]
+    OtherPaper {
+        /// Which of the three.
+        index: u8,
+        /// Its kit.
+        set: u16,
+    },
+    /// There is no revision after the highest number; only somebody's forgery gets there.
+    #[error(
+        "the vault's key slots have the highest revision there is, so they can't be changed any more: have it looked at who wrote them"
+    )]
+    Worn,
     /// What was given does not open this vault.
     #[error("{0}")]
     WrongKey(String),

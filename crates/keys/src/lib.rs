@@ -9,7 +9,7 @@ mod make;
 mod open;
 mod rehearse;
 
-pub use change::{Wrapping, reissue_kit, with_tpm_slot, without_tpm_slot};
+pub use change::{NewKit, Wrapping, tpm_slot, with_tpm_slot, without_tpm_slot};
 pub use error::KeysError;
 pub use make::{NewKeys, NewVault};
 pub use open::{open_keyring, open_kit, open_passphrase, open_tpm};

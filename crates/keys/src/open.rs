@@ -1,11 +1,11 @@
 //! From what a person or a box has to the vault key, and from it to the keyring.
 
 use keepwell_crypt::{Argon2Cost, KitFile, Sealer, Secret, combine};
-use keepwell_format::keys::{Keyring, KeyringBody, KitPayload, PassphraseSlot, SlotKind, Slots, TpmSlot};
+use keepwell_format::keys::{Keyring, KeyringBody, KitPayload, PassphraseSlot, SlotKind, Slots};
 use zeroize::Zeroizing;
 
 use crate::KeysError;
-use crate::change::{TPM_PURPOSE, Wrapping};
+use crate::change::{Wrapping, tpm_slot};
 use crate::rehearse::rehearse;
 
 /// The vault key, by two papers of the kit.
@@ -28,7 +28,8 @@ pub fn open_kit(slots: &Slots, first: &KitFile, second: &KitFile) -> Result<Secr
 pub fn open_passphrase(slots: &Slots, passphrase: &[u8]) -> Result<Secret, KeysError> {
     let mut tried = false;
     for slot in slots.slots.iter().filter(|slot| slot.kind == SlotKind::Passphrase) {
-        let slot = PassphraseSlot::decode(&slot.payload).map_err(KeysError::format("a passphrase slot"))?;
+        // One that can't be read is no reason against another one that can.
+        let Ok(slot) = PassphraseSlot::decode(&slot.payload) else { continue };
         let cost = Argon2Cost { m_kib: slot.m_kib, t: slot.t, p: slot.p };
         let opened = keepwell_crypt::unwrap_with_passphrase(passphrase, &slot.salt, cost, &slots.vault.0, slots.epoch.0, &slot.sealed);
         if let Ok(key) = opened {
@@ -43,23 +44,12 @@ pub fn open_passphrase(slots: &Slots, passphrase: &[u8]) -> Result<Secret, KeysE
     }))
 }
 
-/// The vault key, by what this box has sealed.
+/// The vault key, by what this box has sealed. A slot that can't be read is no reason against another one that can.
 pub fn open_tpm(slots: &Slots, wrapping: &Wrapping) -> Result<Secret, KeysError> {
-    let mut tried = false;
-    for slot in slots.slots.iter().filter(|slot| slot.kind == SlotKind::Tpm) {
-        let slot = TpmSlot::decode(&slot.payload).map_err(KeysError::format("a box's key slot"))?;
-        if slot.box_id != wrapping.box_id {
-            continue;
-        }
-        let aad = wrapping.aad(slots);
-        if let Ok(plain) = Sealer::new(&wrapping.key, TPM_PURPOSE).open(&aad, &slot.sealed).map(Zeroizing::new)
-            && let Ok(key) = <[u8; 32]>::try_from(plain.as_slice())
-        {
-            return Ok(Secret::from_bytes(key));
-        }
-        tried = true;
+    if let Some(key) = slots.slots.iter().filter(|slot| slot.kind == SlotKind::Tpm).find_map(|slot| wrapping.open(slots, slot)) {
+        return Ok(key);
     }
-    Err(KeysError::WrongKey(if tried {
+    Err(KeysError::WrongKey(if tpm_slot(slots, &wrapping.box_id).is_some() {
         "this box's key does not open the vault: its sealed state is not the one that the vault knows. Open it with the recovery kit"
             .to_owned()
     } else {

@@ -28,19 +28,22 @@ pub fn rehearse(slots: &Slots, paper: &KitFile) -> Result<Rehearsed, KeysError> 
         )));
     }
     if slots.kit.commitments[usize::from(index - 1)] != paper.share.commitment(&vault.0) {
-        return Err(KeysError::WrongKey(format!(
-            "kit paper {index} of set {set} is not the one that was made for this vault, although it bears its number; nothing was changed"
-        )));
+        return Err(KeysError::OtherPaper { index, set });
     }
     Ok(Rehearsed { set, index })
 }
 
-/// Tells one wrapping of the vault key for the kit from every other: who wrapped it keeps this, and a rehearsal finds that the slot in the
-/// vault is still that one. None if the slots have none for a kit.
+/// Tells one kit, with the vault key wrapped for it, from every other: who made it keeps this, and a rehearsal finds that all that the papers
+/// hang on in the vault is still what was made. None if the slots have none for a kit.
 pub fn slot_digest(slots: &Slots) -> Option<[u8; 32]> {
     let slot = slots.slots.iter().find(|slot| slot.kind == SlotKind::Kit)?;
-    let mut bytes = slots.kit.recipient.clone().into_bytes();
+    let mut bytes = slots.vault.0.to_vec();
     bytes.extend_from_slice(&slots.epoch.0.to_le_bytes());
+    bytes.extend_from_slice(&slots.verify_key);
+    bytes.extend_from_slice(&slots.kit.set.to_le_bytes());
+    bytes.extend_from_slice(slots.kit.commitments.as_flattened());
+    bytes.extend_from_slice(&(slots.kit.recipient.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(slots.kit.recipient.as_bytes());
     bytes.extend_from_slice(&slot.payload);
     Some(object_id(&bytes))
 }

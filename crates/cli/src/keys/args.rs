@@ -22,6 +22,8 @@ pub(crate) enum KeysCommand {
     Recover(RecoverArgs),
     /// Make a new kit. The old one stays valid until the new papers are printed and confirmed
     Reissue(VaultArgs),
+    /// Bring the vault's disks the newest key slots, as after a `confirm` that did not get to its end; does nothing when they have them
+    Store(VaultArgs),
     /// Seal the keys to the TPM as it is now, or beforehand as it will be after a planned change
     SealAgain(SealAgainArgs),
 }
@@ -37,6 +39,7 @@ impl KeysCommand {
             Self::Unlock(_) => "unlock",
             Self::Recover(_) => "recover",
             Self::Reissue(_) => "reissue",
+            Self::Store(_) => "store",
             Self::SealAgain(_) => "seal-again",
         }
     }

@@ -52,8 +52,8 @@ fn write_new(path: &Path, page: &[u8]) -> Result<(), CliError> {
 
 /// Asks for six words, or takes them.
 pub(super) fn confirm(args: &ConfirmArgs, answer: &mut Answer) -> Result<Exit, CliError> {
-    let vault = opening::sealed(&args.vault.vault, Access::Write, answer)?;
-    let route = format!("/v1/vaults/{}/papers/{}", vault.vault_id(), args.sheet);
+    let vault = opening::sealed(&args.vault.vault, Access::Read, answer)?.vault_id();
+    let route = format!("/v1/vaults/{vault}/papers/{}", args.sheet);
     let client = keyd(&args.vault.socket.keyd);
     let Some(file) = &args.words_file else {
         let question: PaperQuestion = client.get(&route)?;
@@ -72,8 +72,8 @@ pub(super) fn confirm(args: &ConfirmArgs, answer: &mut Answer) -> Result<Exit, C
     let words = <[Base64; 6]>::try_from(words)
         .map_err(|words| CliError::Usage(format!("{} holds {} words; six are needed", file.display(), words.len())))?;
     let done: PaperConfirmed = client.post(&format!("{route}/confirm"), &ConfirmPaper { words })?;
-    if let Some(slots) = &done.slots {
-        super::store(&vault, slots)?;
+    if done.slots.is_some() {
+        super::store(&args.vault)?;
     }
     answer.field("left", json!(done.left));
     answer.line(format_args!("Sheet {} is on paper, as it should be.", args.sheet));

@@ -27,6 +27,7 @@ pub(super) fn show(status: &Status, answer: &mut Answer) {
         answer.line(format_args!("  {}", why.text));
     }
     answer.line(match status.keeper {
+        Keeper::Tpm if status.sealed.is_none() => "Nothing is sealed to the box's TPM yet.",
         Keeper::Tpm => "The box's TPM opens them at start, as long as nobody has changed what the box starts.",
         Keeper::StandIn => {
             "This box has NO TPM: a file with a passphrase stands in for it. Who copies its state can guess the passphrase elsewhere."
@@ -45,8 +46,15 @@ fn show_vault(vault: &VaultStatus, answer: &mut Answer) {
     for (number, paper) in (1..).zip(&vault.papers) {
         answer.line(format_args!("  sheet {number}: {}", said(paper)));
     }
-    if let Some(pending) = vault.pending_set {
-        answer.line(format_args!("  being printed: set {pending}; it becomes valid when its three sheets are confirmed"));
+    match vault.pending_set {
+        Some(pending) if pending == vault.set => answer.line("  its sheets are being printed"),
+        Some(pending) => answer.line(format_args!(
+            "  being printed: set {pending}; it becomes valid when its three sheets are confirmed and the disks have its key slots"
+        )),
+        None => {}
+    }
+    if vault.to_store {
+        answer.line("  the disks are not known to have the newest key slots: keepwell keys store");
     }
     if !vault.invalid_sets.is_empty() {
         let sets: Vec<String> = vault.invalid_sets.iter().map(ToString::to_string).collect();
@@ -57,5 +65,6 @@ fn show_vault(vault: &VaultStatus, answer: &mut Answer) {
 fn said(paper: &PaperStatus) -> String {
     let keeper = if paper.keeper.is_empty() { "nobody is named as its keeper".to_owned() } else { format!("kept by {}", paper.keeper) };
     let when = |what: &str, time: Option<i64>| time.map_or(format!("never {what}"), |time| format!("{what} {} UTC", text::time(time)));
-    format!("{keeper}; {}; {}", when("confirmed", paper.confirmed_at), when("rehearsed", paper.rehearsed_at))
+    let failed = paper.failed_at.map_or_else(String::new, |time| format!("; FAILED its last rehearsal {} UTC", text::time(time)));
+    format!("{keeper}; {}; {}{failed}", when("confirmed", paper.confirmed_at), when("rehearsed", paper.rehearsed_at))
 }

@@ -19,6 +19,7 @@ const ERASURE_MAX: usize = 16 << 10;
 /// A disk's label without its signature, its first bytes, and where the key is in it (`docs/disks.md`).
 const LABEL_LEN: usize = 384;
 const LABEL_MAGIC: &[u8] = b"keepwell disk 1\0";
+const LOST_MAX: usize = 16;
 const LABEL_KEY: std::ops::Range<usize> = 64..129;
 
 impl Keeper {
@@ -37,41 +38,70 @@ impl Keeper {
         Ok(Signed { public_key: identity.point().to_string(), signature: Hex(signature).to_string() })
     }
 
+    /// Reads it. One that is damaged makes way for a new one; one that may be read again does not.
     pub(super) fn load_identity(&mut self) -> Result<(), KeydError> {
         match self.folder.read(IDENTITY) {
             Ok(identity) => self.identity = identity,
-            Err(error @ StateError::Damaged { .. }) => {
+            Err(error) => {
                 self.warnings.push(notice(error.code(), &error));
-                self.folder.set_aside(IDENTITY).map_err(KeydError::State)?;
+                match error {
+                    StateError::Damaged { .. } => self.folder.set_aside(IDENTITY).map_err(KeydError::State)?,
+                    _ => self.identity_stays = true,
+                }
             }
-            Err(error) => return Err(KeydError::State(error)),
         }
         Ok(())
     }
 
-    /// A key that can sign, if one can be had now: that which is there, or, when its TPM is another one by now, a new one.
-    pub(super) fn ensure_identity(&mut self) {
-        let usable = self.identity.as_ref().map(|identity| self.sign_with(&identity.current, b"keepwell identity check"));
-        let former = match (usable, self.identity.take()) {
-            (None, _) | (_, None) => Vec::new(),
-            (Some(Err(KeydError::Tpm(TpmError::Damaged { .. }) | KeydError::Crypt(_))), Some(lost)) => {
-                tracing::warn!("the box's signing key can't be used any more; it gets a new one");
-                lost.former.into_iter().chain([lost.current.point().clone()]).collect()
-            }
-            // It signs, or nothing can be said while the TPM does not answer or the passphrase is missing.
-            (Some(_), identity) => {
-                self.identity = identity;
-                return;
-            }
-        };
-        let made = self.make_identity().and_then(|current| {
-            let identity = IdentityRecord { current, former };
+    /// The first key, if one can be made now.
+    pub(super) fn make_identity_if_none(&mut self) {
+        if self.identity.is_none() && !self.identity_stays {
+            self.store_identity(None);
+        }
+    }
+
+    /// Notes whether the key is one of another TPM, or of halves that are gone: it may come back with them.
+    pub(super) fn look_at_identity(&mut self) {
+        self.identity_lost = self.identity.as_ref().is_some_and(|identity| self.is_lost(&identity.current));
+    }
+
+    /// After papers have made the box anew: one of its keys that signs again, or a new one, in the place of one that can't sign any more. The old
+    /// ones stay known, as what they signed stays the box's own.
+    pub(super) fn replace_lost_identity(&mut self) {
+        self.look_at_identity();
+        if self.identity_lost {
+            tracing::warn!("the box's signing key can't be used any more; it gets another one");
+            self.store_identity(self.identity.clone());
+            self.look_at_identity();
+        }
+    }
+
+    fn is_lost(&self, identity: &IdentityState) -> bool {
+        matches!(
+            self.sign_with(identity, b"keepwell identity check"),
+            Err(KeydError::Tpm(TpmError::Damaged { .. } | TpmError::Other | TpmError::Cleared) | KeydError::Crypt(_))
+        )
+    }
+
+    /// A key in the place of `before`, which stays when there is none to be had.
+    fn store_identity(&mut self, before: Option<IdentityRecord>) {
+        let returned = before
+            .as_ref()
+            .and_then(|before| before.lost.iter().find(|known| self.sign_with(known, b"keepwell identity check").is_ok()).cloned());
+        let stored = returned.map_or_else(|| self.make_identity(), Ok).and_then(|current| {
+            let (mut former, mut lost) =
+                before.map(|before| (before.former, [vec![before.current], before.lost].concat())).unwrap_or_default();
+            former.extend(lost.first().map(|identity| identity.point().clone()));
+            former.retain(|point| point != current.point());
+            lost.retain(|identity| identity.point() != current.point());
+            lost.truncate(LOST_MAX);
+            let identity = IdentityRecord { current, former, lost };
             self.folder.write(IDENTITY, &identity).map_err(KeydError::State)?;
             Ok(identity)
         });
-        match made {
+        match stored {
             Ok(identity) => self.identity = Some(identity),
-            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "the box has no signing key yet"),
+            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "no signing key could be made for the box"),
         }
     }
 

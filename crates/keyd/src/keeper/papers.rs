@@ -2,42 +2,41 @@
 //!
 //! Shares are in memory only, each until six of its words were typed back. Two papers never meet here but in a recovery.
 
-use keepwell_api::Base64;
 use keepwell_api::keys::{PaperConfirmed, PaperFormat, PaperQuestion, PrintPaper, Rehearse, Rehearsed, Reissue, Reissued, WordPlace};
 use keepwell_crypt::KitFile;
 use keepwell_format::VaultId;
-use keepwell_format::keys::Slots;
-use keepwell_keys::{rehearse, reissue_kit, slot_digest};
+use keepwell_keys::{KeysError, NewKit, rehearse};
 use keepwell_paper::Facts;
 use zeroize::Zeroizing;
 
 use super::Keeper;
-use super::vaults::{check_names, new_kit_record, parse_slots, parse_vault};
+use super::held::{Held, acknowledge, follow, is_ours, kit_mut, new_kit_record, newest, parse_slots, put, rank};
+use super::vaults::check_names;
 use crate::entropy::Entropy;
 use crate::error::KeydError;
-use crate::hex::{Digest, Hex};
-use crate::state::PaperRecord;
+use crate::hex::Digest;
+use crate::state::{PaperRecord, VaultRecord};
 
 /// Places that are asked for.
 const ASKED: usize = 6;
 
 /// A kit on its way to paper.
-pub(super) struct Pending {
+pub(super) struct Printing {
     set: u16,
     made_at: i64,
     /// Each is dropped, and wiped, when its paper is confirmed. In boxes, so that nothing moves them and leaves a copy.
     files: [Option<Box<KitFile>>; 3],
     papers: [PaperRecord; 3],
     places: Option<[WordPlace; ASKED]>,
-    /// Of a re-issued kit: the slots for it, which become valid with its last paper.
-    /// In a box: a `None` as large as slots would carry along what lay on the stack before it.
-    slots: Option<Box<Slots>>,
+    /// Of a re-issued kit: what goes into the slots with its last paper. In a box: a `None` as large as a kit would carry along what lay on the
+    /// stack before it.
+    kit: Option<Box<NewKit>>,
 }
 
-impl Pending {
-    pub(super) fn new(files: [KitFile; 3], slots: Option<Slots>, made_at: i64) -> Self {
+impl Printing {
+    pub(super) fn new(files: [KitFile; 3], kit: Option<NewKit>, made_at: i64) -> Self {
         let papers = std::array::from_fn(|_| PaperRecord::default());
-        Self { set: files[0].set, made_at, files: files.map(|file| Some(Box::new(file))), papers, places: None, slots: slots.map(Box::new) }
+        Self { set: files[0].set, made_at, files: files.map(|file| Some(Box::new(file))), papers, places: None, kit: kit.map(Box::new) }
     }
 
     pub(super) fn set(&self) -> u16 {
@@ -54,6 +53,21 @@ impl Pending {
         let first = *self.left().first()?;
         Some(if paper == first { Ok(file) } else { Err(KeydError::OutOfTurn(first)) })
     }
+
+    /// Into the record: that papers exist, and with the last one of a re-issued kit, that it is to be stored.
+    fn note(&self, record: &mut VaultRecord, papers: &[PaperRecord; 3], last: bool) -> Result<(), KeydError> {
+        match &self.kit {
+            None if record.kit.set == self.set => record.kit.papers.clone_from(papers),
+            Some(kit) if last => {
+                let slots = kit.put_into(newest(record)).map_err(KeydError::Keys)?;
+                let mut facts = new_kit_record(&slots, self.made_at)?;
+                facts.papers.clone_from(papers);
+                put(record, slots, Some(facts));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
 }
 
 impl Keeper {
@@ -61,129 +75,155 @@ impl Keeper {
     pub fn print(&mut self, vault: &str, paper: u8, request: &PrintPaper) -> Result<Zeroizing<Vec<u8>>, KeydError> {
         check_names(&[&request.keeper, &request.serial])?;
         let places = draw_places()?;
-        let (vault, owner) = self.known(vault)?;
-        let pending = self.pending.get_mut(&vault).ok_or_else(|| no_paper(vault, paper))?;
-        let file = pending.file(paper).ok_or_else(|| no_paper(vault, paper))??;
-        let facts = Facts { owner, keeper: request.keeper.clone(), made: date(pending.made_at), serial: request.serial.clone() };
+        let (vault, held) = self.held_mut(vault)?;
+        let owner = held.record().owner.clone();
+        let printing = held.printing.as_mut().ok_or_else(|| no_paper(vault, paper))?;
+        let file = printing.file(paper).ok_or_else(|| no_paper(vault, paper))??;
+        let facts = Facts { owner, keeper: request.keeper.clone(), made: date(printing.made_at), serial: request.serial.clone() };
         let page = match request.format {
             PaperFormat::Pdf => keepwell_paper::pdf(file, &facts),
             PaperFormat::Text => Zeroizing::new(keepwell_paper::text(file, &facts).as_bytes().to_vec()),
         };
-        pending.papers[usize::from(paper - 1)].keeper = facts.keeper;
-        pending.places = Some(places);
+        printing.papers[usize::from(paper - 1)].keeper = facts.keeper;
+        printing.places = Some(places);
         Ok(page)
+    }
+
+    /// Whether what is printed is a vault's first kit, and not one that was re-issued.
+    pub fn prints_first_kit(&self, vault: &str) -> Result<bool, KeydError> {
+        Ok(self.held(vault)?.printing.as_ref().is_none_or(|printing| printing.kit.is_none()))
     }
 
     /// Which words of a printed paper have to be typed back.
     pub fn question(&self, vault: &str, paper: u8) -> Result<PaperQuestion, KeydError> {
-        let (vault, _) = self.known(vault)?;
-        let pending = self.pending.get(&vault).ok_or_else(|| no_paper(vault, paper))?;
-        pending.file(paper).ok_or_else(|| no_paper(vault, paper))??;
-        Ok(PaperQuestion { set: pending.set, places: pending.places.ok_or(KeydError::NotPrinted(paper))? })
+        let vault = self.known(vault)?;
+        let printing = self.vaults[&vault].printing.as_ref().ok_or_else(|| no_paper(vault, paper))?;
+        printing.file(paper).ok_or_else(|| no_paper(vault, paper))??;
+        Ok(PaperQuestion { set: printing.set, places: printing.places.ok_or(KeydError::NotPrinted(paper))? })
     }
 
-    /// The words. The last paper's make the kit valid.
+    /// The words. The last paper of a re-issued kit gives out slots; the kit is valid when the pool is known to have them.
     pub fn confirm(&mut self, vault: &str, paper: u8, words: &[&str; ASKED]) -> Result<PaperConfirmed, KeydError> {
         let (now, others) = (self.now(), draw_places()?);
-        let (vault, _) = self.known(vault)?;
-        let pending = self.pending.get_mut(&vault).ok_or_else(|| no_paper(vault, paper))?;
-        let file = pending.file(paper).ok_or_else(|| no_paper(vault, paper))??;
-        let places = pending.places.ok_or(KeydError::NotPrinted(paper))?;
+        let vault = self.known(vault)?;
+        let held = self.vaults.get_mut(&vault).ok_or_else(|| no_paper(vault, paper))?;
+        let typed = digest_of(words);
+        if held.last_confirmed == Some((paper, typed)) {
+            return Ok(confirmed(held));
+        }
+        let printing = held.printing.as_mut().ok_or_else(|| no_paper(vault, paper))?;
+        let file = printing.file(paper).ok_or_else(|| no_paper(vault, paper))??;
+        let places = printing.places.ok_or(KeydError::NotPrinted(paper))?;
         if let Some(wrong) = wrong_word(file, &places, words) {
-            pending.places = Some(others);
+            printing.places = Some(others);
             return Err(KeydError::WrongWord { paper, row: wrong.row, word: wrong.word });
         }
-        let mut papers = pending.papers.clone();
+        let mut papers = printing.papers.clone();
         papers[usize::from(paper - 1)].confirmed_at = Some(now);
-        let last = pending.left().len() == 1;
-        let slots = pending.slots.as_deref().cloned().filter(|_| last);
-        let (set, made_at) = (pending.set, pending.made_at);
-        self.record_confirmed(vault, (set, made_at), papers.clone(), slots.as_ref())?;
-        let pending = self.pending.get_mut(&vault).ok_or_else(|| no_paper(vault, paper))?;
-        pending.papers = papers;
-        pending.files[usize::from(paper - 1)] = None;
-        pending.places = None;
-        let left = pending.left();
-        if left.is_empty() {
-            self.pending.remove(&vault);
+        let mut record = held.record().clone();
+        if let Some(printing) = &held.printing {
+            printing.note(&mut record, &papers, printing.left().len() == 1)?;
         }
-        Ok(PaperConfirmed { left, slots: slots.map(|slots| slots.encode().into()) })
+        held.replace(&self.folder, record)?;
+        if let Some(printing) = &mut held.printing {
+            (printing.papers, printing.places) = (papers, None);
+            printing.files[usize::from(paper - 1)] = None;
+        }
+        held.printing.take_if(|printing| printing.left().is_empty());
+        held.last_confirmed = Some((paper, typed));
+        Ok(confirmed(held))
     }
 
-    /// A new kit. The one that is valid stays so until all papers of the new one are confirmed.
+    /// A new kit. The one that is valid stays so until all papers of the new one are confirmed and the pool has its slots. Its number is on the
+    /// disk before any paper of it: no two kits ever have the same.
     pub fn reissue(&mut self, request: &Reissue) -> Result<Reissued, KeydError> {
-        let (vault, _) = self.known(&request.vault)?;
-        let record = &self.vaults[&vault];
-        let slots = current(&record.slots.0, request.slots.as_ref(), vault)?;
-        let vault_key = self.vault_key(vault, &slots)?;
+        let vault = self.known(&request.vault)?;
+        let given = request.slots.as_ref().map(|given| parse_slots(given.as_ref(), vault)).transpose()?;
         let mut entropy = self.entropy()?;
-        let (slots, files) = reissue_kit(&slots, &vault_key, &mut |out| entropy.fill(out)).map_err(KeydError::Keys)?;
-        let reissued = Reissued { set: slots.kit.set, replaces: record.kit.set };
-        self.pending.insert(vault, Pending::new(files, Some(slots), self.now()));
-        Ok(reissued)
+        let opened = self.opened_for_good()?;
+        let mut record = self.vaults[&vault].record().clone();
+        if let Some(given) = &given {
+            acknowledge(&mut record, given);
+            follow(&mut record, given, Some(&opened.wrapping))?;
+        }
+        if let Some(kit) = record.newer.as_ref().and_then(|newer| newer.kit.as_ref()) {
+            return Err(KeydError::NotStored { set: kit.set });
+        }
+        let vault_key = self.vault_key(vault, newest(&record))?;
+        let set = next_set(&record);
+        record.last_set = Some(set);
+        let (kit, files) = NewKit::make(newest(&record), set, &vault_key, &mut |out| entropy.fill(out)).map_err(KeydError::Keys)?;
+        // That it can be put in shows now, and not when its papers are printed.
+        kit.put_into(newest(&record)).map_err(KeydError::Keys)?;
+        let now = self.now();
+        let held = self.vaults.get_mut(&vault).ok_or_else(|| no_paper(vault, 1))?;
+        held.replace(&self.folder, record)?;
+        held.printing = Some(Printing::new(files, Some(kit), now));
+        Ok(Reissued { set, replaces: held.record().kit.set })
     }
 
-    /// One paper: is it valid, and is the slot that its kit opens the one that was wrapped here?
+    /// One paper: is it valid, and is all that its kit hangs on what was wrapped here? A paper that fails is told in the status until one succeeds.
     pub fn rehearse(&mut self, request: &Rehearse) -> Result<Rehearsed, KeydError> {
         let paper = parse_paper(request.paper.as_ref())?;
-        let (vault, _) = self.known(&VaultId(paper.vault).to_string())?;
+        let vault = self.known(&VaultId(paper.vault).to_string())?;
         let now = self.now();
-        let mut record = self.vaults[&vault].clone();
-        let slots = current(&record.slots.0, request.slots.as_ref(), vault)?;
-        let valid = rehearse(&slots, &paper).map_err(KeydError::Keys)?;
-        if slot_digest(&slots).map(Digest) != Some(record.kit.wrapped) {
-            return Err(KeydError::ForeignSlot);
-        }
-        let told = &mut record.kit.papers[usize::from(valid.index - 1)];
-        told.rehearsed_at = Some(now);
-        told.confirmed_at = told.confirmed_at.or(Some(now));
-        record.store(&self.folder, vault).map_err(KeydError::State)?;
-        self.vaults.insert(vault, record);
+        let given = request.slots.as_ref().map(|given| parse_slots(given.as_ref(), vault)).transpose()?;
+        let held = self.vaults.get_mut(&vault).ok_or_else(|| KeydError::UnknownVault(vault.to_string()))?;
+        let (record, from_pool) = (held.record(), given.is_some());
+        let slots = match given {
+            Some(given) if rank(&given) < rank(&record.slots) => return Err(KeydError::StaleSlots),
+            Some(given) => given,
+            None => [newest(record), &record.slots].into_iter().find(|slots| slots.kit.set == paper.set).unwrap_or(newest(record)).clone(),
+        };
+        let outcome = rehearse(&slots, &paper).map_err(KeydError::Keys);
+        let outcome = outcome.and_then(|valid| if is_ours(record, &slots) == Some(true) { Ok(valid) } else { Err(KeydError::ForeignSlot) });
+        let (set, index) = (paper.set, paper.share.index());
+        held.change(&self.folder, |record| {
+            let Some(kit) = kit_mut(record, set) else { return Ok(()) };
+            let told = &mut kit.papers[usize::from(index - 1)];
+            match &outcome {
+                Ok(_) => {
+                    (told.rehearsed_at, told.failed_at) = (Some(now), None);
+                    told.confirmed_at = told.confirmed_at.or(Some(now));
+                    if from_pool {
+                        acknowledge(record, &slots);
+                    }
+                }
+                Err(KeydError::ForeignSlot | KeydError::Keys(KeysError::OtherPaper { .. })) => told.failed_at = Some(now),
+                Err(_) => {}
+            }
+            Ok(())
+        })?;
+        let valid = outcome?;
         Ok(Rehearsed { vault: vault.to_string(), set: valid.set, paper: valid.index, epoch: slots.epoch.0 })
     }
+}
 
-    /// A vault that has a record, and whose data it holds.
-    pub(super) fn known(&self, vault: &str) -> Result<(VaultId, String), KeydError> {
-        let vault = parse_vault(vault)?;
-        let record = self.vaults.get(&vault).ok_or_else(|| KeydError::UnknownVault(vault.to_string()))?;
-        Ok((vault, record.owner.clone()))
-    }
+fn confirmed(held: &Held) -> PaperConfirmed {
+    let left = held.printing.as_ref().map(Printing::left).unwrap_or_default();
+    let next = held.record().newer.as_ref().filter(|newer| left.is_empty() && newer.kit.is_some());
+    PaperConfirmed { left, slots: next.map(|newer| newer.slots.encode().into()) }
+}
 
-    /// Stores that papers exist: of the kit that is valid, or with `slots`, of one that now becomes it.
-    fn record_confirmed(
-        &mut self,
-        vault: VaultId,
-        (set, made_at): (u16, i64),
-        papers: [PaperRecord; 3],
-        slots: Option<&Slots>,
-    ) -> Result<(), KeydError> {
-        let mut record = self.vaults[&vault].clone();
-        if let Some(slots) = slots {
-            record.invalid_sets.push(record.kit.set);
-            record.kit = new_kit_record(slots, made_at)?;
-            record.slots = Hex(slots.encode());
-        }
-        if record.kit.set == set {
-            record.kit.papers = papers;
-            record.store(&self.folder, vault).map_err(KeydError::State)?;
-            self.vaults.insert(vault, record);
-        }
-        Ok(())
+/// The number after the highest that was given out, and none that is known.
+fn next_set(record: &VaultRecord) -> u16 {
+    let mut set = record.last_set.unwrap_or(record.kit.set).wrapping_add(1);
+    // 65,536 kits of one vault are more than there will be; with fewer this ends.
+    while set == record.kit.set || record.invalid_sets.len() < usize::from(u16::MAX) && record.invalid_sets.contains(&set) {
+        set = set.wrapping_add(1);
     }
+    set
+}
+
+fn digest_of(words: &[&str; ASKED]) -> Digest {
+    let parts: Vec<&[u8]> = words.iter().flat_map(|word| [word.as_bytes(), b" "]).collect();
+    Digest::of(&parts)
 }
 
 /// A paper from its text, or from the text of its QR code.
 pub(super) fn parse_paper(bytes: &[u8]) -> Result<KitFile, KeydError> {
     let text = std::str::from_utf8(bytes).map_err(|_| KeydError::Malformed("a paper is text"))?;
-    keepwell_paper::read(text).map_err(KeydError::Crypt)
-}
-
-/// The slots that were given, unless they are from before the last change that was made here; else the copy.
-fn current(copy: &[u8], given: Option<&Base64>, vault: VaultId) -> Result<Slots, KeydError> {
-    let copy = parse_slots(copy, vault)?;
-    let Some(given) = given else { return Ok(copy) };
-    let given = parse_slots(given.as_ref(), vault)?;
-    if (given.epoch, given.revision) < (copy.epoch, copy.revision) { Err(KeydError::StaleSlots) } else { Ok(given) }
+    keepwell_paper::read(text).map_err(KeydError::Paper)
 }
 
 fn wrong_word(file: &KitFile, places: &[WordPlace; ASKED], words: &[&str; ASKED]) -> Option<WordPlace> {

@@ -1,112 +1,151 @@
 //! Two papers open a vault when the box does not: its TPM refuses, its state is damaged, or it is another box.
+//!
+//! Order: what can be refused is refused first; then the box's slot in the record, the new secret sealed, that slot into the slots, the answer. A
+//! crash at any step leaves what opened before, or what opens now. Until the answer is stored in the pool, the papers open as before.
 
 use keepwell_api::keys::{UnlockByKit, UnlockedByKit};
+use keepwell_crypt::Secret;
 use keepwell_format::VaultId;
-use keepwell_format::keys::Slots;
-use keepwell_keys::{open_kit, with_tpm_slot};
+use keepwell_format::keys::{Keyring, Slots};
+use keepwell_keys::{open_keyring, open_kit};
 
+use super::held::{
+    Held, acknowledge, follow, is_ours, kit_mut, make_valid, new_kit_record, new_record, newest, parse_slots, put_own, rank,
+};
 use super::papers::parse_paper;
-use super::vaults::{new_kit_record, parse_slots};
-use super::{Keeper, Lock, Sealing};
+use super::sealing::PASSPHRASE_MIN;
+use super::{Keeper, Lock, notice};
 use crate::error::KeydError;
 use crate::hex::Hex;
-use crate::state::{OWN, SEALED, STAND_IN, VaultRecord};
+use crate::state::{OWN, StateError, VaultRecord};
 
 impl Keeper {
-    /// Opens the vault, seals a new half to this box, and wraps the vault key for it. Order: the box's halves, the record, the answer; until the
-    /// answer is stored in the pool, the papers open as before.
+    /// Opens the vault, seals a new half to this box if it is not open, and wraps the vault key for it.
     pub fn unlock_by_kit(&mut self, request: &UnlockByKit) -> Result<UnlockedByKit, KeydError> {
         let [first, second] = &request.papers;
         let (first, second) = (parse_paper(first.as_ref())?, parse_paper(second.as_ref())?);
-        let vault = VaultId(first.vault);
-        let slots = match (&request.slots, self.vaults.get(&vault)) {
-            (Some(bytes), _) => parse_slots(bytes.as_ref(), vault)?,
-            (None, Some(record)) => parse_slots(&record.slots.0, vault)?,
-            (None, None) => return Err(KeydError::NeedSlots(vault.to_string())),
-        };
-        let vault_key = open_kit(&slots, &first, &second).map_err(KeydError::Keys)?;
-        if self.opened().map_or(true, |opened| opened.not_sealed.is_some()) {
-            self.seal_anew(request.passphrase.as_ref().map(AsRef::as_ref))?;
+        let passphrase = self.passphrase_for_recovery(request)?;
+        if let Some(newer) = &self.newer_state {
+            return Err(KeydError::State(StateError::Newer(newer.clone())));
         }
-        let opened = self.opened()?;
-        let not_sealed = opened.not_sealed.clone();
-        let wrapped = with_tpm_slot(&slots, &opened.wrapping, &vault_key);
-        let slots = match &not_sealed {
-            // What nobody will be able to open after the next start has no place in the pool; the slot there may open again.
-            Some(_) => self.for_this_session(vault, slots, wrapped),
-            None => wrapped,
-        };
-        self.record_recovered(vault, &slots, [first.share.index(), second.share.index()])?;
-        self.ensure_identity();
+        let vault = VaultId(first.vault);
+        let given = request.slots.as_ref().map(|given| parse_slots(given.as_ref(), vault)).transpose()?;
+        let slots = self.slots_for(vault, given, first.set)?;
+        let vault_key = open_kit(&slots, &first, &second).map_err(KeydError::Keys)?;
+        if let Some(keyring) = &request.keyring {
+            let keyring = Keyring::decode(keyring.as_ref()).map_err(|source| KeydError::Format { what: "keyring", source })?;
+            open_keyring(&slots, &keyring, &vault_key).map_err(KeydError::Keys)?;
+        }
+        let record = self.recovered(&slots, [first.share.index(), second.share.index()])?;
+        self.wrap(record, &vault_key)?;
+        if let Lock::Open(opened) = &self.lock
+            && opened.not_sealed.is_some()
+        {
+            self.seal_opened(passphrase)?;
+        }
+        let not_sealed = self.opened()?.not_sealed.clone();
+        if not_sealed.is_none() {
+            self.settle()?;
+            self.replace_lost_identity();
+        }
+        self.make_identity_if_none();
+        let slots = self.vaults.get(&vault).map_or(slots, |held| held.newest().clone());
         Ok(UnlockedByKit { vault: vault.to_string(), slots: slots.encode().into(), not_sealed })
     }
 
-    /// New halves, open from now on, sealed if that can be.
-    fn seal_anew(&mut self, passphrase: Option<&[u8]>) -> Result<(), KeydError> {
+    /// Given where it would be of use, and long enough; before anything is changed.
+    fn passphrase_for_recovery<'a>(&self, request: &'a UnlockByKit) -> Result<Option<&'a [u8]>, KeydError> {
+        let Some(passphrase) = request.passphrase.as_ref().map(AsRef::<[u8]>::as_ref) else { return Ok(None) };
+        if self.tpm.is_some() || self.opened().is_ok_and(|opened| opened.not_sealed.is_none()) {
+            return Err(KeydError::NoUseForPassphrase);
+        }
+        if passphrase.len() < PASSPHRASE_MIN { Err(KeydError::Short) } else { Ok(Some(passphrase)) }
+    }
+
+    /// The newest slots that the papers belong to: those of the pool, unless they are from before what it is known to have, or those here.
+    fn slots_for(&self, vault: VaultId, given: Option<Slots>, set: u16) -> Result<Slots, KeydError> {
+        let record = self.vaults.get(&vault).map(Held::record);
+        let given = given.filter(|given| record.is_none_or(|record| rank(given) >= rank(&record.slots)));
+        if let (Some(record), Some(given)) = (record, &given)
+            && given.kit.set == set
+            && (given.verify_key != record.slots.verify_key || given.epoch == record.slots.epoch && is_ours(record, given) == Some(false))
+        {
+            return Err(KeydError::ForeignSlot);
+        }
+        let ours = record.into_iter().flat_map(|record| [newest(record).clone(), record.slots.clone()]);
+        let mut known: Vec<Slots> = given.into_iter().chain(ours).collect();
+        known.sort_by_key(|slots| std::cmp::Reverse(rank(slots)));
+        let fitting = known.iter().position(|slots| slots.kit.set == set).unwrap_or(0);
+        if known.is_empty() { Err(KeydError::NeedSlots(vault.to_string())) } else { Ok(known.swap_remove(fitting)) }
+    }
+
+    /// The record after two papers opened these slots. Of a vault that is new here, no more is known.
+    fn recovered(&self, slots: &Slots, seen: [u8; 2]) -> Result<VaultRecord, KeydError> {
+        let now = self.now();
+        let mut record = match self.vaults.get(&slots.vault) {
+            Some(held) => held.record().clone(),
+            None => new_record(slots, String::new(), now)?,
+        };
+        if slots.epoch == record.slots.epoch && is_ours(&record, slots).is_some() {
+            acknowledge(&mut record, slots);
+            follow(&mut record, slots, None)?;
+        } else {
+            // The vault was changed elsewhere. A kit that was on its way to this pool never gets there.
+            if let Some(kit) = record.newer.take().and_then(|newer| newer.kit) {
+                record.invalid_sets.push(kit.set);
+            }
+            let mut kit = new_kit_record(slots, now)?;
+            if kit.set == record.kit.set {
+                (kit.made_at, kit.papers) = (record.kit.made_at, record.kit.papers.clone());
+            }
+            make_valid(&mut record, kit);
+            record.slots = slots.clone();
+        }
+        record.last_set = record.last_set.max(Some(slots.kit.set));
+        if let Some(kit) = kit_mut(&mut record, slots.kit.set) {
+            for paper in seen {
+                let paper = &mut kit.papers[usize::from(paper - 1)];
+                (paper.confirmed_at, paper.rehearsed_at, paper.failed_at) = (paper.confirmed_at.or(Some(now)), Some(now), None);
+            }
+        }
+        Ok(record)
+    }
+
+    /// The vault key wrapped for this box, in the record; open from now on, with new halves where there were none in memory.
+    fn wrap(&mut self, mut record: VaultRecord, vault_key: &Secret) -> Result<(), KeydError> {
+        let fresh = match &self.lock {
+            Lock::Open(_) => None,
+            _ => Some(self.new_halves()?),
+        };
+        let wrapping = fresh.as_ref().map_or_else(|| self.opened().map(|opened| &opened.wrapping), |fresh| Ok(&fresh.wrapping))?;
+        let slot = wrapping.slot(newest(&record), vault_key);
+        // Before anything is sealed: that it will go into the slots.
+        put_own(&mut record.clone(), &slot)?;
+        record.unsealed = Some(Hex(slot.payload));
+        let vault = record.slots.vault;
+        match self.vaults.get_mut(&vault) {
+            Some(held) => held.replace(&self.folder, record)?,
+            None => {
+                record.store(&self.folder).map_err(KeydError::State)?;
+                self.vaults.insert(vault, Held::of(record));
+            }
+        }
+        if let Some(fresh) = fresh {
+            self.lock = Lock::Open(fresh);
+        }
+        Ok(())
+    }
+
+    fn new_halves(&mut self) -> Result<super::Opened, KeydError> {
         if self.own.is_none() {
-            self.put_aside(OWN)?;
+            self.folder.set_aside(OWN).map_err(KeydError::State)?;
             self.make_own()?;
         }
-        let secret = self.new_secret()?;
-        let sealed = match (&self.tpm, passphrase) {
-            (Some(_), _) => self.put_broken_aside().and_then(|()| self.seal_to_tpm(&secret)),
-            (None, Some(passphrase)) => self.put_broken_aside().and_then(|()| self.seal_by_passphrase(&secret, passphrase)),
-            (None, None) => Err(KeydError::NoStandIn),
-        };
-        let not_sealed = match sealed {
-            Ok(()) => None,
-            Err(error @ KeydError::Short) => return Err(error),
-            Err(error) => Some(error.notice()),
-        };
-        self.open_with(secret, not_sealed)
-    }
-
-    fn put_broken_aside(&mut self) -> Result<(), KeydError> {
-        if matches!(self.sealing, Sealing::Broken) {
-            self.put_aside(SEALED)?;
-            self.put_aside(STAND_IN)?;
+        if let Some(tpm) = &self.tpm {
+            // Who has two papers takes the TPM that is there.
+            tpm.expect(None);
         }
-        Ok(())
-    }
-
-    fn put_aside(&self, name: &str) -> Result<(), KeydError> {
-        self.folder.set_aside(name).map_err(KeydError::State)
-    }
-
-    fn for_this_session(&mut self, vault: VaultId, slots: Slots, wrapped: Slots) -> Slots {
-        if let Lock::Open(opened) = &mut self.lock {
-            opened.session.insert(vault, wrapped);
-        }
-        slots
-    }
-
-    /// The two papers were seen; of a vault that is new here, no more is known.
-    fn record_recovered(&mut self, vault: VaultId, slots: &Slots, seen: [u8; 2]) -> Result<(), KeydError> {
-        let now = self.now();
-        let new = || {
-            Ok(VaultRecord {
-                vault: vault.to_string(),
-                owner: String::new(),
-                slots: Hex(Vec::new()),
-                kit: new_kit_record(slots, now)?,
-                invalid_sets: Vec::new(),
-            })
-        };
-        let mut record = self.vaults.get(&vault).cloned().map_or_else(new, Ok)?;
-        // The kit opened this slot just now, whoever wrapped it.
-        let kit = new_kit_record(slots, record.kit.made_at)?;
-        if record.kit.set != kit.set {
-            record.invalid_sets.push(record.kit.set);
-            record.kit.papers = kit.papers;
-        }
-        (record.kit.set, record.kit.wrapped) = (kit.set, kit.wrapped);
-        for paper in seen {
-            let paper = &mut record.kit.papers[usize::from(paper - 1)];
-            (paper.confirmed_at, paper.rehearsed_at) = (paper.confirmed_at.or(Some(now)), Some(now));
-        }
-        record.slots = Hex(slots.encode());
-        record.store(&self.folder, vault).map_err(KeydError::State)?;
-        self.vaults.insert(vault, record);
-        Ok(())
+        let unsealed = notice("not-sealed", &"they were not sealed yet");
+        Ok(super::Opened { not_sealed: Some(unsealed), ..self.opened_by(self.new_secret()?)? })
     }
 }

@@ -1,17 +1,17 @@
-//! The keys of vaults: made, and opened for the engine.
+//! The keys of vaults: made, opened for the engine, and brought to the pool.
 
-use keepwell_api::keys::{NewVault, VaultMade};
+use keepwell_api::keys::{InPool, NewVault, ToStore, VaultMade};
 use keepwell_crypt::Secret;
 use keepwell_format::VaultId;
 use keepwell_format::keys::{Keyring, Slots};
-use keepwell_keys::{NewKeys, open_keyring, open_tpm, slot_digest, with_tpm_slot};
+use keepwell_keys::{NewKeys, open_keyring, open_tpm, with_tpm_slot};
 use zeroize::Zeroizing;
 
-use super::papers::Pending;
+use super::held::{Held, new_record, parse_slots};
+use super::papers::Printing;
+use super::sealing::PASSPHRASE_MIN;
 use super::{Keeper, Lock};
 use crate::error::KeydError;
-use crate::hex::{Digest, Hex};
-use crate::state::{KitRecord, PaperRecord, VaultRecord};
 
 /// Longest name of an owner or keeper, bytes.
 const NAME_MAX: usize = 200;
@@ -24,48 +24,90 @@ impl Keeper {
             return Err(KeydError::VaultExists(vault.to_string()));
         }
         check_names(&[&request.owner])?;
+        let passphrase = request.passphrase.as_ref().map(AsRef::as_ref);
+        if passphrase.is_some_and(|passphrase: &[u8]| passphrase.len() < PASSPHRASE_MIN) {
+            return Err(KeydError::Short);
+        }
         if matches!(self.lock, Lock::New) {
             self.seal_first()?;
-            self.ensure_identity();
+            self.make_identity_if_none();
         }
         let mut entropy = self.entropy()?;
-        let opened = self.opened()?;
-        let passphrase = request.passphrase.as_ref().map(AsRef::as_ref);
+        let opened = self.opened_for_good()?;
         let new = keepwell_keys::NewVault { test_vault: request.test, passphrase, ..keepwell_keys::NewVault::new(vault) };
         let keys = NewKeys::make(&new, &mut |out| entropy.fill(out)).map_err(KeydError::Keys)?;
-        let slots = with_tpm_slot(&keys.slots, &opened.wrapping, &keys.vault_key);
-        let record = VaultRecord {
-            vault: vault.to_string(),
-            owner: request.owner.clone(),
-            slots: Hex(slots.encode()),
-            kit: new_kit_record(&slots, self.now())?,
-            invalid_sets: Vec::new(),
-        };
-        record.store(&self.folder, vault).map_err(KeydError::State)?;
-        self.vaults.insert(vault, record);
-        self.pending.insert(vault, Pending::new(keys.kit, None, self.now()));
+        let slots = with_tpm_slot(&keys.slots, &opened.wrapping.slot(&keys.slots, &keys.vault_key)).map_err(KeydError::Keys)?;
+        // Who made it stores these, or there is no vault.
+        let record = new_record(&slots, request.owner.clone(), self.now())?;
+        record.store(&self.folder).map_err(KeydError::State)?;
+        let mut held = Held::of(record);
+        held.printing = Some(Printing::new(keys.kit, None, self.now()));
+        self.vaults.insert(vault, held);
         Ok(VaultMade { set: slots.kit.set, slots: slots.encode().into(), keyring: keys.keyring.encode().into() })
     }
 
     /// The opened keyring's body.
-    pub fn open(&self, vault: &str, slots: &[u8], keyring: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeydError> {
+    pub fn open(&mut self, vault: &str, slots: &[u8], keyring: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeydError> {
         let vault = parse_vault(vault)?;
         let slots = parse_slots(slots, vault)?;
         let keyring = Keyring::decode(keyring).map_err(|source| KeydError::Format { what: "keyring", source })?;
         let vault_key = self.vault_key(vault, &slots)?;
-        Ok(open_keyring(&slots, &keyring, &vault_key).map_err(KeydError::Keys)?.encode())
+        let body = open_keyring(&slots, &keyring, &vault_key).map_err(KeydError::Keys)?.encode();
+        if let Some(Err(error)) = self.vaults.get_mut(&vault).map(|held| {
+            held.change(&self.folder, |record| {
+                super::held::acknowledge(record, &slots);
+                Ok(())
+            })
+        }) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "what the pool has could not be noted");
+        }
+        Ok(body)
     }
 
     /// The vault key, by the box's own slot: that of the object that was given; else, if a change of the slots never reached the pool, that of
-    /// the copy here.
+    /// the copies here.
     pub(super) fn vault_key(&self, vault: VaultId, slots: &Slots) -> Result<Secret, KeydError> {
-        let opened = self.opened()?;
-        open_tpm(slots, &opened.wrapping).or_else(|error| {
-            let session = opened.session.get(&vault).cloned();
-            let copies = session.into_iter().chain(self.vaults.get(&vault).and_then(|record| Slots::decode(&record.slots.0).ok()));
-            let mut same_key = copies.filter(|copy| copy.vault == slots.vault && copy.epoch == slots.epoch);
-            same_key.find_map(|copy| open_tpm(&copy, &opened.wrapping).ok()).ok_or(KeydError::Keys(error))
+        let wrapping = &self.opened()?.wrapping;
+        open_tpm(slots, wrapping).or_else(|error| {
+            let held = self.vaults.get(&vault).filter(|held| held.newest().epoch == slots.epoch);
+            held.and_then(|held| held.open(wrapping)).ok_or(KeydError::Keys(error))
         })
+    }
+
+    /// What the pool should have.
+    pub fn slots(&self, vault: &str) -> Result<ToStore, KeydError> {
+        let slots = self.held(vault)?.newest().encode();
+        Ok(ToStore { slots: Some(slots.into()) })
+    }
+
+    /// What the pool has. Answers what it should have in its place.
+    pub fn in_pool(&mut self, vault: &str, request: &InPool) -> Result<ToStore, KeydError> {
+        let vault = self.known(vault)?;
+        let given = parse_slots(request.slots.as_ref(), vault)?;
+        let wrapping = match &self.lock {
+            Lock::Open(opened) => Some(&opened.wrapping),
+            _ => None,
+        };
+        let held = self.vaults.get_mut(&vault).ok_or_else(|| KeydError::UnknownVault(vault.to_string()))?;
+        let slots = held.in_pool(&self.folder, &given, wrapping)?;
+        Ok(ToStore { slots: slots.map(|slots| slots.encode().into()) })
+    }
+
+    /// A vault that has a record.
+    pub(super) fn known(&self, vault: &str) -> Result<VaultId, KeydError> {
+        let vault = parse_vault(vault)?;
+        self.vaults.contains_key(&vault).then_some(vault).ok_or_else(|| KeydError::UnknownVault(vault.to_string()))
+    }
+
+    pub(super) fn held(&self, vault: &str) -> Result<&Held, KeydError> {
+        let vault = parse_vault(vault)?;
+        self.vaults.get(&vault).ok_or_else(|| KeydError::UnknownVault(vault.to_string()))
+    }
+
+    pub(super) fn held_mut(&mut self, vault: &str) -> Result<(VaultId, &mut Held), KeydError> {
+        let vault = parse_vault(vault)?;
+        let held = self.vaults.get_mut(&vault).ok_or_else(|| KeydError::UnknownVault(vault.to_string()))?;
+        Ok((vault, held))
     }
 }
 
@@ -75,22 +117,6 @@ pub(super) fn check_names(names: &[&str]) -> Result<(), KeydError> {
     if names.iter().all(|name| good(&name)) { Ok(()) } else { Err(KeydError::Malformed("a name is too long, or has line breaks in it")) }
 }
 
-/// Facts of a kit that nobody has on paper yet.
-pub(super) fn new_kit_record(slots: &Slots, made_at: i64) -> Result<KitRecord, KeydError> {
-    let wrapped = slot_digest(slots).map(Digest).ok_or(KeydError::ForeignSlot)?;
-    let papers = std::array::from_fn(|_| PaperRecord::default());
-    Ok(KitRecord { set: slots.kit.set, made_at, wrapped, papers })
-}
-
-pub(super) fn parse_vault(text: &str) -> Result<VaultId, KeydError> {
+fn parse_vault(text: &str) -> Result<VaultId, KeydError> {
     text.parse().map_err(|source| KeydError::Format { what: "vault id", source })
-}
-
-/// Slots of this vault.
-pub(super) fn parse_slots(bytes: &[u8], vault: VaultId) -> Result<Slots, KeydError> {
-    let slots = Slots::decode(bytes).map_err(|source| KeydError::Format { what: "slots object", source })?;
-    match slots.vault == vault {
-        true => Ok(slots),
-        false => Err(KeydError::Malformed("the slots object is of another vault")),
-    }
 }

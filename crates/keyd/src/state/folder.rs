@@ -22,6 +22,9 @@ const VERSION: u32 = 1;
 /// Longest file. A buffer of this length is never moved while a file with a secret is written into it.
 const FILE_MAX: usize = 1 << 20;
 
+/// Kept files of one name: each is there because somebody opened the box with papers while another vault hung on it.
+const KEPT_MAX: u32 = 100;
+
 /// Makes the power fail, in tests: after so many steps that change the disk nothing more reaches it.
 #[derive(Clone, Debug)]
 pub struct Crash(Arc<AtomicU32>);
@@ -92,7 +95,7 @@ impl Folder {
         let bytes = match fs::read(&path) {
             Ok(bytes) => Zeroizing::new(bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(StateError::Io { verb: "read", path, source }),
+            Err(source) => return Err(StateError::Unreadable { path, source }),
         };
         let damaged = |source| StateError::Damaged { path: path.clone(), source };
         let envelope: Envelope<'_> = serde_json::from_slice(&bytes).map_err(|error| damaged(Some(error)))?;
@@ -121,6 +124,21 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             moved => moved.map_err(|source| StateError::Io { verb: "put aside", path, source }),
         }
+    }
+
+    /// Keeps what a file holds now as `NAME.before-N`, whatever takes its place; nothing if it is not there.
+    pub fn keep(&self, name: &str) -> Result<(), StateError> {
+        let path = self.path.join(name);
+        let io = |source| StateError::Io { verb: "kept", path: path.clone(), source };
+        self.step().map_err(io)?;
+        for number in 1..KEPT_MAX {
+            match fs::hard_link(&path, self.path.join(format!("{name}.before-{number}"))) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                kept => return kept.and_then(|()| self.directory.sync_all()).map_err(io),
+            }
+        }
+        Err(io(io::Error::other("too many were kept already: look whether they are still needed")))
     }
 
     /// Removes a file if it is there.

@@ -35,6 +35,8 @@ pub(super) enum Covers {
     Commands,
     Answers,
     Both,
+    /// Nothing: it only authenticates (an audit session).
+    Nothing,
 }
 
 impl Link {
@@ -55,16 +57,27 @@ impl Link {
         Ok(TpmNames { ek: name_of(&public).map_err(&at)?, srk: self.srk_name.clone() })
     }
 
-    /// PCR 7, 11, 12 and 13.
+    /// That it is the one that is known. The storage root key tells: each session is salted with it, and none but its TPM can answer in one.
+    pub(super) fn is(&mut self, known: Option<&TpmNames>) -> Result<(), TpmError> {
+        match known {
+            Some(known) if known.srk != self.srk_name => {
+                Err(if self.names()?.ek == known.ek { TpmError::Cleared } else { TpmError::Other })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// PCR 7, 11, 12 and 13, in a session that authenticates the answer: what is sealed to has to be what the TPM has.
     pub(super) fn pcrs(&mut self) -> Result<Pcrs, TpmError> {
         let at = TpmError::at("reading its PCRs");
         let slots = [PcrSlot::Slot7, PcrSlot::Slot11, PcrSlot::Slot12, PcrSlot::Slot13];
         let selection = PcrSelectionListBuilder::new().with_selection(HashingAlgorithm::Sha256, &slots).build().map_err(&at)?;
-        let (_, _, values) = self.context.execute_without_session(|context| context.pcr_read(selection)).map_err(&at)?;
+        let session = self.session(SessionType::Hmac, Covers::Nothing)?;
+        let (_, _, values) = self.context.execute_with_session(Some(session), |context| context.pcr_read(selection)).map_err(&at)?;
         let values: Vec<Digest> = values.value().iter().filter_map(|value| value.value().try_into().ok().map(Digest)).collect();
         match values[..] {
             [secure_boot, image, command_line, extensions] => Ok(Pcrs { secure_boot, image, command_line, extensions }),
-            _ => Err(TpmError::Lacks("SHA-256 bank of PCRs")),
+            _ => Err(TpmError::Lacks("a SHA-256 bank of PCRs")),
         }
     }
 
@@ -88,8 +101,9 @@ impl Link {
             .execute_without_session(|context| context.start_auth_session(srk, None, None, kind, cipher, HashingAlgorithm::Sha256));
         let session = session.map_err(&at)?.ok_or(TpmError::Lacks("sessions"))?;
         let (attributes, mask) = SessionAttributesBuilder::new()
-            .with_decrypt(covers != Covers::Answers)
-            .with_encrypt(covers != Covers::Commands)
+            .with_decrypt(matches!(covers, Covers::Commands | Covers::Both))
+            .with_encrypt(matches!(covers, Covers::Answers | Covers::Both))
+            .with_audit(covers == Covers::Nothing)
             .with_continue_session(true)
             .build();
         self.context.tr_sess_set_attributes(session, attributes, mask).map_err(&at)?;

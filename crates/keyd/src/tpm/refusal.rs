@@ -45,7 +45,7 @@ pub enum TpmError {
     WrongSecureBoot,
     /// PCR 11.
     #[error(
-        "what was started is no image that its maker approved for this (PCR 11): start the installed image unchanged, or open the vault with two papers of the recovery kit"
+        "restart the box: keyd began too late in its start, or what was started is no image that its maker approved for this (PCR 11). If it stays so, start the installed image unchanged, or open the vault with two papers of the recovery kit"
     )]
     WrongImage,
     /// PCR 12 or 13.
@@ -118,7 +118,7 @@ pub enum TpmError {
     },
     /// It lacks what every TPM 2.0 of a PC has.
     #[error(
-        "the TPM has no {0}, so it can't be used: switch that on in the firmware; two papers of the recovery kit open the vault without it"
+        "the TPM does not have {0}, so it can't be used: look whether the firmware can switch it on; two papers of the recovery kit open the vault without it"
     )]
     Lacks(&'static str),
     /// Anything else.

@@ -108,7 +108,7 @@ impl Link {
         let mut secret = Zeroizing::new([0; 32]);
         let opened = opened?;
         let whole = opened.value().len() == secret.len();
-        whole.then(|| secret.copy_from_slice(opened.value())).ok_or(TpmError::Lacks("32 bytes under these keys"))?;
+        whole.then(|| secret.copy_from_slice(opened.value())).ok_or(TpmError::Lacks("the secret that belongs to these keys"))?;
         Ok(Secret::from_bytes(*secret))
     }
 

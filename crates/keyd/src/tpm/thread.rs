@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr as _;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ type Task = Box<dyn FnOnce(Result<&mut Link, TpmError>) + Send>;
 pub struct Tpm {
     tasks: SyncSender<Task>,
     deadline: Duration,
+    /// Who it has to be, once that is known.
+    known: Mutex<Option<TpmNames>>,
 }
 
 impl Tpm {
@@ -43,7 +46,12 @@ impl Tpm {
             }
         };
         thread::Builder::new().name("tpm".to_owned()).spawn(run).map_err(|_| TpmError::Silent { seconds: 0 })?;
-        Ok(Self { tasks, deadline })
+        Ok(Self { tasks, deadline, known: Mutex::new(None) })
+    }
+
+    /// From now on no other TPM gives random numbers, makes an identity, or signs; none lifts that.
+    pub fn expect(&self, names: Option<TpmNames>) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = names;
     }
 
     /// Who it is.
@@ -58,7 +66,7 @@ impl Tpm {
 
     /// Random bytes of its own making.
     pub fn random(&self) -> Result<Zeroizing<[u8; 32]>, TpmError> {
-        self.ask(Link::random)
+        self.ask_known(Link::random)
     }
 
     /// Seals a secret.
@@ -76,13 +84,18 @@ impl Tpm {
     /// Makes an identity key whose use takes `auth`.
     pub fn make_identity(&self, auth: &Secret) -> Result<IdentityBlob, TpmError> {
         let auth = Secret::from_bytes(*auth.expose());
-        self.ask(move |link| link.make_identity(&auth))
+        self.ask_known(move |link| link.make_identity(&auth))
     }
 
     /// Signs a SHA-256 with an identity key.
     pub fn sign(&self, identity: &IdentityBlob, auth: &Secret, digest: Digest) -> Result<[u8; SIGNATURE_LEN], TpmError> {
         let (identity, auth) = (identity.clone(), Secret::from_bytes(*auth.expose()));
-        self.ask(move |link| link.sign(&identity, &auth, &digest))
+        self.ask_known(move |link| link.sign(&identity, &auth, &digest))
+    }
+
+    fn ask_known<T: Send + 'static>(&self, task: impl FnOnce(&mut Link) -> Result<T, TpmError> + Send + 'static) -> Result<T, TpmError> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.ask(move |link| link.is(known.as_ref()).and_then(|()| task(link)))
     }
 
     fn ask<T: Send + 'static>(&self, task: impl FnOnce(&mut Link) -> Result<T, TpmError> + Send + 'static) -> Result<T, TpmError> {

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use keepwell_api::keys::{ConfirmPaper, NewVault, PaperFormat, PaperQuestion, PrintPaper, Reissue, UnlockByKit, VaultMade};
+use keepwell_api::Base64;
+use keepwell_api::keys::{ConfirmPaper, InPool, NewVault, PaperFormat, PaperQuestion, PrintPaper, Reissue, UnlockByKit, VaultMade};
 use keepwell_keyd::error::KeydError;
 use keepwell_keyd::keeper::{Config, Keeper};
 use keepwell_keyd::policy::SignedPolicies;
@@ -28,6 +29,7 @@ impl Home {
         let builder = Builder::new();
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("authority.pub"), format!("{}\n", builder.authority())).unwrap();
+        std::fs::write(folder.path().join("SecureBoot"), [6, 0, 0, 0, 1]).unwrap();
         let mut home = Self { folder, builder, tcti: soft.map(SoftTpm::tcti), policies: Vec::new() };
         home.install(&[home.builder.file(2, &["image 1"])]);
         home
@@ -62,6 +64,7 @@ impl Home {
             tpm_deadline: Duration::from_secs(60),
             policies: self.policies.clone(),
             authority: Some(self.folder.path().join("authority.pub")),
+            secure_boot: self.folder.path().join("SecureBoot"),
             memory: Vec::new(),
             clock: || NOW,
         }
@@ -109,6 +112,18 @@ pub fn confirmation(words: [String; 6]) -> ConfirmPaper {
     ConfirmPaper { words: words.map(|word| word.into_bytes().into()) }
 }
 
+/// The pool has these slots; what it is to get in their place is answered.
+pub fn stored(keeper: &mut Keeper, slots: &Base64) -> Option<Base64> {
+    keeper.in_pool(VAULT, &InPool { slots: slots.clone() }).unwrap().slots
+}
+
+/// What `keepwell keys store` does: the newest slots, until keyd has no newer ones.
+pub fn store(keeper: &mut Keeper, pool: &mut Base64) {
+    while let Some(slots) = stored(keeper, pool) {
+        *pool = slots;
+    }
+}
+
 pub fn by_kit(first: &str, second: &str) -> UnlockByKit {
-    UnlockByKit { papers: [first, second].map(|paper| paper.as_bytes().to_vec().into()), slots: None, passphrase: None }
+    UnlockByKit { papers: [first, second].map(|paper| paper.as_bytes().to_vec().into()), slots: None, keyring: None, passphrase: None }
 }
