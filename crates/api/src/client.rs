@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use axum::http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Bytes;
+use hyper::body::{Body as _, Bytes};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::error::Refusal;
 
@@ -80,7 +80,7 @@ impl Client {
 
     /// Asks for something.
     pub fn get<T: DeserializeOwned>(&self, route: &str) -> Result<T, ClientError> {
-        self.parsed(&self.exchange(Method::GET, route, Vec::new())?)
+        self.parsed(&self.exchange(Method::GET, route, Zeroizing::default())?)
     }
 
     /// Asks for something to be done.
@@ -90,8 +90,13 @@ impl Client {
 
     /// As [`Client::post`], for an answer that is no JSON.
     pub fn post_for_bytes(&self, route: &str, body: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, ClientError> {
-        let body = serde_json::to_vec(body).map_err(|source| ClientError::Unknown { program: self.program, source })?;
-        self.exchange(Method::POST, route, body)
+        let failed = |source| ClientError::Unknown { program: self.program, source };
+        // Counted first, and written once: growing would leave copies of a secret behind.
+        let mut length = Length(0);
+        serde_json::to_writer(&mut length, body).map_err(failed)?;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(length.0));
+        serde_json::to_writer(&mut *bytes, body).map_err(failed)?;
+        self.exchange(Method::POST, route, bytes)
     }
 
     /// Asks for bytes.
@@ -101,14 +106,14 @@ impl Client {
 
     /// Hands bytes over.
     pub fn post_bytes<T: DeserializeOwned>(&self, route: &str, bytes: &[u8]) -> Result<T, ClientError> {
-        self.parsed(&self.exchange(Method::POST, route, bytes.to_vec())?)
+        self.parsed(&self.exchange(Method::POST, route, bytes.to_vec().into())?)
     }
 
     fn parsed<T: DeserializeOwned>(&self, answer: &[u8]) -> Result<T, ClientError> {
         serde_json::from_slice(answer).map_err(|source| ClientError::Unknown { program: self.program, source })
     }
 
-    fn exchange(&self, method: Method, route: &str, body: Vec<u8>) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+    fn exchange(&self, method: Method, route: &str, body: Zeroizing<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>, ClientError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| self.no_answer(error))?;
         runtime.block_on(async {
@@ -125,7 +130,7 @@ impl Client {
         })
     }
 
-    async fn talk(&self, method: Method, route: &str, body: Vec<u8>) -> Result<(StatusCode, Zeroizing<Vec<u8>>), ClientError> {
+    async fn talk(&self, method: Method, route: &str, body: Zeroizing<Vec<u8>>) -> Result<(StatusCode, Zeroizing<Vec<u8>>), ClientError> {
         let (program, path) = (self.program, self.path.clone());
         let stream = UnixStream::connect(&self.path).await.map_err(|source| ClientError::Unreachable { program, path, source })?;
         let (mut sender, connection) =
@@ -137,15 +142,58 @@ impl Client {
         if let Some(grant) = &self.grant {
             request = request.header(crate::grants::HEADER, grant);
         }
-        let request = request.body(Full::new(Bytes::from(body))).map_err(|error| self.no_answer(error))?;
+        let request = request.body(Full::new(Bytes::from_owner(Wiped(body)))).map_err(|error| self.no_answer(error))?;
         let answer = sender.send_request(request).await.map_err(|error| self.no_answer(error))?;
         let status = answer.status();
-        let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await.map_err(|error| self.no_answer(error))?;
+        let mut body = Limited::new(answer.into_body(), ANSWER_MAX);
+        let mut whole =
+            Zeroizing::new(Vec::with_capacity(body.size_hint().exact().map_or(0, |length| length.min(ANSWER_MAX as u64) as usize)));
+        while let Some(frame) = body.frame().await {
+            let Ok(piece) = frame.map_err(|error| self.no_answer(error))?.into_data() else { continue };
+            grow(&mut whole, piece.len());
+            whole.extend_from_slice(&piece);
+            // As far as nobody else has it; the library's own buffers are out of reach.
+            if let Ok(mut piece) = piece.try_into_mut() {
+                piece.zeroize();
+            }
+        }
         driver.abort();
-        Ok((status, Zeroizing::new(body.to_bytes().to_vec())))
+        Ok((status, whole))
     }
 
     fn no_answer(&self, why: impl std::fmt::Display) -> ClientError {
         ClientError::NoAnswer { program: self.program, why: why.to_string() }
+    }
+}
+
+/// Room for so much more, without a copy that stays behind.
+fn grow(whole: &mut Zeroizing<Vec<u8>>, more: usize) {
+    if whole.capacity() - whole.len() < more {
+        let mut larger = Zeroizing::new(Vec::with_capacity((whole.len() + more).max(2 * whole.capacity())));
+        larger.extend_from_slice(whole);
+        *whole = larger;
+    }
+}
+
+/// Counts what is written.
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A request that is wiped when it was sent.
+struct Wiped(Zeroizing<Vec<u8>>);
+
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
     }
 }

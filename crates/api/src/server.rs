@@ -3,38 +3,47 @@
 //! The socket is the service manager's where there is one (`LISTEN_FDS`), so that its place and mode are set before the program runs;
 //! else the program makes it, for itself alone.
 
+use std::collections::HashMap;
 use std::fs;
+use std::future::Future as _;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
-use axum::Router;
-use axum::extract::connect_info::Connected;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::serve::IncomingStream;
-use tokio::net::UnixListener;
+use axum::{Extension, Router};
+use hyper::body::{Frame, SizeHint};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::Refusal;
 
 /// No request of this API is longer, bulk data apart, which streams.
 const BODY_MAX: usize = 1 << 20;
+/// A program of the box sends its request at once: who lets one wait longer for its head, or the next piece of its body, gets no answer.
+const READ_MAX: Duration = Duration::from_secs(20);
+/// Connections of one user at a time. Each call of our clients is one.
+const CONNECTIONS_MAX: usize = 32;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Who is at the other end, as the kernel says (`SO_PEERCRED`, unix(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// User id; none if the kernel would not say, and then nobody.
     pub uid: Option<u32>,
-}
-
-impl Connected<IncomingStream<'_, UnixListener>> for Caller {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        Self { uid: stream.io().peer_cred().ok().map(|peer| peer.uid()) }
-    }
 }
 
 /// Users that may ask.
@@ -79,7 +88,10 @@ pub fn listen(path: &Path) -> io::Result<StdListener> {
 fn bind(path: &Path) -> io::Result<StdListener> {
     match std::os::unix::net::UnixStream::connect(path) {
         Ok(_) => return Err(io::Error::new(io::ErrorKind::AddrInUse, "another one is running and listens here")),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path)?,
+        // What is no socket refuses connections too, and is not ours to remove.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && fs::symlink_metadata(path)?.file_type().is_socket() => {
+            fs::remove_file(path)?;
+        }
         Err(_) => {}
     }
     let listener = StdListener::bind(path)?;
@@ -91,12 +103,106 @@ fn bind(path: &Path) -> io::Result<StdListener> {
 pub async fn serve(listener: StdListener, routes: Router) -> io::Result<()> {
     let listener = UnixListener::from_std(listener)?;
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let ended = async move {
-        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
-    };
-    let service = routes.layer(DefaultBodyLimit::max(BODY_MAX)).into_make_service_with_connect_info::<Caller>();
+    let routes = routes.layer(DefaultBodyLimit::max(BODY_MAX)).layer(middleware::map_request(in_time));
     if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
         tracing::warn!(%error, "the service manager could not be told of readiness");
     }
-    axum::serve(listener, service).with_graceful_shutdown(ended).await
+    let (places, running) = (Places::default(), GracefulShutdown::new());
+    loop {
+        let accepted = tokio::select! {
+            _ = term.recv() => break,
+            _ = int.recv() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => answer(stream, &routes, &places, &running),
+            // Of this one connection, or too many open files: a moment later there may be some again.
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be taken");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    running.shutdown().await;
+    Ok(())
+}
+
+/// One connection, beside the others.
+fn answer(stream: UnixStream, routes: &Router, places: &Places, running: &GracefulShutdown) {
+    let caller = Caller { uid: stream.peer_cred().ok().map(|peer| peer.uid()) };
+    let Some(place) = places.take(caller) else {
+        return tracing::warn!(uid = caller.uid, "a user has too many connections; this one was closed");
+    };
+    let service = TowerToHyperService::new(routes.clone().layer(Extension(ConnectInfo(caller))));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(READ_MAX);
+    let connection = http.serve_connection(TokioIo::new(stream), service);
+    let connection = running.watch(connection);
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection broke");
+        }
+        drop(place);
+    });
+}
+
+/// How many connections each user has.
+#[derive(Clone, Default)]
+struct Places(Arc<Mutex<HashMap<Option<u32>, usize>>>);
+
+/// A connection's place, until it is dropped.
+struct Place(Places, Option<u32>);
+
+impl Places {
+    /// None if this user has as many as one may have: then there are places left for the others.
+    fn take(&self, caller: Caller) -> Option<Place> {
+        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_user = taken.entry(caller.uid).or_default();
+        (*of_user < CONNECTIONS_MAX).then(|| *of_user += 1)?;
+        Some(Place(self.clone(), caller.uid))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(of_user) = taken.get_mut(&self.1) {
+            *of_user -= 1;
+            if *of_user == 0 {
+                taken.remove(&self.1);
+            }
+        }
+    }
+}
+
+async fn in_time(request: Request) -> Request {
+    request.map(|body| Body::new(Timed { body, late: Box::pin(tokio::time::sleep(READ_MAX)) }))
+}
+
+/// A request's body, of which something has to come within [`READ_MAX`] each time.
+struct Timed {
+    body: Body,
+    late: Pin<Box<tokio::time::Sleep>>,
+}
+
+impl HttpBody for Timed {
+    type Data = Bytes;
+    type Error = axum::BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
+            self.late.as_mut().reset(tokio::time::Instant::now() + READ_MAX);
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        self.late.as_mut().poll(context).map(|()| Some(Err("the request did not come in time".into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }

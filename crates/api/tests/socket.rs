@@ -79,3 +79,27 @@ fn nix_uid() -> u32 {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata("/proc/self").unwrap().uid()
 }
+
+#[test]
+fn a_file_that_is_no_socket_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kit-1.txt");
+    std::fs::write(&path, "words").unwrap();
+    assert!(listen(&path).is_err());
+    assert_eq!(std::fs::read(&path).unwrap(), b"words");
+}
+
+/// Many connections of one user leave those that are there, and the program, as they were; places come free again.
+#[test]
+fn one_user_has_so_many_connections_and_no_more() {
+    use std::io::Read as _;
+    use std::os::unix::net::UnixStream;
+    let (_folder, path) = start(Callers::only([nix_uid()]).guard(routes()));
+    let mut open: Vec<UnixStream> = (0..32).map(|_| UnixStream::connect(&path).unwrap()).collect();
+    let mut over = UnixStream::connect(&path).unwrap();
+    assert!(matches!(over.read(&mut [0]), Ok(0) | Err(_)), "it is closed at once");
+    assert!(client(&path).get::<Echo>("/v1/no").is_err());
+    open.clear();
+    let answered = || matches!(client(&path).get::<Echo>("/v1/no"), Err(ClientError::Refused(_)));
+    assert!((0..1000).any(|_| answered()));
+}
