@@ -19,6 +19,7 @@ from lib.compare import differences
 from lib.program import BINARY, ROOT, parse, run
 
 MIB = 1 << 20
+LABEL = "keepwell-disk"
 SIZE = 640 * MIB
 HEALTHY = json.loads((ROOT / "crates/diskd/tests/smart/sata-hdd-healthy.json").read_text())
 need_root("disk-life")
@@ -281,6 +282,11 @@ def erased(box, vault):
     bay = box.bays[1]
     member = box("erase", box.serials[box.bays[0]], "--serial", box.serials[box.bays[0]], "--vault", vault.dir)
     checks.check("a disk that the vault needs is not erased", member.status == 1 and member.is_clear("vault|pool|need"), member)
+    place = Path(box.mounted_at(box.bays[0]))
+    (place / LABEL).rename(place / "set-aside")
+    lost = box("erase", box.serials[box.bays[0]], "--serial", box.serials[box.bays[0]], "--vault", vault.dir)
+    checks.check("nor is one whose label was lost", lost.status == 1 and lost.is_clear("not empty"), lost)
+    (place / "set-aside").rename(place / LABEL)
     box("unmount", box.serials[bay])
     file = checks.scratch / "certificate.json"
     done = box("erase", box.serials[bay], "--serial", box.serials[bay], "--vault", vault.dir, "--asked-by", "Dr. Example", "--certificate", file)
