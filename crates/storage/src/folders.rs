@@ -1,4 +1,5 @@
-//! Where the disks of a vault are mounted: `disk-1`, `disk-2` and so on in one folder. Those between that are missing count; the labels know of further ones.
+//! Where the disks of a vault are mounted: `disk-1`, `disk-2` and so on in one folder, or under any names. Of numbered ones, those between that are missing count; the labels know of
+//! further ones.
 
 use std::fs;
 use std::io;
@@ -10,6 +11,26 @@ use crate::{DeadlineDisk, DirectoryDisk, Disk};
 
 /// How long a disk may take for one piece of work: longer than one takes to spin up or to remap a sector.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where a box mounts its disks: `disk-1` to the highest number that `folder` has, or else a disk for each folder in it, by name.
+///
+/// # Errors
+/// The folder can't be listed.
+pub fn mounted_in(folder: &Path) -> io::Result<Vec<Arc<dyn Disk>>> {
+    let numbered = disks_in(folder)?;
+    if !numbered.is_empty() {
+        return Ok(numbered);
+    }
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if let (Ok(name), true) = (entry.file_name().into_string(), entry.file_type()?.is_dir()) {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names.into_iter().map(|name| disk(name.clone(), folder.join(name))).collect())
+}
 
 /// Disks `disk-1` to the highest number that `folder` has; none if it has none.
 ///
@@ -25,8 +46,11 @@ pub fn disks_in(folder: &Path) -> io::Result<Vec<Arc<dyn Disk>>> {
 
 /// Disks `disk-1` to `disk-N` of a folder, whether they are there or not.
 pub fn disks_up_to(folder: &Path, highest: u8) -> Vec<Arc<dyn Disk>> {
-    let disk = |number| DirectoryDisk::new(format!("disk-{number}"), disk_folder(folder, number));
-    (1..=highest).map(|number| Arc::new(DeadlineDisk::new(Arc::new(disk(number)), PATIENCE)) as Arc<dyn Disk>).collect()
+    (1..=highest).map(|number| disk(format!("disk-{number}"), disk_folder(folder, number))).collect()
+}
+
+fn disk(name: String, folder: PathBuf) -> Arc<dyn Disk> {
+    Arc::new(DeadlineDisk::new(Arc::new(DirectoryDisk::new(name, folder)), PATIENCE))
 }
 
 /// The number in `disk-N`, as it is written there.
@@ -53,6 +77,11 @@ mod tests {
             fs::create_dir(folder.path().join(name)).unwrap();
         }
         assert_eq!(names(), ["disk-1", "disk-2", "disk-3", "disk-4"]);
+        let other = tempfile::tempdir().unwrap();
+        ["b-2", "a-1"].iter().for_each(|name| fs::create_dir(other.path().join(name)).unwrap());
+        fs::write(other.path().join("file"), "").unwrap();
+        let mounted = |folder: &Path| mounted_in(folder).unwrap().iter().map(|disk| disk.name().to_owned()).collect::<Vec<_>>();
+        assert_eq!((mounted(other.path()), mounted(folder.path()).len()), (vec!["a-1".to_owned(), "b-2".to_owned()], 4));
         assert!(disks_in(&folder.path().join("absent")).is_err());
     }
 }

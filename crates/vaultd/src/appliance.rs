@@ -15,6 +15,8 @@ use crate::state::State;
 use crate::watch::Watch;
 use crate::work::Works;
 
+const LEDGER: &str = "ledger";
+
 /// Where everything is.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -55,7 +57,7 @@ impl Appliance {
     pub fn start(config: Config) -> Result<Arc<Self>, VaultdError> {
         std::fs::create_dir_all(&config.state).map_err(VaultdError::Own)?;
         let state = State::open(&config.state.join("state.sqlite"))?;
-        let (ledger, opened) = Ledger::open(&config.state.join("ledger"))?;
+        let (ledger, opened) = Ledger::open(&config.state.join(LEDGER))?;
         let (clock, judgement) = BoxClock::start(&state)?;
         let clock = Arc::new(clock);
         let appliance = Arc::new(Self {
@@ -78,10 +80,12 @@ impl Appliance {
         Ok(appliance)
     }
 
-    /// The state knows how far the ledger was: a shorter one was cut by somebody.
+    /// The state knows the ledger's last record: one that is missing, or another one in its place, is the work of somebody.
     fn check_ledger(&self, head: Head) -> Result<(), VaultdError> {
-        let known: Option<u64> = self.state.document("ledger")?;
-        self.watch.log_found(known.unwrap_or(0) <= head.seq, self)
+        let known: Option<String> = self.state.document("ledger")?;
+        let Some(known) = known.and_then(|known| known.parse::<Head>().ok()).filter(|known| known.seq > 0) else { return Ok(()) };
+        let there = self.ledger().read(known.seq, 1)?.first().and_then(|record| record.hash().ok());
+        self.watch.log_found(known.seq <= head.seq && there == Some(known.hash), self)
     }
 
     /// Writes a record; durable when this returns.
@@ -89,10 +93,15 @@ impl Appliance {
         let at = Time { seconds: self.clock.believed(), nanos: 0 };
         let draft = Draft { at, boot: self.clock.boot_bytes(), actor: actor.to_owned(), event, fields };
         let head = lock(&self.ledger).append(&draft)?;
-        Ok(self.state.note("ledger", &head.seq)?)
+        Ok(self.state.note("ledger", &head.to_string())?)
     }
 
-    /// The ledger, for reading.
+    /// Where the ledger lies: whoever only reads it needs no more.
+    pub(crate) fn ledger_folder(&self) -> PathBuf {
+        self.config.state.join(LEDGER)
+    }
+
+    /// The ledger.
     pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         lock(&self.ledger)
     }

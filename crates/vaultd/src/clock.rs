@@ -103,9 +103,15 @@ fn look() -> Now {
     Now { wall, steady: clock_gettime(ClockId::Boottime).tv_sec.cast_unsigned() }
 }
 
-/// Of the kernel, random at each start of the machine (random(4)).
+/// Of the kernel, random at each start of the machine (random(4)). Where it can't be read, none is like another: then each start of the program counts as one of the machine.
 fn boot_id() -> String {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let id: String = id.trim().chars().filter(char::is_ascii_hexdigit).collect();
-    if id.len() == 32 { id } else { "0".repeat(32) }
+    if id.len() == 32 {
+        return id;
+    }
+    let mut random = [0; 16];
+    // Zeros, if even that fails: nothing but the reckoning of time without power depends on it.
+    let _ = getrandom::fill(&mut random);
+    format!("{:032x}", u128::from_be_bytes(random))
 }

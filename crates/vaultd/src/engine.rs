@@ -14,7 +14,7 @@ use keepwell_api::vault::Unready;
 use keepwell_api::{Client, ClientError};
 use keepwell_format::Time;
 use keepwell_format::keys::KeyringBody;
-use keepwell_storage::{Access, DiskState, Pool, PoolError, disks_in};
+use keepwell_storage::{Access, DiskState, Pool, PoolError, mounted_in};
 use keepwell_vault::{Clock, Env, IndexPlace, NoProgress, Sealed, Unlock, Vault, VaultError, Workers};
 
 use crate::clock::BoxClock;
@@ -102,7 +102,7 @@ impl Engine {
 
     fn try_open(&self) -> Result<Vault, NotOpen> {
         let folder = &self.places.pool;
-        let disks = disks_in(folder).map_err(|source| NotOpen::Folder { path: folder.clone(), source })?;
+        let disks = mounted_in(folder).map_err(|source| NotOpen::Folder { path: folder.clone(), source })?;
         if disks.is_empty() {
             return Err(NotOpen::NoDisks(folder.clone()));
         }

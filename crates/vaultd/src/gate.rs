@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::http::{HeaderMap, StatusCode};
 use keepwell_api::grants::{self, Grant, GrantRefused, Verb, VerifyingKey, allows};
@@ -13,6 +13,20 @@ use keepwell_audit::{Event, Value};
 use crate::appliance::Appliance;
 
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Refusals a minute that get a record each; of more, only their number is recorded, so that nobody fills the disk by asking.
+const REFUSALS: u64 = 30;
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Refusals since a time.
+#[derive(Debug)]
+struct Refused {
+    since: Instant,
+    count: u64,
+}
+
+fn machine_time() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed())
+}
 
 /// authd's key of its present start.
 #[derive(Clone, Copy, Debug)]
@@ -26,31 +40,56 @@ struct Signer {
 pub(crate) struct Gate {
     authd: Client,
     signer: Mutex<Option<Signer>>,
+    refused: Mutex<Refused>,
 }
 
 impl Gate {
     pub(crate) fn new(authd: &Path) -> Self {
-        Self { authd: Client::new("keepwell-authd", authd, PATIENCE), signer: Mutex::new(None) }
+        Self {
+            authd: Client::new("keepwell-authd", authd, PATIENCE),
+            signer: Mutex::new(None),
+            refused: Mutex::new(Refused { since: Instant::now(), count: 0 }),
+        }
     }
 
     /// Whether the request may go on. Blocks. A refusal is in the ledger, and so is a grant that was used.
     pub(crate) fn admit(&self, appliance: &Appliance, verb: Verb, headers: &HeaderMap, body: &[u8]) -> Result<Grant, Refusal> {
         let shown = headers.get(grants::HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let checked = self.check(appliance, verb, shown, body);
-        let (actor, event, code) = match &checked {
-            Ok(grant) => (grant.user.clone(), Event::Grant, "admitted".to_owned()),
-            Err(refusal) => ("unknown".to_owned(), Event::Refusal, refusal.code.clone()),
-        };
-        let fields = vec![("verb".into(), Value::Text(verb.to_string())), ("code".into(), Value::Text(code))];
-        let recorded = appliance.record(&actor, event, fields);
-        let grant = checked?;
+        let word = |text: &str| Value::Text(text.to_owned());
+        let grant = self.check(appliance, verb, shown, body).inspect_err(|refusal| self.note(appliance, verb, refusal))?;
+        let fields = vec![("verb".into(), word(verb.as_str())), ("code".into(), word("admitted"))];
         // What can't be recorded is not done.
-        recorded.map_err(|error| Refusal::from(&error))?;
+        appliance.record(&grant.user, Event::Grant, fields).map_err(|error| Refusal::from(&error))?;
         Ok(grant)
     }
 
+    /// Records a refusal, or counts it.
+    fn note(&self, appliance: &Appliance, verb: Verb, refusal: &Refusal) {
+        let unrecorded = {
+            let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = if refused.since.elapsed() >= MINUTE {
+                std::mem::replace(&mut *refused, Refused { since: Instant::now(), count: 0 }).count
+            } else {
+                0
+            };
+            refused.count += 1;
+            if refused.count > REFUSALS {
+                return;
+            }
+            before.saturating_sub(REFUSALS)
+        };
+        let mut fields = vec![("verb".into(), Value::Text(verb.to_string())), ("code".into(), Value::Text(refusal.code.clone()))];
+        if unrecorded > 0 {
+            fields.push(("others-before".into(), Value::Number(unrecorded.cast_signed())));
+        }
+        if let Err(error) = appliance.record("unknown", Event::Refusal, fields) {
+            tracing::error!(error = crate::engine::chain(&error), "a refusal could not be recorded");
+        }
+    }
+
     fn check(&self, appliance: &Appliance, verb: Verb, shown: &str, body: &[u8]) -> Result<Grant, Refusal> {
-        let now = appliance.clock.believed();
+        // By the machine's clock, which authd goes by too: a clock that the box does not believe must not keep anybody from their restore.
+        let now = machine_time();
         let verify = |signer: Signer| Grant::verify(shown, &signer.key, now, &signer.boot, verb, body);
         let grant = match verify(self.signer(false)?) {
             // authd may have started anew.

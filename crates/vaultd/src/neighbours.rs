@@ -73,7 +73,9 @@ fn people(users: &Users) -> PeopleFacts {
 /// What happened at authd goes into the ledger, each event once.
 fn events(appliance: &Appliance, authd: &Client) -> Result<(), VaultdError> {
     let after: u64 = appliance.state.document(EVENTS)?.unwrap_or(0);
-    let Ok(Events { events, .. }) = authd.get::<Events>(&format!("/v1/events?after={after}")) else { return Ok(()) };
+    let Ok(Events { events, last }) = authd.get::<Events>(&format!("/v1/events?after={after}")) else { return Ok(()) };
+    // Another authd than before, that of a new box, counts from the beginning.
+    let after = if last < after { 0 } else { after };
     for event in events.into_iter().filter(|event| event.id > after) {
         let (id, actor) = (event.id, event.actor.clone());
         appliance.record(&actor, kind(event.kind), fields(event))?;

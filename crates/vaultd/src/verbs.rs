@@ -239,7 +239,7 @@ pub(crate) fn set_policy(appliance: &Arc<Appliance>, grant: &Grant, wanted: Poli
 
 pub(crate) fn read_log(appliance: &Arc<Appliance>, grant: &Grant, order: ReadLog) -> Answer<Vec<LogRecord>> {
     appliance.record(&grant.user, Event::Retrieval, vec![("what".into(), Value::Text("log".into()))])?;
-    let records = appliance.ledger().read(order.from, order.limit.clamp(1, PAGE_MAX) as usize)?;
+    let records = keepwell_audit::read(&appliance.ledger_folder(), order.from, order.limit.clamp(1, PAGE_MAX) as usize)?;
     Ok(records.into_iter().map(record).collect())
 }
 
@@ -255,7 +255,7 @@ fn record(record: keepwell_audit::Record) -> LogRecord {
 
 pub(crate) fn verify_log(appliance: &Appliance) -> Answer<LogVerdict> {
     let head = appliance.ledger().head();
-    let verdict = keepwell_audit::verify(&appliance.config.state.join("ledger"), Some(head))?;
+    let verdict = keepwell_audit::verify(&appliance.ledger_folder(), Some(head))?;
     let faults = verdict.faults.iter().map(ToString::to_string).collect();
     Ok(LogVerdict { records: verdict.records, head: Some((head.seq, head.hash.to_string())), faults })
 }

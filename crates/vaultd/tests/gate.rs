@@ -151,7 +151,10 @@ fn without_a_good_grant_nothing_is_done() {
             refused(route, body, Grant { role: *role, ..good() }.sign(&stage.authd), "role");
         }
     }
-    assert_eq!(stage.refused(), expected);
+    // Of a flood, the first have a record each.
+    let (recorded, asked) = (stage.refused(), expected.values().sum::<u64>());
+    assert!(asked > 100 && (30..=60).contains(&recorded.values().sum::<u64>()), "{asked} asked: {recorded:?}");
+    assert!(recorded.iter().all(|(code, count)| expected.get(code).is_some_and(|expected| count <= expected)), "{recorded:?}");
     let verdict: LogVerdict = stage.vaultd.get("/v1/log/verify").unwrap();
     assert!(verdict.faults.is_empty(), "{:?}", verdict.faults);
 }

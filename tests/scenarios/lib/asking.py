@@ -31,11 +31,12 @@ class OverUnix(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
-def ask(path, method, route, body=None, timeout=90):
-    """One request. What is refused without JSON has its text as `text`."""
+def ask(path, method, route, body=None, timeout=90, headers=None):
+    """One request; a body of bytes is sent as it is. What is refused without JSON has its text as `text`."""
     connection = OverUnix(path, timeout)
+    content = body if body is None or isinstance(body, bytes) else json.dumps(body)
     try:
-        connection.request(method, route, json.dumps(body) if body is not None else None, {"content-type": "application/json"})
+        connection.request(method, route, content, {"content-type": "application/json", **(headers or {})})
         answer = connection.getresponse()
         text = answer.read()
     finally:

@@ -25,10 +25,10 @@ impl State {
         self.with("write its notes", |transaction| put(transaction, name, &text(content)))
     }
 
-    /// Uses a grant up: whether it was unused. Those that have expired are forgotten.
+    /// Uses a grant up: whether it was unused. Those that expired a day ago are forgotten: a clock that is set back by less makes none of them good again.
     pub fn burn(&self, nonce: &[u8; 16], expires_at: i64, now: i64) -> Result<bool, StateError> {
         self.with("note the use of a grant", |transaction| {
-            transaction.execute("DELETE FROM nonces WHERE expires_at < ?1", [now])?;
+            transaction.execute("DELETE FROM nonces WHERE expires_at < ?1", [now - 86_400])?;
             transaction.execute("INSERT OR IGNORE INTO nonces VALUES (?1, ?2)", params![nonce, expires_at]).map(|rows| rows == 1)
         })
     }
