@@ -1,6 +1,6 @@
 //! When a disk tests itself: short every week, long every month, spread so that the disks of a box do not do it at once. Pure; the clock is passed in.
 
-use keepwell_api::disks::{SelfTestKind, Serial};
+use keepwell_api::disks::{Health, SelfTestKind, Serial};
 
 const DAY: i64 = 86_400;
 /// Between two short tests.
@@ -39,6 +39,14 @@ pub fn due(serial: &Serial, tests: Tests, now: i64, quiet: bool) -> Option<SelfT
     }
     let newest = tests.short_at.max(tests.long_at);
     over(newest, SHORT).then_some(SelfTestKind::Short)
+}
+
+/// Whether a disk runs a long test: one that was begun within a day does until a later poll says that it does not.
+pub fn runs_long(tests: Tests, health: &Health, now: i64) -> bool {
+    let Some(begun) = tests.long_at.filter(|_| tests.long_at >= tests.short_at) else { return false };
+    let recent = (0..DAY).contains(&now.saturating_sub(begun));
+    let asked_since = health.polled_at.is_some_and(|polled| polled > begun);
+    health.self_test_remaining_percent.is_some() || (recent && !asked_since)
 }
 
 /// Days by which a disk's long test is shifted: FNV-1a of its serial number.
@@ -92,5 +100,17 @@ mod tests {
         assert_eq!(due(&serial("A"), Tests::default(), 400 * DAY, false), None);
         assert_eq!(due(&serial("A"), tests, 101 * DAY, true), None);
         assert_eq!(due(&serial("A"), tests, 50 * DAY, true), Some(SelfTestKind::Long));
+    }
+
+    #[test]
+    fn a_long_test_runs_from_its_beginning_until_a_poll_says_that_it_does_not() {
+        let tests = Tests { first_seen: 0, short_at: Some(5), long_at: Some(100) };
+        let at = |polled_at, self_test_remaining_percent, now| {
+            runs_long(tests, &Health { polled_at, self_test_remaining_percent, ..Health::unknown("x", "x") }, now)
+        };
+        assert!(at(None, None, 101) && at(Some(100), None, 101), "nobody asked since");
+        assert!(at(Some(2000), Some(90), 2000) && at(Some(3 * DAY), Some(1), 3 * DAY), "it says so");
+        assert!(!at(Some(2000), None, 2000) && !at(None, None, 3 * DAY) && !at(None, None, 50));
+        assert!(!runs_long(Tests { short_at: Some(200), ..tests }, &Health::unknown("x", "x"), 201), "that was a short one");
     }
 }

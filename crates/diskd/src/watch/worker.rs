@@ -169,7 +169,8 @@ impl Worker {
         let due = {
             let now = watch.now();
             let mut table = watch.table();
-            let long_elsewhere = table.entries.iter().any(|(serial, entry)| *serial != self.serial && runs_long(entry, now));
+            let runs_long = |entry: &Entry| entry.found.is_some() && calendar::runs_long(entry.tests, &entry.health, now);
+            let long_elsewhere = table.entries.iter().any(|(serial, entry)| *serial != self.serial && runs_long(entry));
             let Some(entry) = table.entries.get_mut(&self.serial) else { return };
             let due = calendar::due(&self.serial, entry.tests, now, !testing && !entry.taken && !long_elsewhere);
             if due == Some(SelfTestKind::Long) {
@@ -192,17 +193,6 @@ impl Worker {
         let entry = table.entries.get_mut(&self.serial)?;
         entry.found.as_ref().is_some_and(|found| found.is_same(&self.found)).then(|| f(entry))
     }
-}
-
-/// A long test that was begun within a day runs, until a later poll says that it does not.
-fn runs_long(entry: &Entry, now: i64) -> bool {
-    const DAY: i64 = 86_400;
-    let Some(begun) = entry.tests.long_at.filter(|_| entry.found.is_some() && entry.tests.long_at >= entry.tests.short_at) else {
-        return false;
-    };
-    let recent = (0..DAY).contains(&now.saturating_sub(begun));
-    let asked_since = entry.health.polled_at.is_some_and(|polled| polled > begun);
-    entry.health.self_test_remaining_percent.is_some() || (recent && !asked_since)
 }
 
 impl Watch {
