@@ -4,6 +4,7 @@ sheet is rehearsed without the TPM. PDF pages are read with poppler and zbar, as
 """
 
 import itertools
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -111,6 +112,8 @@ def rehearsed(here):
 
     tpm.boot("keys", "image")
     keyd.restart()
+    before = here / "vault-before"
+    shutil.copytree(vault, before)
     again = keyd("reissue", "--vault", vault)
     checks.check("a new kit is made", again.status == 0 and again.report.get("replaces") == first_set, again)
     still = keyd("rehearse", "--vault", vault, "--paper", old[0])
@@ -125,6 +128,12 @@ def rehearsed(here):
     checks.check("two old sheets open nothing any more", closed.status == 1 and closed.is_clear("not valid"), closed)
     opens = run("vault", "list", "--vault", vault, "--unlock", f"kit:{new[0]},{new[2]}")
     checks.check("two new ones do", opens.status == 0, opens)
+    lost = keyd("store", "--vault", before)
+    checks.check("disks that never got the new slots get them", lost.status == 0 and lost.report.get("stored") is True, lost)
+    opens = run("vault", "list", "--vault", before, "--unlock", f"kit:{new[1]},{new[2]}")
+    checks.check("and open with the new sheets then", opens.status == 0, opens)
+    have = keyd("store", "--vault", vault)
+    checks.check("those that have them are left alone", have.status == 0 and have.report.get("stored") is False, have)
     status = keyd.status()["vaults"][0]
     checks.check("the status says which set is valid and which is not", status["set"] != first_set and first_set in status["invalid_sets"], status)
 

@@ -45,7 +45,7 @@ pub enum TpmError {
     WrongSecureBoot,
     /// PCR 11.
     #[error(
-        "restart the box: keyd began too late in its start, or what was started is no image that its maker approved for this (PCR 11). If it stays so, start the installed image unchanged, or open the vault with two papers of the recovery kit"
+        "restart the box, as keyd began too late in its start, or what was started is no image that its maker approved for this (PCR 11); if it stays so, start the installed image unchanged, or open the vault with two papers of the recovery kit"
     )]
     WrongImage,
     /// PCR 12 or 13.
