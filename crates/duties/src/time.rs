@@ -42,7 +42,7 @@ impl At {
 pub struct Now {
     /// Unix seconds of the wall clock.
     pub wall: i64,
-    /// Seconds that a clock has run which never goes back within a boot (`CLOCK_BOOTTIME`); the caller adds it up over boots, so that time without power is missing from it and nothing else.
+    /// Seconds of a clock that never goes back within a boot, such as `CLOCK_BOOTTIME`. It may start anew at each boot.
     pub steady: u64,
 }
 
@@ -105,7 +105,8 @@ impl BoxTime {
 
     /// A look at the clocks while the box runs; also after a restart of the program in the same boot. At least once a minute.
     pub fn tick(&mut self, now: Now) -> Judgement {
-        let ran_ms = self.ran_s(now) * 1_000;
+        let ran_s = now.steady.saturating_sub(self.last.steady).min(i64::MAX as u64 / 2_000);
+        let ran_ms = ran_s as i64 * 1_000;
         self.believed_ms = self.believed_ms.saturating_add(ran_ms);
         self.last = now;
         match self.doubt {
@@ -116,12 +117,12 @@ impl BoxTime {
 
     /// The first look after the box had no power. The wall clock says for how long; if it can't be believed, box time goes on where it stopped.
     pub fn wake(&mut self, now: Now) -> Judgement {
-        let ran_s = self.ran_s(now);
-        let off_s = now.wall.saturating_sub(self.last.wall).saturating_sub(ran_s);
+        // The steady clock started anew: it says nothing about what was before.
+        let off_s = now.wall.saturating_sub(self.last.wall);
         self.last = now;
-        self.believed_ms = self.believed_ms.saturating_add(ran_s * 1_000);
         if (-TOLERANCE_S..=LONGEST_OFF_S).contains(&off_s) {
             self.believed_ms = self.believed_ms.saturating_add(off_s.max(0) * 1_000);
+            self.doubt = self.doubt.map(|doubt| Doubt { settled_since: now.steady, ..doubt });
             return Judgement::WasOff { off_s: off_s.max(0) };
         }
         let ahead_s = self.ahead(now);
@@ -134,10 +135,6 @@ impl BoxTime {
         let before = self.at();
         *self = Self::begin(now);
         self.at().since(before)
-    }
-
-    fn ran_s(&self, now: Now) -> i64 {
-        now.steady.saturating_sub(self.last.steady).min(i64::MAX as u64 / 2_000) as i64
     }
 
     fn ahead(&self, now: Now) -> i64 {

@@ -87,7 +87,6 @@ pub(crate) struct Judge {
     /// True time since when it has had power.
     on_since: i64,
     t: i64,
-    now: At,
     pub(crate) counts: Counts,
 }
 
@@ -112,7 +111,6 @@ impl Judge {
             last: None,
             on_since: t,
             t,
-            now,
             counts: Counts::default(),
         };
         book.owed().iter().for_each(|owed| judge.owe(&owed.duty, within(owed.duty.kind), now));
@@ -140,13 +138,15 @@ impl Judge {
     /// Box time goes like the steady clock, and is the wall clock's as long as that is not doubted.
     pub(crate) fn ticked(&mut self, now: At, world: &World, judged: Judgement, doubt: bool) {
         let clocks = world.now();
-        if world.t - self.t > MINUTE {
+        let woke = world.t - self.t > MINUTE;
+        if woke {
             // It was off, whatever its clock says.
             (self.t, self.on_since) = (world.t, world.t);
             self.forget_starts();
         }
         if let Some((before, then)) = self.last {
-            let ran = (clocks.steady - then.steady) as i64;
+            let ran = clocks.steady.saturating_sub(then.steady) as i64;
+            let ran = if woke { 0 } else { ran };
             let off = if let Judgement::WasOff { off_s } = judged { off_s } else { 0 };
             let wrong = now.since(before) - ran - off;
             // A clock that tells late how long the box was off is not followed second by second.
@@ -305,7 +305,7 @@ impl Judge {
     /// After all of a minute was done and said.
     pub(crate) fn minute(&mut self, now: At, world: &World, shares: &[Share], room: Room) {
         assert!(self.gone.is_empty(), "not closed: {:?}", self.gone);
-        (self.t, self.now) = (world.t, now);
+        self.t = world.t;
         let grace = now < self.grace_until;
         for (duty, line) in &mut self.lines {
             let late = line.late(duty, now);
@@ -357,13 +357,13 @@ impl Judge {
         if said.headline == Headline::Yes { self.counts.yes += 1 } else { self.counts.other += 1 }
     }
 
-    /// Forgetting after each run left all that forgetting once would have left.
+    /// Forgetting after each run left all that forgetting once would have left, whatever the clock said meanwhile.
     pub(crate) fn at_the_end(&self, shares: &[Share]) {
         for (line, share) in self.shares.iter().zip(shares) {
-            let gone: BTreeSet<u64> = forget(&line.all, &share.policy.keep, self.now).into_iter().collect();
+            let gone: BTreeSet<u64> = forget(&line.all, &share.policy.keep, At(i64::MAX)).into_iter().collect();
             let lost = line.all.iter().find(|one| !gone.contains(&one.id) && !line.left.contains(&one.id));
             assert!(lost.is_none(), "{}: {lost:?} should have been kept", share.id);
         }
-        assert!(self.counts.opened > 0 && self.counts.closed > 0 && self.counts.yes > 0 && self.counts.other > 0, "{}", self.counts);
+        assert!(self.counts.opened > 0 && self.counts.closed > 0 && self.counts.other > 0, "{}", self.counts);
     }
 }

@@ -36,7 +36,7 @@ pub(crate) struct World {
     pub(crate) chance: Chance,
     /// True time, Unix seconds.
     pub(crate) t: i64,
-    /// Seconds that the box has had power.
+    /// Seconds since the box was started.
     steady: u64,
     /// What the wall clock is ahead, seconds.
     pub(crate) clock_ahead: i64,
@@ -79,9 +79,13 @@ impl World {
     /// A minute passes.
     pub(crate) fn minute(&mut self) {
         self.t += MINUTE;
-        if self.power() == Power::On {
-            self.steady += MINUTE as u64;
-            self.power_fails();
+        match self.power() {
+            Power::Off => {}
+            Power::Back => self.steady = 30,
+            Power::On => {
+                self.steady += MINUTE as u64;
+                self.power_fails();
+            }
         }
         self.clock();
         for n in 0..SHARES {
