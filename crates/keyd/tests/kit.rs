@@ -212,7 +212,7 @@ fn an_identity_is_replaced_by_papers_alone_and_comes_back() {
     assert_eq!(std::fs::read(c.home.file("identity.json")).unwrap(), blob);
     keeper.unlock_by_kit(&by_kit(&c.papers[0], &c.papers[1])).unwrap();
     let new = keeper.identity().unwrap();
-    assert_eq!(new.former, [key.public_key.clone()]);
+    assert_eq!(new.former, std::slice::from_ref(&key.public_key));
     assert!(!warned(&keeper, "identity-lost"));
     drop(keeper);
 
