@@ -8,6 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use keepwell_source::AsOf;
 use keepwell_storage::Layout;
 
+use crate::appliance::args::ApplianceCommand;
+use crate::dev::args::{BecomeArgs, DevArgs};
 use crate::disk::args::{DiskCommand, ScrubArgs, TendArgs};
 use crate::disks::args::DisksCommand;
 use crate::keys::args::KeysCommand;
@@ -20,6 +22,9 @@ pub(crate) struct Cli {
     /// Print one JSON object on standard output, and progress as JSON lines on standard error
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// The box in this folder, as 'keepwell dev' makes it [default: KEEPWELL_BOX, or this machine]
+    #[arg(long = "box", global = true, value_name = "DIR")]
+    pub(crate) box_folder: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) area: Area,
 }
@@ -51,6 +56,13 @@ pub(crate) enum Area {
                       What may cost data asks for the disk's whole serial number."
     )]
     Disks(DisksCommand),
+    #[command(flatten)]
+    Appliance(ApplianceCommand),
+    /// A whole box in one folder, as processes of this machine, until Ctrl-C. For trying out and for tests: what opens it lies beside it
+    Dev(DevArgs),
+    /// Turn into another program that ends with the one that started it
+    #[command(hide = true)]
+    Become(BecomeArgs),
 }
 
 impl Area {
@@ -61,6 +73,9 @@ impl Area {
             Self::Source(command) => command.name(),
             Self::Keys(command) => command.name(),
             Self::Disks(command) => command.name(),
+            Self::Appliance(command) => command.name(),
+            Self::Dev(_) => "dev",
+            Self::Become(_) => "become",
         }
     }
 }
@@ -395,6 +410,13 @@ mod tests {
         for bad in ["", "keyd:", "kit", "kit:", "kit:a", "kit:a,", "kit:a,a", "kit:a,b,c", "passphrase:", "tpm:x", "/kit-1.txt"] {
             assert!(bad.parse::<UnlockArg>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_program_to_become_keeps_its_own_options() {
+        let cli = Cli::try_parse_from(["keepwell", "become", "/p", "serve", "--box", "x", "--json"]).unwrap();
+        assert!(matches!(&cli.area, Area::Become(args) if args.words == ["/p", "serve", "--box", "x", "--json"]));
+        assert!(!cli.json && cli.box_folder.is_none());
     }
 
     #[test]

@@ -1,8 +1,10 @@
-//! The command line `keepwell`: a vault directory and what opens it, and the sources and targets beside it. Never prompts, never has a network
-//! but that of a source or target.
+//! The command line `keepwell`: a vault directory and what opens it, the sources and targets beside it, and a box that looks after one. Never prompts,
+//! never has a network but that of a source or target.
 
+mod appliance;
 mod args;
 mod backup;
+mod dev;
 mod diff;
 mod disk;
 mod disks;
@@ -35,6 +37,7 @@ use clap::{CommandFactory, Parser};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use appliance::place::Place;
 use args::{Area, Cli, Command};
 use exit::{CliError, Exit};
 use output::Answer;
@@ -53,6 +56,9 @@ fn main() -> ExitCode {
         Area::Source(command) => source::run(command, &mut answer),
         Area::Keys(command) => keys::run(command, &mut answer),
         Area::Disks(command) => disks::run(command, &mut answer),
+        Area::Appliance(command) => appliance::run(command, &Place::new(cli.box_folder.as_deref()), &mut answer),
+        Area::Dev(args) => dev::run(args, &mut answer),
+        Area::Become(args) => dev::become_program(args),
     };
     answer.finish(result).into()
 }
@@ -83,7 +89,9 @@ fn usage(error: &clap::Error) -> Exit {
         return if error.use_stderr() { Exit::Usage } else { Exit::Complete };
     }
     let known = Cli::command();
-    let is_command = |word: &str| known.get_subcommands().any(|area| area.find_subcommand(word).is_some());
+    let is_command = |word: &str| {
+        known.get_subcommands().any(|area| area.find_subcommand(word).is_some() || area.get_name() == word && !area.has_subcommands())
+    };
     let mut typed = std::env::args_os().filter_map(|arg| arg.into_string().ok());
     let command = typed.find(|arg| is_command(arg)).unwrap_or_default();
     Answer::new(&command, true).finish(Err(CliError::Usage(error.to_string().trim_end().to_owned())))

@@ -107,6 +107,11 @@ impl Answer {
         }
     }
 
+    /// Shows what there is so far.
+    pub(crate) fn flush(&mut self) -> Result<(), CliError> {
+        self.out.flush().map_err(CliError::Output)
+    }
+
     /// Ends the answer and says how the run ended; a failure is told on standard error too.
     pub(crate) fn finish(mut self, result: Result<Exit, CliError>) -> Exit {
         let (mut exit, error) = match result {

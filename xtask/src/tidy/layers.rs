@@ -54,6 +54,7 @@ const CLI: &[&str] = &[
     "keepwell-paper",
     "keepwell-vault",
     "keepwell-source",
+    "keepwell-duties",
     "keepwell-api",
 ];
 const FUZZ: &[&str] = &[

@@ -1,0 +1,434 @@
+//! The shape of the commands for a box. Parses; never opens a file.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use keepwell_api::grants::Role;
+use keepwell_api::vault::Tier;
+
+use crate::args::ConflictArg;
+use crate::remote::AccountArgs;
+
+/// What is asked of a box, or told to it.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ApplianceCommand {
+    /// Can I restore today? One screen: the four answers, the shares that need somebody first, what to do
+    #[command(after_help = "Exit codes: 0 yes, all is proven; 3 something is not (which is said); 1 the box does not answer.")]
+    Status,
+    /// The shares that the box backs up
+    #[command(subcommand)]
+    Shares(SharesCommand),
+    /// Backups: begun, ended, looked at
+    #[command(subcommand, after_help = RUN_CODES)]
+    Runs(RunsCommand),
+    /// List the box's snapshots, newest last
+    Snapshots {
+        /// Only of the share with this name
+        #[arg(long, value_name = "NAME")]
+        share: Option<String>,
+    },
+    /// List a folder of a snapshot
+    Files {
+        /// Id, unique beginning of one, latest, or NAME@latest
+        #[arg(value_name = "SNAP")]
+        snapshot: String,
+        /// The folder [default: its root]
+        #[arg(value_name = "PATH")]
+        path: Option<OsString>,
+    },
+    /// Write a snapshot, or a part of it, back to a share or export
+    #[command(after_help = RUN_CODES)]
+    Restore(BoxRestoreArgs),
+    /// What a person has to look at
+    #[command(subcommand)]
+    Incidents(IncidentsCommand),
+    /// The box's log: who did what, when
+    #[command(args_conflicts_with_subcommands = true, after_help = "Exit codes: 0 done, 3 the log is not whole (which is said), 1 failed.")]
+    Log(LogArgs),
+    /// Ways for the box's messages: e-mail, webhooks, syslog
+    #[command(subcommand)]
+    Channels(ChannelsCommand),
+    /// What is promised for each tier: how often copied, how old a copy may get, what is kept
+    #[command(subcommand)]
+    Policies(PoliciesCommand),
+    /// Begin to act for a person. Lasts until they sign out, for 12 hours, or until they do nothing for 10 minutes
+    SignIn(SignInArgs),
+    /// Stop to act for a person
+    SignOut,
+    /// Who may do what
+    #[command(subcommand)]
+    Users(UsersCommand),
+    /// The box itself
+    #[command(subcommand)]
+    Box(BoxCommand),
+}
+
+const RUN_CODES: &str = "Exit codes: 0 complete, 3 partial (something is missing, which is said) or held, 1 failed, 2 wrong usage.\n\
+                         Without --wait, 0 says that it has begun.";
+
+impl ApplianceCommand {
+    /// The words the user typed.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Shares(command) => command.name(),
+            Self::Runs(command) => command.name(),
+            Self::Snapshots { .. } => "snapshots",
+            Self::Files { .. } => "files",
+            Self::Restore(_) => "restore",
+            Self::Incidents(IncidentsCommand::List) => "incidents list",
+            Self::Incidents(IncidentsCommand::Take { .. }) => "incidents take",
+            Self::Log(LogArgs { verb: Some(LogVerb::Verify), .. }) => "log verify",
+            Self::Log(_) => "log",
+            Self::Channels(ChannelsCommand::Set { .. }) => "channels set",
+            Self::Channels(ChannelsCommand::Remove { .. }) => "channels remove",
+            Self::Policies(PoliciesCommand::List) => "policies list",
+            Self::Policies(PoliciesCommand::Set { .. }) => "policies set",
+            Self::SignIn(_) => "sign-in",
+            Self::SignOut => "sign-out",
+            Self::Users(command) => command.name(),
+            Self::Box(BoxCommand::Claim(_)) => "box claim",
+        }
+    }
+}
+
+/// `shares`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SharesCommand {
+    /// List them, with their last run
+    List,
+    /// Back a share up from now on
+    Add(AddShareArgs),
+    /// Say where it is now, with which password, how much it matters, or that it is not to be backed up for a while
+    Change(ChangeShareArgs),
+    /// Stop backing it up. Its snapshots stay
+    Remove {
+        /// Its name or id
+        #[arg(value_name = "SHARE")]
+        share: String,
+    },
+}
+
+impl SharesCommand {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::List => "shares list",
+            Self::Add(_) => "shares add",
+            Self::Change(_) => "shares change",
+            Self::Remove { .. } => "shares remove",
+        }
+    }
+}
+
+/// `shares add`.
+#[derive(Debug, Args)]
+pub(crate) struct AddShareArgs {
+    /// What people will call it
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// smb://user@host[:port]/share[/path], or nfs://host[:port]/export[?version=3&mountport=N]
+    #[arg(value_name = "URL")]
+    pub(crate) location: OsString,
+    /// How much it matters: 1 what patients are harmed or work stops without, 2 what is needed the same day, 3 all else
+    #[arg(long, value_enum, default_value_t = TierArg::Three)]
+    pub(crate) tier: TierArg,
+    #[command(flatten)]
+    pub(crate) account: AccountArgs,
+}
+
+/// `shares change`.
+#[derive(Debug, Args)]
+pub(crate) struct ChangeShareArgs {
+    /// Its name or id
+    #[arg(value_name = "SHARE")]
+    pub(crate) share: String,
+    /// Where the same share is now
+    #[arg(long, value_name = "URL")]
+    pub(crate) location: Option<String>,
+    /// File with the account's new password
+    #[arg(long, value_name = "F")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// How much it matters
+    #[arg(long, value_enum)]
+    pub(crate) tier: Option<TierArg>,
+    /// Do not back it up for now
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) pause: bool,
+    /// Back it up again
+    #[arg(long)]
+    pub(crate) resume: bool,
+}
+
+/// `1`, `2`, `3`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TierArg {
+    /// Patients are harmed, or work stops, without it
+    #[value(name = "1")]
+    One,
+    /// Needed the same day
+    #[value(name = "2")]
+    Two,
+    /// All else
+    #[value(name = "3")]
+    Three,
+}
+
+impl From<TierArg> for Tier {
+    fn from(tier: TierArg) -> Self {
+        match tier {
+            TierArg::One => Self::One,
+            TierArg::Two => Self::Two,
+            TierArg::Three => Self::Three,
+        }
+    }
+}
+
+/// `runs`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunsCommand {
+    /// List them, newest first
+    List {
+        /// Only of this share: its name or id
+        #[arg(long, value_name = "SHARE")]
+        share: Option<String>,
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+    },
+    /// Say how one is, or what became of it
+    Show {
+        /// Its number
+        #[arg(value_name = "RUN")]
+        run: u64,
+        #[command(flatten)]
+        wait: WaitArgs,
+    },
+    /// Back a share up now
+    Start {
+        /// Its name or id
+        #[arg(value_name = "SHARE")]
+        share: String,
+        /// Accept a source that lost many files or is another one than before: a person has looked, and it is meant to be so
+        #[arg(long)]
+        intended: bool,
+        #[command(flatten)]
+        wait: WaitArgs,
+    },
+    /// End one
+    Cancel {
+        /// Its number
+        #[arg(value_name = "RUN")]
+        run: u64,
+    },
+}
+
+impl RunsCommand {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::List { .. } => "runs list",
+            Self::Show { .. } => "runs show",
+            Self::Start { .. } => "runs start",
+            Self::Cancel { .. } => "runs cancel",
+        }
+    }
+}
+
+/// Whether the command ends when the work does.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct WaitArgs {
+    /// End when it is over, and exit as it went
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+/// `restore`.
+#[derive(Debug, Args)]
+pub(crate) struct BoxRestoreArgs {
+    /// Id, unique beginning of one, latest, or NAME@latest
+    #[arg(value_name = "SNAP")]
+    pub(crate) snapshot: String,
+    /// Only what is at this path
+    #[arg(long, value_name = "P")]
+    pub(crate) path: Option<OsString>,
+    /// With the account that may write: smb://writer@host[:port]/share[/path], or nfs://host/export. The box's reading account never writes
+    #[arg(long, value_name = "URL")]
+    pub(crate) to: OsString,
+    /// What happens to a file where there is one already [default: there must be none]
+    #[arg(long, value_name = "RULE")]
+    pub(crate) conflict: Option<ConflictArg>,
+    /// Write nothing; say what would be written
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
+    #[command(flatten)]
+    pub(crate) account: AccountArgs,
+}
+
+/// `incidents`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum IncidentsCommand {
+    /// List those that are open, the worst first
+    List,
+    /// Say that you look after one, so that nobody else is called
+    Take {
+        /// Its number
+        #[arg(value_name = "INCIDENT")]
+        incident: u64,
+    },
+}
+
+/// `log`.
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    #[command(subcommand)]
+    pub(crate) verb: Option<LogVerb>,
+    /// From this record on
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) from: u64,
+    /// At most so many records
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) limit: u32,
+}
+
+/// What is done with the log besides reading it.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogVerb {
+    /// Check that nothing in it was changed or taken out
+    Verify,
+}
+
+/// `channels`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ChannelsCommand {
+    /// Use a channel, in place of the one of that name
+    Set {
+        /// 1 to 32 letters, digits and dashes
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// JSON file that says how it is used
+        #[arg(long, value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Stop using one
+    Remove {
+        /// Its name
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+}
+
+/// `policies`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PoliciesCommand {
+    /// List them; with --json as `policies set` takes them
+    List,
+    /// Promise something else for a tier. To promise less takes an owner
+    Set {
+        /// JSON file with one policy, or a list of them
+        #[arg(long, value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+/// `sign-in`.
+#[derive(Debug, Args)]
+pub(crate) struct SignInArgs {
+    /// Who
+    #[arg(long, value_name = "U")]
+    pub(crate) user: String,
+    /// File with their password
+    #[arg(long, value_name = "F")]
+    pub(crate) password_file: PathBuf,
+    /// What their authenticator shows
+    #[arg(long, value_name = "NNNNNN", required_unless_present = "totp_file", conflicts_with = "totp_file")]
+    pub(crate) code: Option<String>,
+    /// File with the otpauth:// URL of an authenticator. Password and second factor on one machine are one factor: for tests
+    #[arg(long, value_name = "F")]
+    pub(crate) totp_file: Option<PathBuf>,
+}
+
+/// `users`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum UsersCommand {
+    /// List them
+    List,
+    /// Add somebody; prints the code that they enrol with
+    Add {
+        /// 1 to 64 bytes: letters, digits, blanks and .-_@'
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// owner, operator, restore-only, auditor, technician or security
+        #[arg(long, value_parser = parse_role)]
+        role: Role,
+    },
+    /// Choose a password and get a second factor, with the code from `users add` or `users reset`
+    Enrol {
+        /// Who
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// File with the code
+        #[arg(long, value_name = "F")]
+        code_file: PathBuf,
+        /// File with the password they choose: 12 to 256 characters
+        #[arg(long, value_name = "F")]
+        password_file: PathBuf,
+    },
+    /// Let somebody choose a password and a second factor anew; prints the code for it
+    Reset {
+        /// Who
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Give somebody another role
+    Role {
+        /// Who
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// owner, operator, restore-only, auditor, technician or security
+        #[arg(value_name = "ROLE", value_parser = parse_role)]
+        role: Role,
+    },
+    /// Keep somebody out
+    Disable {
+        /// Who
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+}
+
+impl UsersCommand {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::List => "users list",
+            Self::Add { .. } => "users add",
+            Self::Enrol { .. } => "users enrol",
+            Self::Reset { .. } => "users reset",
+            Self::Role { .. } => "users role",
+            Self::Disable { .. } => "users disable",
+        }
+    }
+}
+
+fn parse_role(text: &str) -> Result<Role, &'static str> {
+    text.parse().map_err(|_| "wanted is owner, operator, restore-only, auditor, technician or security")
+}
+
+/// `box`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BoxCommand {
+    /// Make its first owner; prints what their authenticator takes in
+    Claim(ClaimArgs),
+}
+
+/// `box claim`.
+#[derive(Debug, Args)]
+pub(crate) struct ClaimArgs {
+    /// The owner's name
+    #[arg(long, value_name = "U")]
+    pub(crate) user: String,
+    /// File with their password: 12 to 256 characters
+    #[arg(long, value_name = "F")]
+    pub(crate) password_file: PathBuf,
+}

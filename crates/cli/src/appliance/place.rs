@@ -1,0 +1,95 @@
+//! Where a box's programs are reached, and how one asks what takes a grant. The grant is for the very bytes that are sent; it is asked for, used once, and
+//! kept nowhere.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use keepwell_api::auth::{AskGrant, Granted};
+use keepwell_api::grants::{Verb, digest};
+use keepwell_api::{Client, auth, vault};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+use super::session;
+use crate::exit::CliError;
+
+/// Longest wait for an answer of vaultd: a big catalog has to be read for some.
+const VAULTD_PATIENCE: Duration = Duration::from_secs(120);
+/// Longest wait for one of authd, where people may have to queue for a password's work.
+const AUTHD_PATIENCE: Duration = Duration::from_secs(60);
+/// Longest wait for the log to be checked.
+const LOG_PATIENCE: Duration = Duration::from_secs(3_600);
+
+/// A box: the one of this machine, or one that lives in a folder.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Place {
+    folder: Option<PathBuf>,
+}
+
+impl Place {
+    /// The box in the folder of `--box`, else of `KEEPWELL_BOX`, else the machine's.
+    pub(crate) fn new(folder: Option<&Path>) -> Self {
+        let named = || std::env::var_os("KEEPWELL_BOX").filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        Self { folder: folder.map(Path::to_owned).or_else(named) }
+    }
+
+    /// The socket `NAME.sock` of a folder's box; `default` on a machine that is a box.
+    pub(crate) fn socket(&self, name: &str, default: &str) -> PathBuf {
+        self.folder.as_ref().map_or_else(|| default.into(), |folder| folder.join("run").join(format!("{name}.sock")))
+    }
+
+    /// vaultd.
+    pub(crate) fn vaultd(&self) -> Client {
+        Client::new("keepwell-vaultd", self.socket("vaultd", vault::SOCKET), VAULTD_PATIENCE)
+    }
+
+    /// vaultd, for what takes long.
+    pub(crate) fn patient_vaultd(&self) -> Client {
+        Client::new("keepwell-vaultd", self.socket("vaultd", vault::SOCKET), LOG_PATIENCE)
+    }
+
+    /// authd.
+    pub(crate) fn authd(&self) -> Client {
+        Client::new("keepwell-authd", self.socket("authd", auth::SOCKET), AUTHD_PATIENCE)
+    }
+
+    /// Where the session of whoever signed in here is kept.
+    pub(crate) fn session_file(&self) -> Result<PathBuf, CliError> {
+        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let file = set("KEEPWELL_SESSION").or_else(|| self.folder.as_ref().map(|folder| folder.join("session")));
+        file.or_else(|| set("XDG_RUNTIME_DIR").map(|folder| folder.join("keepwell-session"))).ok_or_else(|| {
+            CliError::Usage("there is no place for a session: name a file of your own in KEEPWELL_SESSION, or give --box".into())
+        })
+    }
+
+    /// Has vaultd do something that whoever is signed in here may do.
+    pub(crate) fn granted<T: DeserializeOwned>(&self, verb: Verb, route: &str, body: &impl Serialize) -> Result<T, CliError> {
+        let session = session::current(self)?;
+        let bytes = Zeroizing::new(serde_json::to_vec(body).expect("requests are plain data"));
+        let request = AskGrant { session, verb, arguments: hex(&digest(&bytes)), max_bytes: None };
+        let granted: Granted = self.authd().post("/v1/grants", &request)?;
+        Ok(self.vaultd().showing(granted.grant).post_bytes(route, &bytes)?)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_its_own_sockets_and_session() {
+        let place = Place { folder: Some("/b".into()) };
+        assert_eq!(place.socket("vaultd", vault::SOCKET), Path::new("/b/run/vaultd.sock"));
+        assert_eq!(Place::default().socket("vaultd", vault::SOCKET), Path::new("/run/keepwell/vaultd.sock"));
+        assert_eq!(hex(&[0, 0xab]), "00ab");
+    }
+}

@@ -1,0 +1,111 @@
+//! `keepwell users`: who may do what on the box. Set-up codes and authenticators' secrets are shown once, to who asked for them.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use keepwell_api::Base64;
+use keepwell_api::auth::{AddUser, ChangeRole, Enrol, Enrolled, InSession, SetUp, User, UserState, Users};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::args::UsersCommand;
+use super::json;
+use super::place::Place;
+use super::session::{current, show_enrolled};
+use crate::exit::{CliError, Exit};
+use crate::output::Answer;
+use crate::text;
+use crate::unlock::secret_line;
+
+/// Runs it.
+pub(crate) fn run(command: &UsersCommand, place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
+    match command {
+        UsersCommand::List => list(place, answer)?,
+        UsersCommand::Add { name, role } => {
+            let request = AddUser { session: current(place)?, name: name.clone(), role: *role };
+            let set_up: SetUp = place.authd().post("/v1/users", &request)?;
+            show_set_up(name, &set_up, answer);
+        }
+        UsersCommand::Enrol { name, code_file, password_file } => enrol(name, code_file, password_file, place, answer)?,
+        UsersCommand::Reset { name } => {
+            let set_up: SetUp = of(place, name, "reset", &InSession { session: current(place)? })?;
+            show_set_up(name, &set_up, answer);
+        }
+        UsersCommand::Role { name, role } => {
+            let _: Value = of(place, name, "role", &ChangeRole { session: current(place)?, role: *role })?;
+            answer.line(format_args!("{} is {role} now.", text::shown(name.as_bytes())));
+        }
+        UsersCommand::Disable { name } => {
+            let _: Value = of(place, name, "disable", &InSession { session: current(place)? })?;
+            answer.line(format_args!("{} can't sign in any more.", text::shown(name.as_bytes())));
+        }
+    }
+    Ok(Exit::Complete)
+}
+
+fn list(place: &Place, answer: &mut Answer) -> Result<(), CliError> {
+    let users: Users = place.authd().get("/v1/users")?;
+    answer.list("users", &users.users, line, json);
+    Ok(())
+}
+
+fn line(user: &User) -> String {
+    let state = match user.state {
+        UserState::SetUp => "has not enrolled yet".into(),
+        UserState::Active => "can sign in".into(),
+        UserState::LockedOut { until } => format!("locked out until {} UTC: too many wrong attempts", text::time(until)),
+        UserState::Disabled => "disabled".into(),
+    };
+    let last = user.signed_in_at.map_or_else(|| "never".into(), |at| format!("{} UTC", text::time(at)));
+    format!("{}  {}  {state}; last signed in: {last}", text::shown(user.name.as_bytes()), user.role)
+}
+
+fn enrol(name: &str, code: &Path, password: &Path, place: &Place, answer: &mut Answer) -> Result<(), CliError> {
+    let request = Enrol { code: Base64(secret_line(code, "set-up code")?), password: Base64(secret_line(password, "password")?) };
+    let enrolled: Enrolled = of(place, name, "enrol", &request)?;
+    answer.line(format_args!("{} can sign in.", text::shown(name.as_bytes())));
+    show_enrolled(&enrolled, answer);
+    Ok(())
+}
+
+fn show_set_up(name: &str, set_up: &SetUp, answer: &mut Answer) {
+    let code = String::from_utf8_lossy(set_up.code.as_ref());
+    answer.field("code", &*code);
+    answer.field("expires_at", set_up.expires_at);
+    answer.line(format_args!(
+        "Tell {} this code; it is not shown again, and good until {} UTC:",
+        text::shown(name.as_bytes()),
+        text::time(set_up.expires_at)
+    ));
+    answer.line(format_args!("  {}", text::shown(code.as_bytes())));
+    answer.line("With it they enrol: keepwell users enrol");
+}
+
+/// Something about one user.
+fn of<T: DeserializeOwned>(place: &Place, name: &str, what: &str, request: &impl Serialize) -> Result<T, CliError> {
+    Ok(place.authd().post(&format!("/v1/users/{}/{what}", percent(name)), request)?)
+}
+
+/// A name as a part of a route (RFC 3986, section 2.1).
+fn percent(name: &str) -> String {
+    name.bytes().fold(String::new(), |mut text, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            text.push(byte.into());
+        } else {
+            let _ = write!(text, "%{byte:02X}");
+        }
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_name_is_one_part_of_a_route() {
+        assert_eq!(percent("Ann-1"), "Ann-1");
+        assert_eq!(percent("Dr. O'Neil/..%ä"), "Dr.%20O%27Neil%2F..%25%C3%A4");
+    }
+}

@@ -1,0 +1,200 @@
+//! `keepwell dev`: a whole box in one folder, as real processes that talk over their sockets, for trying out and for tests. Its passphrase, password and
+//! second factor lie in that folder: never for data that matters.
+
+pub(crate) mod args;
+mod first;
+mod keep;
+mod programs;
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use keepwell_api::vault::VaultState;
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::{SigSet, Signal};
+use serde_json::{Map, Value, json};
+
+use crate::appliance::place::Place;
+use crate::exit::{CliError, Exit};
+use crate::output::Answer;
+use args::{BecomeArgs, DevArgs};
+use keep::Kept;
+use programs::Program;
+
+/// Longest wait for a program to answer after it was started.
+const START: Duration = Duration::from_secs(60);
+
+/// Where everything of a box in a folder lies.
+pub(crate) struct Home {
+    folder: PathBuf,
+    /// Keeps a second one from running in the same folder.
+    _lock: File,
+}
+
+/// Runs it until it is told to end.
+pub(crate) fn run(args: &DevArgs, answer: &mut Answer) -> Result<Exit, CliError> {
+    // Before there are threads, which inherit it: then only `wait` below hears them.
+    let mut told = SigSet::empty();
+    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().for_each(|signal| told.add(signal));
+    told.thread_block().map_err(|error| CliError::Refused(format!("signals can't be waited for: {error}")))?;
+    let home = Home::make(&args.folder)?;
+    let running = start(args, &home, answer)?;
+    ready(&home, &running, answer)?;
+    let signal = told.wait().map_err(|error| CliError::Refused(format!("signals can't be waited for: {error}")))?;
+    tracing::debug!(%signal, "ending");
+    // In reverse order, each waited for.
+    drop(running);
+    answer.line("All programs of the box have ended.");
+    Ok(Exit::Complete)
+}
+
+/// Turns into another program that is told to end when the thread that started it ends, however that comes about.
+pub(crate) fn become_program(args: &BecomeArgs) -> Result<Exit, CliError> {
+    let (program, arguments) = args.words.split_first().ok_or_else(|| CliError::Usage("become what?".into()))?;
+    set_pdeathsig(Signal::SIGTERM).map_err(|error| CliError::file("tie to its parent", program)(error.into()))?;
+    Err(CliError::file("start", program)(Command::new(program).args(arguments).exec()))
+}
+
+/// Each program when those it asks answer. What was started is ended again if one does not.
+fn start(args: &DevArgs, home: &Home, answer: &mut Answer) -> Result<Running, CliError> {
+    let mut running = Running::default();
+    let tpm = if args.tpm { Some(programs::tpm(home)?) } else { None };
+    if let Some(tpm) = &tpm {
+        running.add(tpm, home)?;
+    }
+    running.add(&programs::keyd(home, tpm.is_some())?, home)?;
+    if tpm.is_none() {
+        first::open_keys(home)?;
+    }
+    first::make_vault(args, home, answer)?;
+    running.add(&programs::authd(home)?, home)?;
+    running.add(&programs::notifyd(home)?, home)?;
+    running.add(&programs::ingestd(home)?, home)?;
+    running.add(&programs::vaultd(home, args.runs)?, home)?;
+    first::sign_in(home)?;
+    await_vault(home)?;
+    Ok(running)
+}
+
+/// The programs, in the order in which they were started.
+#[derive(Default)]
+struct Running(Vec<Kept>);
+
+impl Running {
+    fn add(&mut self, program: &Program, home: &Home) -> Result<(), CliError> {
+        self.0.push(Kept::start(program.clone(), home)?);
+        let end = Instant::now() + START;
+        while !program.answers() {
+            if Instant::now() > end {
+                let log = home.log(program.name);
+                return Err(CliError::Refused(format!("{} does not answer; {} may say why", program.name, log.display())));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        while let Some(kept) = self.0.pop() {
+            drop(kept);
+        }
+    }
+}
+
+fn await_vault(home: &Home) -> Result<(), CliError> {
+    let client = home.place().vaultd();
+    let end = Instant::now() + START;
+    loop {
+        let state: VaultState = client.get("/v1/vault")?;
+        match state.unready {
+            None => return Ok(()),
+            Some(unready) if Instant::now() > end => {
+                return Err(CliError::Refused(format!("the vault is not open after {} s: {}", START.as_secs(), unready.text)));
+            }
+            Some(_) => std::thread::sleep(Duration::from_millis(100)),
+        }
+    }
+}
+
+/// Says that all of it can be used. Programs get one line at once, and the answer's object when it is over.
+fn ready(home: &Home, running: &Running, answer: &mut Answer) -> Result<(), CliError> {
+    let folder = home.folder.display();
+    if !answer.is_json() {
+        answer.line(format_args!(
+            "The box in {folder} is ready. Keys, password and second factor lie in that folder: it is for trying out only."
+        ));
+        answer.line(format_args!("  keepwell --box {folder} status"));
+        answer.line(format_args!("  keepwell --box {folder} {}", first::how_to_sign_in(home)));
+        answer.line("It runs until Ctrl-C.");
+        return answer.flush();
+    }
+    let of = |value: &dyn Fn(&Kept) -> Value| running.0.iter().map(|kept| (kept.name().to_owned(), value(kept))).collect::<Map<_, _>>();
+    let line = json!({
+        "event": "ready",
+        "folder": home.folder.to_string_lossy(),
+        "sockets": of(&|kept| json!(kept.socket().to_string_lossy())),
+        "pids": of(&|kept| json!(kept.pid())),
+        "owner": first::owner_fields(home),
+    });
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(CliError::Output)
+}
+
+impl Home {
+    fn make(folder: &Path) -> Result<Self, CliError> {
+        let make =
+            |folder: &Path| DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(CliError::file("make the folder", folder));
+        make(folder)?;
+        let folder = folder.canonicalize().map_err(CliError::file("find", folder))?;
+        ["run", "log", "state", "owner"].iter().try_for_each(|part| make(&folder.join(part)))?;
+        // The longest address of a Unix socket, unix(7).
+        if folder.join("run/notifyd.sock").as_os_str().len() > 107 {
+            return Err(CliError::Refused(format!("the name {} is too long for sockets in it; give a shorter one", folder.display())));
+        }
+        let path = folder.join("run/lock");
+        let lock = File::create(&path).map_err(CliError::file("make", &path))?;
+        lock.try_lock().map_err(|_| CliError::Refused(format!("a box runs in {} already", folder.display())))?;
+        Ok(Self { folder, _lock: lock })
+    }
+
+    fn at(&self, part: impl AsRef<Path>) -> PathBuf {
+        self.folder.join(part)
+    }
+
+    fn socket(&self, name: &str) -> PathBuf {
+        self.at("run").join(format!("{name}.sock"))
+    }
+
+    fn log(&self, name: &str) -> PathBuf {
+        self.at("log").join(format!("{name}.log"))
+    }
+
+    fn pid_file(&self, name: &str) -> PathBuf {
+        self.at("run").join(format!("{name}.pid"))
+    }
+
+    fn place(&self) -> Place {
+        Place::new(Some(&self.folder))
+    }
+}
+
+/// Writes a file that only this user can read, all at once.
+fn write_secret(path: &Path, content: &[u8]) -> Result<(), CliError> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let new = path.with_extension("new");
+    let write = || -> io::Result<()> {
+        let _ = fs::remove_file(&new);
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&new, path)
+    };
+    write().map_err(CliError::file("write", path))
+}

@@ -1,0 +1,35 @@
+//! The shape of `keepwell dev`. Parses; never opens a file.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::Args;
+use keepwell_storage::Layout;
+
+/// `dev`.
+#[derive(Debug, Args)]
+pub(crate) struct DevArgs {
+    /// Folder for all of it: disks, keys, state, sockets, logs. Made if it is not there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// Number of disks, when it is made
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
+    pub(crate) disks: u8,
+    /// Data and parity shards, when it is made [default: 1+0, 1+1, 2+1 or 4+2, by number of disks]
+    #[arg(long, value_name = "K+M")]
+    pub(crate) layout: Option<Layout>,
+    /// Runs at a time
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub(crate) runs: u8,
+    /// Keep the keys in a TPM made of software (swtpm), where that program is installed, and not behind a passphrase
+    #[arg(long)]
+    pub(crate) tpm: bool,
+}
+
+/// A program that ends when the one that started it does.
+#[derive(Debug, Args)]
+pub(crate) struct BecomeArgs {
+    /// What to turn into, and its arguments
+    #[arg(value_name = "PROGRAM", required = true, num_args = 1.., trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) words: Vec<OsString>,
+}
