@@ -1,163 +1,225 @@
 #!/usr/bin/env bash
-# The demo: a real Samba share, a vault on three disks, two backups, a lost disk, and everything back. All of it lives in .demo/.
-# Needs root for the Samba server only; without root it backs up the same files from their folder and says so.
-# It may be run again and again; it ends only the server that it started.
+# The demo: a whole box in .demo/box, as real processes, backs up real servers on this machine: a Samba share that insists on encryption, one that signs, and
+# an NFS export; a fourth server is not there. Shares are added, backed up, damaged and restored; one of the box's programs is killed; the log is checked.
+# Needs root for the servers only; without root it shows the box without them and says so.
+# It may be run again and again; it ends only what it started.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 top=$PWD
 demo=$top/.demo
-share=$demo/samba/share
-vault=$demo/vault
-kit=$demo/kit
-out=$demo/restored
+box=$demo/box
 keepwell=${KEEPWELL:-}
 began=$SECONDS
+passed=0 failed=0 dev=
 
 say() { printf '\n== %s\n' "$*"; }
-run() { printf '   $ %s\n' "$(shown "$@")"; "$@" | sed 's/^/     /'; }
 shown() { local text="$*"; text=${text//$demo/.demo}; text=${text//$keepwell/keepwell}; printf '%s' "$text"; }
-stop() { [ "$(id -u)" -ne 0 ] || "$top/tests/samba.sh" stop "$demo/samba" || true; }
+# What a person would type, and what they would see.
+run() { printf '   $ %s\n' "$(shown "$@")"; "$@" 2>&1 | sed "s|^|     |; s|$demo|.demo|g"; }
+check() { # WHAT COMMAND...
+    local what=$1
+    shift
+    if "$@"; then echo "   ok: $what" && passed=$((passed + 1)); else echo "   FAILED: $what" >&2 && failed=$((failed + 1)); fi
+}
+root() { [ "$(id -u)" -eq 0 ]; }
+# Reads the answer to a command as `a`, and is true if the Python expression is.
+holds() { # EXPRESSION COMMAND...
+    local expression=$1
+    shift
+    { "$keepwell" --json "$@" 2> /dev/null || true; } | /usr/bin/python3 -c "import json, sys; a = json.load(sys.stdin); sys.exit(not ($expression))"
+}
+value() { # EXPRESSION COMMAND...
+    local expression=$1
+    shift
+    { "$keepwell" --json "$@" 2> /dev/null || true; } | /usr/bin/python3 -c "import json, sys; a = json.load(sys.stdin); print($expression)"
+}
+await() { # SECONDS COMMAND...
+    local end=$((SECONDS + $1))
+    shift
+    until "$@" 2> /dev/null; do [ $SECONDS -lt $end ] || return 1; sleep 0.2; done
+}
+
+stop() {
+    if [ -n "$dev" ]; then
+        kill "$dev" 2> /dev/null || true
+        wait "$dev" || true
+    fi
+    dev=
+    root || return 0
+    "$top/tests/samba.sh" stop "$demo/encrypted" || true
+    "$top/tests/samba.sh" stop "$demo/signed" || true
+    "$top/tests/ganesha.sh" stop "$demo/nfs" || true
+}
 
 build() {
-    [ -n "$keepwell" ] && return
+    [ -z "$keepwell" ] || return 0
     say "Building keepwell (the first time takes some minutes)"
-    cargo build --release --locked --quiet --package keepwell-cli
+    make --no-print-directory build > /dev/null
     keepwell=${CARGO_TARGET_DIR:-$top/target}/release/keepwell
 }
 
 fresh() {
+    # A box that an earlier demo left behind keeps its lock; it is not ours to end.
     stop
     rm -rf "$demo"
     mkdir -p "$demo"
     touch "$demo/CACHEDIR.TAG"
 }
 
-# A few thousand files: some of this machine, and some that look like a practice's.
-fill() {
-    mkdir -p "$share"
-    local from
-    for from in /usr/share/doc /usr/share/common-licenses /usr/lib/python3/dist-packages /usr/include; do
-        [ -d "$from" ] || continue
-        mkdir -p "$share/machine$from"
-        # Plain files of up to 2 MB only: what a server's share holds. The pipe ends early by intent.
-        (cd "$from" && find . -xdev -type f -size -2000k -print0 2>/dev/null | sort -z | head -z -n 1500 | tar -c --null -T - 2>/dev/null) |
-            tar -x -C "$share/machine$from" --no-same-owner || true
-    done
-    local day patient
+serve() {
+    root || return 0
+    say "Starting three servers, on this machine only: Samba that insists on encryption, Samba that signs, NFS"
+    KEEPWELL_SAMBA_ENCRYPT=required tests/samba.sh start "$demo/encrypted" | sed 's/^/     /'
+    tests/samba.sh start "$demo/signed" | sed 's/^/     /'
+    tests/ganesha.sh start "$demo/nfs" | sed 's/^/     /'
+    say "Filling them with what a practice has"
+    patients
+    letters
+    imaging
+    hand_over
+    echo "   $(find "$demo"/*/share -type f | wc -l) files, $(du -shc "$demo"/*/share | tail -1 | cut -f1)"
+}
+
+patients() {
+    local day patient folder
     for patient in $(seq 1 300); do
-        mkdir -p "$share/patients/$((patient % 30))/P$patient"
-        printf 'MSH|^~\\&|LAB|CLINIC|EHR|MAIN|20260104||ORU^R01|%s|P|2.5.1\nPID|1||%08d^^^MRN||Doe^J%s\n' "$patient" "$patient" "$patient" > "$share/patients/$((patient % 30))/P$patient/lab.hl7"
+        folder=$demo/encrypted/share/patients/$((patient % 30))/P$patient
+        mkdir -p "$folder"
+        printf 'MSH|^~\\&|LAB|CLINIC|EHR|MAIN|20260104||ORU^R01|%s|P|2.5.1\nPID|1||%08d^^^MRN||Doe^J%s\n' "$patient" "$patient" "$patient" > "$folder/lab.hl7"
         for day in 1 2 3 4; do
-            printf 'Visit %s of patient %s: blood pressure 1%02d/8%d.\n' "$day" "$patient" $((patient % 40 + 10)) $((day % 10)) > "$share/patients/$((patient % 30))/P$patient/visit-$day.txt"
+            printf 'Visit %s of patient %s: blood pressure 1%02d/8%d.\n' "$day" "$patient" $((patient % 40 + 10)) $((day % 10)) > "$folder/visit-$day.txt"
         done
     done
-    mkdir -p "$share/imaging"
-    for patient in 1 2 3 4; do head -c 3000000 /dev/urandom > "$share/imaging/scan-$patient.dcm"; done
-    hand_over
 }
 
-# The server looks at the files as its own user.
-hand_over() { [ "$(id -u)" -ne 0 ] || chown -R keepwell-demo: "$share"; }
+# Some files of this machine.
+letters() {
+    local from
+    for from in /usr/share/doc /usr/share/common-licenses /usr/lib/python3/dist-packages; do
+        [ -d "$from" ] || continue
+        mkdir -p "$demo/signed/share/machine$from"
+        # Plain files of up to 2 MB only: what a server's share holds. The pipe ends early by intent.
+        (cd "$from" && find . -xdev -type f -size -2000k -print0 2> /dev/null | sort -z | head -z -n 800 | tar -c --null -T - 2> /dev/null) |
+            tar -x -C "$demo/signed/share/machine$from" --no-same-owner || true
+    done
+}
 
-serve() {
-    if [ "$(id -u)" -ne 0 ]; then
-        say "Not root, so no Samba server can be started: the files are backed up from their folder instead"
-        source=("$share")
-        return
+imaging() {
+    local scan
+    for scan in 1 2 3 4 5 6; do head -c 5000000 /dev/urandom > "$demo/nfs/share/scan-$scan.dcm"; done
+}
+
+# The Samba servers look at the files as their own user.
+hand_over() { chown -R keepwell-demo: "$demo/encrypted/share" "$demo/signed/share"; }
+
+start_box() {
+    say "Starting a box: its keys, users, network and vault are programs of their own, in .demo/box; three disks, any one of which may be lost"
+    echo "   \$ keepwell dev --folder .demo/box --disks 3 --layout 2+1 &"
+    "$keepwell" dev --folder "$box" --disks 3 --layout 2+1 > "$demo/box.out" 2> "$demo/box.err" &
+    dev=$!
+    await 120 grep -q 'is ready' "$demo/box.out" || { cat "$demo/box.err" >&2 && return 1; }
+    grep -v '^ ' "$demo/box.out" | sed "s|^|     |; s|$demo|.demo|g"
+    export KEEPWELL_BOX=$box
+}
+
+add() { # NAME TIER URL [PASSWORD-FILE]
+    run "$keepwell" shares add "$1" "$3" --tier "$2" ${4:+--password-file "$4"}
+}
+
+add_shares() {
+    say "Telling it what to back up, and how much each matters"
+    if root; then
+        add patients 1 "$(cat "$demo/encrypted/url")" "$demo/encrypted/password"
+        add letters 2 "$(cat "$demo/signed/url")" "$demo/signed/password"
+        add imaging 3 "$(cat "$demo/nfs/url")"
     fi
-    say "Starting a Samba server for .demo/samba/share, on this machine only"
-    "$top/tests/samba.sh" start "$demo/samba" | sed 's/^/     /'
-    source=(--password-file "$demo/samba/password" "$(cat "$demo/samba/url")")
+    echo nothing > "$demo/no-password"
+    add old-server 3 smb://backup@127.0.0.1:9/share "$demo/no-password"
 }
 
-change() {
-    local number
-    for number in $(seq 1 40); do echo "Addendum: see the letter of today." >> "$share/patients/$((number % 30))/P$number/visit-1.txt"; done
-    mv "$share/imaging/scan-1.dcm" "$share/imaging/scan-1-final.dcm"
-    rm -r "$share/patients/7"
-    printf 'Dear colleague,\n' > "$share/patients/letter to a colleague, "$'\u00fc\u00e9.txt'
+first_copies() {
+    say "First copies. The box begins by itself; this waits for them"
+    local name
+    for name in $(root && echo patients letters imaging); do
+        run "$keepwell" runs start "$name" --wait
+        check "a first copy of $name" holds "[s for s in a['shares'] if s['name'] == '$name'][0]['newest_copy_at']" shares list
+    done
+    run "$keepwell" runs start old-server --wait || true
+    check "the server that is not there is told as such" holds "any(r['code'] == 'unreachable' for r in a['runs'])" runs list --share old-server
+    run "$keepwell" runs list
+    say "Can I restore today? One screen says so, and exits 0 only when all is proven"
+    run "$keepwell" status || true
+    check "a box of which not all is proven does not say yes" holds "a['exit'] == 3 and a['status']['headline'] != 'yes'" status
+}
+
+damage_and_restore() {
+    local share=$demo/encrypted/share snapshot to
+    to=$(cat "$demo/encrypted/url")
+    snapshot=$(value "min(a['snapshots'], key=lambda s: s['taken_at'])['id']" snapshots --share patients)
+    cp -a "$share" "$demo/patients-at-first"
+    say "Somebody overwrites a visit and deletes 30 patients; the next backup runs"
+    echo "gone" > "$share/patients/1/P1/visit-1.txt"
+    rm -r "$share/patients/7" "$share/patients/8" "$share/patients/9"
     hand_over
+    run "$keepwell" runs start patients --wait
+    run "$keepwell" files patients@latest patients/1/P1
+    say "The file as it was, back beside the share's own files, by a process that has nothing but the account that may write"
+    run "$keepwell" restore "$snapshot" --path patients/1/P1/visit-1.txt --to "$to/restored-file" --password-file "$demo/encrypted/password" --wait
+    check "the visit is as it was" cmp "$demo/patients-at-first/patients/1/P1/visit-1.txt" "$share/restored-file/visit-1.txt"
+    say "All patients as they were"
+    run "$keepwell" restore "$snapshot" --to "$to/restored" --password-file "$demo/encrypted/password" --wait
+    check "all $(find "$demo/patients-at-first" -type f | wc -l) files are as they were" diff -r --no-dereference "$demo/patients-at-first" "$share/restored"
 }
 
-same() { # WHAT EXPECTED FOUND
-    if diff -r --no-dereference "$2" "$3" > "$demo/differences"; then
-        echo "   Compared $1: $(find "$3" -type f | wc -l) files, no difference."
-        passed=$((passed + 1))
-    else
-        echo "   Compared $1: THEY DIFFER, see .demo/differences" >&2
-        failed=$((failed + 1))
-    fi
+kill_vaultd() {
+    say "The program that has the vault is killed; the box starts it again, and it goes on"
+    local before
+    before=$(cat "$box/run/vaultd.pid")
+    kill -9 "$before"
+    check "another one answers" await 60 another_vaultd "$before"
+    root || return 0
+    run "$keepwell" runs start letters --wait
+    check "letters are backed up by it" holds "a['runs'][0]['outcome'] == 'complete'" runs list --share letters --limit 1
 }
 
-# Where a restore goes: back to the share, because only there Windows' access lists have a place; without a server, to a folder.
-target() { # NAME: sets `to` and `found`
-    if [ "${#source[@]}" -eq 1 ]; then to=("$out/$1") found=$out/$1; else to=("${source[2]}/$1" "${source[@]:0:2}") found=$share/$1; fi
+another_vaultd() { # PID
+    [ -s "$box/run/vaultd.pid" ] && [ "$(cat "$box/run/vaultd.pid")" != "$1" ] && "$keepwell" shares list > /dev/null &&
+        "$keepwell" snapshots > /dev/null
 }
 
-restore() { # SNAPSHOT NAME
-    target "$2"
-    run "$keepwell" vault restore --vault "$vault" --unlock "$unlock" "$1" --to "${to[@]}"
+look_at_log() {
+    say "Who did what: each record is chained to the one before"
+    "$keepwell" log | tail -5 | sed 's/^/     /'
+    run "$keepwell" log verify
+    check "nothing in the log was changed or taken out" holds "not a['faults'] and a['records'] > 5" log verify
 }
 
-passed=0 failed=0
 build
 fresh
 trap stop EXIT
-mkdir -p "$demo/samba"
-# Its first start makes the server's user, so the share is filled after it.
+root || say "Not root, so no servers can be started: the box is shown without them"
 serve
-say "Filling the share with a few thousand files"
-fill
-echo "   $(find "$share" -type f | wc -l) files, $(du -sh "$share" | cut -f1), in .demo/samba/share"
+start_box
+add_shares
+first_copies
+! root || damage_and_restore
+kill_vaultd
+look_at_log
 
-say "Making a vault on three disks; any one of them may be lost (here a disk is a folder)"
-run "$keepwell" vault init --vault "$vault" --disks 3 --layout 2+1 --kit-out "$kit" --test
-unlock=kit:$kit/kit-1.txt,$kit/kit-2.txt
-
-say "First backup, over SMB"
-run "$keepwell" vault backup --vault "$vault" --unlock "$unlock" --name practice "${source[@]}"
-cp -a "$share" "$demo/share-at-first"
-
-say "A day passes: 40 notes get longer, a scan is renamed, a folder is deleted, a letter is written"
-change
-
-say "Second backup: only what is new is stored"
-run "$keepwell" vault backup --vault "$vault" --unlock "$unlock" --name practice "${source[@]}"
-run "$keepwell" vault list --vault "$vault" --unlock "$unlock"
-
-say "Disk 2 dies, and with it the cache"
-mv "$vault/disk-2" "$demo/dead-disk-2"
-rm -rf "$vault/cache"
-
-cp -a "$share" "$demo/share-at-last"
-say "Restoring both snapshots from the two disks that are left, with two of the three kit papers"
-first=$("$keepwell" vault list --vault "$vault" --unlock "$unlock" --json 2> /dev/null | /usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)["snapshots"][0]["id"])')
-restore practice@latest restored-latest
-same "the newest snapshot with the share" "$demo/share-at-last" "$found"
-restore "$first" restored-first
-same "the first snapshot with the share as it was then, the deleted folder included" "$demo/share-at-first" "$found"
-
-say "A new, empty disk in its place; repair fills it"
-mkdir "$vault/disk-2"
-run "$keepwell" vault repair --vault "$vault" --unlock "$unlock"
-run "$keepwell" vault verify --vault "$vault" --unlock "$unlock" --data
-
-cat <<END
+cat << END
 
 == What happened, in $((SECONDS - began)) s
-   A share of a real Samba server was backed up twice into an encrypted vault on three disks. A disk was lost; from the other two,
-   and two of the three kit papers, both states of the share came back whole. A new disk was then brought up to date.
+   A box of five programs backed up $(root && echo "three real servers" || echo "no server, for want of root,") and said of a fourth that it is not there.$(root && echo " What was overwritten and
+   deleted came back.") Its vault program was killed and went on; its log is whole. All of it has ended now.
 
-   .demo/samba/share      what was backed up
-   .demo/vault            the vault: disk-1, disk-2, disk-3; nothing in them can be read without the kit
-   .demo/kit              the recovery kit: three papers, any two open the vault
-   ${found#"$top/"}
-                          what came back of the first snapshot; restored-latest beside it
-   .demo/dead-disk-2      the disk that was "lost"
+   .demo/box/disks        the vault on three disks; nothing on them can be read without the keys
+   .demo/box/log          what each program said
+   .demo/box/owner        passphrase, password and second factor: a box for trying out keeps them there
 
-   Look around:  target/release/keepwell vault ls --vault .demo/vault --unlock kit:.demo/kit/kit-1.txt,.demo/kit/kit-3.txt latest patients
-   Clean up:     rm -r .demo
+   Go on:     $(shown "$keepwell" dev --folder .demo/box) &
+              $(shown "$keepwell" --box .demo/box status)
+   Clean up:  rm -r .demo
 END
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
