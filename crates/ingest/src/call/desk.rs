@@ -71,8 +71,8 @@ impl Inbox {
         Ok(None)
     }
 
-    /// The next part; with `data`, only if it is data. Waits for it if `wait`. Gives the cost of what is let go by `consumed`, and asks `grant` how much
-    /// more may be sent whenever it looks.
+    /// The next part; with `data`, only if it is data. Waits for it if `wait`. Whenever it looks, it asks `grant`, of what may still be sent and what waits
+    /// here, how much more may be sent, and has `send` tell it.
     pub(super) fn take(&self, data: bool, wait: bool, mut grant: impl FnMut(u64, u64) -> u64, send: impl Fn(u64)) -> Option<Part> {
         let mut state = lock(&self.state);
         loop {
