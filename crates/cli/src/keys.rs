@@ -17,9 +17,9 @@ use keepwell_storage::Access;
 use keepwell_vault::{Sealed, VaultError};
 
 use crate::exit::{CliError, Exit};
-use crate::opening;
 use crate::output::Answer;
 use crate::unlock::{secret_file, secret_line};
+use crate::{memory, opening};
 use args::{KeysCommand, RecoverArgs, SealAgainArgs, UnlockArgs, VaultArgs};
 
 /// A slow TPM takes seconds; a passphrase is made to be slow.
@@ -29,6 +29,7 @@ const STORE_TRIES: usize = 4;
 
 /// Runs it.
 pub(crate) fn run(command: &KeysCommand, answer: &mut Answer) -> Result<Exit, CliError> {
+    memory::seclude();
     match command {
         KeysCommand::Status(args) => status::run(&keyd(&args.keyd), answer),
         KeysCommand::Print(args) => papers::print(args, answer),

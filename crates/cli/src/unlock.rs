@@ -10,13 +10,14 @@ use zeroize::Zeroizing;
 
 use crate::args::UnlockArg;
 use crate::exit::CliError;
-use crate::keys;
+use crate::{keys, memory};
 
 /// More than any kit file, passphrase or password is long.
 const LONGEST: usize = 64 << 10;
 
 /// Takes from where `--unlock` says what opens the vault.
 pub(crate) fn load(arg: &UnlockArg, vault: &Sealed) -> Result<Unlock, CliError> {
+    memory::seclude();
     match arg {
         UnlockArg::Kit(a, b) => Ok(Unlock::Kit(kit_file(a)?, kit_file(b)?)),
         UnlockArg::Passphrase(path) => Ok(Unlock::Passphrase(secret_line(path, "passphrase")?)),
