@@ -52,6 +52,30 @@ impl Outlet {
         if queue.broken {
             return Err(IngestError::Gone(None));
         }
+        self.add(&mut queue, chunk);
+        if queue.writing { Ok(()) } else { self.write(queue, None) }
+    }
+
+    /// Keeps a frame that nobody is in need of for the next one, or for [`Outlet::flush`].
+    pub(crate) fn hold(&self, kind: Kind, channel: u32, payload: &[u8]) -> Result<(), IngestError> {
+        let mut queue = lock(&self.queue);
+        if queue.broken {
+            return Err(IngestError::Gone(None));
+        }
+        self.add(&mut queue, Chunk::from((kind, channel, payload)));
+        Ok(())
+    }
+
+    /// Writes what is kept.
+    pub(crate) fn flush(&self) -> Result<(), IngestError> {
+        let queue = lock(&self.queue);
+        if queue.broken {
+            return Err(IngestError::Gone(None));
+        }
+        if queue.writing || queue.chunks.is_empty() { Ok(()) } else { self.write(queue, None) }
+    }
+
+    fn add(&self, queue: &mut Queue, chunk: Chunk) {
         queue.bytes += chunk.used;
         match queue.chunks.last_mut() {
             Some(last) if chunk.used <= SHORT && last.used <= SHORT => {
@@ -60,7 +84,6 @@ impl Outlet {
             }
             _ => queue.chunks.push(chunk),
         }
-        if queue.writing { Ok(()) } else { self.write(queue, None) }
     }
 
     /// A frame with `payload` after `prefix`, which is not copied. Returns when it is written.

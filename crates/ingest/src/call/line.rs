@@ -71,6 +71,15 @@ impl Line {
         self.outlet.frame(kind, channel, payload).map_err(|error| self.broke(error))
     }
 
+    /// Sends it with the next frame, or with [`Line::flush`].
+    pub(super) fn hold(&self, kind: Kind, channel: u32, payload: &[u8]) -> Result<(), IngestError> {
+        self.outlet.hold(kind, channel, payload).map_err(|error| self.broke(error))
+    }
+
+    pub(super) fn flush(&self) -> Result<(), IngestError> {
+        self.outlet.flush().map_err(|error| self.broke(error))
+    }
+
     pub(super) fn lend(&self, kind: Kind, channel: u32, prefix: &[u8], payload: &[u8]) -> Result<(), IngestError> {
         self.outlet.lend(kind, channel, prefix, payload).map_err(|error| self.broke(error))
     }

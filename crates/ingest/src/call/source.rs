@@ -19,15 +19,26 @@ use crate::{IngestError, READ_WINDOW, lock};
 /// Files that are being sent before anybody opened them.
 const EXPECTED: usize = 512;
 
+/// Of which the other end is told together, unless one is opened before.
+const TOGETHER: usize = 16;
+
 /// A source that another process reads.
 pub struct RemoteSource {
     served: Served,
     info: SourceInfo,
     walking: AtomicBool,
     window: Mutex<Window>,
-    expected: Mutex<HashMap<u64, RemoteFile>>,
+    expected: Mutex<Expected>,
     /// Where the next walk may begin to count.
     next: Mutex<u64>,
+}
+
+/// Files that will be opened.
+#[derive(Default)]
+struct Expected {
+    files: HashMap<u64, RemoteFile>,
+    /// The first of them that the other end may not have been told of, and how many they are.
+    unsent: Option<(u64, usize)>,
 }
 
 impl RemoteSource {
@@ -60,7 +71,11 @@ impl RemoteSource {
         if let Some(name) = name {
             out.bytes(name);
         }
-        line.send(kind, channel, out.as_bytes())?;
+        if kind == Kind::Expect {
+            line.hold(kind, channel, out.as_bytes())?;
+        } else {
+            line.send(kind, channel, out.as_bytes())?;
+        }
         Ok(RemoteFile::new(Arc::clone(line), channel, inbox, window))
     }
 }
@@ -86,18 +101,30 @@ impl Source for RemoteSource {
     fn expect(&self, entry: &Walked) {
         let Ok(number) = self.number(&entry.key) else { return };
         let mut expected = lock(&self.expected);
-        if expected.len() < EXPECTED && !expected.contains_key(&number) {
-            // Who opens it hears of what went wrong.
-            if let Ok(file) = self.begin(Kind::Expect, number, None, window(entry.size)) {
-                expected.insert(number, file);
-            }
+        if expected.files.len() >= EXPECTED || expected.files.contains_key(&number) {
+            return;
+        }
+        // Who opens it hears of what went wrong.
+        let Ok(file) = self.begin(Kind::Expect, number, None, window(entry.size)) else { return };
+        expected.files.insert(number, file);
+        let (first, count) = expected.unsent.unwrap_or((number, 0));
+        expected.unsent = (count + 1 < TOGETHER).then_some((first.min(number), count + 1));
+        if expected.unsent.is_none() {
+            let _ = self.served.line.flush();
         }
     }
 
     fn open(&self, entry: &Walked) -> Result<Box<dyn ReadFile + '_>, Gap> {
         let number = self.number(&entry.key)?;
-        let expected = lock(&self.expected).remove(&number);
-        let file = expected.map_or_else(|| self.begin(Kind::Open, number, None, READ_WINDOW), Ok);
+        let known = {
+            let mut expected = lock(&self.expected);
+            if expected.unsent.is_some_and(|(first, _)| first <= number) {
+                expected.unsent = None;
+                self.served.line.flush().map_err(|error| error.gap())?;
+            }
+            expected.files.remove(&number)
+        };
+        let file = known.map_or_else(|| self.begin(Kind::Open, number, None, READ_WINDOW), Ok);
         file.map(|file| Box::new(file) as Box<dyn ReadFile>).map_err(|error| error.gap())
     }
 
@@ -127,7 +154,7 @@ impl<'a> RemoteWalk<'a> {
         let batches = Arc::new(Batches::new(first));
         let line = &source.served.line;
         let channel = line.register(Channel::Walk(Arc::clone(&batches)))?;
-        lock(&source.expected).clear();
+        lock(&source.expected).files.clear();
         lock(&source.window).restart(first);
         let mut out = Writer::new();
         out.varint(first);
@@ -142,7 +169,7 @@ impl<'a> RemoteWalk<'a> {
             window.done()
         };
         if let Some(below) = done {
-            lock(&self.source.expected).retain(|number, _| *number >= below);
+            lock(&self.source.expected).files.retain(|number, _| *number >= below);
             let mut out = Writer::new();
             out.varint(below);
             self.source.served.line.send(Kind::Done, self.channel, out.as_bytes())?;
