@@ -161,13 +161,15 @@ fn what_can_not_be_opened_has_a_code() {
     let scratch = tempfile::tempdir().unwrap();
     fs::write(scratch.path().join("file"), b"").unwrap();
     let code = |error: IngestError| if let IngestError::Refused(refusal) = error { refusal.code } else { error.to_string() };
-    let source = |location: &str, as_of: Option<&str>| {
+    let source_as = |location: &str, password: Option<&str>, as_of: Option<&str>| {
         let mut job = Job::new();
-        let order = SourceOrder { location: location.to_owned(), password: None, as_of: as_of.map(str::to_owned) };
+        let password = password.map(|password| password.to_owned().into());
+        let order = SourceOrder { location: location.to_owned(), password, as_of: as_of.map(str::to_owned) };
         let refused = Call::begin(job.stream.take().unwrap()).unwrap().source(order).map(drop).map_err(code).unwrap_err();
         job.ends_well();
         refused
     };
+    let source = |location: &str, as_of: Option<&str>| source_as(location, None, as_of);
     let here = scratch.path().to_str().unwrap();
     assert_eq!(source("/no/such/folder", None), "not-found");
     assert_eq!(source(&format!("{here}/file"), None), "no-folder");
@@ -175,7 +177,7 @@ fn what_can_not_be_opened_has_a_code() {
     assert_eq!(source(here, Some("yesterday")), "as-of");
     assert_eq!(source("smb:/h/s", None), "address");
     assert_eq!(source("smb://u@127.0.0.1:1/s", None), "no-password");
-    assert_eq!(source("nfs://127.0.0.1:1/export", None), "unreachable");
+    assert_eq!(source_as("smb://u@127.0.0.1:1/s", Some("word"), None), "unreachable");
     let mut job = Job::new();
     assert_eq!(job.target(scratch.path(), Opening::Empty).map(drop).map_err(code).unwrap_err(), "not-empty");
     job.ends_well();
