@@ -56,7 +56,10 @@ pub(crate) fn run(args: &DevArgs, answer: &mut Answer) -> Result<Exit, CliError>
 /// Turns into another program that is told to end when the thread that started it ends, however that comes about.
 pub(crate) fn become_program(args: &BecomeArgs) -> Result<Exit, CliError> {
     let (program, arguments) = args.words.split_first().ok_or_else(|| CliError::Usage("become what?".into()))?;
-    set_pdeathsig(Signal::SIGTERM).map_err(|error| CliError::file("tie to its parent", program)(error.into()))?;
+    let failed = |error: nix::Error| CliError::file("tie to its parent", program)(error.into());
+    // `run` does not hear signals as it waits for them, which is inherited.
+    SigSet::empty().thread_set_mask().map_err(failed)?;
+    set_pdeathsig(Signal::SIGTERM).map_err(failed)?;
     Err(CliError::file("start", program)(Command::new(program).args(arguments).exec()))
 }
 

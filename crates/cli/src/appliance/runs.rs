@@ -67,22 +67,27 @@ fn list(share: Option<&str>, limit: u32, place: &Place, answer: &mut Answer) -> 
     let shares: Vec<Share> = place.vaultd().get("/v1/shares")?;
     let of = share.map(|named| shares::find(place, named)).transpose()?.map(|share| format!("&share={}", share.id));
     let runs: Vec<Run> = place.vaultd().get(&format!("/v1/runs?limit={limit}{}", of.unwrap_or_default()))?;
-    let name = |id: &str| shares.iter().find(|share| share.id == id).map_or_else(|| id.to_owned(), |share| share.name.clone());
     if runs.is_empty() {
         answer.line("Nothing was backed up yet.");
     }
-    answer.list("runs", &runs, |run| line(run, &name(&run.share)), json);
+    answer.list("runs", &runs, |run| line(run, name(&shares, &run.share)), json);
     Ok(Exit::Complete)
 }
 
 fn show(id: u64, wait: bool, place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
     let run = await_over(id, wait, place, answer.is_json())?;
+    let shares: Vec<Share> = place.vaultd().get("/v1/shares")?;
     answer.field("run", json(&run));
-    answer.line(line(&run, &run.share));
+    answer.line(line(&run, name(&shares, &run.share)));
     if let Some(snapshot) = &run.snapshot {
         answer.line(format_args!("  snapshot {snapshot}"));
     }
     Ok(run.outcome.map_or(Exit::Complete, exit_of))
+}
+
+/// What people call a share; its id where it is not backed up any more.
+fn name<'a>(shares: &'a [Share], id: &'a str) -> &'a str {
+    shares.iter().find(|share| share.id == id).map_or(id, |share| &share.name)
 }
 
 fn line(run: &Run, share: &str) -> String {
