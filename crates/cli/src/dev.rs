@@ -70,7 +70,7 @@ fn start(args: &DevArgs, home: &Home, answer: &mut Answer) -> Result<Running, Cl
     if let Some(tpm) = &tpm {
         running.add(tpm, home)?;
     }
-    running.add(&programs::keyd(home, tpm.is_some())?, home)?;
+    running.add(&programs::keyd(home, tpm.as_ref())?, home)?;
     if tpm.is_none() {
         first::open_keys(home)?;
     }
@@ -142,7 +142,7 @@ fn ready(home: &Home, running: &Running, answer: &mut Answer) -> Result<(), CliE
     let line = json!({
         "event": "ready",
         "folder": home.folder.to_string_lossy(),
-        "sockets": of(&|kept| json!(kept.socket().to_string_lossy())),
+        "sockets": of(&|kept| json!(kept.socket().map(|path| path.to_string_lossy().into_owned()))),
         "pids": of(&|kept| json!(kept.pid())),
         "owner": first::owner_fields(home),
     });

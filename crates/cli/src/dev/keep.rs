@@ -12,12 +12,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
-use super::programs::Program;
+use super::programs::{Door, Program};
 use super::{Home, first};
 use crate::exit::CliError;
 
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// Whoever lived so long may be started again at once.
 const STEADY: Duration = Duration::from_secs(60);
 /// Time to end in, before it is killed.
@@ -57,8 +57,12 @@ impl Kept {
         self.shared.program.name
     }
 
-    pub(crate) fn socket(&self) -> &Path {
-        &self.shared.program.socket
+    /// None for a TPM.
+    pub(crate) fn socket(&self) -> Option<&Path> {
+        match &self.shared.program.door {
+            Door::Socket(path) => Some(path),
+            Door::Port(_) => None,
+        }
     }
 
     /// None between two lives.
@@ -111,7 +115,7 @@ impl Places {
     fn of(program: &Program, home: &Home) -> Result<Self, CliError> {
         let log = home.log(program.name);
         let opened = OpenOptions::new().append(true).create(true).open(&log).map_err(CliError::file("open", &log))?;
-        let passphrase = program.needs_passphrase.then(|| (program.socket.clone(), first::passphrase_file(home)));
+        let passphrase = program.needs_passphrase.then(|| (home.socket(program.name), first::passphrase_file(home)));
         Ok(Self { log: opened, pid_file: home.pid_file(program.name), passphrase })
     }
 }

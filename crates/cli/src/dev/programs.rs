@@ -1,10 +1,12 @@
 //! The programs of a box in a folder: which, with which arguments, in whose place of the machine's. Starts none.
 
 use std::ffi::OsString;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use super::Home;
+use super::{Home, write_secret};
 use crate::exit::CliError;
 
 /// One program.
@@ -14,49 +16,99 @@ pub(crate) struct Program {
     pub(crate) name: &'static str,
     pub(crate) binary: PathBuf,
     pub(crate) arguments: Vec<OsString>,
-    pub(crate) socket: PathBuf,
+    pub(crate) door: Door,
     /// After a restart it is of no use before somebody opens the keys.
     pub(crate) needs_passphrase: bool,
 }
 
+/// Where it listens.
+#[derive(Clone, Debug)]
+pub(crate) enum Door {
+    Socket(PathBuf),
+    /// Of this machine.
+    Port(u16),
+}
+
 impl Program {
-    /// Whether somebody listens at its socket.
+    /// Whether somebody listens there.
     pub(crate) fn answers(&self) -> bool {
-        UnixStream::connect(&self.socket).is_ok()
+        match &self.door {
+            Door::Socket(path) => UnixStream::connect(path).is_ok(),
+            Door::Port(port) => TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).is_ok(),
+        }
+    }
+
+    fn new(name: &'static str, binary: PathBuf, door: Door) -> Self {
+        Self { name, binary, arguments: Vec::new(), door, needs_passphrase: false }
     }
 }
 
-/// A TPM in software.
+/// A TPM in software, which has measured nothing. Its commands come over TCP, as the TSS knows no other way to it.
 pub(crate) fn tpm(home: &Home) -> Result<Program, CliError> {
     let binary = in_path("swtpm").ok_or_else(|| CliError::Refused("swtpm is not installed: leave --tpm out, or install it".into()))?;
     let state = home.at("state/tpm");
     std::fs::create_dir_all(&state).map_err(CliError::file("make the folder", &state))?;
-    let socket = home.socket("swtpm");
-    let words = ["socket", "--tpm2", "--flags", "not-need-init,startup-clear", "--tpmstate"].map(OsString::from);
-    let mut arguments = words.to_vec();
-    arguments.push(joined("dir=", &state));
-    arguments.push("--server".into());
-    arguments.push(joined("type=unixio,path=", &socket));
-    arguments.push("--ctrl".into());
-    arguments.push(joined("type=unixio,path=", &home.socket("swtpm-control")));
-    Ok(Program { name: "swtpm", binary, arguments, socket, needs_passphrase: false })
+    let port = free_pair().ok_or_else(|| CliError::Refused("there are no two free ports for swtpm".into()))?;
+    let mut program = Program::new("swtpm", binary, Door::Port(port));
+    program.arguments = ["socket", "--tpm2", "--flags", "not-need-init,startup-clear", "--tpmstate"].map(OsString::from).to_vec();
+    program.arguments.push(joined("dir=", &state));
+    let server = format!("type=tcp,port={port},bindaddr=127.0.0.1,disconnect");
+    let control = format!("type=tcp,port={},bindaddr=127.0.0.1", port + 1);
+    program.arguments.extend(["--server".into(), server.into(), "--ctrl".into(), control.into()]);
+    Ok(program)
 }
 
 /// The keys.
-pub(crate) fn keyd(home: &Home, tpm: bool) -> Result<Program, CliError> {
+pub(crate) fn keyd(home: &Home, tpm: Option<&Program>) -> Result<Program, CliError> {
     let mut program = ours("keyd", home)?;
-    if tpm {
-        program.arguments.extend(["--tpm".into(), joined("swtpm:path=", &home.socket("swtpm"))]);
-    } else {
-        program.arguments.push("--without-tpm".into());
-        program.needs_passphrase = true;
+    match tpm.map(|tpm| &tpm.door) {
+        Some(Door::Port(port)) => {
+            let (authority, policies) = image(&program.binary, home)?;
+            program.arguments.extend(["--tpm".into(), format!("swtpm:host=127.0.0.1,port={port}").into()]);
+            program.arguments.extend(["--authority".into(), authority.into(), "--policies".into(), policies.into()]);
+        }
+        _ => {
+            program.arguments.push("--without-tpm".into());
+            program.needs_passphrase = true;
+        }
     }
-    with_state(program, home)
+    Ok(with_state(program, home))
+}
+
+/// What a maker's image has, made once: whom it trusts, and a signature that it may open the keys where nothing was measured.
+fn image(keyd: &Path, home: &Home) -> Result<(PathBuf, PathBuf), CliError> {
+    let (maker, policies) = (home.at("owner/maker"), home.at("owner/maker/policies.json"));
+    let authority = maker.join("authority.pub");
+    if !policies.exists() {
+        let of = |words: &[&std::ffi::OsStr]| {
+            let done = Command::new(keyd).args(words).output().map_err(CliError::file("run", keyd))?;
+            let said = String::from_utf8_lossy(&done.stderr).trim().to_owned();
+            if done.status.success() {
+                Ok(done.stdout)
+            } else {
+                Err(CliError::Refused(format!("no image can be made up for the TPM: {said}")))
+            }
+        };
+        of(&["make-authority".as_ref(), "--out".as_ref(), maker.as_os_str()])?;
+        let (key, zeros) = (maker.join("authority.key"), "0".repeat(64));
+        let sign = ["sign-policy", "--epoch", "1", "--phase", "dev", "--pcr11", &zeros, "--key"].map(OsString::from);
+        let sign: Vec<_> = sign.iter().map(OsString::as_os_str).chain([key.as_os_str()]).collect();
+        write_secret(&policies, &of(&sign)?)?;
+    }
+    Ok((authority, policies))
+}
+
+fn free_pair() -> Option<u16> {
+    (0..100).find_map(|_| {
+        let one = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).ok()?;
+        let port = one.local_addr().ok()?.port();
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port.checked_add(1)?)).ok().map(|_| port)
+    })
 }
 
 /// Who may do what.
 pub(crate) fn authd(home: &Home) -> Result<Program, CliError> {
-    with_state(ours("authd", home)?, home)
+    Ok(with_state(ours("authd", home)?, home))
 }
 
 /// Messages.
@@ -67,13 +119,14 @@ pub(crate) fn notifyd(home: &Home) -> Result<Program, CliError> {
 /// Shares, a process each.
 pub(crate) fn ingestd(home: &Home) -> Result<Program, CliError> {
     let (binary, socket) = (beside("keepwell-ingestd")?, home.socket("ingest"));
-    let arguments = vec!["accept".into(), "--socket".into(), socket.clone().into()];
-    Ok(Program { name: "ingestd", binary, arguments, socket, needs_passphrase: false })
+    let mut program = Program::new("ingestd", binary, Door::Socket(socket.clone()));
+    program.arguments = vec!["accept".into(), "--socket".into(), socket.into()];
+    Ok(program)
 }
 
 /// The vault.
 pub(crate) fn vaultd(home: &Home, runs: u8) -> Result<Program, CliError> {
-    let mut program = with_state(ours("vaultd", home)?, home)?;
+    let mut program = with_state(ours("vaultd", home)?, home);
     // It has no verb.
     program.arguments.remove(0);
     for (option, value) in [("--cache", home.at("cache")), ("--pool", home.at("disks"))] {
@@ -88,14 +141,15 @@ pub(crate) fn vaultd(home: &Home, runs: u8) -> Result<Program, CliError> {
 
 fn ours(name: &'static str, home: &Home) -> Result<Program, CliError> {
     let (binary, socket) = (beside(&format!("keepwell-{name}"))?, home.socket(name));
-    let arguments = vec!["serve".into(), "--socket".into(), socket.clone().into()];
-    Ok(Program { name, binary, arguments, socket, needs_passphrase: false })
+    let mut program = Program::new(name, binary, Door::Socket(socket.clone()));
+    program.arguments = vec!["serve".into(), "--socket".into(), socket.into()];
+    Ok(program)
 }
 
-fn with_state(mut program: Program, home: &Home) -> Result<Program, CliError> {
+fn with_state(mut program: Program, home: &Home) -> Program {
     let state = home.at("state").join(program.name);
     program.arguments.extend(["--state".into(), state.into()]);
-    Ok(program)
+    program
 }
 
 /// A program of this release: in the folder of this one.
