@@ -56,6 +56,7 @@ test: setup  ## everything that has to pass before a change goes in
 	@$(stage) kit            tests/scenario kit
 	@$(stage) disk-life      tests/scenario disk-life
 	@$(stage) notices        tests/scenario notices
+	@$(stage) box-kills      tests/scenario box-kills
 	@$(stage) box-year       tests/scenario box-year
 	@$(stage) total
 
@@ -67,6 +68,7 @@ test-long: test  ## the same, then at full size: all of /usr, whole data sets, m
 	@$(stage) smb-exact  env SIZE=full tests/scenario smb-exact
 	@$(stage) nfs-exact  env SIZE=full tests/scenario nfs-exact
 	@$(stage) many-files env SIZE=full tests/scenario many-files
+	@$(stage) box-kills  env SIZE=full tests/scenario box-kills
 	@$(stage) box-year   env SIZE=full tests/scenario box-year
 
 scenario: build  ## one of tests/scenarios: make scenario NAME=damage

@@ -11,8 +11,8 @@ import time
 
 from lib import trees
 from lib.appliance import PROGRAMS, Appliance
+from lib.box import until
 from lib.checks import Checks, need_root
-from lib.compare import folder_hash
 from lib.program import run
 from lib.servers import Samba
 
@@ -33,7 +33,7 @@ class Practice:
 
     def grow(self):
         self.generation += 1
-        trees.plain(self.server.share / f"generation-{self.generation:04}", 40, 3000, seed=self.generation)
+        trees.plain(self.server.share / f"generation-{self.generation:04}", 300, 20_000, seed=self.generation)
         self.server.give()
         return self.generation
 
@@ -79,9 +79,9 @@ def kills(box, practice):
     killed = {}
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
-        time.sleep(RANDOM.uniform(0.3, 2.5))
+        time.sleep(RANDOM.uniform(0.5, 4.0))
         name = RANDOM.choice([*PROGRAMS, "vaultd", "job", "job"])
-        if box.kill_job(RANDOM.randrange(8)) if name == "job" else box.kill(name):
+        if until(lambda: box.kill_job(RANDOM.randrange(8)), 2) if name == "job" else box.kill(name):
             killed[name] = killed.get(name, 0) + 1
     over.set()
     worker.join()
@@ -110,8 +110,13 @@ def restore(box, practice):
 
 
 def same(practice, target, number):
+    """Names and contents: modes are the server's own affair."""
     name = f"generation-{number:04}"
-    return (target / name).is_dir() and folder_hash(practice.server.share / name) == folder_hash(target / name)
+    return (target / name).is_dir() and contents(practice.server.share / name) == contents(target / name)
+
+
+def contents(folder):
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
 def afterwards(box, practice):

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import signal
+import socket
 import subprocess
 
 from .asking import ask
@@ -24,8 +25,9 @@ class Appliance:
         self.start()
 
     def start(self):
-        self.process = subprocess.Popen([str(word) for word in [BINARY, "dev", "--folder", self.folder, *self.options, "--json"]],
-                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        command = [str(word) for word in [BINARY, "dev", "--folder", self.folder, *self.options, "--json"]]
+        with open(f"{self.folder}.log", "ab") as log:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         line = self.process.stdout.readline()
         self.ready = json.loads(line) if line.startswith("{") else {}
         if self.ready.get("event") != "ready":
@@ -75,7 +77,16 @@ class Appliance:
 
     def settled(self, seconds=90):
         """Waits until all programs answer and the vault is open."""
-        return until(lambda: self.get("vaultd", "/v1/vault").get("unready", 1) is None and self.get("authd", "/v1/status"), seconds)
+        others = ("keyd", "authd", "notifyd", "ingest")
+        return until(lambda: self.get("vaultd", "/v1/vault").get("unready", 1) is None and all(map(self.answers, others)), seconds)
+
+    def answers(self, name):
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(self.folder / "run" / f"{name}.sock"))
+            except OSError:
+                return False
+        return True
 
     def get(self, program, route):
         """A JSON answer, or nothing."""

@@ -185,7 +185,8 @@ impl Keeper {
     /// In a process group of its own, so that Ctrl-C reaches it in its turn and not by itself.
     fn spawn(&self) -> std::io::Result<Child> {
         let program = &self.shared.program;
-        let mut command = Command::new(std::env::current_exe()?);
+        // This very program, also when its file was replaced meanwhile.
+        let mut command = Command::new("/proc/self/exe");
         command.arg("become").arg(&program.binary).args(&program.arguments).process_group(0);
         // What a service manager gave is for this process alone.
         for name in ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET"] {
