@@ -1,6 +1,8 @@
 //! Nobody gets anything that reads, restores, changes or deletes without a grant for that very request; every refusal is in the ledger. authd is a key and a socket here, so
 //! that grants of every kind of wrongness can be made.
 
+#![expect(clippy::unwrap_used, reason = "tests end where something is not as they made it")]
+
 use std::collections::BTreeMap;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
