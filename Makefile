@@ -56,6 +56,8 @@ test: setup  ## everything that has to pass before a change goes in
 	@$(stage) kit            tests/scenario kit
 	@$(stage) disk-life      tests/scenario disk-life
 	@$(stage) notices        tests/scenario notices
+	@$(stage) alerts         tests/scenario alerts
+	@$(stage) box-state      tests/scenario box-state
 	@$(stage) box-kills      tests/scenario box-kills
 	@$(stage) box-year       tests/scenario box-year
 	@$(stage) total

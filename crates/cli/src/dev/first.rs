@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use keepwell_api::auth::{Claim, Enrolled, Status};
 use keepwell_api::keys::{self, Phase};
-use keepwell_api::{Base64, Client};
+use keepwell_api::{Base64, Client, ClientError};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -81,8 +81,12 @@ pub(crate) fn sign_in(home: &Home) -> Result<(), CliError> {
     let status: Status = place.authd().get("/v1/status")?;
     if !status.claimed {
         let claim = Claim { user: OWNER.into(), password: password.clone() };
-        let enrolled: Enrolled = place.authd().post("/v1/claim", &claim)?;
-        write_secret(&totp_file, enrolled.otpauth.as_ref())?;
+        match place.authd().post::<Enrolled>("/v1/claim", &claim) {
+            Ok(enrolled) => write_secret(&totp_file, enrolled.otpauth.as_ref())?,
+            // The users came back from the vault meanwhile, this owner among them.
+            Err(ClientError::Refused(refusal)) if refusal.code == "claimed" && totp_file.exists() => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     session::begin(&place, OWNER, password, None, Some(&totp_file)).map(|_| ())
 }
