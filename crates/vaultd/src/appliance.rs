@@ -72,7 +72,7 @@ impl Appliance {
             state,
             config,
         });
-        appliance.check_ledger(opened.head)?;
+        appliance.check_ledger(opened.head, opened.broken.is_none())?;
         appliance.record("vaultd", Event::Started, vec![("torn-bytes".into(), Value::Number(opened.torn_bytes.cast_signed()))])?;
         if let Some(judgement) = judgement {
             appliance.judged(judgement)?;
@@ -81,11 +81,13 @@ impl Appliance {
     }
 
     /// The state knows the ledger's last record: one that is missing, or another one in its place, is the work of somebody.
-    fn check_ledger(&self, head: Head) -> Result<(), VaultdError> {
+    fn check_ledger(&self, head: Head, whole: bool) -> Result<(), VaultdError> {
         let known: Option<String> = self.state.document("ledger")?;
-        let Some(known) = known.and_then(|known| known.parse::<Head>().ok()).filter(|known| known.seq > 0) else { return Ok(()) };
+        let Some(known) = known.and_then(|known| known.parse::<Head>().ok()).filter(|known| known.seq > 0) else {
+            return self.watch.log_found(whole, self);
+        };
         let there = self.ledger().read(known.seq, 1)?.first().and_then(|record| record.hash().ok());
-        self.watch.log_found(known.seq <= head.seq && there == Some(known.hash), self)
+        self.watch.log_found(whole && known.seq <= head.seq && there == Some(known.hash), self)
     }
 
     /// Writes a record; durable when this returns.

@@ -5,7 +5,7 @@
 use std::io;
 use std::num::NonZero;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -65,6 +65,7 @@ pub struct Engine {
     places: Places,
     clock: Arc<BoxClock>,
     state: RwLock<Result<Arc<Vault>, Unready>>,
+    opening: Mutex<()>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -77,7 +78,7 @@ impl Engine {
     /// Not open yet.
     pub fn new(places: Places, clock: Arc<BoxClock>) -> Self {
         let unready = Unready { code: "starting".into(), text: "the vault is being opened".into() };
-        Self { places, clock, state: RwLock::new(Err(unready)) }
+        Self { places, clock, state: RwLock::new(Err(unready)), opening: Mutex::new(()) }
     }
 
     /// The vault, or why it is not open.
@@ -87,6 +88,8 @@ impl Engine {
 
     /// Opens it unless it is open. Takes as long as keyd and the disks take.
     pub fn open(&self) -> Result<Arc<Vault>, Unready> {
+        // Who came second would find the pool taken, by the first.
+        let _one_at_a_time = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
         if let Ok(vault) = self.vault() {
             return Ok(vault);
         }

@@ -16,7 +16,7 @@ use crate::appliance::Appliance;
 use crate::engine::chain;
 use crate::error::VaultdError;
 use crate::scratch::Scratch;
-use crate::state::State;
+use crate::state::{SETTLED, State};
 
 /// What its snapshots are called; no share can be called so.
 pub(crate) const NAME: &str = "keepwell-state";
@@ -49,6 +49,13 @@ pub(crate) fn adopt(appliance: &Appliance, vault: &Vault) -> Result<bool, Vaultd
     if !appliance.state.is_blank()? {
         return Ok(false);
     }
+    let adopted = take_over(appliance, vault)?;
+    // From now on what is not here was taken away by a person.
+    appliance.state.note(SETTLED, &true)?;
+    Ok(adopted)
+}
+
+fn take_over(appliance: &Appliance, vault: &Vault) -> Result<bool, VaultdError> {
     let snapshots = vault.snapshots()?;
     let Some(newest) = snapshots.iter().rfind(|s| s.body.name == NAME && s.body.outcome != Outcome::Held) else {
         return Ok(false);

@@ -9,7 +9,7 @@ use keepwell_api::keys::{self, Phase, VaultStatus};
 use keepwell_api::{Client, ClientError};
 use keepwell_audit::{Event, Value};
 use keepwell_duties::status::{KeyFacts, PeopleFacts};
-use keepwell_duties::{At, Duty};
+use keepwell_duties::{At, Duty, DutyKind, Numbers};
 
 use crate::appliance::Appliance;
 use crate::engine::chain;
@@ -45,6 +45,8 @@ fn about_keys(appliance: &Appliance, status: &keys::Status) -> Result<(), Vaultd
     let kit = vault.is_some_and(|vault| confirmed(vault) >= 2);
     let by_itself = status.phase == Phase::Open;
     appliance.watch.glance().keys = Some(KeyFacts { unlocked: by_itself, ways: u32::from(by_itself) + u32::from(kit), kit });
+    let keys = Duty::of_box(DutyKind::Keys);
+    appliance.watch.seen(&keys, if by_itself { Ok(Numbers::new()) } else { Err(("locked", Numbers::new())) }, appliance)?;
     let Some(vault) = vault else { return Ok(()) };
     for (n, paper) in (1..).zip(&vault.papers) {
         let duty = Duty::rehearsal(&format!("{}-{n}", vault.set));

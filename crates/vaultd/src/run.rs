@@ -2,7 +2,7 @@
 
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use keepwell_api::vault::{Counts, Outcome, Run};
 use keepwell_audit::{Event, Value};
@@ -72,8 +72,13 @@ pub(crate) fn start(appliance: &Arc<Appliance>, mut share: ShareRow, intended: b
     appliance.works.add(Kind::Run, id, Arc::clone(&work));
     let begun = Begun { appliance: Arc::clone(appliance), share, id, started_at: now, options_reread: reread, intended, work };
     let thread = std::thread::Builder::new().name(format!("run-{id}"));
-    if let Err(error) = thread.spawn(move || begun.go()) {
-        appliance.works.remove(Kind::Run, id);
+    let begun = Arc::new(Mutex::new(Some(begun)));
+    let taken = Arc::clone(&begun);
+    let take = |begun: &Mutex<Option<Begun>>| begun.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Err(error) = thread.spawn(move || take(&taken).map(Begun::go)) {
+        if let Some(begun) = take(&begun) {
+            begun.end(Err(RunError::Broken));
+        }
         return Err(VaultdError::Thread(error));
     }
     Ok(id)
@@ -100,8 +105,12 @@ struct Begun {
 }
 
 impl Begun {
-    fn go(mut self) {
+    fn go(self) {
         let done = catch_unwind(AssertUnwindSafe(|| self.backup())).unwrap_or(Err(RunError::Broken));
+        self.end(done);
+    }
+
+    fn end(mut self, done: Result<BackupReport, RunError>) {
         let run = self.told(done);
         if let Err(error) = self.keep(&run) {
             // The row stays without an end: the next start tells from the snapshots what became of it.
@@ -112,7 +121,7 @@ impl Begun {
     }
 
     fn backup(&self) -> Result<BackupReport, RunError> {
-        let vault = self.appliance.engine.open().map_err(RunError::Unready)?;
+        let vault = self.appliance.engine.vault().map_err(RunError::Unready)?;
         let secret = self.share.credential.as_ref().map(|note| vault.open_note(&purpose(&self.share.id), note));
         let password = secret.transpose().map_err(RunError::Password)?.map(utf8).transpose()?;
         let stream = UnixStream::connect(&self.appliance.config.ingest).map_err(RunError::NoIngest)?;

@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use keepwell_api::grants::{Grant, Verb};
 use keepwell_api::{Callers, Refusal};
@@ -29,61 +29,41 @@ pub fn routes(appliance: Shared, callers: Callers) -> Router {
     let open = Router::new()
         .route("/v1/vault", get(async |state: State<Shared>| free(state, |appliance| Ok(told::vault(appliance))).await))
         .route("/v1/status", get(async |state: State<Shared>| free(state, told::status).await))
-        .route("/v1/shares", get(async |state: State<Shared>| free(state, told::shares).await).post(add_share))
-        .route("/v1/runs", get(runs).post(run_now))
+        .route("/v1/shares", get(async |state: State<Shared>| free(state, told::shares).await))
+        .route("/v1/runs", get(runs))
         .route("/v1/runs/{id}", get(run))
         .route(
             "/v1/restores",
-            get(async |state: State<Shared>| free(state, |appliance| Ok(appliance.state.restores(false, RUNS_MAX)?)).await).post(restore),
+            get(async |state: State<Shared>| free(state, |appliance| Ok(appliance.state.restores(false, RUNS_MAX)?)).await),
         )
         .route("/v1/restores/{id}", get(one_restore))
-        .route("/v1/policies", get(async |state: State<Shared>| free(state, verbs::policies).await).post(set_policy))
+        .route("/v1/policies", get(async |state: State<Shared>| free(state, verbs::policies).await))
         .route("/v1/log/verify", get(async |state: State<Shared>| free(state, verbs::verify_log).await))
         .route("/metrics", get(metrics_page));
     let granted = Router::new()
-        .route(
-            "/v1/shares/change",
-            post(async |s: State<Shared>, h: HeaderMap, b: Bytes| granted(s, Verb::SharesChange, h, b, verbs::change_share).await),
-        )
-        .route(
-            "/v1/shares/remove",
-            post(async |s: State<Shared>, h: HeaderMap, b: Bytes| granted(s, Verb::SharesRemove, h, b, verbs::remove_share).await),
-        )
-        .route(
-            "/v1/runs/cancel",
-            post(async |s: State<Shared>, h: HeaderMap, b: Bytes| granted(s, Verb::RunCancel, h, b, verbs::cancel_run).await),
-        )
-        .route(
-            "/v1/restores/cancel",
-            post(async |s: State<Shared>, h: HeaderMap, b: Bytes| granted(s, Verb::Restore, h, b, verbs::cancel_restore).await),
-        )
-        .route(
-            "/v1/snapshots",
-            post(async |s: State<Shared>, h: HeaderMap, b: Bytes| granted(s, Verb::SnapshotsList, h, b, verbs::snapshots).await),
-        )
-        .route("/v1/files", post(async |s: State<Shared>, h: HeaderMap, b: Bytes| granted(s, Verb::FilesList, h, b, verbs::files).await))
-        .route("/v1/log", post(async |s: State<Shared>, h: HeaderMap, b: Bytes| granted(s, Verb::LogRead, h, b, verbs::read_log).await))
-        .route(
-            "/v1/channels",
-            post(async |s: State<Shared>, h: HeaderMap, b: Bytes| granted(s, Verb::SettingsChange, h, b, verbs::set_channel).await),
-        )
-        .route(
-            "/v1/incidents/acknowledge",
-            post(async |s: State<Shared>, h: HeaderMap, b: Bytes| granted(s, Verb::IncidentsAcknowledge, h, b, verbs::acknowledge).await),
-        );
+        .route("/v1/shares/change", act(Verb::SharesChange, verbs::change_share))
+        .route("/v1/shares/remove", act(Verb::SharesRemove, verbs::remove_share))
+        .route("/v1/runs/cancel", act(Verb::RunCancel, verbs::cancel_run))
+        .route("/v1/restores/cancel", act(Verb::Restore, verbs::cancel_restore))
+        .route("/v1/snapshots", act(Verb::SnapshotsList, verbs::snapshots))
+        .route("/v1/files", act(Verb::FilesList, verbs::files))
+        .route("/v1/log", act(Verb::LogRead, verbs::read_log))
+        .route("/v1/channels", act(Verb::SettingsChange, verbs::set_channel))
+        .route("/v1/incidents/acknowledge", act(Verb::IncidentsAcknowledge, verbs::acknowledge))
+        .route("/v1/shares", act(Verb::SharesAdd, verbs::add_share))
+        .route("/v1/runs", act(Verb::RunNow, verbs::run_now))
+        .route("/v1/restores", act(Verb::Restore, verbs::restore))
+        .route("/v1/policies", post(set_policy));
     callers.guard(open.merge(granted).with_state(appliance))
 }
 
-async fn add_share(state: State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
-    granted(state, Verb::SharesAdd, headers, body, verbs::add_share).await
-}
-
-async fn run_now(state: State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
-    granted(state, Verb::RunNow, headers, body, verbs::run_now).await
-}
-
-async fn restore(state: State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
-    granted(state, Verb::Restore, headers, body, verbs::restore).await
+/// A route for something that takes a grant for this verb.
+fn act<A, T>(verb: Verb, work: fn(&Arc<Appliance>, &Grant, A) -> Result<T, VaultdError>) -> MethodRouter<Shared>
+where
+    A: DeserializeOwned + 'static,
+    T: Serialize + Send + 'static,
+{
+    post(move |state, headers, body| granted(state, verb, headers, body, work))
 }
 
 async fn set_policy(state: State<Shared>, headers: HeaderMap, body: Bytes) -> Response {

@@ -89,8 +89,8 @@ impl State {
     /// Whether nobody has set anything up here yet.
     pub fn is_blank(&self) -> Result<bool, StateError> {
         self.with("read its state", |transaction| {
-            let sql = "SELECT NOT EXISTS (SELECT 1 FROM shares) AND NOT EXISTS (SELECT 1 FROM runs)";
-            transaction.query_row(sql, [], |row| row.get(0))
+            let sql = "SELECT NOT EXISTS (SELECT 1 FROM shares) AND NOT EXISTS (SELECT 1 FROM documents WHERE name = ?1)";
+            transaction.query_row(sql, [SETTLED], |row| row.get(0))
         })
     }
 
@@ -146,13 +146,16 @@ impl State {
     }
 }
 
+/// Document that is there once it was decided whose state this is.
+pub(crate) const SETTLED: &str = "settled";
+
 const ADOPT: &str = "
     BEGIN IMMEDIATE;
     DELETE FROM documents WHERE name = 'watch';
     INSERT INTO shares SELECT * FROM other.shares;
     INSERT INTO runs SELECT * FROM other.runs;
     INSERT INTO restores SELECT * FROM other.restores;
-    INSERT OR IGNORE INTO documents SELECT * FROM other.documents WHERE name NOT IN ('time', 'scrub', 'authd-events', 'ledger');
+    INSERT OR IGNORE INTO documents SELECT * FROM other.documents WHERE name NOT IN ('time', 'scrub', 'authd-events', 'ledger', 'settled');
     COMMIT;";
 
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use keepwell_duties::schedule::Room;
 use keepwell_duties::{At, Candidate, Duty, DutyKind, Numbers, Running, next_due, pick};
+use keepwell_storage::DiskState;
 use keepwell_vault::Vault;
 
 use crate::appliance::Appliance;
@@ -124,6 +125,12 @@ impl Steward {
     fn look_at_pool(&mut self, vault: &Vault) -> Result<(), VaultdError> {
         let health = vault.disks();
         let (total, free) = health.disks.iter().fold((0, 0), |(total, free), disk| (total + disk.total_bytes, free + disk.free_bytes));
+        for disk in health.disks.iter().filter(|disk| disk.slot.is_some()) {
+            let duty = Duty::disk(&disk.name);
+            let looked = if disk.state == DiskState::Present { Ok(Numbers::new()) } else { Err(("missing", Numbers::new())) };
+            self.appliance.watch.owe(duty.clone(), &self.appliance)?;
+            self.appliance.watch.seen(&duty, looked, &self.appliance)?;
+        }
         self.room = self.room.step(free, total);
         self.appliance.watch.glance().room = self.room;
         let numbers = vec![("free_bytes".into(), free.cast_signed()), ("total_bytes".into(), total.cast_signed())];

@@ -9,11 +9,12 @@ use keepwell_vault::{NoProgress, ScrubCursor, Vault};
 use crate::appliance::Appliance;
 use crate::engine::chain;
 use crate::error::VaultdError;
-use crate::{keeping, neighbours, trial};
+use crate::{keeping, neighbours, trial, verbs};
 
 /// Often enough to end soon when the program does.
 const LOOK: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(86_400);
 /// What happened is kept in the vault this often, seconds.
 const HISTORY: i64 = 6 * 3_600;
 /// All shards are read within so many days.
@@ -25,11 +26,13 @@ const SCRUB_SLICE: u64 = 256 << 20;
 pub(crate) fn run(appliance: &Appliance, stop: &AtomicBool) {
     let (mut seen, mut next) = (0, Instant::now());
     let mut kept = Kept { version: 0, history: 0, at: 0 };
+    let mut checked = Checked { log_at: None };
     while !stop.load(Ordering::Acquire) {
         let opened = appliance.engine.vault();
         if let (Ok(vault), true) = (opened, Instant::now() >= next) {
             next = Instant::now() + MINUTE;
-            let tasks: [(&str, Task<'_>); 4] = [
+            let tasks: [(&str, Task<'_>); 5] = [
+                ("check its log", &mut || checked.log(appliance)),
                 ("ask its neighbours", &mut || neighbours::ask(appliance)),
                 ("keep its state in the vault", &mut || kept.keep(appliance, &vault)),
                 ("test a restore", &mut || trial::test_due(appliance, &vault)),
@@ -46,6 +49,23 @@ pub(crate) fn run(appliance: &Appliance, stop: &AtomicBool) {
 }
 
 type Task<'a> = &'a mut dyn FnMut() -> Result<(), VaultdError>;
+
+/// When what is looked at once a day was looked at.
+struct Checked {
+    log_at: Option<Instant>,
+}
+
+impl Checked {
+    /// Reads the whole log again: an edit of long ago shows too.
+    fn log(&mut self, appliance: &Appliance) -> Result<(), VaultdError> {
+        if self.log_at.is_some_and(|at| at.elapsed() < DAY) {
+            return Ok(());
+        }
+        let verdict = verbs::verify_log(appliance)?;
+        self.log_at = Some(Instant::now());
+        appliance.watch.log_found(verdict.faults.is_empty(), appliance)
+    }
+}
 
 /// What of the state the vault has.
 struct Kept {

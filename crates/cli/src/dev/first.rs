@@ -35,7 +35,7 @@ pub(crate) fn open_again(socket: &Path, passphrase: &Path) {
     for _ in 0..100 {
         match open(&cli_keys::keyd(socket), passphrase) {
             Ok(()) => return,
-            Err(CliError::Api(error)) if matches!(*error, keepwell_api::ClientError::Refused(_)) => break,
+            Err(CliError::Api(error)) if matches!(*error, ClientError::Refused(_)) => break,
             Err(_) => std::thread::sleep(Duration::from_millis(100)),
         }
     }

@@ -1,0 +1,51 @@
+#!/usr/bin/python3
+"""Servers that accept a connection and never say a word, more of them than runs may go on at a time: the share of a server that works is backed up by the box's own schedule all
+the same, and each of the others is told as what it is.
+"""
+
+from lib import trees
+from lib.appliance import Appliance
+from lib.box import until
+from lib.checks import Checks, need_root
+from lib.listener import Listener, deaf
+from lib.servers import Samba
+
+need_root("box-slow")
+checks = Checks("box-slow")
+DEAD = 4
+
+
+def main():
+    server = Samba(checks.scratch / "samba")
+    box = Appliance(checks.scratch / "box", "--runs", 2)
+    with checks.part("silent servers"):
+        silent(box, server)
+    checks.finish()
+
+
+def silent(box, server):
+    ports = [Listener(deaf).port for _ in range(DEAD)]
+    for number, port in enumerate(ports):
+        added = box("shares", "add", f"dead-{number}", f"smb://user@127.0.0.1:{port}/share", "--tier", 1, "--password-file", server.password)
+        checks.check(f"a share of a silent server is added: {number}", added.status == 0, added)
+    checks.check("the box tries them", until(lambda: len(under_way(box)) >= 2), under_way(box))
+    trees.plain(server.share, 50, 2000, seed=3)
+    server.give()
+    box("shares", "add", "alive", server.url, "--tier", 3, "--password-file", server.password)
+    done = until(lambda: (share(box, "alive").get("last") or {}).get("outcome") == "complete", 300)
+    checks.check("the share that works is backed up, though it matters least", done, box.get("vaultd", "/v1/runs?limit=50"))
+    failed = until(lambda: all((share(box, f"dead-{number}").get("last") or {}).get("outcome") == "failed" for number in range(DEAD)), 300)
+    checks.check("the others are told as failed", failed, box.get("vaultd", "/v1/shares"))
+    again = box("runs", "start", "alive", "--wait")
+    checks.check("and it can be backed up at any time", again.status == 0, again)
+
+
+def share(box, name):
+    return next((one for one in box.get("vaultd", "/v1/shares") if one["name"] == name), {})
+
+
+def under_way(box):
+    return [one["name"] for one in box.get("vaultd", "/v1/shares") if one["running"]]
+
+
+main()
