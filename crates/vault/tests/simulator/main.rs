@@ -4,6 +4,7 @@
 
 mod crash;
 mod damage;
+mod growing;
 mod journal;
 mod life;
 mod random;
