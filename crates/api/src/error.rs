@@ -20,6 +20,11 @@ pub struct Refusal {
     pub causes: Vec<String>,
 }
 
+/// An error and what lies under it, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 impl Refusal {
     /// A refusal with the causes of an error.
     pub fn new(status: StatusCode, code: &str, error: &dyn std::error::Error) -> Self {

@@ -8,6 +8,7 @@ pub mod client;
 pub mod disks;
 pub mod error;
 pub mod grants;
+pub mod hex;
 pub mod keys;
 pub mod notices;
 pub mod secret;

@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use keepwell_api::Base64;
 use keepwell_api::auth::{EventKind, Events, GrantKey, Status};
 use keepwell_api::grants::{Role, SigningKey, Verb, allows};
+use keepwell_api::{Base64, hex};
 use zeroize::Zeroizing;
 
 use crate::account::Account;
@@ -107,7 +107,7 @@ impl Authority {
 
 impl Inside {
     fn public(&self) -> GrantKey {
-        GrantKey { boot: hex(&self.boot), public_key: hex(self.key.verifying_key().as_bytes()) }
+        GrantKey { boot: hex::encode(&self.boot), public_key: hex::encode(self.key.verifying_key().as_bytes()) }
     }
 
     fn tell(&mut self, event: Happened) -> Result<(), AuthError> {
@@ -159,8 +159,4 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

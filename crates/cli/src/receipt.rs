@@ -57,7 +57,7 @@ impl Receipt {
     /// Writes what is known after the run, and makes the receipt durable.
     pub(crate) fn finish(mut self, outcome: &str, rest: Map<String, Value>) -> io::Result<()> {
         let mut fields = rest;
-        fields.insert("digest".into(), json!(hex(&self.digest.finish())));
+        fields.insert("digest".into(), json!(keepwell_api::hex::encode(&self.digest.finish())));
         fields.insert("entries".into(), json!(self.entries));
         fields.insert("finished".into(), json!(text::rfc3339(opening::now())));
         fields.insert("outcome".into(), json!(outcome));
@@ -127,8 +127,4 @@ pub(crate) fn action(action: Action) -> &'static str {
         Action::Skipped => "skipped",
         Action::Linked => "linked",
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -5,7 +5,7 @@ use keepwell_api::disks::{Certificate, Erasure};
 use crate::erase::{Outcome, Technique};
 use crate::error::DiskError;
 use crate::identity::{Identity, PublicKey, Statement, signature_from_hex, signed};
-use crate::inventory::{Found, hex};
+use crate::inventory::Found;
 
 /// How each statement begins, so that no other signature of a box can be taken for one.
 pub const KIND: &str = "keepwell erasure v1";
@@ -47,7 +47,7 @@ pub fn certify(found: &Found, outcome: &Outcome, about: &Circumstances, identity
     };
     let statement = serde_json::to_string(&erasure).map_err(|error| DiskError::Identity(error.into()))?;
     let (key, signature) = signed(identity, Statement::Erasure(&statement))?;
-    Ok(Certificate { statement, public_key: key.to_hex(), signature: hex(&signature) })
+    Ok(Certificate { statement, public_key: key.to_hex(), signature: keepwell_api::hex::encode(&signature) })
 }
 
 /// What a certificate states, if its signature holds. Whose key it is, whoever asks has to know.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 
 use crate::error::DiskError;
-use crate::inventory::hex;
+use keepwell_api::hex;
 
 /// Bytes of a public key: SEC1, uncompressed.
 pub const KEY_BYTES: usize = 65;
@@ -20,12 +20,12 @@ pub struct PublicKey(pub [u8; KEY_BYTES]);
 impl PublicKey {
     /// From hexadecimal digits.
     pub fn from_hex(text: &str) -> Option<Self> {
-        from_hex(text).filter(|key| key[0] == 4).map(Self)
+        hex::decode(text.trim()).filter(|key: &[u8; KEY_BYTES]| key[0] == 4).map(Self)
     }
 
     /// As hexadecimal digits.
     pub fn to_hex(self) -> String {
-        hex(&self.0)
+        hex::encode(&self.0)
     }
 
     /// Whether this key signed `message` (FIPS 186-5, ECDSA with SHA-256).
@@ -36,19 +36,7 @@ impl PublicKey {
 
 /// A signature from hexadecimal digits.
 pub fn signature_from_hex(text: &str) -> Option<[u8; SIGNATURE_BYTES]> {
-    from_hex(text)
-}
-
-fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let text = text.trim();
-    if text.len() != 2 * N || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (n, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[2 * n..2 * n + 2], 16).ok()?;
-    }
-    Some(bytes)
+    hex::decode(text.trim())
 }
 
 /// What a box puts its name to. Each begins with words that say what kind of statement it is, so that none can be taken for another.

@@ -1,8 +1,8 @@
 //! The label that makes a disk ours (`docs/disks.md`, "The label"). Bytes to a structure and back; strict, never does I/O, never decides what a label allows.
 
 use crate::identity::{KEY_BYTES, PublicKey, SIGNATURE_BYTES};
-use crate::inventory::hex;
 use keepwell_api::disks::Serial;
+use keepwell_api::hex;
 
 /// Bytes that a copy occupies.
 pub const LABEL_BYTES: usize = 512;
@@ -26,7 +26,7 @@ pub struct DiskId(pub [u8; 16]);
 
 impl std::fmt::Display for DiskId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&hex(&self.0))
+        f.write_str(&hex::encode(&self.0))
     }
 }
 

@@ -13,7 +13,7 @@ use rustix::fs::{Access, OFlags};
 use crate::content::{read_label, xfs_uuid};
 use crate::error::DiskError;
 use crate::identity::{Identity, Statement, signed};
-use crate::inventory::{self, Found, Partition, Places, hex};
+use crate::inventory::{self, Found, Partition, Places};
 use crate::label::{DiskId, LABEL_AT, LABEL_BYTES, Label};
 use crate::program;
 
@@ -186,7 +186,7 @@ fn our_partition(found: &Found) -> Option<&Partition> {
 
 fn make_file_system(found: &Found, part: &Partition, tools: &Tools, label: &Label) -> Result<(), DiskError> {
     let device = Path::new("/dev").join(&part.name);
-    let (id, name) = (format!("uuid={}", uuid(&label.file_system)), format!("kw-{}", hex(&label.disk.0[..4])));
+    let (id, name) = (format!("uuid={}", uuid(&label.file_system)), format!("kw-{}", keepwell_api::hex::encode(&label.disk.0[..4])));
     let device_name = device.to_string_lossy();
     let mut args = vec!["-q", "-f", "-L", &name, "-m", &id];
     if found.rotational {
@@ -255,7 +255,7 @@ fn failed(doing: &'static str, found: &Found) -> impl FnOnce(program::ProgramErr
 
 /// `8d4fb2a6-6f1c-...` (RFC 9562).
 fn uuid(bytes: &[u8; 16]) -> String {
-    let digits = hex(bytes);
+    let digits = keepwell_api::hex::encode(bytes);
     [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-")
 }
 

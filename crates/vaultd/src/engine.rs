@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use keepwell_api::error::chain;
 use keepwell_api::keys::OpenVault;
 use keepwell_api::vault::Unready;
 use keepwell_api::{Client, ClientError};
@@ -132,12 +133,6 @@ impl Engine {
         let body = keyd.post_for_bytes("/v1/open", &request).map_err(NotOpen::Keyd)?;
         KeyringBody::decode(&body).map_err(|source| NotOpen::Vault(VaultError::Format { what: "keyd's answer", source }))
     }
-}
-
-/// An error and what lies under it, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string);
-    causes.collect::<Vec<_>>().join(": ")
 }
 
 impl Clock for BoxClock {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::http::{HeaderMap, StatusCode};
 use keepwell_api::grants::{self, Grant, GrantRefused, Verb, VerifyingKey, allows};
-use keepwell_api::{Client, ClientError, Refusal};
+use keepwell_api::{Client, ClientError, Refusal, hex};
 use keepwell_audit::{Event, Value};
 
 use crate::appliance::Appliance;
@@ -83,7 +83,7 @@ impl Gate {
             fields.push(("others-before".into(), Value::Number(unrecorded.cast_signed())));
         }
         if let Err(error) = appliance.record("unknown", Event::Refusal, fields) {
-            tracing::error!(error = crate::engine::chain(&error), "a refusal could not be recorded");
+            tracing::error!(error = keepwell_api::error::chain(&error), "a refusal could not be recorded");
         }
     }
 
@@ -120,16 +120,8 @@ impl Gate {
     fn ask(&self) -> Result<Signer, Refusal> {
         let silent = |error: ClientError| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "authd-silent", &error);
         let key: keepwell_api::auth::GrantKey = self.authd.get("/v1/key").map_err(silent)?;
-        let bytes = |text: &str| -> Option<Vec<u8>> {
-            let digits = text.as_bytes().chunks_exact(2);
-            if !text.len().is_multiple_of(2) || !text.is_ascii() {
-                None
-            } else {
-                digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
-            }
-        };
-        let boot = bytes(&key.boot).and_then(|boot| boot.try_into().ok());
-        let signer = bytes(&key.public_key).and_then(|key| VerifyingKey::from_bytes(&key.try_into().ok()?).ok());
+        let boot = hex::decode(&key.boot);
+        let signer = hex::decode(&key.public_key).and_then(|key| VerifyingKey::from_bytes(&key).ok());
         match (boot, signer) {
             (Some(boot), Some(key)) => Ok(Signer { boot, key }),
             _ => Err(Refusal::text(

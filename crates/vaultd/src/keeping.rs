@@ -13,10 +13,10 @@ use keepwell_vault::{BackupOptions, NoProgress, Reread, RestoreOptions, Vault};
 use zeroize::Zeroizing;
 
 use crate::appliance::Appliance;
-use crate::engine::chain;
 use crate::error::VaultdError;
 use crate::scratch::Scratch;
 use crate::state::{SETTLED, State};
+use keepwell_api::error::chain;
 
 /// What its snapshots are called; no share can be called so.
 pub(crate) const NAME: &str = "keepwell-state";
@@ -41,7 +41,8 @@ pub(crate) fn keep(appliance: &Appliance, vault: &Vault) -> Result<(), VaultdErr
     let options = BackupOptions { name: NAME.to_owned(), level: 3, reread: Reread::NONE, intended: true };
     vault.backup(&Files::new(files), &options, &NoProgress)?;
     let looked = if whole { Ok(Numbers::new()) } else { Err(("users", Numbers::new())) };
-    appliance.watch.seen(&Duty::of_box(DutyKind::State), looked, appliance)
+    appliance.watch.seen(&Duty::of_box(DutyKind::State), looked, appliance);
+    Ok(())
 }
 
 /// Takes the newest state of the vault over, where this box has none of its own. Whether there was one.

@@ -76,7 +76,7 @@ impl Household {
             }
         }
         if let Err(error) = self.appliance.record("vaultd", Event::Stopped, Vec::new()) {
-            tracing::error!(error = engine::chain(&error), "the end of the program could not be recorded");
+            tracing::error!(error = keepwell_api::error::chain(&error), "the end of the program could not be recorded");
         }
     }
 }

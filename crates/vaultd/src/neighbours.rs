@@ -12,8 +12,8 @@ use keepwell_duties::status::{KeyFacts, PeopleFacts};
 use keepwell_duties::{At, Duty, DutyKind, Numbers};
 
 use crate::appliance::Appliance;
-use crate::engine::chain;
 use crate::error::VaultdError;
+use keepwell_api::error::chain;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Number of authd's event that the ledger has.
@@ -24,7 +24,7 @@ pub(crate) fn ask(appliance: &Appliance) -> Result<(), VaultdError> {
     let keyd = Client::new("keepwell-keyd", &appliance.config.places.keyd, PATIENCE);
     let authd = Client::new("keepwell-authd", &appliance.config.authd, PATIENCE);
     match keyd.get::<keys::Status>("/v1/status") {
-        Ok(status) => about_keys(appliance, &status)?,
+        Ok(status) => about_keys(appliance, &status),
         Err(error) => silent(appliance, &error, |seen| seen.keys = None),
     }
     match authd.get::<Users>("/v1/users") {
@@ -39,24 +39,23 @@ fn silent(appliance: &Appliance, error: &ClientError, forget: impl FnOnce(&mut c
     forget(&mut appliance.watch.glance());
 }
 
-fn about_keys(appliance: &Appliance, status: &keys::Status) -> Result<(), VaultdError> {
+fn about_keys(appliance: &Appliance, status: &keys::Status) {
     let own = appliance.engine.vault().ok().map(|vault| vault.id().to_string());
     let vault = status.vaults.iter().find(|vault| own.as_ref().is_none_or(|own| vault.vault == *own));
     let kit = vault.is_some_and(|vault| confirmed(vault) >= 2);
     let by_itself = status.phase == Phase::Open;
     appliance.watch.glance().keys = Some(KeyFacts { unlocked: by_itself, ways: u32::from(by_itself) + u32::from(kit), kit });
     let keys = Duty::of_box(DutyKind::Keys);
-    appliance.watch.seen(&keys, if by_itself { Ok(Numbers::new()) } else { Err(("locked", Numbers::new())) }, appliance)?;
-    let Some(vault) = vault else { return Ok(()) };
+    appliance.watch.seen(&keys, if by_itself { Ok(Numbers::new()) } else { Err(("locked", Numbers::new())) }, appliance);
+    let Some(vault) = vault else { return };
     for (n, paper) in (1..).zip(&vault.papers) {
         let duty = Duty::rehearsal(&format!("{}-{n}", vault.set));
         let at = paper.rehearsed_at.max(paper.confirmed_at);
-        appliance.watch.owe(duty.clone(), appliance)?;
+        appliance.watch.owe(duty.clone(), appliance);
         if let Some(at) = at {
             appliance.watch.proven_at(&duty, At(at));
         }
     }
-    Ok(())
 }
 
 fn confirmed(vault: &VaultStatus) -> usize {

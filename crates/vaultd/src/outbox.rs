@@ -10,9 +10,9 @@ use keepwell_audit::{Event, Value};
 use keepwell_duties::{Announcement, Duty, DutyKind, Numbers, Said, Severity as Worth, ShareId, words};
 
 use crate::appliance::Appliance;
-use crate::engine::chain;
 use crate::error::VaultdError;
 use crate::state::{Letter, StateError};
+use keepwell_api::error::chain;
 
 /// Looked at this often.
 const LOOK: Duration = Duration::from_secs(2);
@@ -134,7 +134,8 @@ fn settle(appliance: &Appliance, letter: &Letter, at: i64, sent: Result<Delivere
             appliance.state.take_out(letter.id)?;
             let refused = i64::try_from(delivered.refused.len()).unwrap_or(i64::MAX);
             let looked = if refused == 0 { Ok(Numbers::new()) } else { Err(("recipients", vec![("refused".into(), refused)])) };
-            return appliance.watch.seen(&duty, looked, appliance);
+            appliance.watch.seen(&duty, looked, appliance);
+            return Ok(());
         }
         Err(error) => error,
     };
@@ -154,5 +155,8 @@ fn settle(appliance: &Appliance, letter: &Letter, at: i64, sent: Result<Delivere
     } else {
         appliance.state.try_again(letter.id, now + wait)?
     }
-    if letter.tries >= 2 || !retry { appliance.watch.seen(&duty, Err((&code, Numbers::new())), appliance) } else { Ok(()) }
+    if letter.tries >= 2 || !retry {
+        appliance.watch.seen(&duty, Err((&code, Numbers::new())), appliance);
+    }
+    Ok(())
 }

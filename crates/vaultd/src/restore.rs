@@ -13,10 +13,10 @@ use keepwell_vault::{self as vault, RestoreOptions, RestoreReport};
 use zeroize::Zeroizing;
 
 use crate::appliance::Appliance;
-use crate::engine::chain;
 use crate::error::VaultdError;
 use crate::run::{RunError, word};
 use crate::work::{Ended, Kind, Work};
+use keepwell_api::error::chain;
 
 /// Begins it in a thread of its own, once the ledger has it.
 pub(crate) fn start(appliance: &Arc<Appliance>, grant: &Grant, order: Restore) -> Result<u64, VaultdError> {

@@ -2,7 +2,7 @@
 
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use keepwell_api::vault::{Counts, Outcome, Run};
 use keepwell_audit::{Event, Value};
@@ -13,10 +13,10 @@ use keepwell_vault::{BackupOptions, BackupReport, Reread, VaultError};
 use zeroize::Zeroizing;
 
 use crate::appliance::Appliance;
-use crate::engine::chain;
 use crate::error::VaultdError;
 use crate::state::{ShareRow, purpose};
 use crate::work::{Ended, Kind, Work};
+use keepwell_api::error::chain;
 
 /// zstd level of all shares.
 const LEVEL: i32 = 3;
@@ -70,15 +70,11 @@ pub(crate) fn start(appliance: &Arc<Appliance>, mut share: ShareRow, intended: b
     let id = appliance.state.begin_run(&share.id, now, &share.clock)?;
     let work = Arc::new(Work::of(share.id.clone()));
     appliance.works.add(Kind::Run, id, Arc::clone(&work));
-    let begun = Begun { appliance: Arc::clone(appliance), share, id, started_at: now, options_reread: reread, intended, work };
+    let begun = Begun { appliance: Arc::clone(appliance), share, id, started_at: now, reread, intended, work };
     let thread = std::thread::Builder::new().name(format!("run-{id}"));
-    let begun = Arc::new(Mutex::new(Some(begun)));
-    let taken = Arc::clone(&begun);
-    let take = |begun: &Mutex<Option<Begun>>| begun.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Err(error) = thread.spawn(move || take(&taken).map(Begun::go)) {
-        if let Some(begun) = take(&begun) {
-            begun.end(Err(RunError::Broken));
-        }
+    let spare = begun.clone();
+    if let Err(error) = thread.spawn(move || begun.go()) {
+        spare.end(Err(RunError::Broken));
         return Err(VaultdError::Thread(error));
     }
     Ok(id)
@@ -94,12 +90,13 @@ fn tonight(share: &ShareRow, now: i64) -> Reread {
     Reread::Part { part, of: REREAD_NIGHTS }
 }
 
+#[derive(Clone)]
 struct Begun {
     appliance: Arc<Appliance>,
     share: ShareRow,
     id: u64,
     started_at: i64,
-    options_reread: Reread,
+    reread: Reread,
     intended: bool,
     work: Arc<Work>,
 }
@@ -128,7 +125,7 @@ impl Begun {
         let call = Call::begin(stream)?;
         self.work.can_be_cut_by(call.canceller());
         let source = call.source(SourceOrder { location: self.share.location.clone(), password, as_of: None })?;
-        let options = BackupOptions { name: self.share.name.clone(), level: LEVEL, reread: self.options_reread, intended: self.intended };
+        let options = BackupOptions { name: self.share.name.clone(), level: LEVEL, reread: self.reread, intended: self.intended };
         Ok(vault.backup(&source, &options, &*self.work)?)
     }
 

@@ -11,9 +11,10 @@ use keepwell_storage::DiskState;
 use keepwell_vault::Vault;
 
 use crate::appliance::Appliance;
-use crate::engine::chain;
 use crate::error::VaultdError;
-use crate::{keeping, restore, run, watch};
+use crate::watch::Policies;
+use crate::{keeping, restore, run};
+use keepwell_api::error::chain;
 
 /// All is looked at this often; what happens is seen at once.
 const LOOK: Duration = Duration::from_secs(1);
@@ -77,13 +78,13 @@ impl Steward {
                 run::take_up(&self.appliance)?;
                 restore::take_up(&self.appliance)?;
                 self.opened = true;
-                self.appliance.watch.seen(&keys, Ok(Numbers::new()), &self.appliance)?;
+                self.appliance.watch.seen(&keys, Ok(Numbers::new()), &self.appliance);
                 self.next_minute = Instant::now();
             }
             Err(unready) if matches!(&*unready.code, "locked" | "keyd-silent") => {
-                self.appliance.watch.seen(&keys, Err(("locked", Numbers::new())), &self.appliance)?;
+                self.appliance.watch.seen(&keys, Err(("locked", Numbers::new())), &self.appliance);
             }
-            Err(_) => self.appliance.watch.seen(&Duty::of_box(DutyKind::Pool), Err(("unreadable", Numbers::new())), &self.appliance)?,
+            Err(_) => self.appliance.watch.seen(&Duty::of_box(DutyKind::Pool), Err(("unreadable", Numbers::new())), &self.appliance),
         }
         Ok(())
     }
@@ -92,6 +93,7 @@ impl Steward {
     fn start_due(&mut self) -> Result<(), VaultdError> {
         let now = At(self.appliance.clock.believed());
         let shares = self.appliance.state.shares()?;
+        let policies = Policies::load(&self.appliance.state)?;
         let under_way = self.appliance.works.shares();
         let mut due = Vec::new();
         let mut running = Vec::new();
@@ -99,8 +101,7 @@ impl Steward {
             if under_way.contains(&share.id) {
                 running.push(Running { share: share.id.clone(), slow: share.clock.is_slow(now) });
             } else if !share.paused {
-                let policy = watch::policy(&self.appliance.state, share.tier)?;
-                let due_at = next_due(&share.id, &policy, &share.clock, now).at;
+                let due_at = next_due(&share.id, &policies.of(share.tier), &share.clock, now).at;
                 due.push(Candidate { share: share.id.clone(), tier: share.tier, due: due_at, slow: share.clock.was_slow });
             }
         }
@@ -117,19 +118,19 @@ impl Steward {
     fn minute(&mut self) -> Result<(), VaultdError> {
         self.appliance.clock.keep(&self.appliance.state)?;
         if let Ok(vault) = self.appliance.engine.vault() {
-            self.look_at_pool(&vault)?;
+            self.look_at_pool(&vault);
         }
         self.appliance.watch.keep(&self.appliance)
     }
 
-    fn look_at_pool(&mut self, vault: &Vault) -> Result<(), VaultdError> {
+    fn look_at_pool(&mut self, vault: &Vault) {
         let health = vault.disks();
-        let (total, free) = health.disks.iter().fold((0, 0), |(total, free), disk| (total + disk.total_bytes, free + disk.free_bytes));
+        let (total, free) = (health.total_bytes(), health.free_bytes());
         for disk in health.disks.iter().filter(|disk| disk.slot.is_some()) {
             let duty = Duty::disk(&disk.name);
             let looked = if disk.state == DiskState::Present { Ok(Numbers::new()) } else { Err(("missing", Numbers::new())) };
-            self.appliance.watch.owe(duty.clone(), &self.appliance)?;
-            self.appliance.watch.seen(&duty, looked, &self.appliance)?;
+            self.appliance.watch.owe(duty.clone(), &self.appliance);
+            self.appliance.watch.seen(&duty, looked, &self.appliance);
         }
         self.room = self.room.step(free, total);
         self.appliance.watch.glance().room = self.room;
@@ -141,6 +142,6 @@ impl Steward {
             Room::Scarce => Err(("scarce", numbers)),
             Room::Full => Err(("full", numbers)),
         };
-        self.appliance.watch.seen(&Duty::of_box(DutyKind::Pool), looked, &self.appliance)
+        self.appliance.watch.seen(&Duty::of_box(DutyKind::Pool), looked, &self.appliance);
     }
 }

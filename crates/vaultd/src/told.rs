@@ -8,26 +8,25 @@ use keepwell_storage::DiskState;
 use crate::appliance::Appliance;
 use crate::error::VaultdError;
 use crate::state::ShareRow;
-use crate::watch;
+use crate::watch::Policies;
 
 /// The one status that every page, mail and metric is made of.
 pub(crate) fn status(appliance: &Appliance) -> Result<Status, VaultdError> {
     let now = At(appliance.clock.believed());
     let (book, incidents) = appliance.watch.copy();
-    let policy = |share: &ShareRow| watch::policy(&appliance.state, share.tier);
+    let policies = Policies::load(&appliance.state)?;
     let shares = appliance
         .state
         .shares()?
         .into_iter()
         .filter(|share| !share.paused)
-        .map(|share| Ok(ShareFacts { id: share.id.clone(), label: share.name.clone(), policy: policy(&share)?, clock: share.clock }));
-    let shares = shares.collect::<Result<Vec<_>, VaultdError>>()?;
+        .map(|share| ShareFacts { id: share.id, label: share.name, policy: policies.of(share.tier), clock: share.clock })
+        .collect();
     let vault = appliance.engine.vault();
     let seen = *appliance.watch.glance();
     let health = vault.as_ref().ok().map(|vault| vault.disks());
     let pool = health.as_ref().map(|health| {
-        let (total_bytes, free_bytes) =
-            health.disks.iter().fold((0, 0), |(total, free), disk| (total + disk.total_bytes, free + disk.free_bytes));
+        let (free_bytes, total_bytes) = (health.free_bytes(), health.total_bytes());
         PoolFacts { readable: true, redundant: health.is_whole(), room: seen.room, free_bytes, total_bytes }
     });
     let disk = |disk: &keepwell_storage::DiskHealth| {
@@ -43,14 +42,15 @@ pub(crate) fn status(appliance: &Appliance) -> Result<Status, VaultdError> {
 
 /// All shares.
 pub(crate) fn shares(appliance: &Appliance) -> Result<Vec<Share>, VaultdError> {
-    appliance.state.shares()?.into_iter().map(|row| share(appliance, row)).collect()
+    let policies = Policies::load(&appliance.state)?;
+    appliance.state.shares()?.into_iter().map(|row| share(appliance, &policies, row)).collect()
 }
 
-fn share(appliance: &Appliance, row: ShareRow) -> Result<Share, VaultdError> {
+fn share(appliance: &Appliance, policies: &Policies, row: ShareRow) -> Result<Share, VaultdError> {
     let now = At(appliance.clock.believed());
     let running = appliance.works.run_of(&row.id);
     let last = appliance.state.runs(Some(&row.id), 2)?.into_iter().find(|run| run.finished_at.is_some());
-    let due = next_due(&row.id, &watch::policy(&appliance.state, row.tier)?, &row.clock, now).at.0;
+    let due = next_due(&row.id, &policies.of(row.tier), &row.clock, now).at.0;
     Ok(Share {
         id: row.id.0,
         name: row.name,
@@ -74,7 +74,7 @@ pub(crate) fn vault(appliance: &Appliance) -> VaultState {
             state.vault = Some(vault.id().to_string());
             let health = vault.disks();
             state.degraded_objects = health.degraded_objects;
-            state.free_bytes = health.disks.iter().map(|disk| disk.free_bytes).sum();
+            state.free_bytes = health.free_bytes();
             let words =
                 |disk: &keepwell_storage::DiskHealth| if disk.state == DiskState::Present { String::new() } else { disk.state.to_string() };
             state.disks = health.disks.iter().map(|disk| (disk.name.clone(), words(disk))).collect();

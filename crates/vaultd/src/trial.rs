@@ -9,7 +9,7 @@ use keepwell_vault::{NoProgress, RestoreOptions, Snapshot, Vault};
 use crate::appliance::Appliance;
 use crate::error::VaultdError;
 use crate::scratch::Scratch;
-use crate::watch;
+use crate::watch::Policies;
 
 /// A tier is tested again when its last test is so old, seconds: the promise is 35 days.
 const AGAIN: i64 = 28 * 86_400;
@@ -53,7 +53,7 @@ fn test(appliance: &Appliance, vault: &Vault, tier: Tier) -> Result<(), VaultdEr
     }
     let mut seed = [0; 8];
     getrandom::fill(&mut seed).map_err(|error| VaultdError::Own(error.into()))?;
-    let wanted = watch::policy(&appliance.state, tier)?.test_sample as usize;
+    let wanted = Policies::load(&appliance.state)?.of(tier).test_sample as usize;
     let mut seen = Seen::default();
     let scratch = Scratch::new(&appliance.config.state.join("scratch")).map_err(VaultdError::Own)?;
     for (n, snapshot) in copies.iter().enumerate() {
@@ -106,7 +106,8 @@ fn tell(appliance: &Appliance, tier: Tier, seed: u64, seen: &Seen) -> Result<(),
     fields.push(("seed".into(), Value::Text(format!("{seed:016x}"))));
     appliance.record("vaultd", Event::TestRestore, fields)?;
     let good = seen.differing + seen.lost == 0;
-    appliance.watch.seen(&Duty::test_restore(tier), if good { Ok(numbers) } else { Err(("differs", numbers)) }, appliance)
+    appliance.watch.seen(&Duty::test_restore(tier), if good { Ok(numbers) } else { Err(("differs", numbers)) }, appliance);
+    Ok(())
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014): small, and the same everywhere. What it chooses is no secret once it is chosen.

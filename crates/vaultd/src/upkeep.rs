@@ -7,9 +7,9 @@ use keepwell_duties::{Duty, DutyKind};
 use keepwell_vault::{NoProgress, ScrubCursor, Vault};
 
 use crate::appliance::Appliance;
-use crate::engine::chain;
 use crate::error::VaultdError;
 use crate::{keeping, neighbours, trial, verbs};
+use keepwell_api::error::chain;
 
 /// Often enough to end soon when the program does.
 const LOOK: Duration = Duration::from_secs(1);
@@ -103,9 +103,9 @@ fn scrub(appliance: &Appliance, vault: &Vault) -> Result<(), VaultdError> {
     let count = |things: usize| i64::try_from(things).unwrap_or(i64::MAX);
     if !report.lost.is_empty() {
         let numbers = vec![("objects".into(), count(report.lost.len())), ("files".into(), count(report.files_lost.len()))];
-        appliance.watch.seen(&duty, Err(("lost", numbers)), appliance)?;
+        appliance.watch.seen(&duty, Err(("lost", numbers)), appliance);
     } else if report.is_round_complete {
-        appliance.watch.seen(&duty, Ok(vec![("objects".into(), report.total_objects.cast_signed())]), appliance)?;
+        appliance.watch.seen(&duty, Ok(vec![("objects".into(), report.total_objects.cast_signed())]), appliance);
     }
     Ok(())
 }

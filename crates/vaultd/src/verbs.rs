@@ -15,8 +15,9 @@ use crate::appliance::Appliance;
 use crate::error::VaultdError;
 use crate::outbox::{self, Channels};
 use crate::state::{NewShare, ShareRow, new_share_id, purpose};
+use crate::watch::Policies;
 use crate::work::{Ended, Kind};
-use crate::{restore, run, told, watch};
+use crate::{restore, run, told};
 
 const PAGE_MAX: u32 = 1_000;
 
@@ -33,7 +34,7 @@ pub(crate) fn add_share(appliance: &Arc<Appliance>, grant: &Grant, new: AddShare
     let tier = told::own_tier(new.tier);
     let share = NewShare { id: id.clone(), name: new.name, location: new.location, tier, credential };
     appliance.state.add_share(&share, appliance.clock.believed())?;
-    appliance.watch.promise(&id, &watch::policy(&appliance.state, tier)?, appliance)?;
+    appliance.watch.promise(&id, &Policies::load(&appliance.state)?.of(tier), appliance)?;
     changed(appliance, grant, &id, "share-added")?;
     Ok(ShareAdded { id: id.0 })
 }
@@ -54,7 +55,7 @@ pub(crate) fn change_share(appliance: &Arc<Appliance>, grant: &Grant, change: Ch
     if share.paused {
         appliance.watch.release(&share.id, appliance)?;
     } else {
-        appliance.watch.promise(&share.id, &watch::policy(&appliance.state, share.tier)?, appliance)?;
+        appliance.watch.promise(&share.id, &Policies::load(&appliance.state)?.of(share.tier), appliance)?;
     }
     changed(appliance, grant, &share.id, "share-changed")?;
     Ok(Done {})
@@ -212,13 +213,14 @@ pub(crate) fn set_channel(appliance: &Arc<Appliance>, grant: &Grant, order: SetC
 }
 
 pub(crate) fn policies(appliance: &Appliance) -> Answer<Vec<Policy>> {
-    Tier::ALL.into_iter().map(|tier| Ok(watch::policy(&appliance.state, tier)?)).collect()
+    let policies = Policies::load(&appliance.state)?;
+    Ok(Tier::ALL.into_iter().map(|tier| policies.of(tier)).collect())
 }
 
 /// Promising less takes another right than promising more.
 pub(crate) fn policy_verb(appliance: &Appliance, body: &[u8]) -> Verb {
     let loosens = serde_json::from_slice::<Policy>(body)
-        .is_ok_and(|wanted| watch::policy(&appliance.state, wanted.tier).map_or(true, |now| now.is_loosened_by(&wanted)));
+        .is_ok_and(|wanted| Policies::load(&appliance.state).map_or(true, |set| set.of(wanted.tier).is_loosened_by(&wanted)));
     if loosens { Verb::PolicyLoosen } else { Verb::PolicyChange }
 }
 
@@ -228,7 +230,7 @@ pub(crate) fn set_policy(appliance: &Arc<Appliance>, grant: &Grant, wanted: Poli
     let mut all = policies(appliance)?;
     all.retain(|policy| policy.tier != tier);
     all.push(wanted.clone());
-    appliance.state.set_document("policies", &all)?;
+    appliance.state.set_document(Policies::DOCUMENT, &all)?;
     for share in appliance.state.shares()?.into_iter().filter(|share| share.tier == tier && !share.paused) {
         appliance.watch.promise(&share.id, &wanted, appliance)?;
     }

@@ -70,12 +70,13 @@ impl Watch {
         self.change(appliance, |book, now| book.run_ended(share, clock, now))
     }
 
-    /// Something was looked at: `Ok` is a proof.
-    pub(crate) fn seen(&self, duty: &Duty, looked: Result<Numbers, (&str, Numbers)>, appliance: &Appliance) -> Result<(), VaultdError> {
-        self.change(appliance, |book, now| match looked {
+    /// Something was looked at: `Ok` is a proof. Kept within a minute: it can be looked at again.
+    pub(crate) fn seen(&self, duty: &Duty, looked: Result<Numbers, (&str, Numbers)>, appliance: &Appliance) {
+        let (book, now) = (&mut self.lock().book, At(appliance.clock.believed()));
+        match looked {
             Ok(numbers) => book.prove(duty, now, numbers),
             Err((code, numbers)) => book.fail(duty, now, code, numbers),
-        })
+        }
     }
 
     /// It was done at another time than now.
@@ -83,15 +84,16 @@ impl Watch {
         self.lock().book.prove(duty, at, Numbers::new());
     }
 
-    /// A promise is made, or made again.
-    pub(crate) fn owe(&self, duty: Duty, appliance: &Appliance) -> Result<(), VaultdError> {
-        self.change(appliance, |book, now| book.owe(duty, now))
+    /// A promise is made, or made again. Kept within a minute.
+    pub(crate) fn owe(&self, duty: Duty, appliance: &Appliance) {
+        self.lock().book.owe(duty, At(appliance.clock.believed()));
     }
 
-    /// Whether the ledger is as long as it was.
+    /// Whether the ledger is as it was. Kept at once: the next record is what it is measured by afterwards.
     pub(crate) fn log_found(&self, whole: bool, appliance: &Appliance) -> Result<(), VaultdError> {
         let looked = if whole { Ok(Numbers::new()) } else { Err(("broken", Numbers::new())) };
-        self.seen(&Duty::of_box(DutyKind::Log), looked, appliance)
+        self.seen(&Duty::of_box(DutyKind::Log), looked, appliance);
+        self.keep(appliance)
     }
 
     /// What a look at the clocks showed.
@@ -176,8 +178,19 @@ pub(crate) fn word(said: Said) -> &'static str {
     }
 }
 
-/// Each tier's promise as it is set.
-pub(crate) fn policy(state: &State, tier: Tier) -> Result<Policy, StateError> {
-    let set: Option<Vec<Policy>> = state.document("policies")?;
-    Ok(set.and_then(|set| set.into_iter().find(|policy| policy.tier == tier)).unwrap_or_else(|| Policy::of(tier)))
+/// Each tier's promise, as it is set or as it is usual.
+#[derive(Debug)]
+pub(crate) struct Policies(Vec<Policy>);
+
+impl Policies {
+    /// Name of the document.
+    pub(crate) const DOCUMENT: &str = "policies";
+
+    pub(crate) fn load(state: &State) -> Result<Self, StateError> {
+        Ok(Self(state.document(Self::DOCUMENT)?.unwrap_or_default()))
+    }
+
+    pub(crate) fn of(&self, tier: Tier) -> Policy {
+        self.0.iter().find(|policy| policy.tier == tier).cloned().unwrap_or_else(|| Policy::of(tier))
+    }
 }

@@ -14,7 +14,7 @@ use axum::{Json, Router};
 use keepwell_api::auth::GrantKey;
 use keepwell_api::grants::{Grant, Role, SigningKey, Verb, allows, digest};
 use keepwell_api::vault::{Cancel, LogVerdict};
-use keepwell_api::{Callers, Client, ClientError};
+use keepwell_api::{Callers, Client, ClientError, hex};
 use keepwell_vaultd::appliance::{Appliance, Config};
 use keepwell_vaultd::engine::Places;
 use keepwell_vaultd::service::routes;
@@ -56,8 +56,7 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let authd = SigningKey::from_bytes(&[3; 32]);
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let key = GrantKey { boot: hex(&BOOT), public_key: hex(authd.verifying_key().as_bytes()) };
+        let key = GrantKey { boot: hex::encode(&BOOT), public_key: hex::encode(authd.verifying_key().as_bytes()) };
         serve(&at("authd"), Router::new().route("/v1/key", get(async move || Json(key))), Callers::only([uid()]));
         let config = Config {
             state: at("state"),

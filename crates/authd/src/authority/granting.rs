@@ -2,6 +2,7 @@
 
 use keepwell_api::auth::{AskGrant, Granted};
 use keepwell_api::grants::{Grant, LIFE_MAX_S, Verb};
+use keepwell_api::hex;
 
 use super::Authority;
 use crate::error::AuthError;
@@ -13,7 +14,7 @@ impl Authority {
         if request.verb == Verb::UsersManage {
             return Err(AuthError::NoGrantFor(request.verb));
         }
-        let arguments = unhex(&request.arguments).ok_or(AuthError::Malformed("arguments: 64 hexadecimal digits are expected"))?;
+        let arguments = hex::decode(&request.arguments).ok_or(AuthError::Malformed("arguments: 64 hexadecimal digits are expected"))?;
         let nonce = random(&*self.world)?;
         let (mut inside, now) = (self.lock(), self.world.now());
         let person = inside.person(&request.session, Some(request.verb), now)?;
@@ -22,14 +23,4 @@ impl Authority {
         let grant = Grant { boot, user, role, verb: request.verb, arguments, nonce, expires_at, max_bytes: request.max_bytes };
         Ok(Granted { grant: grant.sign(&inside.key), expires_at })
     }
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let digits: &[u8; 64] = text.as_bytes().try_into().ok()?;
-    let value = |digit: u8| char::from(digit).to_digit(16).map(|value| value as u8);
-    let mut bytes = [0; 32];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = value(pair[0])? << 4 | value(pair[1])?;
-    }
-    Some(bytes)
 }

@@ -1,13 +1,12 @@
 //! Where a box's programs are reached, and how one asks what takes a grant. The grant is for the very bytes that are sent; it is asked for, used once, and
 //! kept nowhere.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use keepwell_api::auth::{AskGrant, Granted};
 use keepwell_api::grants::{Verb, digest};
-use keepwell_api::{Client, auth, vault};
+use keepwell_api::{Client, auth, hex, vault};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
@@ -68,17 +67,10 @@ impl Place {
     pub(crate) fn granted<T: DeserializeOwned>(&self, verb: Verb, route: &str, body: &impl Serialize) -> Result<T, CliError> {
         let session = session::current(self)?;
         let bytes = Zeroizing::new(serde_json::to_vec(body).expect("requests are plain data"));
-        let request = AskGrant { session, verb, arguments: hex(&digest(&bytes)), max_bytes: None };
+        let request = AskGrant { session, verb, arguments: hex::encode(&digest(&bytes)), max_bytes: None };
         let granted: Granted = self.authd().post("/v1/grants", &request)?;
         Ok(self.vaultd().showing(granted.grant).post_bytes(route, &bytes)?)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]
@@ -90,6 +82,5 @@ mod tests {
         let place = Place { folder: Some("/b".into()) };
         assert_eq!(place.socket("vaultd", vault::SOCKET), Path::new("/b/run/vaultd.sock"));
         assert_eq!(Place::default().socket("vaultd", vault::SOCKET), Path::new("/run/keepwell/vaultd.sock"));
-        assert_eq!(hex(&[0, 0xab]), "00ab");
     }
 }

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use keepwell_api::disks::{Bus, Serial};
 
 pub use mounts::{Mount, Number};
-pub(crate) use sysfs::hex;
 
 /// Where to look, and what is the box's own.
 #[derive(Clone, Debug)]

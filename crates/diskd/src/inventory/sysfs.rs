@@ -75,7 +75,7 @@ pub(super) fn serial(name: &str, folder: &Path, bus: Bus) -> Option<Serial> {
 fn loop_serial(folder: &Path) -> Option<Serial> {
     let file = text(folder, "loop/backing_file")?;
     let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, file.as_bytes());
-    Serial::parse(&format!("LOOP-{}", hex(&hash.as_ref()[..6]).to_ascii_uppercase()))
+    Serial::parse(&format!("LOOP-{}", keepwell_api::hex::encode(&hash.as_ref()[..6]).to_ascii_uppercase()))
 }
 
 pub(super) fn wwn(name: &str, folder: &Path) -> Option<String> {
@@ -127,9 +127,4 @@ pub(super) fn whole_devices(sys: &Path, name: &str) -> Vec<String> {
 fn parent(folder: &Path) -> Option<String> {
     let real: PathBuf = fs::canonicalize(folder).ok()?;
     Some(real.parent()?.file_name()?.to_str()?.to_owned())
-}
-
-/// Lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

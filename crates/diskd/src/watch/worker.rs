@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use keepwell_api::disks::{Health, Reason, SelfTestKind, Serial, Standing, Verdict};
+use keepwell_api::error::chain;
 
 use super::{Entry, Wake, Watch, log};
 use crate::calendar;
@@ -217,10 +218,4 @@ impl Watch {
             log(&error, serial);
         }
     }
-}
-
-/// An error with its causes on one line.
-fn chain(error: &DiskError) -> String {
-    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -62,6 +62,16 @@ pub struct PoolHealth {
 }
 
 impl PoolHealth {
+    /// Bytes of all disks together.
+    pub fn total_bytes(&self) -> u64 {
+        self.disks.iter().map(|disk| disk.total_bytes).sum()
+    }
+
+    /// What of them is free.
+    pub fn free_bytes(&self) -> u64 {
+        self.disks.iter().map(|disk| disk.free_bytes).sum()
+    }
+
     /// Whether every disk is there and stays, and every object has its full redundancy.
     pub fn is_whole(&self) -> bool {
         self.degraded_objects == 0 && self.disks.iter().all(|d| !d.is_ailing() && d.role != Role::Draining)
