@@ -82,10 +82,18 @@ impl LoopDisk {
         self.device.file_name().unwrap().to_string_lossy().into_owned()
     }
 
-    /// As the inventory has it now.
+    /// As the inventory has it. The kernel's listing may lack an entry for a moment, while other tests make and remove devices.
     pub(crate) fn found(&self) -> Found {
-        let name = self.name();
-        scan(&places(self.file.parent().unwrap())).into_iter().find(|found| found.name == name).expect("the inventory has it")
+        let (name, places) = (self.name(), places(self.file.parent().unwrap()));
+        let look = || scan(&places).into_iter().find(|found| found.name == name);
+        (0..200)
+            .find_map(|_| {
+                look().or_else(|| {
+                    std::thread::sleep(std::time::Duration::from_millis(10));
+                    None
+                })
+            })
+            .expect("the inventory has it")
     }
 
     pub(crate) fn write(&self, at: u64, bytes: &[u8]) {
