@@ -85,15 +85,12 @@ impl LoopDisk {
     /// As the inventory has it. The kernel's listing may lack an entry for a moment, while other tests make and remove devices.
     pub(crate) fn found(&self) -> Found {
         let (name, places) = (self.name(), places(self.file.parent().unwrap()));
-        let look = || scan(&places).into_iter().find(|found| found.name == name);
-        (0..200)
-            .find_map(|_| {
-                look().or_else(|| {
-                    std::thread::sleep(std::time::Duration::from_millis(10));
-                    None
-                })
-            })
-            .expect("the inventory has it")
+        let mut found = None;
+        until("the inventory has it", || {
+            found = scan(&places).into_iter().find(|found| found.name == name);
+            found.is_some()
+        });
+        found.unwrap()
     }
 
     pub(crate) fn write(&self, at: u64, bytes: &[u8]) {
