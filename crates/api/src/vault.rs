@@ -3,6 +3,13 @@
 //!
 //! Times are Unix seconds by the box's own reckoning. File names are in answers to granted requests alone.
 
+mod events;
+mod pool;
+mod reading;
+
+pub use events::Event;
+pub use pool::*;
+pub use reading::*;
 use serde::{Deserialize, Serialize};
 
 use crate::Base64;

@@ -87,6 +87,10 @@ words! {
         Restore = "restore",
         /// Get files.
         Download = "download",
+        /// Add disks to the pool and take them out.
+        DisksChange = "disks-change",
+        /// Have a disk test itself or blink.
+        DisksTest = "disks-test",
         /// Begin a test restore now.
         TestRestore = "test-restore",
         /// Say that an incident is looked after.
@@ -110,7 +114,7 @@ pub const fn allows(role: Role, verb: Verb) -> bool {
         Role::Operator => !matches!(verb, PolicyLoosen | UsersManage),
         Role::RestoreOnly => matches!(verb, SnapshotsList | FilesList | Restore | Download),
         Role::Auditor => matches!(verb, LogRead),
-        Role::Technician => matches!(verb, RunNow | RunCancel | IncidentsAcknowledge | SupportBundle | SettingsChange),
+        Role::Technician => matches!(verb, RunNow | RunCancel | IncidentsAcknowledge | SupportBundle | SettingsChange | DisksTest),
         Role::Security => matches!(verb, LogRead | IncidentsAcknowledge),
     }
 }
