@@ -17,6 +17,7 @@ pub mod page;
 pub mod port;
 mod seq;
 mod table;
+pub mod tombstone;
 
 pub use blob::{BlobKind, Compression, FrameInfo, MAX_BLOB, WHOLE};
 pub use error::FormatError;
@@ -27,3 +28,4 @@ pub use manifest::{Manifest, ManifestBody, Outcome, SeqRanges, Statistics};
 pub use node::{Content, Extent, Gap, GapReason, Kind, Node, Time};
 pub use pack::{Directory, DirectoryEntry, MAX_PACK, PackContent, PackHeader, Trailer};
 pub use page::{Child, InnerBuilder, LeafBuilder, Page};
+pub use tombstone::{Gone, Tombstone, TombstoneBody};

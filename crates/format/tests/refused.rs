@@ -50,7 +50,7 @@ fn a_changed_bit_is_refused_or_means_something_else() {
 
 #[test]
 fn later_versions_are_called_newer() {
-    for (structure, at, known) in [("pack-header", 8, 1), ("manifest", 8, 1), ("slots", 8, 1), ("keyring", 8, 1)] {
+    for (structure, at, known) in [("pack-header", 8, 1), ("manifest", 8, 1), ("tombstone", 8, 1), ("slots", 8, 1), ("keyring", 8, 1)] {
         let mut bytes = sample(structure);
         bytes[at] = 2;
         let error = samples::decode(structure, &bytes).unwrap_err();
@@ -179,7 +179,7 @@ fn hand_made_directories() {
 /// A sample with some bytes replaced.
 #[test]
 fn hand_made_fields() {
-    let cases: [(&str, &str, usize, &[u8]); 16] = [
+    let cases: [(&str, &str, usize, &[u8]); 20] = [
         ("pack-header", "content 3", 10, &[3]),
         ("pack-header", "reserved byte", 11, &[1]),
         ("pack-header", "epoch 0", 12, &[0; 4]),
@@ -188,6 +188,10 @@ fn hand_made_fields() {
         ("manifest", "epoch 0", 26, &[0; 4]),
         ("manifest", "a range of nothing", 80, &[0]),
         ("manifest", "ranges that touch", 81, &[0]),
+        ("tombstone", "epoch 0", 26, &[0; 4]),
+        ("tombstone", "packs beyond 2^63", 53, &[0x81]),
+        ("tombstone", "a snapshot twice", 95, &[0x11; 32]),
+        ("tombstone", "snapshots that descend", 135, &[0x98]),
         ("slots", "unknown flag", 34, &[2]),
         ("slots", "no age recipient", 70, b"agf1"),
         ("passphrase-slot", "too much memory", 16, &[1, 0, 0x10, 0]),
@@ -203,6 +207,25 @@ fn hand_made_fields() {
         let error = samples::decode(structure, &bytes).expect_err(what);
         assert!(matches!(error, FormatError::Invalid { .. }), "{structure}, {what}: {error}");
     }
+}
+
+#[test]
+fn a_tombstone_names_1_to_4096_snapshots() {
+    let good = sample("tombstone");
+    let (head, tail) = (&good[..54], &good[55 + 3 * 40..]);
+    let named = |count: u32| {
+        let mut bytes = head.to_vec();
+        bytes.extend(if count < 128 { vec![count as u8] } else { vec![count as u8 | 0x80, (count >> 7) as u8] });
+        (0..count).for_each(|n| bytes.extend([&n.to_be_bytes()[..], &[7; 36]].concat()));
+        samples::decode("tombstone", &[&bytes, tail].concat())
+    };
+    assert!(named(1).is_ok() && named(4096).is_ok());
+    assert!(named(0).is_err() && named(4097).is_err());
+    let reason = |length: usize| {
+        let body = keepwell_format::TombstoneBody { reason: "x".repeat(length), program: String::new() };
+        samples::decode("tombstone-body", &body.encode())
+    };
+    assert!(reason(1024).is_ok() && reason(1025).is_err());
 }
 
 fn refuses(structure: &str, cases: &[(&str, &str)]) {

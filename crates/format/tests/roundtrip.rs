@@ -65,6 +65,24 @@ proptest! {
     }
 
     #[test]
+    fn tombstones(tombstone in strategies::tombstone(), at: prop::sample::Index, flip in 1..=255u8) {
+        let mut bytes = tombstone.encode();
+        prop_assert!(bytes.starts_with(&tombstone.signed()) && tombstone.signed().starts_with(&tombstone.head()));
+        prop_assert_eq!(Tombstone::decode(&bytes), Ok(tombstone));
+        let at = at.index(bytes.len());
+        bytes[at] ^= flip;
+        if let Ok(other) = Tombstone::decode(&bytes) {
+            prop_assert_eq!(other.encode(), bytes);
+        }
+    }
+
+    #[test]
+    fn tombstone_bodies(reason in ".{0,200}", program in ".{0,20}") {
+        let body = TombstoneBody { reason, program };
+        prop_assert_eq!(TombstoneBody::decode(&body.encode()), Ok(body));
+    }
+
+    #[test]
     fn slots(slots in strategies::slots()) {
         prop_assert_eq!(Slots::decode(&slots.encode()), Ok(slots));
     }

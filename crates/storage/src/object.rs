@@ -78,7 +78,7 @@ pub enum Class {
     Slots = 4,
     /// Index segment (reserved).
     Segment = 5,
-    /// Deletion (reserved).
+    /// Which snapshots are forgotten.
     Tombstone = 6,
     /// Catalog of a run under way (reserved).
     Checkpoint = 7,

@@ -2,7 +2,7 @@
 
 use keepwell_format::codec::{Reader, Writer, varint_len};
 use keepwell_format::keys::{Keyring, KeyringBody, KitPayload, PassphraseSlot, Slots, TpmSlot};
-use keepwell_format::{BlobId, Directory, ExtentPage, Key, Manifest, ManifestBody, PackHeader, Page, Trailer, VaultId};
+use keepwell_format::{BlobId, Directory, ExtentPage, Key, Manifest, ManifestBody, PackHeader, Page, Tombstone, TombstoneBody, Trailer, VaultId};
 
 /// Primitives: each is read from the start of the bytes.
 pub fn codec(data: &[u8]) {
@@ -108,6 +108,22 @@ pub fn manifest(data: &[u8]) {
 /// Its opened body.
 pub fn manifest_body(data: &[u8]) {
     if let Ok(body) = ManifestBody::decode(data) {
+        assert_eq!(body.encode(), data);
+    }
+}
+
+/// Tombstone of snapshots.
+pub fn tombstone(data: &[u8]) {
+    if let Ok(tombstone) = Tombstone::decode(data) {
+        assert_eq!(tombstone.encode(), data);
+        assert!(data.starts_with(&tombstone.head()));
+        assert!(tombstone.gone.is_sorted_by(|a, b| a.snapshot < b.snapshot));
+    }
+}
+
+/// Its opened body.
+pub fn tombstone_body(data: &[u8]) {
+    if let Ok(body) = TombstoneBody::decode(data) {
         assert_eq!(body.encode(), data);
     }
 }

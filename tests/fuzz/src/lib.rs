@@ -18,7 +18,7 @@ pub use crypt::{SEED, kit_file, kit_slot, kit_words, sealed};
 pub use diskd::{box_label, smart};
 pub use format::{
     codec, directory, extent_page, id, key, keyring, keyring_body, kit_payload, manifest, manifest_body, pack_header, page,
-    passphrase_slot, slots, tpm_slot, trailer,
+    passphrase_slot, slots, tombstone, tombstone_body, tpm_slot, trailer,
 };
 pub use ingest::ingest_frames;
 pub use keyd::signed_policies;
@@ -75,6 +75,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("smb_session", smb_session),
     ("smb_spnego", smb_spnego),
     ("smb_url", smb_url),
+    ("tombstone", tombstone),
+    ("tombstone_body", tombstone_body),
     ("tpm_slot", tpm_slot),
     ("trailer", trailer),
 ];

@@ -113,6 +113,18 @@ pub(super) fn body(v: &ManifestBody) -> Value {
     })
 }
 
+pub(super) fn tombstone(v: &Tombstone) -> Value {
+    let gone: Value = v.gone.iter().map(|gone| json!([gone.snapshot.to_string(), gone.sequence])).collect();
+    json!({
+        "vault": v.vault.to_string(), "epoch": v.epoch.0, "sequence": v.sequence, "received": v.received, "packs": v.packs, "gone": gone,
+        "head": hex(&v.head()), "sealed": hex(&v.sealed), "signature": hex(&v.signature),
+    })
+}
+
+pub(super) fn tombstone_body(v: &TombstoneBody) -> Value {
+    json!({ "reason": v.reason, "program": v.program })
+}
+
 pub(super) fn slots(v: &Slots) -> Value {
     json!({
         "vault": v.vault.to_string(), "epoch": v.epoch.0, "revision": v.revision, "test_vault": v.test_vault,

@@ -24,6 +24,8 @@ pub(crate) fn decode(structure: &str, bytes: &[u8]) -> Result<Decoded, FormatErr
         "extent-leaf" | "extent-inner" => ExtentPage::decode(bytes).map(|v| (describe::extents(&v), v.encode()))?,
         "manifest" => Manifest::decode(bytes).map(|v| (describe::manifest(&v), v.encode()))?,
         "manifest-body" => ManifestBody::decode(bytes).map(|v| (describe::body(&v), v.encode()))?,
+        "tombstone" => Tombstone::decode(bytes).map(|v| (describe::tombstone(&v), v.encode()))?,
+        "tombstone-body" => TombstoneBody::decode(bytes).map(|v| (describe::tombstone_body(&v), v.encode()))?,
         "slots" => Slots::decode(bytes).map(|v| (describe::slots(&v), v.encode()))?,
         "passphrase-slot" => PassphraseSlot::decode(bytes).map(|v| (describe::passphrase(&v), v.encode()))?,
         "kit-payload" => KitPayload::decode(bytes).map(|v| (describe::kit(&v), v.encode().to_vec()))?,
@@ -55,6 +57,8 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<u8>)> {
         ("extent-inner", inner.encode()),
         ("manifest", manifest().encode()),
         ("manifest-body", body().encode()),
+        ("tombstone", tombstone().encode()),
+        ("tombstone-body", TombstoneBody { reason: "keeps 14 days".into(), program: "keepwell 0.1.0".into() }.encode()),
         ("slots", slots().encode()),
         ("passphrase-slot", passphrase().encode()),
         ("kit-payload", kit.encode().to_vec()),
@@ -148,6 +152,12 @@ fn manifest() -> Manifest {
     let (sealed, signature) = (vec![0x5e; 130], [0x51; 64]);
     let previous = SnapshotId([0x99; 32]);
     Manifest { vault: vault(), epoch: Epoch(2), sequence: 7, previous, received: 1_700_000_000, needs, sealed, signature }
+}
+
+fn tombstone() -> Tombstone {
+    let gone = [(0x11, 7), (0x99, 2), (0xee, 1000)].map(|(n, sequence)| Gone { snapshot: SnapshotId([n; 32]), sequence }).to_vec();
+    let (sealed, signature) = (vec![0x5e; 70], [0x51; 64]);
+    Tombstone { vault: vault(), epoch: Epoch(2), sequence: 3, received: 1_700_000_000, packs: 1001, gone, sealed, signature }
 }
 
 fn body() -> ManifestBody {
