@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request};
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
@@ -28,9 +28,13 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
+use tracing::Instrument as _;
 
 use crate::error::Refusal;
+use crate::hex;
 
+/// The header of every answer that has the number of its request: 16 hexadecimal digits, as the program's log has them.
+pub const REQUEST: &str = "keepwell-request";
 /// No request of this API is longer, bulk data apart, which streams.
 const BODY_MAX: usize = 1 << 20;
 /// A program of the box sends its request at once: who lets one wait longer for its head, or the next piece of its body, gets no answer.
@@ -103,7 +107,7 @@ fn bind(path: &Path) -> io::Result<StdListener> {
 pub async fn serve(listener: StdListener, routes: Router) -> io::Result<()> {
     let listener = UnixListener::from_std(listener)?;
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let routes = routes.layer(DefaultBodyLimit::max(BODY_MAX)).layer(middleware::map_request(in_time));
+    let routes = routes.layer(DefaultBodyLimit::max(BODY_MAX)).layer(middleware::map_request(in_time)).layer(middleware::from_fn(numbered));
     if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
         tracing::warn!(%error, "the service manager could not be told of readiness");
     }
@@ -174,6 +178,20 @@ impl Drop for Place {
             }
         }
     }
+}
+
+/// Gives each request a number that no other one has. What is logged while it is answered has it as well.
+async fn numbered(request: Request, next: Next) -> Response {
+    let mut random = [0; 8];
+    // Zeros, if even that fails: nothing depends on it but a person's search in a log.
+    let _ = getrandom::fill(&mut random);
+    let id = hex::encode(&random);
+    let mut response = next.run(request).instrument(tracing::error_span!("request", id)).await;
+    if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
+        response = Refusal { request: Some(id.clone()), ..refusal }.into_response();
+    }
+    response.headers_mut().insert(REQUEST, HeaderValue::try_from(id).expect("digits are a header's value"));
+    response
 }
 
 async fn in_time(request: Request) -> Request {

@@ -89,6 +89,26 @@ fn a_file_that_is_no_socket_is_left_alone() {
     assert_eq!(std::fs::read(&path).unwrap(), b"words");
 }
 
+#[test]
+fn every_request_has_a_number_of_its_own_and_a_refusal_says_it() {
+    use std::io::{Read as _, Write as _};
+    let (_folder, path) = start(Callers::only([nix_uid()]).guard(routes()));
+    let number = || match client(&path).get::<Echo>("/v1/no") {
+        Err(ClientError::Refused(refusal)) => refusal.request.unwrap(),
+        other => panic!("{other:?}"),
+    };
+    let (first, second) = (number(), number());
+    assert!(first.len() == 16 && first.bytes().all(|digit| digit.is_ascii_hexdigit()), "{first}");
+    assert_ne!(first, second);
+    // Also what is no refusal of ours.
+    let mut stream = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    stream.write_all(b"GET /v1/none HTTP/1.1\r\nhost: box\r\nkeepwell-request: 0000000000000000\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let line = answer.lines().find_map(|line| line.strip_prefix("keepwell-request: ")).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 404") && line.len() == 16 && line != "0000000000000000", "{answer}");
+}
+
 /// Many connections of one user leave those that are there, and the program, as they were; places come free again.
 #[test]
 fn one_user_has_so_many_connections_and_no_more() {

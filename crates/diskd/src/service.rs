@@ -119,11 +119,12 @@ async fn box_vitals(State(watch): State<Arc<Watch>>) -> Answer<Vitals> {
 
 /// Disks are slow: what they do must not keep others from being answered.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, DiskError> + Send + 'static) -> Answer<T> {
-    match tokio::task::spawn_blocking(work).await {
+    let done = match tokio::task::spawn_blocking(work).await {
         Ok(Ok(answer)) => Ok(Json(answer)),
         Ok(Err(error)) => Err(refusal(&error)),
         Err(error) => Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "broken", &error)),
-    }
+    };
+    done.inspect_err(|refusal| tracing::warn!(code = refusal.code, "a request was not carried out"))
 }
 
 fn refusal(error: &DiskError) -> Refusal {

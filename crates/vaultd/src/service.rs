@@ -130,23 +130,19 @@ async fn granted_for<A: DeserializeOwned, T: Serialize + Send + 'static>(
         let grant = appliance.gate.admit(&appliance, verb, &headers, &body)?;
         let arguments =
             serde_json::from_slice(&body).map_err(|error| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "malformed", &error))?;
-        work(&appliance, &grant, arguments).map_err(|error| told_off(&error))
+        work(&appliance, &grant, arguments).map_err(|error| Refusal::from(&error))
     });
     done.await.map(Json).into_response()
 }
 
 async fn beside<T: Send + 'static>(work: impl FnOnce() -> Result<T, VaultdError> + Send + 'static) -> Result<T, Refusal> {
-    beside_refusing(move || work().map_err(|error| told_off(&error))).await
+    beside_refusing(move || work().map_err(|error| Refusal::from(&error))).await
 }
 
 async fn beside_refusing<T: Send + 'static>(work: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
     let broken = "vaultd failed at this request; see its log. Nothing that was there is lost";
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|_| Err(Refusal::text(StatusCode::INTERNAL_SERVER_ERROR, "broken", broken)))
-}
-
-fn told_off(error: &VaultdError) -> Refusal {
-    let refusal = Refusal::from(error);
-    tracing::warn!(code = refusal.code, "a request was not carried out");
-    refusal
+    let span = tracing::Span::current();
+    let done = tokio::task::spawn_blocking(move || span.in_scope(work)).await;
+    let done = done.unwrap_or_else(|_| Err(Refusal::text(StatusCode::INTERNAL_SERVER_ERROR, "broken", broken)));
+    done.inspect_err(|refusal| tracing::warn!(code = refusal.code, "a request was not carried out"))
 }
