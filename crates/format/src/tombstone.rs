@@ -4,7 +4,7 @@ use crate::codec::{Reader, Writer};
 use crate::{Epoch, FormatError, SnapshotId, VaultId};
 
 /// Most snapshots that a tombstone names: it stays small enough for whole copies.
-pub const MAX_GONE: usize = 4096;
+pub const MAX_GONE: usize = 2048;
 /// Most bytes of a reason.
 pub const MAX_REASON: usize = 1024;
 
@@ -18,6 +18,8 @@ pub struct Gone {
     pub snapshot: SnapshotId,
     /// The sequence of its manifest: it is never given again.
     pub sequence: u64,
+    /// The snapshot that its manifest names as the one before: that one is missed still if its manifest is gone.
+    pub previous: SnapshotId,
 }
 
 /// What makes snapshots forgotten: they are when this is durable.
@@ -81,22 +83,22 @@ impl Tombstone {
     }
 
     fn head_writer(&self, more: usize) -> Writer {
-        let mut out = Writer::with_capacity(64 + 40 * self.gone.len() + more);
+        let mut out = Writer::with_capacity(64 + 72 * self.gone.len() + more);
         out.magic(MAGIC).raw(&self.vault.0).epoch(self.epoch).u64(self.sequence).i64(self.received).u64(self.packs);
         out.count(self.gone.len());
         for gone in &self.gone {
-            out.raw(&gone.snapshot.0).u64(gone.sequence);
+            out.raw(&gone.snapshot.0).u64(gone.sequence).raw(&gone.previous.0);
         }
         out
     }
 }
 
 fn read_gone(reader: &mut Reader<'_>) -> Result<Vec<Gone>, FormatError> {
-    let count = reader.count(SnapshotId::LEN + 8)?;
-    reader.check((1..=MAX_GONE).contains(&count), "it names no snapshot, or more than 4,096")?;
+    let count = reader.count(2 * SnapshotId::LEN + 8)?;
+    reader.check((1..=MAX_GONE).contains(&count), "it names no snapshot, or more than 2,048")?;
     let mut gone: Vec<Gone> = Vec::with_capacity(count);
     for _ in 0..count {
-        let next = Gone { snapshot: SnapshotId(reader.array()?), sequence: reader.u64()? };
+        let next = Gone { snapshot: SnapshotId(reader.array()?), sequence: reader.u64()?, previous: SnapshotId(reader.array()?) };
         reader.check(gone.last().is_none_or(|last| last.snapshot < next.snapshot), "its snapshots do not ascend")?;
         gone.push(next);
     }

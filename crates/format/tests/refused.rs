@@ -190,8 +190,8 @@ fn hand_made_fields() {
         ("manifest", "ranges that touch", 81, &[0]),
         ("tombstone", "epoch 0", 26, &[0; 4]),
         ("tombstone", "packs beyond 2^63", 53, &[0x81]),
-        ("tombstone", "a snapshot twice", 95, &[0x11; 32]),
-        ("tombstone", "snapshots that descend", 135, &[0x98]),
+        ("tombstone", "a snapshot twice", 127, &[0x11; 32]),
+        ("tombstone", "snapshots that descend", 199, &[0x98]),
         ("slots", "unknown flag", 34, &[2]),
         ("slots", "no age recipient", 70, b"agf1"),
         ("passphrase-slot", "too much memory", 16, &[1, 0, 0x10, 0]),
@@ -210,17 +210,17 @@ fn hand_made_fields() {
 }
 
 #[test]
-fn a_tombstone_names_1_to_4096_snapshots() {
+fn a_tombstone_names_1_to_2048_snapshots() {
     let good = sample("tombstone");
-    let (head, tail) = (&good[..54], &good[55 + 3 * 40..]);
+    let (head, tail) = (&good[..54], &good[55 + 3 * 72..]);
     let named = |count: u32| {
         let mut bytes = head.to_vec();
         bytes.extend(if count < 128 { vec![count as u8] } else { vec![count as u8 | 0x80, (count >> 7) as u8] });
-        (0..count).for_each(|n| bytes.extend([&n.to_be_bytes()[..], &[7; 36]].concat()));
+        (0..count).for_each(|n| bytes.extend([&n.to_be_bytes()[..], &[7; 68]].concat()));
         samples::decode("tombstone", &[&bytes, tail].concat())
     };
-    assert!(named(1).is_ok() && named(4096).is_ok());
-    assert!(named(0).is_err() && named(4097).is_err());
+    assert!(named(1).is_ok() && named(2048).is_ok());
+    assert!(named(0).is_err() && named(2049).is_err());
     let reason = |length: usize| {
         let body = keepwell_format::TombstoneBody { reason: "x".repeat(length), program: String::new() };
         samples::decode("tombstone-body", &body.encode())

@@ -114,7 +114,7 @@ pub(super) fn body(v: &ManifestBody) -> Value {
 }
 
 pub(super) fn tombstone(v: &Tombstone) -> Value {
-    let gone: Value = v.gone.iter().map(|gone| json!([gone.snapshot.to_string(), gone.sequence])).collect();
+    let gone: Value = v.gone.iter().map(|gone| json!([gone.snapshot.to_string(), gone.sequence, gone.previous.to_string()])).collect();
     json!({
         "vault": v.vault.to_string(), "epoch": v.epoch.0, "sequence": v.sequence, "received": v.received, "packs": v.packs, "gone": gone,
         "head": hex(&v.head()), "sealed": hex(&v.sealed), "signature": hex(&v.signature),

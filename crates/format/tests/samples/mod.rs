@@ -155,7 +155,8 @@ fn manifest() -> Manifest {
 }
 
 fn tombstone() -> Tombstone {
-    let gone = [(0x11, 7), (0x99, 2), (0xee, 1000)].map(|(n, sequence)| Gone { snapshot: SnapshotId([n; 32]), sequence }).to_vec();
+    let gone = |n, sequence, before| Gone { snapshot: SnapshotId([n; 32]), sequence, previous: SnapshotId([before; 32]) };
+    let gone = vec![gone(0x11, 7, 0x99), gone(0x99, 1, 0), gone(0xee, 1000, 0x22)];
     let (sealed, signature) = (vec![0x5e; 70], [0x51; 64]);
     Tombstone { vault: vault(), epoch: Epoch(2), sequence: 3, received: 1_700_000_000, packs: 1001, gone, sealed, signature }
 }

@@ -219,8 +219,8 @@ pub(crate) fn manifest_body() -> impl Strategy<Value = ManifestBody> {
 
 pub(crate) fn tombstone() -> impl Strategy<Value = Tombstone> {
     let head = (any::<[u8; 16]>(), 1..=u32::MAX, any::<u64>(), any::<i64>(), 0..=1u64 << 63);
-    let gone = btree_map(any::<[u8; 32]>(), any::<u64>(), 1..30)
-        .prop_map(|gone| gone.into_iter().map(|(id, sequence)| Gone { snapshot: SnapshotId(id), sequence }).collect());
+    let one = |(id, (sequence, previous))| Gone { snapshot: SnapshotId(id), sequence, previous: SnapshotId(previous) };
+    let gone = btree_map(any::<[u8; 32]>(), any::<(u64, [u8; 32])>(), 1..30).prop_map(move |gone| gone.into_iter().map(one).collect());
     (head, gone, vec(any::<u8>(), 0..80), any::<[u8; 32]>()).prop_map(|((vault, epoch, sequence, received, packs), gone, sealed, sign)| {
         let mut signature = [0; 64];
         signature[..32].copy_from_slice(&sign);
