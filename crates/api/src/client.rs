@@ -1,16 +1,20 @@
 //! Asks a program of this box. Blocking, for programs that are: each call is one connection.
 
+mod streamed;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Body as _, Bytes};
+use hyper::Response;
+use hyper::body::{Body as _, Bytes, Incoming};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
+use tokio::task::JoinHandle;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::error::Refusal;
@@ -42,6 +46,14 @@ pub enum ClientError {
     /// It said no.
     #[error("{}", .0.error)]
     Refused(Refusal),
+    /// What it answered could not be passed on.
+    #[error("what {program} answered could not be written")]
+    NotTaken {
+        /// The program.
+        program: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
     /// The answer is not what the request asked for: the two programs are of different releases.
     #[error("{program} answered something that this program does not know; both have to be of one release")]
     Unknown {
@@ -90,13 +102,17 @@ impl Client {
 
     /// As [`Client::post`], for an answer that is no JSON.
     pub fn post_for_bytes(&self, route: &str, body: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+        self.exchange(Method::POST, route, self.encoded(body)?)
+    }
+
+    fn encoded(&self, body: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, ClientError> {
         let failed = |source| ClientError::Unknown { program: self.program, source };
         // Counted first, and written once: growing would leave copies of a secret behind.
         let mut length = Length(0);
         serde_json::to_writer(&mut length, body).map_err(failed)?;
         let mut bytes = Zeroizing::new(Vec::with_capacity(length.0));
         serde_json::to_writer(&mut *bytes, body).map_err(failed)?;
-        self.exchange(Method::POST, route, bytes)
+        Ok(bytes)
     }
 
     /// Asks for bytes.
@@ -114,28 +130,37 @@ impl Client {
     }
 
     fn exchange(&self, method: Method, route: &str, body: Zeroizing<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>, ClientError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| self.no_answer(error))?;
-        runtime.block_on(async {
-            let (status, answer) = tokio::time::timeout(self.deadline, self.talk(method, route, body))
-                .await
-                .map_err(|_| self.no_answer(format_args!("none within {} s", self.deadline.as_secs())))??;
-            if status.is_success() {
-                return Ok(answer);
-            }
-            // What the server's own layers refuse is plain text.
-            let mut refusal: Refusal = serde_json::from_slice(&answer).map_err(|_| self.no_answer(String::from_utf8_lossy(&answer)))?;
-            refusal.status = status.as_u16();
-            Err(ClientError::Refused(refusal))
+        self.waiting(async {
+            let (status, answer) = tokio::time::timeout(self.deadline, self.talk(method, route, body)).await.map_err(|_| self.late())??;
+            if status.is_success() { Ok(answer) } else { Err(self.refused(status, &answer)) }
         })
     }
 
+    /// Runs an exchange to its end on this thread.
+    fn waiting<T>(&self, exchange: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map_err(|error| self.no_answer(error))?.block_on(exchange)
+    }
+
     async fn talk(&self, method: Method, route: &str, body: Zeroizing<Vec<u8>>) -> Result<(StatusCode, Zeroizing<Vec<u8>>), ClientError> {
+        let (answer, driver) = self.send(method, route, body).await?;
+        let status = answer.status();
+        let whole = self.whole(answer).await?;
+        driver.abort();
+        Ok((status, whole))
+    }
+
+    /// Sends a request. What drives the connection ends with the exchange; what went wrong on it, the exchange says too.
+    async fn send(
+        &self,
+        method: Method,
+        route: &str,
+        body: Zeroizing<Vec<u8>>,
+    ) -> Result<(Response<Incoming>, JoinHandle<hyper::Result<()>>), ClientError> {
         let (program, path) = (self.program, self.path.clone());
         let stream = UnixStream::connect(&self.path).await.map_err(|source| ClientError::Unreachable { program, path, source })?;
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.no_answer(error))?;
-        // It ends with the exchange; what went wrong on it, the exchange says too.
         let driver = tokio::spawn(connection);
         let mut request =
             Request::builder().method(method).uri(route).header(header::HOST, "box").header(header::CONTENT_TYPE, "application/json");
@@ -144,10 +169,14 @@ impl Client {
         }
         let request = request.body(Full::new(Bytes::from_owner(Wiped(body)))).map_err(|error| self.no_answer(error))?;
         let answer = sender.send_request(request).await.map_err(|error| self.no_answer(error))?;
-        let status = answer.status();
+        Ok((answer, driver))
+    }
+
+    /// An answer's body, in memory.
+    async fn whole(&self, answer: Response<Incoming>) -> Result<Zeroizing<Vec<u8>>, ClientError> {
         let mut body = Limited::new(answer.into_body(), ANSWER_MAX);
-        let mut whole =
-            Zeroizing::new(Vec::with_capacity(body.size_hint().exact().map_or(0, |length| length.min(ANSWER_MAX as u64) as usize)));
+        let expected = body.size_hint().exact().map_or(0, |length| length.min(ANSWER_MAX as u64) as usize);
+        let mut whole = Zeroizing::new(Vec::with_capacity(expected));
         while let Some(frame) = body.frame().await {
             let Ok(piece) = frame.map_err(|error| self.no_answer(error))?.into_data() else { continue };
             grow(&mut whole, piece.len());
@@ -157,8 +186,19 @@ impl Client {
                 piece.zeroize();
             }
         }
-        driver.abort();
-        Ok((status, whole))
+        Ok(whole)
+    }
+
+    fn refused(&self, status: StatusCode, answer: &[u8]) -> ClientError {
+        match serde_json::from_slice::<Refusal>(answer) {
+            Ok(refusal) => ClientError::Refused(Refusal { status: status.as_u16(), ..refusal }),
+            // What the server's own layers refuse is plain text.
+            Err(_) => self.no_answer(String::from_utf8_lossy(answer)),
+        }
+    }
+
+    fn late(&self) -> ClientError {
+        self.no_answer(format_args!("none within {} s", self.deadline.as_secs()))
     }
 
     fn no_answer(&self, why: impl std::fmt::Display) -> ClientError {

@@ -28,6 +28,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tracing::Instrument as _;
 
 use crate::error::Refusal;
@@ -42,6 +43,25 @@ const READ_MAX: Duration = Duration::from_secs(20);
 /// Connections of one user at a time. Each call of our clients is one.
 const CONNECTIONS_MAX: usize = 32;
 const PAUSE: Duration = Duration::from_millis(50);
+/// What is being answered when the program is told to end may take so long.
+const LAST: Duration = Duration::from_secs(20);
+
+/// Tells whoever answers for long that the program ends. An extension of every request.
+#[derive(Clone, Debug)]
+pub struct Ending(watch::Receiver<bool>);
+
+impl Ending {
+    /// Resolves when the program was told to end.
+    pub async fn comes(&mut self) {
+        // No sender any more is the end as well.
+        let _ = self.0.wait_for(|ends| *ends).await;
+    }
+
+    /// Whether it was.
+    pub fn is_here(&self) -> bool {
+        *self.0.borrow() || self.0.has_changed().is_err()
+    }
+}
 
 /// Who is at the other end, as the kernel says (`SO_PEERCRED`, unix(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,11 +123,16 @@ fn bind(path: &Path) -> io::Result<StdListener> {
     Ok(listener)
 }
 
-/// Answers until the program is told to end (SIGTERM, SIGINT), then lets running requests finish. Tells the service manager when it is ready.
+/// Answers until the program is told to end (SIGTERM, SIGINT), then lets running requests finish, but not for ever. Tells the service manager when it is ready.
 pub async fn serve(listener: StdListener, routes: Router) -> io::Result<()> {
     let listener = UnixListener::from_std(listener)?;
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let routes = routes.layer(DefaultBodyLimit::max(BODY_MAX)).layer(middleware::map_request(in_time)).layer(middleware::from_fn(numbered));
+    let (end, ending) = watch::channel(false);
+    let routes = routes
+        .layer(Extension(Ending(ending)))
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(middleware::map_request(in_time))
+        .layer(middleware::from_fn(numbered));
     if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
         tracing::warn!(%error, "the service manager could not be told of readiness");
     }
@@ -128,7 +153,10 @@ pub async fn serve(listener: StdListener, routes: Router) -> io::Result<()> {
         }
     }
     drop(listener);
-    running.shutdown().await;
+    end.send_replace(true);
+    if tokio::time::timeout(LAST, running.shutdown()).await.is_err() {
+        tracing::warn!("a request was still being answered when the program ended");
+    }
     Ok(())
 }
 

@@ -6,10 +6,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use axum::body::Body;
+use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
-use axum::{Json, Router};
-use keepwell_api::{Base64, Callers, Client, ClientError, Refusal, listen, serve};
+use axum::{Extension, Json, Router};
+use keepwell_api::outflow::outflow;
+use keepwell_api::{Base64, Callers, Client, ClientError, Ending, Refusal, listen, serve};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +35,24 @@ fn routes() -> Router {
     Router::new()
         .route("/v1/echo", post(|Json(echo): Json<Echo>| async { Json(echo) }))
         .route("/v1/no", get(|| async { Refusal::text(StatusCode::CONFLICT, "no", "it is not to be; nothing was done") }))
+        .route("/v1/flow/{pieces}/{length}", post(flow))
         .route("/v1/never", get(|| async { std::future::pending::<()>().await }))
+}
+
+/// Pieces of 1,000 bytes, and an end unless there are 13.
+async fn flow(Path((pieces, length)): Path<(u64, u64)>, ending: Extension<Ending>) -> Body {
+    let (out, body) = outflow(Some(length).filter(|length| *length > 0));
+    tokio::spawn(async move {
+        for _ in 0..pieces {
+            if ending.is_here() || out.put(vec![7; 1_000]).await.is_err() {
+                return;
+            }
+        }
+        if pieces != 13 {
+            let _ = out.end().await;
+        }
+    });
+    body
 }
 
 fn client(path: &PathBuf) -> Client {
@@ -107,6 +127,33 @@ fn every_request_has_a_number_of_its_own_and_a_refusal_says_it() {
     stream.read_to_string(&mut answer).unwrap();
     let line = answer.lines().find_map(|line| line.strip_prefix("keepwell-request: ")).unwrap();
     assert!(answer.starts_with("HTTP/1.1 404") && line.len() == 16 && line != "0000000000000000", "{answer}");
+}
+
+#[test]
+fn what_flows_is_whole_or_an_error() {
+    let (_folder, path) = start(routes());
+    let fetch = |pieces: u64, length: u64| {
+        let mut out = Vec::new();
+        let taken = client(&path).post_for_stream(&format!("/v1/flow/{pieces}/{length}"), &(), &mut out);
+        taken.map(|count| assert_eq!((count, count), (out.len() as u64, pieces * 1_000)))
+    };
+    fetch(0, 0).unwrap();
+    fetch(100, 0).unwrap();
+    fetch(100, 100_000).unwrap();
+    for (pieces, length) in [(13, 0), (13, 14_000), (100, 99_999), (100, 100_001)] {
+        assert!(matches!(fetch(pieces, length), Err(ClientError::NoAnswer { .. })), "{pieces} pieces for {length} bytes");
+    }
+    struct Full;
+    impl std::io::Write for Full {
+        fn write(&mut self, _bytes: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::StorageFull.into())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let taken = client(&path).post_for_stream("/v1/flow/100000000/0", &(), &mut Full);
+    assert!(matches!(taken, Err(ClientError::NotTaken { .. })), "{taken:?}");
 }
 
 /// Many connections of one user leave those that are there, and the program, as they were; places come free again.
