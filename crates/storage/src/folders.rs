@@ -49,6 +49,11 @@ pub fn disks_up_to(folder: &Path, highest: u8) -> Vec<Arc<dyn Disk>> {
     (1..=highest).map(|number| disk(format!("disk-{number}"), disk_folder(folder, number))).collect()
 }
 
+/// The disk that is mounted at `folder`, by what people call it.
+pub fn disk_at(name: &str, folder: &Path) -> Arc<dyn Disk> {
+    disk(name.to_owned(), folder.to_owned())
+}
+
 fn disk(name: String, folder: PathBuf) -> Arc<dyn Disk> {
     Arc::new(DeadlineDisk::new(Arc::new(DirectoryDisk::new(name, folder)), PATIENCE))
 }

@@ -21,7 +21,7 @@ impl Pool {
 
     /// Bytes of all shards on the disks that are there, headers included.
     pub fn stored_bytes(&self) -> Result<u64, PoolError> {
-        Ok(self.listing().used_bytes)
+        Ok(self.listing().used_bytes.values().sum())
     }
 
     /// Takes a lost object out of the pool: what is left of it gets names that end in `.lost`. Does nothing (false) when the object

@@ -100,7 +100,7 @@ impl Pool {
         let mut listing = self.listing_mut();
         for shard in object.shards.iter().filter(|s| s.phase == Phase::Durable) {
             listing.insert(object.name, shard.at);
-            listing.used_bytes += object.layout.shard_len(object.len) + HEADER_LEN as u64;
+            *listing.used_bytes.entry(shard.at.slot).or_default() += object.layout.shard_len(object.len) + HEADER_LEN as u64;
         }
         listing.set_len(object.name, object.len);
     }

@@ -96,9 +96,13 @@ impl Pool {
         for (name, entry) in listing.entries() {
             objects += 1;
             degraded_objects += u64::from(!self.is_full(*name, entry, &active));
-            entry.shards.iter().for_each(|at| shards[usize::from(at.slot)] += 1);
+            for at in &entry.shards {
+                // A disk that joined since is counted at the next look.
+                shards.get_mut(usize::from(at.slot)).into_iter().for_each(|count| *count += 1);
+            }
         }
-        let mut disks: Vec<DiskHealth> = slots.into_iter().map(|(n, disk)| DiskHealth { shards: shards[n], ..disk }).collect();
+        let mut disks: Vec<DiskHealth> =
+            slots.into_iter().map(|(n, disk)| DiskHealth { shards: shards.get(n).copied().unwrap_or(0), ..disk }).collect();
         disks.extend(self.strays().iter().map(|stray| stray.health.clone()));
         PoolHealth { layout: self.layout(), disks, objects, degraded_objects }
     }

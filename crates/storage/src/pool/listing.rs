@@ -95,7 +95,7 @@ pub(super) struct Listing {
     objects: HashMap<ObjectName, Entry>,
     pub(super) foreign: Vec<(String, String)>,
     /// Bytes of all shard files.
-    pub(super) used_bytes: u64,
+    pub(super) used_bytes: BTreeMap<u8, u64>,
     /// Shards that still have a temporary name (read access only).
     pub(super) unfinished: BTreeMap<(ObjectName, ShardAt), String>,
 }

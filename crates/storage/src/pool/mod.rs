@@ -13,6 +13,7 @@ mod health;
 mod listing;
 mod open;
 mod place;
+mod presence;
 mod read;
 mod rebalance;
 mod recover;

@@ -77,7 +77,7 @@ fn describe(slot: &Slot) -> String {
 }
 
 /// The lock comes first: what is read after it stays true.
-fn survey_one(disk: Arc<dyn Disk>, access: Access) -> Result<Surveyed, PoolError> {
+pub(super) fn survey_one(disk: Arc<dyn Disk>, access: Access) -> Result<Surveyed, PoolError> {
     let lock = match access {
         Access::Read => None,
         Access::Write => match disk.lock() {
@@ -142,7 +142,7 @@ fn seat(surveyed: Vec<Surveyed>, label: &Label) -> (Vec<Slot>, Vec<Stray>) {
         }
     }
     // An empty disk takes no place that one waits for which was given and can't be reached.
-    let mut others: Vec<_> = others.into_iter().map(|(given, s)| (given, state_of(&s, label), s)).collect();
+    let mut others: Vec<_> = others.into_iter().map(|(given, s)| (given, state_of(&s, label.vault), s)).collect();
     others.sort_by_key(|(_, (state, _), _)| *state == DiskState::Empty);
     for (given, (state, note), s) in others {
         let waits = |slot: &usize| {
@@ -171,14 +171,14 @@ fn slot(number: usize, member: Member, seat: Option<(Surveyed, DiskState, String
     Slot { id, role, name: s.disk.name().into(), disk: Some(s.disk), state, note, failed: None, generation, lock: s.lock }
 }
 
-fn state_of(s: &Surveyed, label: &Label) -> (DiskState, String) {
+pub(super) fn state_of(s: &Surveyed, vault: [u8; 16]) -> (DiskState, String) {
     match &s.finding {
         Finding::Label(other) => (DiskState::WrongVault, hex(&other.vault)),
         Finding::Unreachable(why) => (DiskState::Missing, why.clone()),
         Finding::Empty => (DiskState::Empty, String::new()),
         Finding::Foreign(example) => (DiskState::Foreign, example.clone()),
-        Finding::Unlabelled => survey::judge(s.disk.as_ref(), label.vault, false),
-        Finding::Damaged | Finding::Newer { .. } => survey::judge(s.disk.as_ref(), label.vault, true),
+        Finding::Unlabelled => survey::judge(s.disk.as_ref(), vault, false),
+        Finding::Damaged | Finding::Newer { .. } => survey::judge(s.disk.as_ref(), vault, true),
     }
 }
 

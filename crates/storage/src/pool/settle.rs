@@ -64,7 +64,7 @@ impl Leftovers {
             (Some(shard), _) => {
                 let (name, at) = at(shard);
                 listing.insert(name, at);
-                listing.used_bytes += file.len;
+                *listing.used_bytes.entry(slot).or_default() += file.len;
             }
             (None, Some(rest)) => {
                 let shard = rest.split_once('-').and_then(|(_, shard)| ShardName::parse(shard)).map(at);
@@ -88,7 +88,7 @@ pub(super) fn temp_path(number: u64, name: ObjectName, at: ShardAt) -> String {
 
 impl Pool {
     /// Finishes or removes interrupted writes. A disk that will not have it gets no writes in this session.
-    pub(super) fn settle(&mut self, leftovers: Leftovers) {
+    pub(super) fn settle(&self, leftovers: Leftovers) {
         if self.access == Access::Read {
             return self.overlook(leftovers);
         }
@@ -132,7 +132,7 @@ impl Pool {
     }
 
     /// Reads the rest of an interrupted commit where it lies.
-    fn overlook(&mut self, leftovers: Leftovers) {
+    fn overlook(&self, leftovers: Leftovers) {
         for left in leftovers.found {
             let Some(((name, at), disk)) = left.shard.zip(self.readable(left.slot)) else { continue };
             if self.is_rest_of_commit(disk.as_ref(), &left.path, name, at) {

@@ -10,4 +10,5 @@ mod departing;
 mod disks;
 mod failing;
 mod life;
+mod presence;
 mod stalled;
