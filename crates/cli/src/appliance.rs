@@ -3,8 +3,13 @@
 
 pub(crate) mod args;
 mod authenticator;
+mod clock;
+mod download;
+mod events;
 mod files;
+mod finding;
 mod log;
+mod new_file;
 pub(crate) mod place;
 mod restore;
 mod runs;
@@ -12,6 +17,7 @@ pub(crate) mod session;
 mod settings;
 mod shares;
 mod status;
+mod trial;
 mod users;
 mod wait;
 
@@ -21,7 +27,7 @@ use serde_json::Value;
 
 use crate::exit::{CliError, Exit};
 use crate::output::Answer;
-use args::{ApplianceCommand, BoxCommand};
+use args::{ApplianceCommand, BoxCommand, ClockCommand, FilesArgs, FilesVerb, SnapshotsArgs, SnapshotsVerb};
 use place::Place;
 
 /// Runs it.
@@ -30,17 +36,37 @@ pub(crate) fn run(command: &ApplianceCommand, place: &Place, answer: &mut Answer
         ApplianceCommand::Status => status::run(place, answer),
         ApplianceCommand::Shares(command) => shares::run(command, place, answer),
         ApplianceCommand::Runs(command) => runs::run(command, place, answer),
-        ApplianceCommand::Snapshots { share } => files::snapshots(share.as_deref(), place, answer),
-        ApplianceCommand::Files { snapshot, path } => files::list(snapshot, path.as_deref(), place, answer),
+        ApplianceCommand::Snapshots(SnapshotsArgs { verb: Some(SnapshotsVerb::Compare(args)), .. }) => {
+            finding::compare(args, place, answer)
+        }
+        ApplianceCommand::Snapshots(args) => files::snapshots(args.share.as_deref(), place, answer),
+        ApplianceCommand::Files(args) => look(args, place, answer),
+        ApplianceCommand::Download(args) => download::run(args, place, answer),
         ApplianceCommand::Restore(args) => restore::run(args, place, answer),
+        ApplianceCommand::Restores(command) => restore::all(command, place, answer),
         ApplianceCommand::Incidents(command) => status::incidents(command, place, answer),
+        ApplianceCommand::Events(args) => events::run(args.follow, place, answer),
         ApplianceCommand::Log(args) => log::run(args, place, answer),
         ApplianceCommand::Channels(command) => settings::channels(command, place, answer),
         ApplianceCommand::Policies(command) => settings::policies(command, place, answer),
+        ApplianceCommand::TestRestore => trial::run(place, answer),
+        ApplianceCommand::Clock(ClockCommand::Confirm { yes }) => clock::confirm(*yes, place, answer),
+        ApplianceCommand::SupportBundle(args) => download::bundle(args, place, answer),
         ApplianceCommand::SignIn(args) => session::sign_in(place, args, answer),
         ApplianceCommand::SignOut => session::sign_out(place, answer),
         ApplianceCommand::Users(command) => users::run(command, place, answer),
         ApplianceCommand::Box(BoxCommand::Claim(args)) => session::claim(place, args, answer),
+    }
+}
+
+fn look(args: &FilesArgs, place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
+    match (&args.verb, &args.snapshot) {
+        (Some(FilesVerb::Versions { share, path }), _) => finding::versions(share, path, place, answer),
+        (Some(FilesVerb::Search { snapshot, text, path, limit }), _) => {
+            finding::search(snapshot, text, path.as_deref(), *limit, place, answer)
+        }
+        (None, Some(snapshot)) => files::list(snapshot, args.path.as_deref(), place, answer),
+        (None, None) => Err(CliError::Usage("which snapshot? 'keepwell snapshots' lists them".into())),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::dev::args::{BecomeArgs, DevArgs};
 use crate::disk::args::{DiskCommand, ScrubArgs, TendArgs};
 use crate::disks::args::DisksCommand;
 use crate::keys::args::KeysCommand;
+use crate::manual::{CompletionsArgs, ManArgs};
 use crate::remote::{AccountArgs, parse_as_of};
 
 /// Keepwell keeps every version of a practice's files, encrypted, on several disks.
@@ -60,6 +61,11 @@ pub(crate) enum Area {
     Appliance(ApplianceCommand),
     /// A whole box in one folder, as processes of this machine, until Ctrl-C. For trying out and for tests: what opens it lies beside it
     Dev(DevArgs),
+    /// Print a script that completes these commands in a shell
+    #[command(after_help = "bash: keepwell completions bash > /etc/bash_completion.d/keepwell")]
+    Completions(CompletionsArgs),
+    /// Write the manual: one page for each command
+    Man(ManArgs),
     /// Turn into another program that ends with the one that started it
     #[command(hide = true)]
     Become(BecomeArgs),
@@ -75,6 +81,8 @@ impl Area {
             Self::Disks(command) => command.name(),
             Self::Appliance(command) => command.name(),
             Self::Dev(_) => "dev",
+            Self::Completions(_) => "completions",
+            Self::Man(_) => "man",
             Self::Become(_) => "become",
         }
     }

@@ -7,18 +7,22 @@ mod words;
 
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use keepwell_api::Client;
-use keepwell_api::disks::{Disk, DiskDetail, Disks, Job, Locate, Mounted, SelfTest, SelfTestKind, Standing, Typed, Verdict, Vitals};
+use keepwell_api::disks::{
+    Disk, DiskDetail, Disks, Job, Locate, Mounted, SOCKET, SelfTest, SelfTestKind, Standing, Typed, Verdict, Vitals,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use crate::appliance::place::Place;
 use crate::exit::{CliError, Exit};
 use crate::output::{Answer, tell};
-use args::{DangerArgs, DiskArgs, DisksCommand, EraseArgs, SocketArgs};
+use args::{DangerArgs, DiskArgs, DisksCommand, EraseArgs};
 use words::name;
 
 /// Making a file system on a large, slow disk takes minutes.
@@ -27,21 +31,23 @@ const PATIENCE: Duration = Duration::from_secs(2400);
 const STEP: Duration = Duration::from_secs(2);
 
 /// Runs it.
-pub(crate) fn run(command: &DisksCommand, answer: &mut Answer) -> Result<Exit, CliError> {
+pub(crate) fn run(command: &DisksCommand, place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
+    let socket = command.socket().map_or_else(|| place.socket("diskd", SOCKET), Path::to_owned);
+    let diskd = &Client::new("keepwell-diskd", socket, PATIENCE);
     match command {
-        DisksCommand::List(args) => list(args, answer),
-        DisksCommand::Show(args) => show(args, answer),
-        DisksCommand::Prepare(args) => prepare(args, answer),
-        DisksCommand::Mount(args) => mount(args, answer),
-        DisksCommand::Unmount(args) => done(args, "/unmount", &Typed::default(), answer),
-        DisksCommand::Grow(args) => done(args, "/grow", &Typed::default(), answer),
-        DisksCommand::Erase(args) => erase(args, answer),
+        DisksCommand::List(_) => list(diskd, answer),
+        DisksCommand::Show(args) => show(args, diskd, answer),
+        DisksCommand::Prepare(args) => prepare(args, diskd, answer),
+        DisksCommand::Mount(args) => mount(args, diskd, answer),
+        DisksCommand::Unmount(args) => done(args, diskd, "/unmount", &Typed::default(), answer),
+        DisksCommand::Grow(args) => done(args, diskd, "/grow", &Typed::default(), answer),
+        DisksCommand::Erase(args) => erase(args, diskd, answer),
         DisksCommand::SelfTest(args) => {
             let kind = if args.long { SelfTestKind::Long } else { SelfTestKind::Short };
-            done(&args.disk, "/self-test", &SelfTest { kind }, answer)
+            done(&args.disk, diskd, "/self-test", &SelfTest { kind }, answer)
         }
-        DisksCommand::Locate(args) => done(&args.disk, "/locate", &Locate { seconds: args.seconds }, answer),
-        DisksCommand::Vitals(args) => vitals(args, answer),
+        DisksCommand::Locate(args) => done(&args.disk, diskd, "/locate", &Locate { seconds: args.seconds }, answer),
+        DisksCommand::Vitals(_) => vitals(diskd, answer),
     }
 }
 
@@ -52,9 +58,8 @@ struct Chosen {
 }
 
 impl Chosen {
-    fn new(args: &DiskArgs) -> Result<Self, CliError> {
-        let client = diskd(&args.socket);
-        let all: Disks = client.get("/v1/disks")?;
+    fn new(args: &DiskArgs, diskd: &Client) -> Result<Self, CliError> {
+        let all: Disks = diskd.get("/v1/disks")?;
         let exact = |disk: &&Disk| {
             disk.serial.as_str() == args.disk || (!disk.device.is_empty() && args.disk.trim_start_matches("/dev/") == disk.device)
         };
@@ -63,7 +68,7 @@ impl Chosen {
             fitting = all.disks.iter().filter(|disk| disk.serial.as_str().starts_with(&args.disk)).collect();
         }
         match fitting[..] {
-            [disk] => Ok(Self { client, disk: disk.clone() }),
+            [disk] => Ok(Self { client: diskd.clone(), disk: disk.clone() }),
             [] => Err(CliError::Refused(format!("there is no disk '{}'; 'keepwell disks list' lists them", args.disk))),
             _ => Err(CliError::Refused(format!("'{}' is the beginning of more than one serial number", args.disk))),
         }
@@ -106,12 +111,8 @@ impl Chosen {
     }
 }
 
-fn diskd(args: &SocketArgs) -> Client {
-    Client::new("keepwell-diskd", &args.socket, PATIENCE)
-}
-
-fn list(args: &SocketArgs, answer: &mut Answer) -> Result<Exit, CliError> {
-    let disks: Disks = diskd(args).get("/v1/disks")?;
+fn list(diskd: &Client, answer: &mut Answer) -> Result<Exit, CliError> {
+    let disks: Disks = diskd.get("/v1/disks")?;
     answer.list("disks", &disks.disks, words::line, |disk| json!(disk));
     disks.disks.iter().for_each(|disk| words::reasons(disk, answer));
     answer.list("unnamed", &disks.unnamed, Clone::clone, |text| json!(text));
@@ -119,21 +120,21 @@ fn list(args: &SocketArgs, answer: &mut Answer) -> Result<Exit, CliError> {
     Ok(Exit::of(disks.unnamed.is_empty() && disks.disks.iter().all(well)))
 }
 
-fn show(args: &DiskArgs, answer: &mut Answer) -> Result<Exit, CliError> {
-    let detail = Chosen::new(args)?.detail()?;
+fn show(args: &DiskArgs, diskd: &Client, answer: &mut Answer) -> Result<Exit, CliError> {
+    let detail = Chosen::new(args, diskd)?.detail()?;
     words::show(&detail, answer);
     Ok(Exit::of(detail.disk.health.verdict < Verdict::Suspect))
 }
 
 /// A request after which the disk is shown.
-fn done(args: &DiskArgs, verb: &str, body: &impl Serialize, answer: &mut Answer) -> Result<Exit, CliError> {
-    let detail: DiskDetail = Chosen::new(args)?.post(verb, body)?;
+fn done(args: &DiskArgs, diskd: &Client, verb: &str, body: &impl Serialize, answer: &mut Answer) -> Result<Exit, CliError> {
+    let detail: DiskDetail = Chosen::new(args, diskd)?.post(verb, body)?;
     words::brief(&detail.disk, answer);
     Ok(Exit::Complete)
 }
 
-fn prepare(args: &DangerArgs, answer: &mut Answer) -> Result<Exit, CliError> {
-    let chosen = Chosen::new(&args.disk)?;
+fn prepare(args: &DangerArgs, diskd: &Client, answer: &mut Answer) -> Result<Exit, CliError> {
+    let chosen = Chosen::new(&args.disk, diskd)?;
     let mut typed = Typed { typed_serial: args.serial.clone(), ..Typed::default() };
     if chosen.disk.standing != Standing::Blank {
         let what = format!("{} is {}, and all that is on it will be lost", name(&chosen.disk), words::standing(&chosen.disk.standing));
@@ -145,8 +146,8 @@ fn prepare(args: &DangerArgs, answer: &mut Answer) -> Result<Exit, CliError> {
     Ok(Exit::Complete)
 }
 
-fn mount(args: &DangerArgs, answer: &mut Answer) -> Result<Exit, CliError> {
-    let chosen = Chosen::new(&args.disk)?;
+fn mount(args: &DangerArgs, diskd: &Client, answer: &mut Answer) -> Result<Exit, CliError> {
+    let chosen = Chosen::new(&args.disk, diskd)?;
     let mut typed = Typed { typed_serial: args.serial.clone(), ..Typed::default() };
     if matches!(chosen.disk.standing, Standing::OtherBox { .. }) {
         let what = format!("{} is {}", name(&chosen.disk), words::standing(&chosen.disk.standing));
@@ -159,8 +160,8 @@ fn mount(args: &DangerArgs, answer: &mut Answer) -> Result<Exit, CliError> {
     Ok(Exit::Complete)
 }
 
-fn erase(args: &EraseArgs, answer: &mut Answer) -> Result<Exit, CliError> {
-    let chosen = Chosen::new(&args.danger.disk)?;
+fn erase(args: &EraseArgs, diskd: &Client, answer: &mut Answer) -> Result<Exit, CliError> {
+    let chosen = Chosen::new(&args.danger.disk, diskd)?;
     let what = format!("{} is {}, and all of it will be overwritten", name(&chosen.disk), words::standing(&chosen.disk.standing));
     let typed_serial = Some(chosen.typed(&args.danger, &what, answer)?);
     let retired = pool::release(&chosen, &args.danger)?;
@@ -212,8 +213,8 @@ fn ended(chosen: &Chosen, json: bool) -> Result<Job, CliError> {
     }
 }
 
-fn vitals(args: &SocketArgs, answer: &mut Answer) -> Result<Exit, CliError> {
-    let vitals: Vitals = diskd(args).get("/v1/vitals")?;
+fn vitals(diskd: &Client, answer: &mut Answer) -> Result<Exit, CliError> {
+    let vitals: Vitals = diskd.get("/v1/vitals")?;
     words::vitals(&vitals, answer);
     Ok(Exit::Complete)
 }

@@ -4,11 +4,13 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use keepwell_api::ClientError;
+use keepwell_api::{ClientError, Refusal};
 use keepwell_crypt::CryptError;
 use keepwell_source::SourceError;
 use keepwell_storage::PoolError;
 use keepwell_vault::VaultError;
+
+use crate::to_do;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +69,9 @@ pub(crate) enum CliError {
     /// A precondition does not hold; nothing was changed.
     #[error("{0}")]
     Refused(String),
+    /// Only a person may have this done.
+    #[error("nobody is signed in here, and this is only done for a person; nothing was done")]
+    NotSignedIn,
     /// A file or folder can't be used.
     #[error("can't {doing} {}", .path.display())]
     File {
@@ -136,11 +141,29 @@ impl CliError {
 
     /// The stable word of the program that refused, for programs.
     pub(crate) fn code(&self) -> Option<&str> {
+        self.refusal().map(|refusal| &*refusal.code)
+    }
+
+    /// Number of the request that was refused, as the program's log has it.
+    pub(crate) fn request(&self) -> Option<&str> {
+        self.refusal().and_then(|refusal| refusal.request.as_deref())
+    }
+
+    fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Api(error) => match &**error {
-                ClientError::Refused(refusal) => Some(&refusal.code),
+                ClientError::Refused(refusal) => Some(refusal),
                 _ => None,
             },
+            _ => None,
+        }
+    }
+
+    /// What the person can do about it, where the message does not say so.
+    pub(crate) fn to_do(&self) -> Option<String> {
+        match self {
+            Self::Api(error) => to_do::about(error),
+            Self::NotSignedIn => Some(to_do::SIGN_IN.into()),
             _ => None,
         }
     }
@@ -148,9 +171,7 @@ impl CliError {
     /// The chain of causes below, outermost first, without repetition.
     pub(crate) fn causes(&self) -> Vec<String> {
         let mut causes = Vec::new();
-        if let Self::Api(error) = self
-            && let ClientError::Refused(refusal) = &**error
-        {
+        if let Some(refusal) = self.refusal() {
             return refusal.causes.clone();
         }
         let mut next = std::error::Error::source(self);

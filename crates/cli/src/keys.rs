@@ -9,13 +9,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use keepwell_api::keys::{
-    InPool, Keeper, OpenVault, Reissue, Reissued, SealAgain, Sealed as SealedTo, Status, ToStore, Unlock, UnlockByKit, UnlockedByKit,
+    InPool, Keeper, OpenVault, Reissue, Reissued, SOCKET, SealAgain, Sealed as SealedTo, Status, ToStore, Unlock, UnlockByKit,
+    UnlockedByKit,
 };
 use keepwell_api::{Base64, Client};
 use keepwell_format::keys::{KeyringBody, Slots};
 use keepwell_storage::Access;
 use keepwell_vault::{Sealed, VaultError};
 
+use crate::appliance::place::Place;
 use crate::exit::{CliError, Exit};
 use crate::output::Answer;
 use crate::unlock::{secret_file, secret_line};
@@ -28,18 +30,19 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const STORE_TRIES: usize = 4;
 
 /// Runs it.
-pub(crate) fn run(command: &KeysCommand, answer: &mut Answer) -> Result<Exit, CliError> {
+pub(crate) fn run(command: &KeysCommand, place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
     memory::seclude();
+    let keyd = &keyd(&command.socket().map_or_else(|| place.socket("keyd", SOCKET), Path::to_owned));
     match command {
-        KeysCommand::Status(args) => status::run(&keyd(&args.keyd), answer),
-        KeysCommand::Print(args) => papers::print(args, answer),
-        KeysCommand::Confirm(args) => papers::confirm(args, answer),
-        KeysCommand::Rehearse(args) => papers::rehearse(args, answer),
-        KeysCommand::Unlock(args) => unlock(args, answer),
-        KeysCommand::Recover(args) => recover(args, answer),
-        KeysCommand::Reissue(args) => reissue(args, answer),
-        KeysCommand::Store(args) => store_newest(args, answer),
-        KeysCommand::SealAgain(args) => seal_again(args, answer),
+        KeysCommand::Status(_) => status::run(keyd, answer),
+        KeysCommand::Print(args) => papers::print(args, keyd, answer),
+        KeysCommand::Confirm(args) => papers::confirm(args, keyd, answer),
+        KeysCommand::Rehearse(args) => papers::rehearse(args, keyd, answer),
+        KeysCommand::Unlock(args) => unlock(args, keyd, answer),
+        KeysCommand::Recover(args) => recover(args, keyd, answer),
+        KeysCommand::Reissue(args) => reissue(args, keyd, answer),
+        KeysCommand::Store(args) => store_newest(args, keyd, answer),
+        KeysCommand::SealAgain(args) => seal_again(args, keyd, answer),
     }
 }
 
@@ -56,15 +59,14 @@ pub(crate) fn open(socket: &Path, vault: &Sealed) -> Result<KeyringBody, CliErro
     KeyringBody::decode(&body).map_err(|source| VaultError::Format { what: "keyd's answer", source }.into())
 }
 
-fn unlock(args: &UnlockArgs, answer: &mut Answer) -> Result<Exit, CliError> {
+fn unlock(args: &UnlockArgs, keyd: &Client, answer: &mut Answer) -> Result<Exit, CliError> {
     let passphrase = Base64(secret_line(&args.passphrase_file, "passphrase")?);
-    let client = keyd(&args.socket.keyd);
-    let status: Status = client.post("/v1/unlock", &Unlock { passphrase })?;
+    let status: Status = keyd.post("/v1/unlock", &Unlock { passphrase })?;
     status::show(&status, answer);
     Ok(Exit::Complete)
 }
 
-fn recover(args: &RecoverArgs, answer: &mut Answer) -> Result<Exit, CliError> {
+fn recover(args: &RecoverArgs, keyd: &Client, answer: &mut Answer) -> Result<Exit, CliError> {
     let [first, second] = args.papers.as_slice() else {
         return Err(CliError::Usage("two papers are needed: --paper FILE --paper FILE".into()));
     };
@@ -72,13 +74,12 @@ fn recover(args: &RecoverArgs, answer: &mut Answer) -> Result<Exit, CliError> {
     let passphrase = args.passphrase_file.as_deref().map(|path| secret_line(path, "passphrase")).transpose()?.map(Base64);
     let (slots, keyring) = opening::sealed(&args.vault.vault, Access::Write, answer)?.locks()?;
     let (slots, keyring) = (Some(slots.encode().into()), Some(keyring.encode().into()));
-    let client = keyd(&args.vault.socket.keyd);
-    let done: UnlockedByKit = client.post("/v1/unlock-by-kit", &UnlockByKit { papers, slots, keyring, passphrase })?;
+    let done: UnlockedByKit = keyd.post("/v1/unlock-by-kit", &UnlockByKit { papers, slots, keyring, passphrase })?;
     answer.field("sealed", done.not_sealed.is_none());
     answer.line("The keys are open.");
-    store(&args.vault)?;
+    store(&args.vault, keyd)?;
     match &done.not_sealed {
-        None if client.get::<Status>("/v1/status")?.keeper == Keeper::Tpm => {
+        None if keyd.get::<Status>("/v1/status")?.keeper == Keeper::Tpm => {
             answer.line("They are sealed to this box: it opens them by itself from now on.");
         }
         None => answer.line("They are under the box's passphrase: it waits for that after each start."),
@@ -91,12 +92,11 @@ fn recover(args: &RecoverArgs, answer: &mut Answer) -> Result<Exit, CliError> {
 }
 
 /// Brings the vault's disks the newest key slots, reads them back, and tells keyd, until they have them. Answers whether anything was stored.
-fn store(args: &VaultArgs) -> Result<bool, CliError> {
-    let client = keyd(&args.socket.keyd);
+fn store(args: &VaultArgs, keyd: &Client) -> Result<bool, CliError> {
     for tries in 0..STORE_TRIES {
         let vault = opening::sealed_again(&args.vault, Access::Write)?;
         let there = InPool { slots: vault.locks()?.0.encode().into() };
-        let newer: ToStore = client.post(&format!("/v1/vaults/{}/stored", vault.vault_id()), &there)?;
+        let newer: ToStore = keyd.post(&format!("/v1/vaults/{}/stored", vault.vault_id()), &there)?;
         let Some(slots) = newer.slots else { return Ok(tries > 0) };
         let slots = Slots::decode(slots.as_ref()).map_err(|source| VaultError::Format { what: "keyd's answer", source })?;
         vault.store_slots(&slots)?;
@@ -106,20 +106,20 @@ fn store(args: &VaultArgs) -> Result<bool, CliError> {
     ))
 }
 
-fn store_newest(args: &VaultArgs, answer: &mut Answer) -> Result<Exit, CliError> {
+fn store_newest(args: &VaultArgs, keyd: &Client, answer: &mut Answer) -> Result<Exit, CliError> {
     opening::sealed(&args.vault, Access::Read, answer)?;
-    let stored = store(args)?;
+    let stored = store(args, keyd)?;
     answer.field("stored", stored);
     answer.line(if stored { "The disks have the newest key slots now." } else { "The disks had the newest key slots already." });
     Ok(Exit::Complete)
 }
 
-fn reissue(args: &VaultArgs, answer: &mut Answer) -> Result<Exit, CliError> {
+fn reissue(args: &VaultArgs, keyd: &Client, answer: &mut Answer) -> Result<Exit, CliError> {
     // What was to be stored before is there now, or there is no new kit yet.
-    store(args)?;
+    store(args, keyd)?;
     let vault = opening::sealed(&args.vault, Access::Read, answer)?;
     let request = Reissue { vault: vault.vault_id().to_string(), slots: Some(vault.locks()?.0.encode().into()) };
-    let made: Reissued = keyd(&args.socket.keyd).post("/v1/reissue", &request)?;
+    let made: Reissued = keyd.post("/v1/reissue", &request)?;
     answer.field("set", made.set);
     answer.field("replaces", made.replaces);
     answer.line(format_args!(
@@ -130,9 +130,9 @@ fn reissue(args: &VaultArgs, answer: &mut Answer) -> Result<Exit, CliError> {
     Ok(Exit::Complete)
 }
 
-fn seal_again(args: &SealAgainArgs, answer: &mut Answer) -> Result<Exit, CliError> {
+fn seal_again(args: &SealAgainArgs, keyd: &Client, answer: &mut Answer) -> Result<Exit, CliError> {
     let request = SealAgain { pcr7: args.pcr7.clone(), epoch: args.epoch };
-    let sealed: SealedTo = keyd(&args.socket.keyd).post("/v1/seal-again", &request)?;
+    let sealed: SealedTo = keyd.post("/v1/seal-again", &request)?;
     answer.field("sealed", serde_json::json!(sealed));
     answer.line(format_args!(
         "The keys are sealed for images of security epoch {}, and to these values of PCR 7, any of which will do:",

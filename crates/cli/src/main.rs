@@ -13,6 +13,7 @@ mod init;
 mod keys;
 mod list;
 mod ls;
+mod manual;
 mod memory;
 mod opening;
 mod output;
@@ -27,6 +28,7 @@ mod source;
 mod stats;
 mod tend;
 mod text;
+mod to_do;
 mod unlock;
 mod verify;
 
@@ -51,13 +53,16 @@ fn main() -> ExitCode {
     start_log(cli.json);
     keepwell_source::raise_open_files();
     let mut answer = Answer::new(cli.area.name(), cli.json);
+    let place = Place::new(cli.box_folder.as_deref());
     let result = match &cli.area {
         Area::Vault(command) => run(command, &mut answer),
         Area::Source(command) => source::run(command, &mut answer),
-        Area::Keys(command) => keys::run(command, &mut answer),
-        Area::Disks(command) => disks::run(command, &mut answer),
-        Area::Appliance(command) => appliance::run(command, &Place::new(cli.box_folder.as_deref()), &mut answer),
+        Area::Keys(command) => keys::run(command, &place, &mut answer),
+        Area::Disks(command) => disks::run(command, &place, &mut answer),
+        Area::Appliance(command) => appliance::run(command, &place, &mut answer),
         Area::Dev(args) => dev::run(args, &mut answer),
+        Area::Completions(args) => manual::completions(args, &mut answer),
+        Area::Man(args) => manual::pages(args, &mut answer),
         Area::Become(args) => dev::become_program(args),
     };
     answer.finish(result).into()

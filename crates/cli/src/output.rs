@@ -107,6 +107,19 @@ impl Answer {
         }
     }
 
+    /// Something that is shown at once: to programs as an object on a line of its own, before that of the answer. False when nobody reads any more.
+    pub(crate) fn event(&mut self, line: impl FnOnce() -> String, value: impl FnOnce() -> Value) -> bool {
+        let told = if self.is_json() {
+            // The beginning of the answer waits in the buffer.
+            let out = self.out.get_mut();
+            writeln!(out, "{}", value()).and_then(|()| out.flush())
+        } else {
+            writeln!(self.out, "{}", line()).and_then(|()| self.out.flush())
+        };
+        self.failed = self.failed.take().or(told.err());
+        self.failed.is_none()
+    }
+
     /// Shows what there is so far.
     pub(crate) fn flush(&mut self) -> Result<(), CliError> {
         self.out.flush().map_err(CliError::Output)
@@ -123,9 +136,9 @@ impl Answer {
             tell_failure(error, self.is_json());
             self.field("error", error.to_string());
             self.field("causes", error.causes());
-            if let Some(code) = error.code() {
-                self.field("code", code);
-            }
+            let known =
+                [("code", error.code().map(str::to_owned)), ("request", error.request().map(str::to_owned)), ("to_do", error.to_do())];
+            known.into_iter().filter_map(|(name, value)| Some((name, value?))).for_each(|(name, value)| self.field(name, value));
         }
         self.field("outcome", exit.outcome());
         self.field("exit", exit.code());
@@ -165,6 +178,7 @@ fn tell_failure(error: &CliError, json: bool) {
     } else {
         let mut text = format!("keepwell: {error}");
         causes.iter().for_each(|cause| text.push_str(&format!("\n  because: {cause}")));
+        error.to_do().iter().for_each(|to_do| text.push_str(&format!("\n  to do: {to_do}")));
         tell("error", &text, false);
     }
 }

@@ -1,13 +1,16 @@
 //! The shape of the commands for a box. Parses; never opens a file.
 
+mod people;
+mod reading;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use keepwell_api::grants::Role;
 use keepwell_api::vault::Tier;
+pub(crate) use people::*;
+pub(crate) use reading::*;
 
-use crate::args::ConflictArg;
 use crate::remote::AccountArgs;
 
 /// What is asked of a box, or told to it.
@@ -22,27 +25,27 @@ pub(crate) enum ApplianceCommand {
     /// Backups: begun, ended, looked at
     #[command(subcommand, after_help = RUN_CODES)]
     Runs(RunsCommand),
-    /// List the box's snapshots, newest last
-    Snapshots {
-        /// Only of the share with this name
-        #[arg(long, value_name = "NAME")]
-        share: Option<String>,
-    },
-    /// List a folder of a snapshot
-    Files {
-        /// Id, unique beginning of one, latest, or NAME@latest
-        #[arg(value_name = "SNAP")]
-        snapshot: String,
-        /// The folder [default: its root]
-        #[arg(value_name = "PATH")]
-        path: Option<OsString>,
-    },
+    /// List the box's snapshots, newest last, or compare two
+    #[command(args_conflicts_with_subcommands = true)]
+    Snapshots(SnapshotsArgs),
+    /// List a folder of a snapshot; find a file, or its versions
+    #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+    Files(FilesArgs),
+    /// Get files out of a snapshot, onto this machine
+    #[command(after_help = DOWNLOAD_CODES)]
+    Download(DownloadArgs),
     /// Write a snapshot, or a part of it, back to a share or export
     #[command(after_help = RUN_CODES)]
     Restore(BoxRestoreArgs),
+    /// Restores: looked at, ended
+    #[command(subcommand, after_help = RUN_CODES)]
+    Restores(RestoresCommand),
     /// What a person has to look at
     #[command(subcommand)]
     Incidents(IncidentsCommand),
+    /// What is going on: runs and restores, as they begin, go on and end
+    #[command(after_help = EVENTS_FORM)]
+    Events(EventsArgs),
     /// The box's log: who did what, when
     #[command(args_conflicts_with_subcommands = true, after_help = "Exit codes: 0 done, 3 the log is not whole (which is said), 1 failed.")]
     Log(LogArgs),
@@ -52,6 +55,13 @@ pub(crate) enum ApplianceCommand {
     /// What is promised for each tier: how often copied, how old a copy may get, what is kept
     #[command(subcommand)]
     Policies(PoliciesCommand),
+    /// Restore a sample of files to a place of the box's own now, and compare: what the box does by itself every month
+    TestRestore,
+    /// The box's clock
+    #[command(subcommand)]
+    Clock(ClockCommand),
+    /// Write what support needs to know of the box into a file: numbers and states, no names of shares, servers, people or files
+    SupportBundle(BundleArgs),
     /// Begin to act for a person. Lasts until they sign out, for 12 hours, or until they do nothing for 10 minutes
     SignIn(SignInArgs),
     /// Stop to act for a person
@@ -66,6 +76,10 @@ pub(crate) enum ApplianceCommand {
 
 const RUN_CODES: &str = "Exit codes: 0 complete, 3 partial (something is missing, which is said) or held, 1 failed, 2 wrong usage.\n\
                          Without --wait, 0 says that it has begun.";
+const DOWNLOAD_CODES: &str = "Exit codes: 0 all of it is there, 3 a part is missing (which is said), 1 failed and there is no file, 2 wrong usage.\n\
+                              Who gets what is written into the log. A ZIP archive keeps names, bytes and times; rights, owners and streams come back with 'keepwell restore'.";
+const EVENTS_FORM: &str =
+    "With --follow and --json each event is one line with one JSON object; the last line is the command's own answer.";
 
 impl ApplianceCommand {
     /// The words the user typed.
@@ -74,17 +88,26 @@ impl ApplianceCommand {
             Self::Status => "status",
             Self::Shares(command) => command.name(),
             Self::Runs(command) => command.name(),
-            Self::Snapshots { .. } => "snapshots",
-            Self::Files { .. } => "files",
+            Self::Snapshots(SnapshotsArgs { verb: Some(SnapshotsVerb::Compare(_)), .. }) => "snapshots compare",
+            Self::Snapshots(_) => "snapshots",
+            Self::Files(FilesArgs { verb: Some(FilesVerb::Versions { .. }), .. }) => "files versions",
+            Self::Files(FilesArgs { verb: Some(FilesVerb::Search { .. }), .. }) => "files search",
+            Self::Files(_) => "files",
+            Self::Download(_) => "download",
             Self::Restore(_) => "restore",
+            Self::Restores(command) => command.name(),
             Self::Incidents(IncidentsCommand::List) => "incidents list",
             Self::Incidents(IncidentsCommand::Take { .. }) => "incidents take",
+            Self::Events(_) => "events",
             Self::Log(LogArgs { verb: Some(LogVerb::Verify), .. }) => "log verify",
             Self::Log(_) => "log",
             Self::Channels(ChannelsCommand::Set { .. }) => "channels set",
             Self::Channels(ChannelsCommand::Remove { .. }) => "channels remove",
             Self::Policies(PoliciesCommand::List) => "policies list",
             Self::Policies(PoliciesCommand::Set { .. }) => "policies set",
+            Self::TestRestore => "test-restore",
+            Self::Clock(ClockCommand::Confirm { .. }) => "clock confirm",
+            Self::SupportBundle(_) => "support-bundle",
             Self::SignIn(_) => "sign-in",
             Self::SignOut => "sign-out",
             Self::Users(command) => command.name(),
@@ -221,6 +244,12 @@ pub(crate) enum RunsCommand {
         #[arg(value_name = "RUN")]
         run: u64,
     },
+    /// Name what one could not read
+    Gaps {
+        /// Its number
+        #[arg(value_name = "RUN")]
+        run: u64,
+    },
 }
 
 impl RunsCommand {
@@ -230,6 +259,7 @@ impl RunsCommand {
             Self::Show { .. } => "runs show",
             Self::Start { .. } => "runs start",
             Self::Cancel { .. } => "runs cancel",
+            Self::Gaps { .. } => "runs gaps",
         }
     }
 }
@@ -240,30 +270,6 @@ pub(crate) struct WaitArgs {
     /// End when it is over, and exit as it went
     #[arg(long)]
     pub(crate) wait: bool,
-}
-
-/// `restore`.
-#[derive(Debug, Args)]
-pub(crate) struct BoxRestoreArgs {
-    /// Id, unique beginning of one, latest, or NAME@latest
-    #[arg(value_name = "SNAP")]
-    pub(crate) snapshot: String,
-    /// Only what is at this path
-    #[arg(long, value_name = "P")]
-    pub(crate) path: Option<OsString>,
-    /// With the account that may write: smb://writer@host[:port]/share[/path], or nfs://host/export. The box's reading account never writes
-    #[arg(long, value_name = "URL")]
-    pub(crate) to: OsString,
-    /// What happens to a file where there is one already [default: there must be none]
-    #[arg(long, value_name = "RULE")]
-    pub(crate) conflict: Option<ConflictArg>,
-    /// Write nothing; say what would be written
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    #[command(flatten)]
-    pub(crate) wait: WaitArgs,
-    #[command(flatten)]
-    pub(crate) account: AccountArgs,
 }
 
 /// `incidents`.
@@ -332,103 +338,29 @@ pub(crate) enum PoliciesCommand {
     },
 }
 
-/// `sign-in`.
+/// `events`.
 #[derive(Debug, Args)]
-pub(crate) struct SignInArgs {
-    /// Who
-    #[arg(long, value_name = "U")]
-    pub(crate) user: String,
-    /// File with their password
-    #[arg(long, value_name = "F")]
-    pub(crate) password_file: PathBuf,
-    /// What their authenticator shows
-    #[arg(long, value_name = "NNNNNN", required_unless_present = "totp_file", conflicts_with = "totp_file")]
-    pub(crate) code: Option<String>,
-    /// File with the otpauth:// URL of an authenticator. Password and second factor on one machine are one factor: for tests
-    #[arg(long, value_name = "F")]
-    pub(crate) totp_file: Option<PathBuf>,
+pub(crate) struct EventsArgs {
+    /// Go on until Ctrl-C [default: end with what is under way now]
+    #[arg(long)]
+    pub(crate) follow: bool,
 }
 
-/// `users`.
+/// `clock`.
 #[derive(Debug, Subcommand)]
-pub(crate) enum UsersCommand {
-    /// List them
-    List,
-    /// Add somebody; prints the code that they enrol with
-    Add {
-        /// 1 to 64 bytes: letters, digits, blanks and .-_@'
-        #[arg(value_name = "NAME")]
-        name: String,
-        /// owner, operator, restore-only, auditor, technician or security
-        #[arg(long, value_parser = parse_role)]
-        role: Role,
-    },
-    /// Choose a password and get a second factor, with the code from `users add` or `users reset`
-    Enrol {
-        /// Who
-        #[arg(value_name = "NAME")]
-        name: String,
-        /// File with the code
-        #[arg(long, value_name = "F")]
-        code_file: PathBuf,
-        /// File with the password they choose: 12 to 256 characters
-        #[arg(long, value_name = "F")]
-        password_file: PathBuf,
-    },
-    /// Let somebody choose a password and a second factor anew; prints the code for it
-    Reset {
-        /// Who
-        #[arg(value_name = "NAME")]
-        name: String,
-    },
-    /// Give somebody another role
-    Role {
-        /// Who
-        #[arg(value_name = "NAME")]
-        name: String,
-        /// owner, operator, restore-only, auditor, technician or security
-        #[arg(value_name = "ROLE", value_parser = parse_role)]
-        role: Role,
-    },
-    /// Keep somebody out
-    Disable {
-        /// Who
-        #[arg(value_name = "NAME")]
-        name: String,
+pub(crate) enum ClockCommand {
+    /// Show the machine's time and the box's, and make the box believe the machine's clock after somebody looked at it
+    Confirm {
+        /// The machine's time as shown is right
+        #[arg(long)]
+        yes: bool,
     },
 }
 
-impl UsersCommand {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::List => "users list",
-            Self::Add { .. } => "users add",
-            Self::Enrol { .. } => "users enrol",
-            Self::Reset { .. } => "users reset",
-            Self::Role { .. } => "users role",
-            Self::Disable { .. } => "users disable",
-        }
-    }
-}
-
-fn parse_role(text: &str) -> Result<Role, &'static str> {
-    text.parse().map_err(|_| "wanted is owner, operator, restore-only, auditor, technician or security")
-}
-
-/// `box`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum BoxCommand {
-    /// Make its first owner; prints what their authenticator takes in
-    Claim(ClaimArgs),
-}
-
-/// `box claim`.
+/// `support-bundle`.
 #[derive(Debug, Args)]
-pub(crate) struct ClaimArgs {
-    /// The owner's name
-    #[arg(long, value_name = "U")]
-    pub(crate) user: String,
-    /// File with their password: 12 to 256 characters
-    #[arg(long, value_name = "F")]
-    pub(crate) password_file: PathBuf,
+pub(crate) struct BundleArgs {
+    /// New file to write, for this user alone
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
 }

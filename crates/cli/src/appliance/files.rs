@@ -55,7 +55,7 @@ pub(crate) fn list(snapshot: &str, path: Option<&OsStr>, place: &Place, answer: 
     Ok(Exit::Complete)
 }
 
-fn file_line(file: &File) -> String {
+pub(super) fn file_line(file: &File) -> String {
     let size = file.size.map_or_else(|| "-".into(), |size| size.to_string());
     let changed = file.changed_at.map_or_else(|| "-".into(), text::time);
     let slash = if file.kind == "folder" { "/" } else { "" };
@@ -69,7 +69,7 @@ fn file_line(file: &File) -> String {
     line
 }
 
-fn file_value(file: &File) -> Value {
+pub(super) fn file_value(file: &File) -> Value {
     let mut fields = text::bytes_fields("name", file.name.as_ref());
     fields.insert("kind".into(), json!(file.kind));
     fields.insert("size".into(), json!(file.size));

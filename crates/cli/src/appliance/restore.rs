@@ -1,13 +1,13 @@
-//! `keepwell restore`: has the box write a snapshot, or a part of it, back to a share. The password of the account that may write is handed on and kept nowhere.
+//! `keepwell restore` and `keepwell restores`: has the box write a snapshot, or a part of it, back to a share, and looks after it. The password of the account that may write is handed on and kept nowhere.
 
 use std::os::unix::ffi::OsStrExt;
 
 use keepwell_api::Base64;
 use keepwell_api::grants::Verb;
-use keepwell_api::vault::{Conflict, Restore, RestoreState, Started};
+use keepwell_api::vault::{Cancel, Conflict, Done, Restore, RestoreState, Started};
 use keepwell_source::Address;
 
-use super::args::BoxRestoreArgs;
+use super::args::{BoxRestoreArgs, RestoresCommand};
 use super::place::Place;
 use super::wait::{Moment, until_over};
 use super::{exit_of, json, word};
@@ -37,15 +37,63 @@ pub(crate) fn run(args: &BoxRestoreArgs, place: &Place, answer: &mut Answer) -> 
         answer.line(format_args!("Restore {} has begun.", started.id));
         return Ok(Exit::Complete);
     }
+    show(started.id, true, place, answer)
+}
+
+/// `restores`.
+pub(crate) fn all(command: &RestoresCommand, place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
+    match command {
+        RestoresCommand::List => list(place, answer),
+        RestoresCommand::Show { restore, wait } => show(*restore, wait.wait, place, answer),
+        RestoresCommand::Cancel { restore } => {
+            let _: Done = place.granted(Verb::Restore, "/v1/restores/cancel", &Cancel { id: *restore })?;
+            answer.field("id", *restore);
+            answer.line(format_args!(
+                "Restore {restore} is being ended. What it wrote stays, and no file of it has its name before it is whole."
+            ));
+            Ok(Exit::Complete)
+        }
+    }
+}
+
+fn list(place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
+    let mut restores: Vec<RestoreState> = place.vaultd().get("/v1/restores")?;
+    restores.sort_by_key(|restore| std::cmp::Reverse(restore.id));
+    if restores.is_empty() {
+        answer.line("Nothing was restored yet.");
+    }
+    answer.list("restores", &restores, line, json);
+    Ok(Exit::Complete)
+}
+
+/// A restore, when it is over, or as it is now.
+fn show(id: u64, wait: bool, place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
     let client = place.vaultd();
     let restore = until_over(answer.is_json(), || {
-        let state: RestoreState = client.get(&format!("/v1/restores/{}", started.id))?;
-        let moment = state.finished_at.is_none().then_some(Moment { step: "restore", items: state.files, bytes: state.written_bytes });
+        let state: RestoreState = client.get(&format!("/v1/restores/{id}"))?;
+        let on = wait && state.finished_at.is_none();
+        let moment = on.then_some(Moment { step: "restore", items: state.files, bytes: state.written_bytes });
         Ok((state, moment))
     })?;
     answer.field("restore", json(&restore));
     lines(&restore).iter().for_each(|line| answer.line(line));
-    Ok(restore.outcome.map_or(Exit::Failed, exit_of))
+    let under_way = if wait { Exit::Failed } else { Exit::Complete };
+    Ok(restore.outcome.map_or(under_way, exit_of))
+}
+
+/// One restore in one line.
+pub(super) fn line(restore: &RestoreState) -> String {
+    let state = restore.outcome.as_ref().map_or_else(|| "under way".into(), word);
+    let dry = if restore.dry_run { ", nothing written" } else { "" };
+    let [by, to] = [&restore.by, &restore.to].map(|text| text::shown(text.as_bytes()));
+    format!(
+        "{}  {} UTC  {by}  snapshot {} to {to}  {state}  ({}, {}{dry})",
+        restore.id,
+        text::time(restore.started_at),
+        restore.snapshot,
+        text::count(restore.files, "file"),
+        text::size(restore.written_bytes)
+    )
 }
 
 fn rule(arg: Option<ConflictArg>) -> Conflict {
@@ -59,7 +107,7 @@ fn rule(arg: Option<ConflictArg>) -> Conflict {
 }
 
 fn lines(restore: &RestoreState) -> Vec<String> {
-    let outcome = restore.outcome.as_ref().map(word).unwrap_or_default();
+    let outcome = restore.outcome.as_ref().map_or_else(|| "under way".into(), word);
     let why = restore.why.as_ref().map(|why| format!(": {}", text::shown(why.as_bytes()))).unwrap_or_default();
     let mut lines = vec![format!("Restore {} to {}: {outcome}{why}.", restore.id, text::shown(restore.to.as_bytes()))];
     let written = if restore.dry_run { "would be written; nothing was" } else { "written" };

@@ -1,7 +1,7 @@
 //! `keepwell runs`: backups begun, ended, looked at.
 
 use keepwell_api::grants::Verb;
-use keepwell_api::vault::{Cancel, Done, Run, RunNow, Share, Started};
+use keepwell_api::vault::{Cancel, Done, Gap, Gaps, ListGaps, Run, RunNow, Share, Started};
 
 use super::args::RunsCommand;
 use super::place::Place;
@@ -32,6 +32,7 @@ pub(crate) fn run(command: &RunsCommand, place: &Place, answer: &mut Answer) -> 
             answer.line(format_args!("Run {run} is being ended. What it stored is used by the next one."));
             Ok(Exit::Complete)
         }
+        RunsCommand::Gaps { run } => gaps(*run, place, answer),
     }
 }
 
@@ -85,12 +86,34 @@ fn show(id: u64, wait: bool, place: &Place, answer: &mut Answer) -> Result<Exit,
     Ok(run.outcome.map_or(Exit::Complete, exit_of))
 }
 
+fn gaps(id: u64, place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
+    let found: Gaps = place.granted(Verb::FilesList, "/v1/runs/gaps", &ListGaps { run: id })?;
+    let more = found.total.saturating_sub(found.gaps.len() as u64);
+    answer.field("run", id);
+    answer.field("total", found.total);
+    if found.total == 0 {
+        answer.line(format_args!("Run {id} read all there was."));
+    }
+    let line = |gap: &Gap| format!("{}: {}", text::shown(gap.path.as_ref()), text::shown(gap.why.as_bytes()));
+    let value = |gap: &Gap| {
+        let mut fields = text::bytes_fields("path", gap.path.as_ref());
+        fields.insert("why".into(), gap.why.as_str().into());
+        fields.into()
+    };
+    answer.heading(&format!("Run {id} could not read"), usize::try_from(found.total).unwrap_or(usize::MAX));
+    answer.list("gaps", &found.gaps, line, value);
+    if more > 0 {
+        answer.line(format_args!("  and {more} more, which the snapshot counts and does not name"));
+    }
+    Ok(Exit::of(found.total == 0))
+}
+
 /// What people call a share; its id where it is not backed up any more.
-fn name<'a>(shares: &'a [Share], id: &'a str) -> &'a str {
+pub(super) fn name<'a>(shares: &'a [Share], id: &'a str) -> &'a str {
     shares.iter().find(|share| share.id == id).map_or(id, |share| &share.name)
 }
 
-fn line(run: &Run, share: &str) -> String {
+pub(super) fn line(run: &Run, share: &str) -> String {
     let state = run.outcome.as_ref().map_or_else(|| "under way".into(), word);
     let why = run.why.as_ref().map(|why| format!(": {}", text::shown(why.as_bytes()))).unwrap_or_default();
     let counts = run.counts;

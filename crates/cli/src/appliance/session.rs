@@ -35,7 +35,7 @@ struct Kept {
 /// The session of whoever is signed in here.
 pub(crate) fn current(place: &Place) -> Result<Base64, CliError> {
     let kept = load(&place.session_file()?)?.and_then(|kept| kept.session);
-    kept.ok_or_else(|| CliError::Refused("nobody is signed in here, and this is only done for a person: keepwell sign-in".into()))
+    kept.ok_or(CliError::NotSignedIn)
 }
 
 /// `sign-in`.

@@ -1,9 +1,8 @@
 //! The shape of `keepwell disks`. Parses; never opens a file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use keepwell_api::disks::SOCKET;
 
 /// What is to be done with the box's disks.
 #[derive(Debug, Subcommand)]
@@ -46,14 +45,27 @@ impl DisksCommand {
             Self::Vitals(_) => "vitals",
         }
     }
+
+    /// The socket that the user named.
+    pub(crate) fn socket(&self) -> Option<&Path> {
+        let socket = match self {
+            Self::List(socket) | Self::Vitals(socket) => socket,
+            Self::Show(args) | Self::Unmount(args) | Self::Grow(args) => &args.socket,
+            Self::Prepare(args) | Self::Mount(args) => &args.disk.socket,
+            Self::Erase(args) => &args.danger.disk.socket,
+            Self::SelfTest(args) => &args.disk.socket,
+            Self::Locate(args) => &args.disk.socket,
+        };
+        socket.socket.as_deref()
+    }
 }
 
 /// Where the program with the disks listens.
 #[derive(Debug, Args)]
 pub(crate) struct SocketArgs {
-    /// Socket of keepwell-diskd
-    #[arg(long, value_name = "SOCKET", default_value = SOCKET)]
-    pub(crate) socket: PathBuf,
+    /// Socket of keepwell-diskd [default: that of the box]
+    #[arg(long, value_name = "SOCKET")]
+    pub(crate) socket: Option<PathBuf>,
 }
 
 /// What concerns one disk.

@@ -1,9 +1,8 @@
 //! The shape of `keepwell keys`. Parses; never opens a file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
-use keepwell_api::keys::SOCKET;
 
 /// What is to be done with the box's keys.
 #[derive(Debug, Subcommand)]
@@ -43,14 +42,29 @@ impl KeysCommand {
             Self::SealAgain(_) => "seal-again",
         }
     }
+
+    /// The socket that the user named.
+    pub(crate) fn socket(&self) -> Option<&Path> {
+        let socket = match self {
+            Self::Status(socket) => socket,
+            Self::Print(args) => &args.vault.socket,
+            Self::Confirm(args) => &args.vault.socket,
+            Self::Rehearse(args) => &args.vault.socket,
+            Self::Unlock(args) => &args.socket,
+            Self::Recover(args) => &args.vault.socket,
+            Self::Reissue(args) | Self::Store(args) => &args.socket,
+            Self::SealAgain(args) => &args.socket,
+        };
+        socket.keyd.as_deref()
+    }
 }
 
 /// Where the program with the keys listens.
 #[derive(Debug, Args)]
 pub(crate) struct SocketArgs {
-    /// Socket of keepwell-keyd
-    #[arg(long, value_name = "SOCKET", default_value = SOCKET)]
-    pub(crate) keyd: PathBuf,
+    /// Socket of keepwell-keyd [default: that of the box]
+    #[arg(long, value_name = "SOCKET")]
+    pub(crate) keyd: Option<PathBuf>,
 }
 
 /// What concerns one vault.

@@ -5,27 +5,26 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use keepwell_api::Base64;
 use keepwell_api::keys::{ConfirmPaper, PaperConfirmed, PaperFormat, PaperQuestion, PrintPaper, Rehearse, Rehearsed};
+use keepwell_api::{Base64, Client};
 use keepwell_storage::Access;
 use serde_json::json;
 
 use super::args::{ConfirmArgs, PageFormat, PrintArgs, RehearseArgs};
-use super::keyd;
 use crate::exit::{CliError, Exit};
 use crate::opening;
 use crate::output::Answer;
 use crate::unlock::secret_file;
 
 /// Writes one page.
-pub(super) fn print(args: &PrintArgs, answer: &mut Answer) -> Result<Exit, CliError> {
+pub(super) fn print(args: &PrintArgs, keyd: &Client, answer: &mut Answer) -> Result<Exit, CliError> {
     let vault = opening::sealed(&args.vault.vault, Access::Read, answer)?.vault_id();
     let format = match args.format {
         PageFormat::Pdf => PaperFormat::Pdf,
         PageFormat::Text => PaperFormat::Text,
     };
     let request = PrintPaper { format, keeper: args.keeper.clone(), serial: args.serial.clone() };
-    let page = keyd(&args.vault.socket.keyd).post_for_bytes(&format!("/v1/vaults/{vault}/papers/{}", args.sheet), &request)?;
+    let page = keyd.post_for_bytes(&format!("/v1/vaults/{vault}/papers/{}", args.sheet), &request)?;
     write_new(&args.out, &page)?;
     answer.field("page", args.out.display().to_string());
     answer.line(format_args!(
@@ -51,12 +50,11 @@ fn write_new(path: &Path, page: &[u8]) -> Result<(), CliError> {
 }
 
 /// Asks for six words, or takes them.
-pub(super) fn confirm(args: &ConfirmArgs, answer: &mut Answer) -> Result<Exit, CliError> {
+pub(super) fn confirm(args: &ConfirmArgs, keyd: &Client, answer: &mut Answer) -> Result<Exit, CliError> {
     let vault = opening::sealed(&args.vault.vault, Access::Read, answer)?.vault_id();
     let route = format!("/v1/vaults/{vault}/papers/{}", args.sheet);
-    let client = keyd(&args.vault.socket.keyd);
     let Some(file) = &args.words_file else {
-        let question: PaperQuestion = client.get(&route)?;
+        let question: PaperQuestion = keyd.get(&route)?;
         answer.field("set", question.set);
         answer.field("places", json!(question.places));
         answer.line(format_args!(
@@ -71,9 +69,9 @@ pub(super) fn confirm(args: &ConfirmArgs, answer: &mut Answer) -> Result<Exit, C
         words.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).map(|word| word.to_vec().into()).collect();
     let words = <[Base64; 6]>::try_from(words)
         .map_err(|words| CliError::Usage(format!("{} holds {} words; six are needed", file.display(), words.len())))?;
-    let done: PaperConfirmed = client.post(&format!("{route}/confirm"), &ConfirmPaper { words })?;
+    let done: PaperConfirmed = keyd.post(&format!("{route}/confirm"), &ConfirmPaper { words })?;
     if done.slots.is_some() {
-        super::store(&args.vault)?;
+        super::store(&args.vault, keyd)?;
     }
     answer.field("left", json!(done.left));
     answer.line(format_args!("Sheet {} is on paper, as it should be.", args.sheet));
@@ -88,11 +86,11 @@ pub(super) fn confirm(args: &ConfirmArgs, answer: &mut Answer) -> Result<Exit, C
 }
 
 /// Checks one paper against the slots that the vault's disks hold now.
-pub(super) fn rehearse(args: &RehearseArgs, answer: &mut Answer) -> Result<Exit, CliError> {
+pub(super) fn rehearse(args: &RehearseArgs, keyd: &Client, answer: &mut Answer) -> Result<Exit, CliError> {
     let vault = opening::sealed(&args.vault.vault, Access::Read, answer)?;
     let slots = Some(vault.locks()?.0.encode().into());
     let request = Rehearse { paper: Base64(secret_file(&args.paper)?), slots };
-    let done: Rehearsed = keyd(&args.vault.socket.keyd).post("/v1/rehearse", &request)?;
+    let done: Rehearsed = keyd.post("/v1/rehearse", &request)?;
     answer.field("set", done.set);
     answer.field("sheet", done.paper);
     answer.field("epoch", done.epoch);
