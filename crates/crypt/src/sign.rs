@@ -1,4 +1,4 @@
-//! Ed25519 signatures (RFC 8032) of manifests.
+//! Ed25519 signatures (RFC 8032) of manifests and tombstones.
 //!
 //! Owns signing and strict verification. Never decides what is signed.
 

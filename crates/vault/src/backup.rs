@@ -22,6 +22,7 @@ use crate::report::BackupReport;
 use crate::snapshot::{self, Draft, Snapshot};
 use crate::vault::Vault;
 use base::Base;
+pub(crate) use guard::accepted as last_accepted;
 use queue::{Pending, Reading};
 
 /// Entries that may wait for an earlier file.
@@ -74,8 +75,12 @@ impl Vault {
     pub fn backup(&self, source: &dyn Source, options: &BackupOptions, progress: &dyn Progress) -> Result<BackupReport, VaultError> {
         let started = self.env.clock.now();
         progress.begin(Step::Backup, 0, 0);
-        let (snapshots, _) = snapshot::load_all(&self.pool, &self.keys)?;
-        let floor = snapshot::highest_seq(&snapshots);
+        let (loaded, _pin) = self.turns.pin(|| {
+            let loaded = snapshot::load_all(&self.pool, &self.keys)?;
+            let base = last_accepted(&loaded.snapshots, &options.name).map(|base| base.id);
+            Ok((loaded, base))
+        })?;
+        let (floor, newest) = (loaded.highest_seq(), loaded.newest());
         let reader = self.reader();
         let readers = match self.env.workers {
             Workers::Inline => Workers::Inline,
@@ -84,14 +89,14 @@ impl Vault {
         std::thread::scope(|scope| {
             let lanes = Lanes::start(scope, self.env.workers);
             let readers = Lanes::start(scope, readers);
-            let run = snapshots.last().map_or(1, |last| last.sequence + 1);
+            let run = newest.map_or(1, |(sequence, _)| sequence + 1);
             let writer =
                 BlobWriter::new(&self.pool, &self.keys, (&*self.index, &self.turns), lanes, &self.env, options.level, (run, floor))?;
-            let accepted = guard::accepted(&snapshots, &options.name);
+            let accepted = last_accepted(&loaded.snapshots, &options.name);
             let base = Base::open(&reader, accepted.filter(|before| before.body.identity == source.info().identity))?;
             let mut run = Run::new(self, source, options, progress, readers, writer, (accepted, base));
             run.walk()?;
-            run.commit(options, started, snapshots.last())
+            run.commit(options, started, newest)
         })
     }
 }
@@ -317,13 +322,13 @@ impl<'env, 'a> Run<'env, 'a> {
     }
 
     /// Ends the catalog, makes everything durable, then writes the manifest: only with that the snapshot exists.
-    fn commit(mut self, options: &BackupOptions, started: Time, previous: Option<&Snapshot>) -> Result<BackupReport, VaultError> {
+    fn commit(mut self, options: &BackupOptions, started: Time, newest: Option<(u64, SnapshotId)>) -> Result<BackupReport, VaultError> {
         let (depth, root) = self.catalog.finish(&mut self.writer)?;
         self.writer.flush()?;
         let needs = self.needs();
         let body = self.body(options, started, (depth, root));
         let (outcome, held) = (body.outcome, body.held.clone());
-        let snapshot = self.vault.turns.append(previous.map(|last| (last.sequence, last.id)), |sequence, previous| {
+        let snapshot = self.vault.turns.append(newest, |sequence, previous| {
             let draft = Draft { sequence, previous, received: body.finished.seconds, needs, body };
             let id = self.vault.pool.put(Class::Manifest, Spread::Layout, &snapshot::encode(&self.vault.keys, draft))?;
             Ok(SnapshotId(id.0))

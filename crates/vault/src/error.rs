@@ -61,9 +61,18 @@ pub enum VaultError {
     /// No snapshot fits what was asked for.
     #[error("{0}")]
     NoSnapshot(String),
+    /// A snapshot is kept, or the vault can't forget now.
+    #[error("{0}")]
+    NotForgotten(String),
     /// The path is not in the snapshot.
     #[error("the snapshot holds nothing at {0}")]
     NoPath(String),
+    /// What lies there is a folder, a link or something else without bytes of its own.
+    #[error("what lies there is no file")]
+    NoFile,
+    /// The file's content is not in the snapshot.
+    #[error("the file could not be read when it was backed up: {0}")]
+    NotRead(String),
     /// The place to restore to can't be written.
     #[error("the restore stopped: {0}. What was written so far is in the target; the vault is untouched")]
     Target(String),

@@ -14,6 +14,7 @@ struct EpochKeys {
     directory: Sealer,
     trailer: Sealer,
     manifest: Sealer,
+    tombstone: Sealer,
     state: Sealer,
 }
 
@@ -100,6 +101,10 @@ impl Keys {
         self.of(epoch).map(|keys| &keys.manifest)
     }
 
+    pub(crate) fn tombstone(&self, epoch: Epoch) -> Result<&Sealer, CryptError> {
+        self.of(epoch).map(|keys| &keys.tombstone)
+    }
+
     pub(crate) fn state(&self, epoch: Epoch) -> Result<&Sealer, CryptError> {
         self.of(epoch).map(|keys| &keys.state)
     }
@@ -116,6 +121,7 @@ impl EpochKeys {
             directory: Sealer::new(key, "directory"),
             trailer: Sealer::new(key, "trailer"),
             manifest: Sealer::new(key, "manifest"),
+            tombstone: Sealer::new(key, "tombstone"),
             state: Sealer::new(key, "state"),
         }
     }

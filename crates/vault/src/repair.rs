@@ -37,12 +37,12 @@ impl Vault {
             self.salvage(&lost, &unusable, &mut report)?;
             self.reconcile(progress)?;
         }
-        let (snapshots, snapshots_lost) = snapshot::load_all(&self.pool, &self.keys)?;
-        report.snapshots_lost = snapshots_lost.into_iter().map(|(id, _)| id).collect();
+        let loaded = snapshot::load_all(&self.pool, &self.keys)?;
+        report.snapshots_lost = loaded.lost.into_iter().map(|(id, _)| id).collect();
         let reader = self.reader();
         let mut check = Check::new(&reader, HashSet::new(), false);
         let mut found = VerifyReport::default();
-        snapshots.iter().rev().try_for_each(|snapshot| check.snapshot(snapshot, &mut found, progress))?;
+        loaded.snapshots.iter().rev().try_for_each(|snapshot| check.snapshot(snapshot, &mut found, progress))?;
         report.files_lost = found.files_lost;
         Ok(report)
     }
@@ -52,7 +52,7 @@ impl Vault {
         let leaving: Vec<PackId> = lost.iter().copied().chain(unusable.iter().map(|pack| pack.id)).collect();
         std::thread::scope(|scope| {
             let lanes = Lanes::start(scope, Workers::Inline);
-            let floor = snapshot::highest_seq(&snapshot::load_all(&self.pool, &self.keys)?.0);
+            let floor = snapshot::load_all(&self.pool, &self.keys)?.highest_seq();
             let mut writer = BlobWriter::new(&self.pool, &self.keys, (&*self.index, &self.turns), lanes, &self.env, 3, (0, floor))?;
             for pack in &leaving {
                 for place in self.index.content(pack)? {

@@ -140,6 +140,8 @@ pub struct VerifyReport {
     pub packs_unreadable: Vec<(PackId, String)>,
     /// Manifests that are there but can't be read, or whose signature is wrong: id and why.
     pub snapshots_lost: Vec<(String, String)>,
+    /// Tombstones that can't be read, whose signature is wrong (what they made forgotten shows again) or whose reason can't be opened: id and why.
+    pub tombstones_damaged: Vec<(String, String)>,
     /// Everything that can't be restored.
     pub files_lost: Vec<LostFile>,
 }
@@ -147,7 +149,8 @@ pub struct VerifyReport {
 impl VerifyReport {
     /// Whether all is as it should be.
     pub fn is_clean(&self) -> bool {
-        self.damage.is_clean() && self.packs_unreadable.is_empty() && self.snapshots_lost.is_empty() && self.files_lost.is_empty()
+        let all_read = self.packs_unreadable.is_empty() && self.snapshots_lost.is_empty() && self.tombstones_damaged.is_empty();
+        all_read && self.damage.is_clean() && self.files_lost.is_empty()
     }
 }
 
@@ -189,7 +192,7 @@ pub struct VaultStats {
     pub pack_bytes: u64,
     /// Bytes on all disks of the pool.
     pub disk_bytes: u64,
-    /// Snapshots.
+    /// Snapshots, without what is forgotten.
     pub snapshots: u64,
     /// Objects with less redundancy than the layout asks for.
     pub degraded_objects: u64,

@@ -1,11 +1,14 @@
 //! Snapshots: their signed manifests, written last of all, and how people name them.
 
+use std::collections::HashSet;
+
 use keepwell_format::manifest::{Manifest, ManifestBody, Outcome, SeqRanges};
 use keepwell_format::{FormatError, SnapshotId};
 use keepwell_storage::{Class, ObjectId, ObjectName, Pool};
 
 use crate::VaultError;
 use crate::keys::Keys;
+use crate::tomb::Tombs;
 
 /// A snapshot whose manifest was opened and whose signature holds.
 #[derive(Debug, Clone)]
@@ -26,6 +29,29 @@ pub struct Snapshot {
 
 /// Manifests that can't be read: id and why.
 type Lost = Vec<(String, String)>;
+
+/// What a pool holds of snapshots.
+pub(crate) struct Loaded {
+    /// Oldest first, without what is forgotten.
+    pub(crate) snapshots: Vec<Snapshot>,
+    /// Those that can't be read, or that others know to be missing.
+    pub(crate) lost: Lost,
+    /// What is forgotten.
+    pub(crate) tombs: Tombs,
+}
+
+impl Loaded {
+    /// The newest that was ever made, forgotten or not, as far as anything says: its sequence and id.
+    pub(crate) fn newest(&self) -> Option<(u64, SnapshotId)> {
+        let shown = self.snapshots.iter().map(|snapshot| (snapshot.sequence, snapshot.id));
+        shown.chain(self.tombs.gone().map(|gone| (gone.sequence, gone.snapshot))).max()
+    }
+
+    /// The highest number of a pack that any of them names.
+    pub(crate) fn highest_seq(&self) -> u64 {
+        self.snapshots.iter().map(|snapshot| packs_end(snapshot).saturating_sub(1)).max().unwrap_or(0).max(self.tombs.highest_pack())
+    }
+}
 
 /// What is to become a snapshot.
 pub(crate) struct Draft {
@@ -74,10 +100,11 @@ pub(crate) fn load(pool: &Pool, keys: &Keys, id: ObjectId) -> Result<Snapshot, V
 
 /// All manifests of the pool, oldest first, and those that can't be read or that others know to be missing.
 /// One that a newer release wrote is an error: what it says must not be passed over.
-pub(crate) fn load_all(pool: &Pool, keys: &Keys) -> Result<(Vec<Snapshot>, Lost), VaultError> {
+pub(crate) fn load_all(pool: &Pool, keys: &Keys) -> Result<Loaded, VaultError> {
+    let tombs = Tombs::load(pool, keys.vault, &keys.verify_key())?;
     let mut lost = Vec::new();
     let mut snapshots: Vec<Snapshot> = Vec::new();
-    for id in pool.objects(Class::Manifest) {
+    for id in pool.objects(Class::Manifest).into_iter().filter(|id| !tombs.holds(&SnapshotId(id.0))) {
         match load(pool, keys, id) {
             Ok(snapshot) => snapshots.push(snapshot),
             Err(error) if error.is_newer() => return Err(error),
@@ -85,21 +112,21 @@ pub(crate) fn load_all(pool: &Pool, keys: &Keys) -> Result<(Vec<Snapshot>, Lost)
         }
     }
     snapshots.sort_by_key(|snapshot| (snapshot.sequence, snapshot.received, snapshot.id));
-    for snapshot in &snapshots {
-        let previous = snapshot.previous;
-        let known =
-            previous.is_none() || snapshots.iter().any(|s| s.id == previous) || lost.iter().any(|(id, _)| *id == previous.to_string());
-        if !known {
-            let why = format!("its manifest is gone; snapshot {} names it as the one before", snapshot.id.short());
+    let known: HashSet<SnapshotId> = snapshots.iter().map(|snapshot| snapshot.id).collect();
+    let shown = snapshots.iter().map(|snapshot| (snapshot.id, snapshot.previous));
+    for (id, previous) in shown.chain(tombs.gone().map(|gone| (gone.snapshot, gone.previous))) {
+        let known = previous.is_none() || known.contains(&previous) || tombs.holds(&previous);
+        if !known && !lost.iter().any(|(id, _)| *id == previous.to_string()) {
+            let why = format!("its manifest is gone; snapshot {} names it as the one before", id.short());
             lost.push((previous.to_string(), why));
         }
     }
-    Ok((snapshots, lost))
+    Ok(Loaded { snapshots, lost, tombs })
 }
 
-/// The highest number of a pack that any snapshot names.
-pub(crate) fn highest_seq(snapshots: &[Snapshot]) -> u64 {
-    snapshots.iter().filter_map(|snapshot| snapshot.needs.ranges().last()).map(|range| range.end - 1).max().unwrap_or(0)
+/// The first number above all packs that a snapshot names.
+pub(crate) fn packs_end(snapshot: &Snapshot) -> u64 {
+    snapshot.needs.ranges().last().map_or(0, |range| range.end)
 }
 
 /// Finds the snapshot that a person means: an id, a unique beginning of one, `latest`, or `NAME@latest` (the last that is accepted).

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use keepwell_format::keys::{Keyring, Slots};
-use keepwell_format::{Key, Kind, Node, VaultId};
+use keepwell_format::{Key, Kind, Node, SnapshotId, VaultId};
 use keepwell_storage::{Class, DiskHealth, ObjectName, Pool, PoolHealth, Spread};
 
 use crate::VaultError;
@@ -15,6 +15,7 @@ use crate::index::{Healing, Index, IndexPlace, SqliteIndex, catch_up};
 use crate::keys::Keys;
 use crate::report::VaultStats;
 use crate::snapshot::{self, Snapshot};
+use crate::tomb::Tombs;
 use crate::turns::Turns;
 use crate::unlock::{self, Unlock};
 
@@ -84,7 +85,8 @@ impl Sealed {
 
     /// How big it is.
     pub fn stats(&self) -> Result<VaultStats, VaultError> {
-        pool_stats(&self.pool)
+        let signer = self.slots.as_ref().ok().map(|slots| slots.verify_key);
+        pool_stats(&self.pool, signer.as_ref())
     }
 }
 
@@ -107,13 +109,15 @@ pub(crate) fn describe(disk: &DiskHealth) -> String {
     }
 }
 
-pub(crate) fn pool_stats(pool: &Pool) -> Result<VaultStats, VaultError> {
+/// `signer` tells tombstones that hold.
+fn pool_stats(pool: &Pool, signer: Option<&[u8; 32]>) -> Result<VaultStats, VaultError> {
     let mut stats = VaultStats::default();
     for id in pool.objects(Class::Pack) {
         stats.packs += 1;
         stats.pack_bytes += pool.len(ObjectName { class: Class::Pack, id }).unwrap_or(0);
     }
-    stats.snapshots = pool.objects(Class::Manifest).len() as u64;
+    let tombs = signer.map(|signer| Tombs::load(pool, VaultId(pool.vault()), signer)).transpose()?.unwrap_or_default();
+    stats.snapshots = pool.objects(Class::Manifest).into_iter().filter(|id| !tombs.holds(&SnapshotId(id.0))).count() as u64;
     let health = pool.health();
     stats.degraded_objects = health.degraded_objects;
     stats.disk_bytes = pool.stored_bytes()?;
@@ -145,17 +149,23 @@ impl Vault {
         self.pool.health()
     }
 
-    /// All snapshots, oldest first.
+    /// All snapshots, oldest first, without what is forgotten.
     pub fn snapshots(&self) -> Result<Vec<Snapshot>, VaultError> {
-        Ok(snapshot::load_all(&self.pool, &self.keys)?.0)
+        Ok(snapshot::load_all(&self.pool, &self.keys)?.snapshots)
     }
 
     /// The snapshot that a person means: an id, a unique beginning of one, `latest`, or `NAME@latest`.
     pub fn resolve(&self, text: &str) -> Result<Snapshot, VaultError> {
-        let (snapshots, lost) = snapshot::load_all(&self.pool, &self.keys)?;
-        snapshot::resolve(&snapshots, text).map_err(|error| match lost.iter().find(|(id, _)| !text.is_empty() && id.starts_with(text)) {
-            Some((id, why)) => VaultError::NoSnapshot(format!("snapshot {id} is there but can't be read: {why}")),
-            None => error,
+        let loaded = snapshot::load_all(&self.pool, &self.keys)?;
+        snapshot::resolve(&loaded.snapshots, text).map_err(|error| {
+            let is_meant = |id: &str| !text.is_empty() && id.starts_with(text);
+            if let Some((id, why)) = loaded.lost.iter().find(|(id, _)| is_meant(id)) {
+                return VaultError::NoSnapshot(format!("snapshot {id} is there but can't be read: {why}"));
+            }
+            match loaded.tombs.gone().map(|gone| gone.snapshot.to_string()).find(|id| is_meant(id)) {
+                Some(id) => VaultError::NoSnapshot(format!("snapshot {id} is forgotten")),
+                None => error,
+            }
         })
     }
 
@@ -200,7 +210,7 @@ impl Vault {
 
     /// How big the vault is.
     pub fn stats(&self) -> Result<VaultStats, VaultError> {
-        let mut stats = pool_stats(&self.pool)?;
+        let mut stats = pool_stats(&self.pool, Some(&self.keys.verify_key()))?;
         let (blobs, bytes) = self.index.totals()?;
         stats.blobs = Some(blobs);
         stats.plain_bytes = Some(bytes);

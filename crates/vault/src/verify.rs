@@ -14,11 +14,11 @@ use crate::chunker::ContentHasher;
 use crate::env::{Progress, Step};
 use crate::index::unreadable;
 use crate::report::{DamageReport, LostFile, VerifyReport};
-use crate::snapshot::{self, Snapshot};
+use crate::snapshot::{self, Loaded, Snapshot};
 use crate::vault::{Sealed, Vault, describe};
 
 /// Classes of objects a vault has.
-pub(crate) const CLASSES: [Class; 4] = [Class::Slots, Class::Keyring, Class::Manifest, Class::Pack];
+pub(crate) const CLASSES: [Class; 5] = [Class::Slots, Class::Keyring, Class::Tombstone, Class::Manifest, Class::Pack];
 
 impl Sealed {
     /// Checks every object of the pool by its hashes.
@@ -34,8 +34,11 @@ impl Vault {
         let mut report = VerifyReport { damage, ..VerifyReport::default() };
         let unreadable = unreadable(&self.pool, &self.keys)?.into_iter();
         report.packs_unreadable = unreadable.map(|pack| (pack.id, pack.why)).collect();
-        let (snapshots, snapshots_lost) = snapshot::load_all(&self.pool, &self.keys)?;
+        let Loaded { snapshots, lost: snapshots_lost, tombs } = snapshot::load_all(&self.pool, &self.keys)?;
         report.snapshots_lost = snapshots_lost;
+        report.tombstones_damaged = tombs.damaged;
+        let unopened = self.forgotten()?.into_iter().filter_map(|one| Some((one.tombstone.to_string(), one.reason.err()?)));
+        report.tombstones_damaged.extend(unopened);
         let reader = self.reader();
         let mut check = Check::new(&reader, lost, data);
         let step = if data { Step::Data } else { Step::Catalogs };

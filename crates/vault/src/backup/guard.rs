@@ -11,7 +11,7 @@ const FEW_FILES: u64 = 20;
 const LOSS_TENTHS: u64 = 3;
 
 /// The last snapshot of this name that is not held.
-pub(super) fn accepted<'a>(snapshots: &'a [Snapshot], name: &str) -> Option<&'a Snapshot> {
+pub(crate) fn accepted<'a>(snapshots: &'a [Snapshot], name: &str) -> Option<&'a Snapshot> {
     snapshots.iter().rfind(|snapshot| snapshot.body.name == name && snapshot.body.outcome != Outcome::Held)
 }
 

@@ -79,12 +79,12 @@ impl Vault {
         if report.lost.is_empty() {
             return Ok(report);
         }
-        let (snapshots, lost) = snapshot::load_all(&self.pool, &self.keys)?;
-        report.snapshots_lost = lost;
+        let loaded = snapshot::load_all(&self.pool, &self.keys)?;
+        report.snapshots_lost = loaded.lost;
         let reader = self.reader();
         let mut check = Check::new(&reader, report.packs_lost.clone(), false);
         let mut found = VerifyReport::default();
-        snapshots.iter().rev().try_for_each(|snapshot| check.snapshot(snapshot, &mut found, progress))?;
+        loaded.snapshots.iter().rev().try_for_each(|snapshot| check.snapshot(snapshot, &mut found, progress))?;
         report.files_lost = found.files_lost;
         Ok(report)
     }

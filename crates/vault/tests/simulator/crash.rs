@@ -1,6 +1,6 @@
-//! The power fails at every I/O step that changes a disk, in a run of backup, disk loss, repair, second backup, and more backups until
+//! The power fails at every I/O step that changes a disk, in a run of backup, disk loss, repair, second backup, forgetting, and more of both until
 //! there are 200 steps. After each crash, and the loss of as many more disks as the layout allows, with an index that is absent, older or current: every acknowledged snapshot comes
-//! back identical, every snapshot that can be seen comes back at all, and the next run completes.
+//! back identical, every snapshot that can be seen comes back at all, none that was forgotten is seen again, and the next run completes.
 //! Besides, the process alone is killed at every such step, and the power fails after the next run.
 //!
 //! `KEEPWELL_SEEDS=N` says how many seeds (40 by default), `KEEPWELL_FIRST_SEED=N` where to begin; a seed gives the same run each time.
@@ -11,6 +11,7 @@ use keepwell_storage::{Access, Disk, FaultyDisk, Layout, Machine, MemoryDisk, Op
 use keepwell_vault::{Env, MemoryIndex, NoProgress, VaultError};
 
 use crate::journal::JournaledIndex;
+use crate::promised::{Promised, forgettable};
 use crate::random::Random;
 use crate::salts::Salts;
 use crate::tree::Tree;
@@ -27,7 +28,7 @@ struct Crash {
     op: String,
     images: Vec<MemoryDisk>,
     index: MemoryIndex,
-    promised: usize,
+    promised: Promised,
     /// Disks that may be lost on top.
     spare: usize,
 }
@@ -35,7 +36,7 @@ struct Crash {
 /// What the hook shares with the scenario.
 #[derive(Default)]
 struct Promises {
-    promised: usize,
+    promised: Promised,
     spare: usize,
     crashes: Vec<Crash>,
 }
@@ -67,7 +68,7 @@ fn play(seed: u64) -> Scenario {
     must(seed, &shared, backup(&vault, &tree));
     drop(vault);
     let state = || shared.lock().unwrap_or_else(PoisonError::into_inner);
-    state().promised = 1;
+    state().promised.made = 1;
 
     if layout.m > 0 {
         let gone = random.below(disks.len() as u64) as usize;
@@ -86,7 +87,15 @@ fn play(seed: u64) -> Scenario {
         trees.push(tree.clone());
         let vault = must(seed, &shared, open(dynamic(&disks), Access::Write, index.share(), &env));
         must(seed, &shared, backup(&vault, &tree));
-        state().promised += 1;
+        state().promised.made += 1;
+        if let Some(old) = forgettable(&vault, &mut random) {
+            state().promised.forgetting = Some(old.sequence);
+            let report = must(seed, &shared, vault.forget(&[old.id], "the simulator's", 7));
+            assert_eq!(report.forgotten.len(), 1, "seed {seed}");
+            let mut state = state();
+            let promised = &mut state.promised;
+            promised.forgotten.extend(promised.forgetting.take());
+        }
     }
     let end = Op { number: machine.ops(), disk: String::new(), kind: keepwell_storage::OpKind::List, path: "the end".to_owned() };
     take(&disks, &index, &shared, seed, &end);
@@ -121,7 +130,7 @@ fn take(disks: &[Arc<FaultyDisk>], index: &JournaledIndex, shared: &Arc<Mutex<Pr
     let luck = random.next();
     let images = disks.iter().map(|disk| disk.crash_image(luck)).collect();
     let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
-    let (promised, spare) = (state.promised, state.spare);
+    let (promised, spare) = (state.promised.clone(), state.spare);
     let op = format!("{:?} {} {}", op.kind, op.disk, op.path);
     let step = state.crashes.len() as u64;
     state.crashes.push(Crash { step, op, images, index: index.after_crash(&mut random), promised, spare });
@@ -139,20 +148,18 @@ fn judge(scenario: &Scenario, crash: &Crash, env: &Env, salts: &mut Salts) -> Op
         Ok(vault) => vault,
         Err(error) => return Some(format!("the vault does not open: {error:?}")),
     };
-    let snapshots = vault.snapshots().ok()?;
-    if snapshots.len() < crash.promised {
-        return Some(format!("{} snapshots were promised, {} are there", crash.promised, snapshots.len()));
+    if let Some(wrong) = crash.promised.broken(&vault, &scenario.trees) {
+        return Some(wrong);
     }
-    for (snapshot, tree) in snapshots.iter().zip(&scenario.trees) {
-        if let Some(wrong) = difference(&vault, snapshot, tree) {
-            return Some(format!("snapshot {}: {wrong}", snapshot.sequence));
-        }
-    }
-    let tree = scenario.trees.get(crash.promised).or(scenario.trees.last())?;
+    let before = vault.snapshots().ok()?.last().map_or(0, |newest| newest.sequence);
+    let tree = scenario.trees.get(crash.promised.made).or(scenario.trees.last())?;
     if let Err(error) = backup(&vault, tree) {
         return Some(format!("the next run fails: {error:?}"));
     }
     let newest = vault.snapshots().ok()?.pop()?;
+    if newest.sequence != before + 1 || newest.sequence <= crash.promised.made as u64 {
+        return Some(format!("the next run is snapshot {} after {before}", newest.sequence));
+    }
     difference(&vault, &newest, tree).map(|wrong| format!("the next run: {wrong}")).or_else(|| salts.collect(&vault))
 }
 

@@ -1,6 +1,6 @@
 //! A pool's life: disks join, are replaced while they are good or lost, are taken out, are pulled and return, with backups in between. The power fails at
 //! every I/O step that changes a disk. After each crash, the loss of as many more disks as the guarantee covers then, and the return of some that were
-//! lost before: every acknowledged snapshot comes back identical, the change is completed by running it again, and the next backup is good.
+//! lost before: every acknowledged snapshot comes back identical, none that was forgotten shows again, the change is completed by running it again, and the next backup is good.
 //!
 //! `KEEPWELL_SEEDS` and `KEEPWELL_FIRST_SEED` as in the crash test; a quarter of the seeds.
 
@@ -14,6 +14,7 @@ use keepwell_storage::{
 use keepwell_vault::{Env, MemoryIndex, NoProgress, Sealed, Unlock, Vault, VaultError};
 use zeroize::Zeroizing;
 
+use crate::promised::{Promised, forgettable};
 use crate::random::Random;
 use crate::tree::Tree;
 use crate::world::{PASSPHRASE, backup, difference, env, fresh, new_disk_id};
@@ -32,8 +33,8 @@ struct Crash {
 /// What holds at one moment.
 #[derive(Clone, Default)]
 struct Promise {
-    /// Snapshots that were acknowledged.
-    snapshots: usize,
+    /// Snapshots that were acknowledged, or are forgotten.
+    snapshots: Promised,
     /// Disks that may be lost on top of those that are gone.
     spare: usize,
     /// Disks that are gone, and may return.
@@ -123,12 +124,27 @@ impl Life {
 
     fn backup(&mut self, vault: &Vault) {
         let mut tree = self.trees.last().unwrap().clone();
-        if self.state().now.snapshots > 0 {
+        if self.state().now.snapshots.made > 0 {
             tree.change(&mut self.random);
             self.trees.push(tree.clone());
         }
         backup(vault, &tree).unwrap_or_else(|error| panic!("{}: backup: {error:?}", self.case()));
-        self.state().now.snapshots += 1;
+        self.state().now.snapshots.made += 1;
+    }
+
+    /// Not by the run's own luck, so that the rest of it is as it was. Where too few disks are there for it, nothing is changed.
+    fn forget(&mut self, vault: &Vault) {
+        let Some(old) = forgettable(vault, &mut Random::new(self.seed ^ self.machine.ops())) else { return };
+        self.acts.push(format!("snapshot {} is forgotten", old.sequence));
+        self.state().now.snapshots.forgetting = Some(old.sequence);
+        let forgotten = vault.forget(&[old.id], "the simulator's", 7);
+        let mut state = self.state();
+        let snapshots = &mut state.now.snapshots;
+        match forgotten {
+            Ok(_) => snapshots.forgotten.extend(snapshots.forgetting.take()),
+            Err(VaultError::NotForgotten(_)) => snapshots.forgetting = None,
+            Err(error) => panic!("seed {}, {:?}: forget: {error:?}", self.seed, self.acts),
+        }
     }
 
     /// A change in three parts, with a backup in the middle.
@@ -222,6 +238,7 @@ impl Life {
         let number = self.lose(name);
         let (_, vault) = self.open();
         self.backup(&vault);
+        self.forget(&vault);
         drop(vault);
         self.disks[number].set_condition(Condition::Healthy);
         self.state().now.gone.retain(|gone| *gone != number);
@@ -281,14 +298,7 @@ fn judge(scenario: &Scenario, crash: &Crash, env: &Env) -> Option<String> {
         Ok(opened) => opened,
         Err(error) => return Some(format!("the vault does not open: {error:?}")),
     };
-    let all = |when: &str| {
-        let snapshots = vault.snapshots().ok()?;
-        if snapshots.len() < crash.now.snapshots {
-            return Some(format!("{when}: {} snapshots were promised, {} are there", crash.now.snapshots, snapshots.len()));
-        }
-        let wrong = |(snapshot, tree)| difference(&vault, snapshot, tree);
-        snapshots.iter().zip(&scenario.trees).find_map(wrong).map(|wrong| format!("{when}: {wrong}"))
-    };
+    let all = |when: &str| crash.now.snapshots.broken(&vault, &scenario.trees).map(|wrong| format!("{when}: {wrong}"));
     if let Some(wrong) = all("after the crash") {
         return Some(wrong);
     }
@@ -297,7 +307,7 @@ fn judge(scenario: &Scenario, crash: &Crash, env: &Env) -> Option<String> {
     {
         return Some(wrong);
     }
-    let tree = scenario.trees.get(crash.now.snapshots).or(scenario.trees.last())?;
+    let tree = scenario.trees.get(crash.now.snapshots.made).or(scenario.trees.last())?;
     let run = backup(&vault, tree);
     if matches!(&run, Err(VaultError::Pool(error)) if lost > 0 && matches!(**error, PoolError::TooFewWritable { .. })) {
         return None; // Rather no run than one that is not safe.

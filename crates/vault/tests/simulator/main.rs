@@ -4,9 +4,11 @@
 
 mod crash;
 mod damage;
+mod forgetting;
 mod growing;
 mod journal;
 mod life;
+mod promised;
 mod random;
 mod regressions;
 mod remote;

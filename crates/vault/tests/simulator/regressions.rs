@@ -179,7 +179,7 @@ fn packs_now(disk: &MemoryDisk) -> Vec<u64> {
 #[test]
 fn newer_formats_stop_a_run() {
     let mut accepted = Vec::new();
-    for (class, magic) in [(Class::Manifest, b"KWMANIF\0"), (Class::Pack, b"KWPACK\0\0")] {
+    for (class, magic) in [(Class::Manifest, b"KWMANIF\0"), (Class::Pack, b"KWPACK\0\0"), (Class::Tombstone, b"KWTOMB\0\0")] {
         let env = env();
         let disks = shared(fresh("1+0".parse().unwrap(), 1));
         let mut bytes = magic.to_vec();
