@@ -2,12 +2,15 @@
 //!
 //! Passwords, sessions and the secrets of a second factor are base64 and wiped; hexadecimal digits are lower case; times are Unix seconds.
 
+mod tokens;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+pub use tokens::{MakeToken, Revoke, Token, TokenMade, Tokens};
 
 use crate::Base64;
-use crate::grants::{Role, Verb};
+use crate::grants::{Role, Scope, Verb};
 
 /// Where authd listens.
 pub const SOCKET: &str = "/run/keepwell/authd.sock";
@@ -42,13 +45,26 @@ pub struct Claim {
     pub user: String,
     /// Password, UTF-8: 12 to 256 characters.
     pub password: Base64,
+    /// The claim code from the box's own screen. A console has to give one; the box's own screen and command line need none. One that is given is looked at,
+    /// whoever gives it: a console always gives what was typed, be it empty.
+    #[serde(default)]
+    pub code: Option<Base64>,
 }
 
-/// What a claim, an enrolment and a reset of the second factor answer.
+/// `GET /v1/claim-code` answers, while the box has no owner who has signed in: for the box's own screen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimCode {
+    /// Four groups of five letters and digits, the same until a claim or a restart of authd.
+    pub code: Base64,
+}
+
+/// What a claim, an enrolment and a new authenticator answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Enrolled {
     /// For the person's authenticator, as QR code or text: `otpauth://totp/...`. Shown once.
     pub otpauth: Base64,
+    /// What stands in for the authenticator when it is lost: ten texts, each good once. Shown once.
+    pub recovery_codes: Vec<Base64>,
 }
 
 /// `POST /v1/sign-in`.
@@ -59,7 +75,7 @@ pub struct SignIn {
     pub user: String,
     /// Password.
     pub password: Base64,
-    /// What the authenticator shows: six digits.
+    /// What the authenticator shows, six digits; or a recovery code.
     pub code: String,
 }
 
@@ -76,12 +92,23 @@ pub struct SignedIn {
     pub role: Role,
 }
 
-/// `POST /v1/sign-out`, `POST /v1/sessions/check`, `POST /v1/users/{name}/disable`, `.../reset`.
+/// `POST /v1/sign-out`, `POST /v1/sessions/check`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InSession {
     /// Of who asks.
     pub session: Base64,
+}
+
+/// `POST /v1/users/{name}/disable`, `.../reset`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ByOwner {
+    /// Of an owner.
+    pub session: Base64,
+    /// As in [`AskGrant`].
+    #[serde(default)]
+    pub code: Option<String>,
 }
 
 /// `POST /v1/sessions/check` answers. It does not count as a request of the person: a page that asks by itself keeps no session alive.
@@ -95,6 +122,13 @@ pub struct Session {
     pub expires_at: i64,
     /// When it ends unless they do something.
     pub idle_until: i64,
+    /// Until when what is dangerous is done without asking for the second factor again; in the past if it would be asked for now.
+    pub fresh_until: i64,
+    /// Recovery codes that they have left.
+    pub recovery_codes_left: u32,
+    /// Shares that they may read from; empty for all.
+    #[serde(default)]
+    pub shares: Scope,
 }
 
 /// `POST /v1/password`: a person changes their own.
@@ -111,12 +145,36 @@ pub struct ChangePassword {
     pub new: Base64,
 }
 
-/// `POST /v1/grants`.
+/// `POST /v1/recovery-codes`: ten new ones, and those from before are void. `POST /v1/authenticator`: another telephone; the one from before shows nothing that
+/// counts any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeFactor {
+    /// Theirs.
+    pub session: Base64,
+    /// Their password.
+    pub password: Base64,
+    /// A code that was not used before, or a recovery code.
+    pub code: String,
+}
+
+/// `POST /v1/recovery-codes` answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecoveryCodes {
+    /// As in [`Enrolled`].
+    pub recovery_codes: Vec<Base64>,
+}
+
+/// `POST /v1/grants`, with a session or a token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AskGrant {
-    /// Of who wants to do it.
+    /// Of who wants to do it; empty with a token.
+    #[serde(default)]
     pub session: Base64,
+    /// A program's token, as it was shown, in place of a session.
+    #[serde(default)]
+    pub token: Option<Base64>,
     /// What.
     pub verb: Verb,
     /// SHA-256 of the body that will be sent to vaultd, byte for byte: 64 hexadecimal digits.
@@ -124,6 +182,17 @@ pub struct AskGrant {
     /// Most bytes that may be handed out.
     #[serde(default)]
     pub max_bytes: Option<u64>,
+    /// What the authenticator shows, not used before: asked for with `step-up` where [`crate::grants::needs_fresh_factor`] says so and none was shown in this session
+    /// within [`crate::grants::FRESH_S`]. A recovery code does too.
+    #[serde(default)]
+    pub code: Option<String>,
+}
+
+impl AskGrant {
+    /// For who has this session, and has not been asked for a code.
+    pub fn in_session(session: Base64, verb: Verb, arguments: String, max_bytes: Option<u64>) -> Self {
+        Self { session, token: None, verb, arguments, max_bytes, code: None }
+    }
 }
 
 /// `POST /v1/grants` answers.
@@ -145,6 +214,12 @@ pub struct AddUser {
     pub name: String,
     /// Role.
     pub role: Role,
+    /// Names of the shares that somebody who restores only may read from; empty for all, and for every other role.
+    #[serde(default)]
+    pub shares: Scope,
+    /// As in [`AskGrant`].
+    #[serde(default)]
+    pub code: Option<String>,
 }
 
 /// `POST /v1/users/{name}/role`.
@@ -155,6 +230,22 @@ pub struct ChangeRole {
     pub session: Base64,
     /// The new one.
     pub role: Role,
+    /// As in [`AskGrant`].
+    #[serde(default)]
+    pub code: Option<String>,
+}
+
+/// `POST /v1/users/{name}/shares`: from the next request on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeShares {
+    /// Of an owner.
+    pub session: Base64,
+    /// As in [`AddUser`].
+    pub shares: Scope,
+    /// As in [`AskGrant`].
+    #[serde(default)]
+    pub code: Option<String>,
 }
 
 /// `POST /v1/users` and `POST /v1/users/{name}/reset` answer.
@@ -206,6 +297,9 @@ pub struct User {
     pub added_at: i64,
     /// When they last signed in.
     pub signed_in_at: Option<i64>,
+    /// As in [`AddUser`].
+    #[serde(default)]
+    pub shares: Scope,
 }
 
 /// `GET /v1/users` answers.

@@ -1,15 +1,19 @@
 //! Grants: the right to one action, signed by authd for one person, checked by vaultd before it does anything that reads, restores, loosens or deletes.
 //!
-//! Owns the grant's bytes, its signature, and the table of what each role may do. Burning a grant after its one use is vaultd's.
+//! Owns the grant's bytes, its signature, and the tables: what each role may do, what takes a fresh second factor, what can be limited to shares. Burning a grant after its one use is vaultd's.
 
 mod bytes;
+mod fresh;
 mod roles;
+mod scope;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signature, Signer as _};
 pub use ed25519_dalek::{SigningKey, VerifyingKey};
+pub use fresh::{FRESH_S, UNASKED_DOWNLOAD_BYTES, needs_fresh_factor, needs_person};
 pub use roles::{Role, Verb, allows};
+pub use scope::{BadScope, NAME_MAX, NAMES_MAX, Scope, takes_scope};
 use sha2::{Digest as _, Sha256};
 
 /// The header that carries a grant.
@@ -18,14 +22,15 @@ pub const HEADER: &str = "keepwell-grant";
 pub const LIFE_MAX_S: i64 = 120;
 /// Longest name of a user, bytes.
 pub const USER_MAX: usize = 64;
-const TEXT_MAX: usize = 512;
+/// More than a grant with the longest names in it has.
+const TEXT_MAX: usize = 3_200;
 
 /// The right of one person to one action, once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     /// The start of authd that it was made in; its key is of the same start.
     pub boot: [u8; 16],
-    /// Who may do it.
+    /// Who may do it; `token:` and a name for a program.
     pub user: String,
     /// What they are.
     pub role: Role,
@@ -39,6 +44,8 @@ pub struct Grant {
     pub expires_at: i64,
     /// Most bytes that may be handed out for it; none sets no bound.
     pub max_bytes: Option<u64>,
+    /// From which shares.
+    pub shares: Scope,
 }
 
 /// Why a grant gives no right to what is asked.

@@ -1,12 +1,13 @@
 //! A user as it is stored: name, role, proofs, wrong attempts. Owns what a name may be; decides nothing about who may change it.
 
 use keepwell_api::auth::{User, UserState};
-use keepwell_api::grants::{Role, USER_MAX};
+use keepwell_api::grants::{Role, Scope, USER_MAX};
 use serde::{Deserialize, Serialize};
 
 use crate::error::AuthError;
-use crate::lockout::Lockout;
-use crate::proof::{Authenticator, Password};
+use crate::lockout::{Lockout, Origin};
+use crate::proof::{Authenticator, Factor, Password};
+use crate::recovery::RecoveryCodes;
 use crate::setup_code::SetUpCode;
 
 /// What programs are called in the ledger: no person is called so.
@@ -63,6 +64,19 @@ pub struct Proofs {
     pub password: Password,
     /// What they have.
     pub authenticator: Authenticator,
+    /// What stands in for it. None for who enrolled before there were any.
+    #[serde(default)]
+    pub recovery: RecoveryCodes,
+}
+
+impl Proofs {
+    /// Which second factor this is, if it is one that was not used before. It is used by this; a recovery code only if all else is right, as there are few.
+    pub fn take(&mut self, code: &str, wall: i64, else_right: bool) -> Option<Factor> {
+        if self.authenticator.take(code, wall) {
+            return Some(Factor::Authenticator);
+        }
+        (else_right && self.recovery.take(code)).then_some(Factor::RecoveryCode)
+    }
 }
 
 /// A user.
@@ -84,15 +98,50 @@ pub struct Account {
     pub proofs: Option<Proofs>,
     /// Until they enrol.
     pub set_up: Option<SetUpCode>,
-    /// Wrong attempts.
+    /// Wrong attempts through consoles, that is, from the network.
     pub lockout: Lockout,
+    /// Wrong attempts at the box's own screen and command line.
+    #[serde(default)]
+    pub own_lockout: Lockout,
+    /// Shares that they may read from if they restore only; empty for all.
+    #[serde(default)]
+    pub shares: Scope,
 }
 
 impl Account {
     /// Somebody new.
     pub fn new(name: Name, role: Role, now: i64) -> Self {
-        let lockout = Lockout::default();
-        Self { name, role, added_at: now, signed_in_at: None, disabled: false, proofs: None, set_up: None, lockout }
+        let (lockout, shares) = (Lockout::default(), Scope::default());
+        Self {
+            name,
+            role,
+            added_at: now,
+            signed_in_at: None,
+            disabled: false,
+            proofs: None,
+            set_up: None,
+            lockout,
+            own_lockout: lockout,
+            shares,
+        }
+    }
+
+    /// The wrong attempts of one side. Who tries from the network locks nobody out of the box's own screen.
+    pub fn lockout(&mut self, origin: Origin) -> &mut Lockout {
+        match origin {
+            Origin::Console => &mut self.lockout,
+            Origin::Box => &mut self.own_lockout,
+        }
+    }
+
+    /// Shares that they may read from, in the role that they have.
+    pub fn scope(&self) -> Scope {
+        if self.role == Role::RestoreOnly { self.shares.clone() } else { Scope::default() }
+    }
+
+    /// Recovery codes that are left.
+    pub fn recovery_codes_left(&self) -> u32 {
+        self.proofs.as_ref().map_or(0, |proofs| proofs.recovery.left())
     }
 
     /// Whether they could sign in now or after a lock.
@@ -114,12 +163,14 @@ impl Account {
             _ => UserState::Active,
         };
         let Self { role, added_at, signed_in_at, .. } = *self;
-        User { name: self.name.as_str().to_owned(), role, state, added_at, signed_in_at }
+        User { name: self.name.as_str().to_owned(), role, state, added_at, signed_in_at, shares: self.scope() }
     }
 
     /// Whether what was stored elsewhere can be one.
     pub fn is_plausible(&self) -> bool {
-        self.proofs.as_ref().is_none_or(|proofs| proofs.password.is_plausible() && proofs.authenticator.is_plausible())
+        self.proofs
+            .as_ref()
+            .is_none_or(|proofs| proofs.password.is_plausible() && proofs.authenticator.is_plausible() && proofs.recovery.is_plausible())
     }
 }
 

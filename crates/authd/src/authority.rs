@@ -3,9 +3,12 @@
 //! Two locks: one around the users, one around the work of a password, so that many wrong passwords never keep a grant waiting. Never listens, and
 //! never looks which program asks: that is [`crate::service`]'s.
 
+mod claiming;
 mod copying;
 mod granting;
+mod proving;
 mod signing_in;
+mod tokens;
 mod users;
 
 use std::collections::BTreeMap;
@@ -15,9 +18,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use keepwell_api::auth::{EventKind, Events, GrantKey, Status};
 use keepwell_api::grants::{Role, SigningKey, Verb, allows};
 use keepwell_api::{Base64, hex};
+pub use tokens::is_for_programs;
 use zeroize::Zeroizing;
 
 use crate::account::Account;
+use crate::claim_code::ClaimCode;
 use crate::error::AuthError;
 use crate::proof::{Effort, Password};
 use crate::sessions::Sessions;
@@ -48,6 +53,7 @@ struct Inside {
     sessions: Sessions,
     boot: [u8; 16],
     key: SigningKey,
+    claim_code: ClaimCode,
     /// When it was last told of what is told once a minute: by word, actor and verb.
     told: BTreeMap<(String, String, Option<Verb>), u64>,
 }
@@ -65,7 +71,8 @@ impl Authority {
         let boot = random(&*world)?;
         let key = SigningKey::from_bytes(&Zeroizing::new(random::<32>(&*world)?));
         let nobody = Password::of_nobody(effort, &*world)?;
-        let mut inside = Inside { store, sessions: Sessions::default(), boot, key, told: BTreeMap::new() };
+        let mut inside =
+            Inside { store, sessions: Sessions::default(), boot, key, claim_code: ClaimCode::default(), told: BTreeMap::new() };
         inside.tell(Happened::new(world.now().wall, EventKind::Started, "started", "authd"))?;
         Ok(Self { inside: Mutex::new(inside), hashing: Mutex::new(()), waiting: AtomicUsize::new(0), world, effort, nobody })
     }

@@ -29,6 +29,27 @@ pub enum AuthError {
     /// Users are no matter of grants.
     #[error("there are no grants for {0}: authd does it itself")]
     NoGrantFor(Verb),
+    /// The second factor has to be shown once more.
+    #[error("this ({0}) is done only for somebody who has just shown their second factor: give a code; nothing was done")]
+    StepUp(Verb),
+    /// It was shown, and is wrong.
+    #[error("the code is wrong or was used already; nothing was done. After five wrong ones the session is over")]
+    WrongCode,
+    /// A token that is none.
+    #[error("the token is not known, revoked or expired; nothing was done")]
+    NoToken,
+    /// No such token.
+    #[error("there is no token with this id")]
+    UnknownToken,
+    /// A token that nobody may have.
+    #[error("{0}; no token was made")]
+    BadToken(&'static str),
+    /// A claim without the code on the screen.
+    #[error("the claim code is wrong: it stands on the box's own screen, and is another one after each start; nothing was done")]
+    WrongClaimCode,
+    /// Too many wrong ones.
+    #[error("too many wrong claim codes: try again in {0} minutes, or claim the box at its own screen; nothing was done")]
+    ClaimWait(u64),
     /// The first owner was there before.
     #[error("this box has an owner already: an owner adds further users")]
     Claimed,
@@ -82,6 +103,13 @@ impl AuthError {
             Self::NoSession => ("no-session", StatusCode::UNAUTHORIZED),
             Self::NotAllowed { .. } => ("not-allowed", StatusCode::FORBIDDEN),
             Self::NoGrantFor(_) => ("no-grant", NO),
+            Self::StepUp(_) => ("step-up", StatusCode::UNAUTHORIZED),
+            Self::WrongCode => ("wrong-code", StatusCode::UNAUTHORIZED),
+            Self::NoToken => ("no-token", StatusCode::UNAUTHORIZED),
+            Self::UnknownToken => ("unknown-token", StatusCode::NOT_FOUND),
+            Self::BadToken(_) => ("bad-token", NO),
+            Self::WrongClaimCode => ("wrong-claim-code", StatusCode::UNAUTHORIZED),
+            Self::ClaimWait(_) => ("claim-wait", StatusCode::TOO_MANY_REQUESTS),
             Self::Claimed => ("claimed", StatusCode::CONFLICT),
             Self::UnknownUser => ("unknown-user", StatusCode::NOT_FOUND),
             Self::UserExists => ("user-exists", StatusCode::CONFLICT),

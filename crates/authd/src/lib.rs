@@ -4,11 +4,15 @@
 
 pub mod account;
 pub mod authority;
+pub mod claim_code;
 pub mod error;
+mod letters;
 pub mod lockout;
 pub mod proof;
+pub mod recovery;
 pub mod service;
 pub mod sessions;
 pub mod setup_code;
 pub mod store;
+pub mod token;
 pub mod world;

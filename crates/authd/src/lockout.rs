@@ -1,4 +1,5 @@
-//! What wrong attempts lead to: five, and the user is locked out for 15 minutes; each further time twice as long, up to a day. Pure.
+//! What wrong attempts lead to: five, and the user is locked out for 15 minutes; each further time twice as long, up to a day. Counted apart for consoles and for the box's own
+//! screen, so that nobody on the network keeps an owner from standing in front of the box. Pure.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +8,16 @@ pub const ATTEMPTS: u32 = 5;
 const FIRST_S: i64 = 15 * 60;
 const LONGEST_S: i64 = 24 * 3600;
 
-/// A user's wrong attempts.
+/// Where somebody tries from, as the kernel says which program asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A console: from the network.
+    Console,
+    /// The box's own screen or its command line.
+    Box,
+}
+
+/// A user's wrong attempts from one side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lockout {

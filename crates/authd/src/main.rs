@@ -44,6 +44,9 @@ struct Serve {
     /// User ids that may claim the box; the own one if absent.
     #[arg(long)]
     admin_uid: Vec<u32>,
+    /// User ids of the box's own screen, which shows the claim code and unlocks users; the own one if absent.
+    #[arg(long)]
+    screen_uid: Vec<u32>,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -56,10 +59,12 @@ fn main() -> anyhow::Result<()> {
         tracing::warn!(%error, "the system does not let authd switch off its core dumps: a crash may leave secrets on the state disk");
     }
     let own = nix::unistd::geteuid().as_raw();
+    let or_own = |users: Vec<u32>| if users.is_empty() { vec![own] } else { users };
     let programs = Programs {
         vaultd: serve.vaultd_uid.unwrap_or(own),
         consoleds: serve.consoled_uid,
-        admins: if serve.admin_uid.is_empty() { vec![own] } else { serve.admin_uid },
+        admins: or_own(serve.admin_uid),
+        screen: or_own(serve.screen_uid),
     };
     let listener = keepwell_api::listen(&serve.socket).with_context(|| format!("authd can't listen at {}", serve.socket.display()))?;
     let authority = Authority::start(Store::open(&serve.state)?, Effort::BOX, Arc::new(System))?;

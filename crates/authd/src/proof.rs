@@ -19,6 +19,15 @@ const HASH_LEN: usize = 32;
 const TOTP_LEN: usize = 20;
 const ISSUER: &str = "Keepwell";
 
+/// What somebody has shown beside the password. A passkey will be one more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Factor {
+    /// A code of the authenticator.
+    Authenticator,
+    /// A recovery code, which is gone now.
+    RecoveryCode,
+}
+
 /// How much work a password costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -5,18 +5,21 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
-use keepwell_api::auth::{AddUser, AskGrant, ChangePassword, ChangeRole, Claim, Enrol, InSession, SignIn};
-use keepwell_api::{Callers, Refusal};
+use axum::{Extension, Json, Router};
+use keepwell_api::auth::{
+    AddUser, AskGrant, ByOwner, ChangeFactor, ChangePassword, ChangeRole, ChangeShares, Claim, Enrol, InSession, MakeToken, Revoke, SignIn,
+};
+use keepwell_api::{Caller, Callers, Refusal};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::authority::Authority;
 use crate::error::AuthError;
+use crate::lockout::Origin;
 
 /// Users of the programs that may ask.
 #[derive(Clone, Debug)]
@@ -25,8 +28,10 @@ pub struct Programs {
     pub vaultd: u32,
     /// Relays what people prove. Has no right of its own.
     pub consoleds: Vec<u32>,
-    /// The box's own screen and its command line: as a console, and claims the box.
+    /// The box's command line: as a console, and claims the box without a code.
     pub admins: Vec<u32>,
+    /// The box's own screen: as the command line, shows the claim code, and unlocks users.
+    pub screen: Vec<u32>,
 }
 
 type Shared = Arc<Authority>;
@@ -34,29 +39,54 @@ type Shared = Arc<Authority>;
 /// All routes, each for its callers alone.
 pub fn routes(authority: Authority, programs: &Programs) -> Router {
     let authority = Arc::new(authority);
-    let people = || programs.consoleds.iter().chain(&programs.admins).copied();
-    let everyone = Router::new().route("/v1/status", get(status)).route("/v1/key", get(key)).route("/v1/users", get(users));
-    let claiming = Router::new().route("/v1/claim", post(claim));
+    let at_the_box = || programs.admins.iter().chain(&programs.screen).copied();
+    let people = || at_the_box().chain(programs.consoleds.iter().copied());
+    let everyone = Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/key", get(key))
+        .route("/v1/users", get(users))
+        .route("/v1/tokens", get(tokens));
+    let own = Own(Arc::new(Callers::only(at_the_box())));
+    let screen = Router::new().route("/v1/users/{name}/unlock", post(unlock));
+    let claim_code = Router::new().route("/v1/claim-code", get(claim_code));
     let vaultd = Router::new().route("/v1/export", get(export)).route("/v1/import", post(import)).route("/v1/events", get(events));
     Callers::only(people().chain([programs.vaultd]))
         .guard(everyone.with_state(authority.clone()))
-        .merge(Callers::only(people()).guard(people_routes().with_state(authority.clone())))
-        .merge(Callers::only(programs.admins.iter().copied()).guard(claiming.with_state(authority.clone())))
+        .merge(Callers::only(people()).guard(people_routes().layer(Extension(own)).with_state(authority.clone())))
+        .merge(Callers::only(at_the_box()).guard(claim_code.with_state(authority.clone())))
+        .merge(Callers::only(programs.screen.iter().copied()).guard(screen.with_state(authority.clone())))
         .merge(Callers::only([programs.vaultd]).guard(vaultd.with_state(authority)))
 }
 
 fn people_routes() -> Router<Shared> {
     Router::new()
+        .route("/v1/claim", post(claim))
         .route("/v1/sign-in", post(sign_in))
         .route("/v1/sign-out", post(sign_out))
         .route("/v1/sessions/check", post(check))
         .route("/v1/password", post(password))
+        .route("/v1/recovery-codes", post(recovery_codes))
+        .route("/v1/authenticator", post(authenticator))
         .route("/v1/grants", post(grant))
         .route("/v1/users", post(add_user))
         .route("/v1/users/{name}/enrol", post(enrol))
         .route("/v1/users/{name}/disable", post(disable))
         .route("/v1/users/{name}/reset", post(reset))
         .route("/v1/users/{name}/role", post(role))
+        .route("/v1/users/{name}/shares", post(shares))
+        .route("/v1/tokens", post(make_token))
+        .route("/v1/tokens/{id}/revoke", post(revoke_token))
+}
+
+/// Who asks from the box itself, and not from the network.
+#[derive(Clone)]
+struct Own(Arc<Callers>);
+
+/// What says where a request comes from.
+type Where = (Extension<Own>, ConnectInfo<Caller>);
+
+fn origin((Extension(own), ConnectInfo(caller)): Where) -> Origin {
+    if own.0.admit(caller) { Origin::Box } else { Origin::Console }
 }
 
 /// Runs a verb where it may block.
@@ -94,12 +124,16 @@ async fn key(State(authority): State<Shared>) -> Response {
     answer(authority, |authority| Ok(authority.key())).await
 }
 
-async fn claim(State(authority): State<Shared>, Json(request): Json<Claim>) -> Response {
-    answer(authority, move |authority| authority.claim(&request)).await
+async fn claim_code(State(authority): State<Shared>) -> Response {
+    answer(authority, Authority::claim_code).await
 }
 
-async fn sign_in(State(authority): State<Shared>, Json(request): Json<SignIn>) -> Response {
-    answer(authority, move |authority| authority.sign_in(&request)).await
+async fn claim(State(authority): State<Shared>, from: Where, Json(request): Json<Claim>) -> Response {
+    answer(authority, move |authority| authority.claim(&request, origin(from))).await
+}
+
+async fn sign_in(State(authority): State<Shared>, from: Where, Json(request): Json<SignIn>) -> Response {
+    answer(authority, move |authority| authority.sign_in(&request, origin(from))).await
 }
 
 async fn sign_out(State(authority): State<Shared>, Json(request): Json<InSession>) -> Response {
@@ -110,8 +144,16 @@ async fn check(State(authority): State<Shared>, Json(request): Json<InSession>) 
     answer(authority, move |authority| authority.check(&request.session)).await
 }
 
-async fn password(State(authority): State<Shared>, Json(request): Json<ChangePassword>) -> Response {
-    answer(authority, move |authority| authority.change_password(&request)).await
+async fn password(State(authority): State<Shared>, from: Where, Json(request): Json<ChangePassword>) -> Response {
+    answer(authority, move |authority| authority.change_password(&request, origin(from))).await
+}
+
+async fn recovery_codes(State(authority): State<Shared>, from: Where, Json(request): Json<ChangeFactor>) -> Response {
+    answer(authority, move |authority| authority.new_recovery_codes(&request, origin(from))).await
+}
+
+async fn authenticator(State(authority): State<Shared>, from: Where, Json(request): Json<ChangeFactor>) -> Response {
+    answer(authority, move |authority| authority.new_authenticator(&request, origin(from))).await
 }
 
 async fn grant(State(authority): State<Shared>, Json(request): Json<AskGrant>) -> Response {
@@ -130,12 +172,32 @@ async fn enrol(State(authority): State<Shared>, Path(name): Path<String>, Json(r
     answer(authority, move |authority| authority.enrol(&name, &request)).await
 }
 
-async fn disable(State(authority): State<Shared>, Path(name): Path<String>, Json(request): Json<InSession>) -> Response {
-    answer(authority, move |authority| authority.disable(&name, &request.session)).await
+async fn disable(State(authority): State<Shared>, Path(name): Path<String>, Json(request): Json<ByOwner>) -> Response {
+    answer(authority, move |authority| authority.disable(&name, &request)).await
 }
 
-async fn reset(State(authority): State<Shared>, Path(name): Path<String>, Json(request): Json<InSession>) -> Response {
-    answer(authority, move |authority| authority.reset(&name, &request.session)).await
+async fn reset(State(authority): State<Shared>, Path(name): Path<String>, Json(request): Json<ByOwner>) -> Response {
+    answer(authority, move |authority| authority.reset(&name, &request)).await
+}
+
+async fn shares(State(authority): State<Shared>, Path(name): Path<String>, Json(request): Json<ChangeShares>) -> Response {
+    answer(authority, move |authority| authority.change_shares(&name, &request)).await
+}
+
+async fn unlock(State(authority): State<Shared>, Path(name): Path<String>) -> Response {
+    answer(authority, move |authority| authority.unlock(&name)).await
+}
+
+async fn tokens(State(authority): State<Shared>) -> Response {
+    answer(authority, Authority::tokens).await
+}
+
+async fn make_token(State(authority): State<Shared>, Json(request): Json<MakeToken>) -> Response {
+    answer(authority, move |authority| authority.make_token(&request)).await
+}
+
+async fn revoke_token(State(authority): State<Shared>, Path(id): Path<String>, Json(request): Json<Revoke>) -> Response {
+    answer(authority, move |authority| authority.revoke_token(&id, &request.session)).await
 }
 
 async fn role(State(authority): State<Shared>, Path(name): Path<String>, Json(request): Json<ChangeRole>) -> Response {

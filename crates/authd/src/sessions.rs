@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use keepwell_api::Base64;
+use keepwell_api::grants::FRESH_S;
 use sha2::{Digest as _, Sha256};
 
 use crate::world::Now;
@@ -14,6 +15,9 @@ pub const LONGEST_S: u32 = 12 * 3600;
 /// Of one user at a time; the oldest goes.
 const OF_ONE_MAX: usize = 16;
 
+/// Wrong codes in a session that end it: who rides one has few guesses, and locks nobody out with them.
+pub const WRONG_CODES_MAX: u32 = 5;
+
 /// A session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
@@ -21,6 +25,9 @@ pub struct Held {
     pub user: String,
     began: u64,
     used: u64,
+    /// When a second factor was last shown.
+    proven: u64,
+    wrong_codes: u32,
 }
 
 impl Held {
@@ -29,6 +36,17 @@ impl Held {
         let at = |steady: u64| now.wall.saturating_add_unsigned(steady.saturating_sub(now.steady));
         let last = self.began + u64::from(LONGEST_S);
         (at(last), at(last.min(self.used + u64::from(IDLE_S))))
+    }
+
+    /// Whether the second factor was shown lately.
+    pub fn is_fresh(&self, now: Now) -> bool {
+        now.steady < self.proven + u64::from(FRESH_S)
+    }
+
+    /// Until when it counts, Unix seconds; past if it does no more.
+    pub fn fresh_until(&self, now: Now) -> i64 {
+        let until = self.proven + u64::from(FRESH_S);
+        now.wall.saturating_add(until.cast_signed() - now.steady.cast_signed())
     }
 
     fn holds(&self, now: Now) -> bool {
@@ -49,7 +67,7 @@ impl Sessions {
             let Some(oldest) = oldest.map(|(key, _)| *key) else { break };
             self.0.remove(&oldest);
         }
-        let held = Held { user: user.to_owned(), began: now.steady, used: now.steady };
+        let held = Held { user: user.to_owned(), began: now.steady, used: now.steady, proven: now.steady, wrong_codes: 0 };
         self.0.insert(key(token), held.clone());
         held
     }
@@ -64,6 +82,25 @@ impl Sessions {
         let held = self.0.get_mut(&key(token.as_ref())).filter(|held| held.holds(now))?;
         held.used = now.steady;
         Some(held.clone())
+    }
+
+    /// The person has shown their second factor again.
+    pub fn freshen(&mut self, token: &Base64, now: Now) {
+        if let Some(held) = self.0.get_mut(&key(token.as_ref())) {
+            (held.proven, held.wrong_codes) = (now.steady, 0);
+        }
+    }
+
+    /// A wrong code was shown in it. Whether the session is over by that.
+    pub fn wrong_code(&mut self, token: &Base64) -> bool {
+        let key = key(token.as_ref());
+        let Some(held) = self.0.get_mut(&key) else { return true };
+        held.wrong_codes += 1;
+        let over = held.wrong_codes >= WRONG_CODES_MAX;
+        if over {
+            self.0.remove(&key);
+        }
+        over
     }
 
     /// Ends one.
@@ -105,6 +142,21 @@ mod tests {
         }
         assert!(now >= u64::from(LONGEST_S));
         assert!(sessions.touch(&Base64::from(vec![2; 32]), at(0)).is_none());
+    }
+
+    #[test]
+    fn a_second_factor_counts_for_five_minutes_and_the_fifth_wrong_code_ends_the_session() {
+        let token = Base64::from(vec![1; 32]);
+        let mut sessions = Sessions::default();
+        sessions.begin(&[1; 32], "a", at(0));
+        assert!(sessions.find(&token, at(299)).unwrap().is_fresh(at(299)));
+        let held = sessions.touch(&token, at(300)).unwrap();
+        assert!(!held.is_fresh(at(300)) && held.fresh_until(at(300)) == 5300 && held.fresh_until(at(400)) == 5300);
+        assert!((0..4).all(|_| !sessions.wrong_code(&token)));
+        sessions.freshen(&token, at(400));
+        assert!(sessions.find(&token, at(699)).unwrap().is_fresh(at(699)));
+        assert!((0..4).all(|_| !sessions.wrong_code(&token)) && sessions.wrong_code(&token));
+        assert!(sessions.find(&token, at(401)).is_none() && sessions.wrong_code(&token));
     }
 
     #[test]

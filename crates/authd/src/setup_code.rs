@@ -1,15 +1,12 @@
-//! The code that a new user types once: 100 random bits in letters and digits that are not mistaken for one another. Stored as its hash.
+//! The code that a new user types once: 100 random bits. Stored as its hash.
 
 use keepwell_api::Base64;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
-use zeroize::Zeroizing;
 
-use crate::world::{NoRandomness, World, random};
+use crate::letters;
+use crate::world::{NoRandomness, World};
 
-/// Crockford's base 32.
-const LETTERS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const LEN: usize = 20;
 const GROUP: usize = 5;
 /// A code is good for so long.
@@ -26,11 +23,9 @@ pub struct SetUpCode {
 impl SetUpCode {
     /// A new one, as it is shown and as it is stored.
     pub fn new(now: i64, world: &dyn World) -> Result<(Base64, Self), NoRandomness> {
-        let bytes = Zeroizing::new(random::<LEN>(world)?);
-        let letters = Zeroizing::new(bytes.map(|byte| LETTERS[usize::from(byte % 32)]));
-        let shown = letters.chunks(GROUP).collect::<Vec<_>>().join(&b'-');
-        let expires_at = now.saturating_add(LIFE_S);
-        Ok((shown.into(), Self { hash: hash(&letters[..]), expires_at }))
+        let code = letters::make::<LEN>(world)?;
+        let stored = Self { hash: letters::hash(&code[..]), expires_at: now.saturating_add(LIFE_S) };
+        Ok((letters::shown(&code[..], GROUP), stored))
     }
 
     /// Until when it is good.
@@ -40,19 +35,8 @@ impl SetUpCode {
 
     /// Whether this is it, however it was typed.
     pub fn fits(&self, typed: &Base64, now: i64) -> bool {
-        let letter = |byte: &u8| match byte.to_ascii_uppercase() {
-            b'O' => b'0',
-            b'I' | b'L' => b'1',
-            other => other,
-        };
-        let mut letters = Zeroizing::new(Vec::with_capacity(2 * LEN));
-        letters.extend(typed.as_ref().iter().filter(|byte| !b"- ".contains(byte)).take(LEN + 1).map(letter));
-        bool::from(hash(&letters).as_ref().ct_eq(self.hash.as_ref())) && now <= self.expires_at
+        bool::from(letters::typed(typed.as_ref(), LEN).as_ref().ct_eq(self.hash.as_ref())) && now <= self.expires_at
     }
-}
-
-fn hash(letters: &[u8]) -> Base64 {
-    Sha256::digest(letters).to_vec().into()
 }
 
 #[cfg(test)]

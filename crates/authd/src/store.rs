@@ -10,12 +10,14 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use keepwell_api::Base64;
 use keepwell_api::auth::{Event, EventKind};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::account::Account;
+use crate::token::StoredToken;
 
 /// Events that nobody takes: the oldest go.
 const EVENTS_MAX: i64 = 20_000;
@@ -98,6 +100,10 @@ pub struct Change<'a> {
     pub put: Vec<&'a Account>,
     /// Keys of users that go.
     pub drop: Vec<String>,
+    /// Tokens that are new or changed.
+    pub put_tokens: Vec<&'a StoredToken>,
+    /// Ids of tokens that go.
+    pub drop_tokens: Vec<String>,
     /// What is told.
     pub events: Vec<Happened>,
 }
@@ -120,17 +126,27 @@ impl Store {
         let store = Self { connection, path };
         // All that is there can be read, or authd does not start.
         store.accounts()?;
+        store.tokens()?;
         Ok(store)
     }
 
     /// All users.
     pub fn accounts(&self) -> Result<Vec<Account>, StoreError> {
-        let texts = self.query(|connection| {
-            let mut statement = connection.prepare_cached("SELECT account FROM users ORDER BY key")?;
-            let rows = statement.query_map([], |row| row.get::<_, Vec<u8>>(0))?;
-            rows.map(|row| row.map(Zeroizing::new)).collect::<rusqlite::Result<Vec<_>>>()
+        self.all("SELECT account FROM users ORDER BY key")
+    }
+
+    /// All tokens, also those that are over.
+    pub fn tokens(&self) -> Result<Vec<StoredToken>, StoreError> {
+        self.all("SELECT token FROM tokens ORDER BY id")
+    }
+
+    /// The one with this hash.
+    pub fn token(&self, hash: &Base64) -> Result<Option<StoredToken>, StoreError> {
+        let text = self.query(|connection| {
+            let mut statement = connection.prepare_cached("SELECT token FROM tokens WHERE hash = ?1")?;
+            statement.query_row([hash.as_ref()], |row| row.get::<_, Vec<u8>>(0)).optional()
         })?;
-        texts.iter().map(|text| self.parse(text)).collect()
+        text.map(|text| self.parse(&Zeroizing::new(text))).transpose()
     }
 
     /// One of them.
@@ -167,6 +183,15 @@ impl Store {
         Ok((rows.into_iter().map(event).collect::<Result<_, _>>()?, last.cast_unsigned()))
     }
 
+    fn all<T: for<'de> Deserialize<'de>>(&self, question: &str) -> Result<Vec<T>, StoreError> {
+        let texts = self.query(|connection| {
+            let mut statement = connection.prepare_cached(question)?;
+            let rows = statement.query_map([], |row| row.get::<_, Vec<u8>>(0))?;
+            rows.map(|row| row.map(Zeroizing::new)).collect::<rusqlite::Result<Vec<_>>>()
+        })?;
+        texts.iter().map(|text| self.parse(text)).collect()
+    }
+
     fn query<T>(&self, question: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         question(&self.connection).map_err(|source| StoreError::Database { path: self.path.clone(), source })
     }
@@ -194,6 +219,13 @@ fn write(transaction: &Transaction<'_>, change: &Change<'_>) -> rusqlite::Result
     for account in &change.put {
         let text = Zeroizing::new(json(account)?);
         transaction.execute("INSERT OR REPLACE INTO users (key, account) VALUES (?1, ?2)", params![account.name.key(), &text[..]])?;
+    }
+    for id in &change.drop_tokens {
+        transaction.execute("DELETE FROM tokens WHERE id = ?1", [id])?;
+    }
+    for token in &change.put_tokens {
+        let (id, hash, text) = (&token.token.id, token.hash.as_ref(), json(token)?);
+        transaction.execute("INSERT OR REPLACE INTO tokens (id, hash, token) VALUES (?1, ?2, ?3)", params![id, hash, text])?;
     }
     for event in &change.events {
         transaction.execute("INSERT INTO events (event) VALUES (?1)", [json(event)?])?;

@@ -26,7 +26,7 @@ fn check(desk: &Desk, grant: &str, verb: Verb, body: &[u8]) -> Result<Grant, Gra
 
 fn grant(desk: &Desk, session: &Base64, verb: Verb) -> String {
     let arguments = digest(BODY).iter().map(|byte| format!("{byte:02x}")).collect();
-    desk.authority.grant(&AskGrant { session: session.clone(), verb, arguments, max_bytes: Some(9) }).unwrap().grant
+    desk.authority.grant(&AskGrant::in_session(session.clone(), verb, arguments, Some(9))).unwrap().grant
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn arguments_have_to_be_a_digest() {
     let (desk, owner) = Desk::claimed(folder.path());
     let session = desk.session(&owner);
     for wrong in [String::new(), "ab".repeat(31), "ab".repeat(33), "zz".repeat(32), format!("+{}", "a".repeat(63)), "é".repeat(32)] {
-        let ask = AskGrant { session: session.clone(), verb: Verb::Restore, arguments: wrong.clone(), max_bytes: None };
+        let ask = AskGrant::in_session(session.clone(), Verb::Restore, wrong.clone(), None);
         assert_eq!(code(desk.authority.grant(&ask)), "malformed", "{wrong}");
     }
 }

@@ -4,10 +4,11 @@
 
 mod desk;
 
-use desk::{Desk, Fake, PASSWORD, code, secret};
+use desk::{Desk, Fake, PASSWORD, by, code, secret};
 use keepwell_api::Base64;
 use keepwell_api::auth::{AddUser, ChangePassword, ChangeRole, Enrol, UserState};
-use keepwell_api::grants::{Role, Verb};
+use keepwell_api::grants::{Role, Scope, Verb};
+use keepwell_authd::lockout::Origin;
 
 #[test]
 fn the_first_owner_is_claimed_once() {
@@ -29,9 +30,11 @@ fn all_that_is_wrong_has_one_answer() {
     let folder = tempfile::tempdir().unwrap();
     let (desk, owner) = Desk::claimed(folder.path());
     let session = desk.session(&owner);
-    desk.authority.add_user(&AddUser { session: session.clone(), name: "New".into(), role: Role::Operator }).unwrap();
+    desk.authority
+        .add_user(&AddUser { session: session.clone(), name: "New".into(), role: Role::Operator, shares: Scope::default(), code: None })
+        .unwrap();
     let gone = desk.add(&session, "Gone", Role::Operator);
-    desk.authority.disable("gone", &session).unwrap();
+    desk.authority.disable("gone", &by(&session)).unwrap();
     desk.world.pass(60);
     let right = owner.code(&desk.world);
     let wrong = [
@@ -111,15 +114,15 @@ fn sessions_end_by_time_by_wish_and_by_restart() {
     assert_eq!(desk.authority.check(&session).unwrap().user, "Dr. Owner");
     desk.world.jump(100_000);
     desk.world.pass(599);
-    assert!(desk.authority.check(&session).is_ok() && desk.ask(&session, Verb::Restore).is_ok());
+    assert!(desk.authority.check(&session).is_ok() && desk.ask(&session, Verb::LogRead).is_ok());
     desk.world.pass(599);
     assert!(desk.authority.check(&session).is_ok());
     desk.world.pass(1);
     assert_eq!(code(desk.authority.check(&session)), "no-session", "a look does not keep it alive");
-    assert_eq!(code(desk.ask(&session, Verb::Restore)), "no-session");
+    assert_eq!(code(desk.ask(&session, Verb::LogRead)), "no-session");
     let session = desk.session(&owner);
     desk.authority.sign_out(&session).unwrap();
-    assert_eq!(code(desk.ask(&session, Verb::Restore)), "no-session");
+    assert_eq!(code(desk.ask(&session, Verb::LogRead)), "no-session");
     let session = desk.session(&owner);
     let world = desk.world.clone();
     drop(desk);
@@ -135,20 +138,27 @@ fn an_owner_manages_users_and_nobody_else_does() {
     let folder = tempfile::tempdir().unwrap();
     let (desk, owner) = Desk::claimed(folder.path());
     let session = desk.session(&owner);
-    let add =
-        |session: &Base64, name: &str| desk.authority.add_user(&AddUser { session: session.clone(), name: name.into(), role: Role::Owner });
+    let add = |session: &Base64, name: &str| {
+        desk.authority.add_user(&AddUser {
+            session: session.clone(),
+            name: name.into(),
+            role: Role::Owner,
+            shares: Scope::default(),
+            code: None,
+        })
+    };
     for role in Role::ALL.iter().filter(|role| **role != Role::Owner) {
         let person = desk.add(&session, role.as_str(), *role);
         let theirs = desk.session(&person);
         assert_eq!(code(add(&theirs, "Mallory")), "not-allowed");
-        assert_eq!(code(desk.authority.disable("Dr. Owner", &theirs)), "not-allowed");
-        assert_eq!(code(desk.authority.reset("Dr. Owner", &theirs)), "not-allowed");
-        let role = ChangeRole { session: theirs, role: Role::Owner };
+        assert_eq!(code(desk.authority.disable("Dr. Owner", &by(&theirs))), "not-allowed");
+        assert_eq!(code(desk.authority.reset("Dr. Owner", &by(&theirs))), "not-allowed");
+        let role = ChangeRole { session: theirs, role: Role::Owner, code: None };
         assert_eq!(code(desk.authority.change_role(&person.name, &role)), "not-allowed");
     }
     assert_eq!(code(add(&session, "OPERATOR")), "user-exists");
     assert_eq!(code(add(&session, "a/b")), "bad-name");
-    assert_eq!(code(desk.authority.disable("Nobody", &session)), "unknown-user");
+    assert_eq!(code(desk.authority.disable("Nobody", &by(&session))), "unknown-user");
     assert_eq!(desk.authority.users().unwrap().users.len(), 6);
     let told = desk.told();
     let refused = told.iter().filter(|event| event.code == "not-allowed").count();
@@ -160,19 +170,22 @@ fn the_last_owner_stays() {
     let folder = tempfile::tempdir().unwrap();
     let (desk, owner) = Desk::claimed(folder.path());
     let session = desk.session(&owner);
-    let demote = || desk.authority.change_role("Dr. Owner", &ChangeRole { session: session.clone(), role: Role::Auditor });
-    let added = desk.authority.add_user(&AddUser { session: session.clone(), name: "Second".into(), role: Role::Owner }).unwrap();
+    let demote = || desk.authority.change_role("Dr. Owner", &ChangeRole { session: session.clone(), role: Role::Auditor, code: None });
+    let added = desk
+        .authority
+        .add_user(&AddUser { session: session.clone(), name: "Second".into(), role: Role::Owner, shares: Scope::default(), code: None })
+        .unwrap();
     // One who has not enrolled can't help.
     assert_eq!(code(demote()), "last-owner");
-    assert_eq!(code(desk.authority.disable("Dr. Owner", &session)), "last-owner");
-    assert_eq!(code(desk.authority.reset("Dr. Owner", &session)), "last-owner");
+    assert_eq!(code(desk.authority.disable("Dr. Owner", &by(&session))), "last-owner");
+    assert_eq!(code(desk.authority.reset("Dr. Owner", &by(&session))), "last-owner");
     let second = desk.enrol("Second", added.code).unwrap();
     demote().unwrap();
-    assert_eq!(code(desk.authority.disable("Second", &session)), "not-allowed", "from the next request on");
+    assert_eq!(code(desk.authority.disable("Second", &by(&session))), "not-allowed", "from the next request on");
     let seconds = desk.session(&second);
-    desk.authority.disable("Dr. Owner", &seconds).unwrap();
+    desk.authority.disable("Dr. Owner", &by(&seconds)).unwrap();
     assert_eq!(code(desk.authority.check(&session)), "no-session");
-    assert_eq!(code(desk.authority.disable("Second", &seconds)), "last-owner");
+    assert_eq!(code(desk.authority.disable("Second", &by(&seconds))), "last-owner");
 }
 
 #[test]
@@ -181,7 +194,10 @@ fn a_set_up_code_is_good_once_and_for_a_week() {
     let (desk, owner) = Desk::claimed(folder.path());
     let add = |name: &str| {
         let session = desk.session(&owner);
-        desk.authority.add_user(&AddUser { session, name: name.into(), role: Role::Auditor }).unwrap().code
+        desk.authority
+            .add_user(&AddUser { session, name: name.into(), role: Role::Auditor, shares: Scope::default(), code: None })
+            .unwrap()
+            .code
     };
     let first = add("First");
     assert_eq!(code(desk.enrol("First", secret("AAAAA-AAAAA-AAAAA-AAAAA"))), "set-up-refused");
@@ -205,7 +221,7 @@ fn a_reset_takes_both_proofs_and_the_sessions() {
     let person = desk.add(&session, "Person", Role::Operator);
     let theirs = desk.session(&person);
     (0..5).for_each(|_| drop(desk.sign_in_with("Person", "wrong", "")));
-    let set_up = desk.authority.reset("Person", &session).unwrap();
+    let set_up = desk.authority.reset("Person", &by(&session)).unwrap();
     assert_eq!(code(desk.authority.check(&theirs)), "no-session");
     assert_eq!(code(desk.sign_in(&person)), "sign-in-refused");
     let again = desk.enrol("Person", set_up.code).unwrap();
@@ -220,7 +236,7 @@ fn a_password_is_changed_with_the_old_one_and_a_code() {
     let (session, other) = (desk.session(&owner), desk.session(&owner));
     let change = |password: &str, code: String, new: &str| {
         let change = ChangePassword { session: session.clone(), password: secret(password), code, new: secret(new) };
-        desk.authority.change_password(&change)
+        desk.authority.change_password(&change, Origin::Console)
     };
     desk.world.pass(30);
     assert_eq!(code(change("wrong", owner.code(&desk.world), "another long password")), "sign-in-refused");
@@ -250,7 +266,7 @@ fn users_come_back_from_a_copy_on_a_new_box() {
     assert_eq!(code(restored.sign_in(&person)), "sign-in-refused", "locked out there, locked out here");
     // Again, and who is here stays as they are: a role that was changed since, a code that was used.
     let session = restored.session(&owner);
-    restored.authority.change_role("Person", &ChangeRole { session, role: Role::Auditor }).unwrap();
+    restored.authority.change_role("Person", &ChangeRole { session, role: Role::Auditor, code: None }).unwrap();
     restored.authority.import(&copy).unwrap();
     assert_eq!(restored.authority.users().unwrap().users[1].role, Role::Auditor);
     assert_eq!(restored.told().last().unwrap().fields["users"], "0");
@@ -265,7 +281,11 @@ fn what_is_no_copy_changes_nothing() {
     let wrong = [
         String::new(),
         "{}".into(),
-        copy.replace("\"version\":1", "\"version\":2"),
+        copy.replace("\"version\":2", "\"version\":3"),
+        copy.replace("\"version\":2", "\"version\":0"),
+        copy.replace("\"recovery\":[", "\"recovery\":[\"AAAA\","),
+        copy.replace("\"shares\":[]", "\"shares\":[\"a\\nb\"]"),
+        copy.replace("\"tokens\":[]", "\"tokens\":[{}]"),
         copy.replace("\"kib\":8", "\"kib\":4000000"),
         copy.replace("\"passes\":1", "\"passes\":4000000"),
         copy.replace("Dr. Owner", "Dr./Owner"),

@@ -23,11 +23,11 @@ struct Running {
 }
 
 impl Running {
-    fn start(folder: &Path, vaultd: u32, consoled: u32, admin: u32) -> Self {
+    fn start(folder: &Path, [vaultd, consoled, admin, screen]: [u32; 4]) -> Self {
         let (socket, log) = (folder.join("authd.sock"), folder.join("log"));
         let mut command = Command::new(env!("CARGO_BIN_EXE_keepwell-authd"));
         command.arg("serve").arg("--state").arg(folder.join("state")).arg("--socket").arg(&socket);
-        for (name, uid) in [("--vaultd-uid", vaultd), ("--consoled-uid", consoled), ("--admin-uid", admin)] {
+        for (name, uid) in [("--vaultd-uid", vaultd), ("--consoled-uid", consoled), ("--admin-uid", admin), ("--screen-uid", screen)] {
             command.arg(name).arg(uid.to_string());
         }
         command.env_remove("LISTEN_FDS").stdout(Stdio::null()).stderr(File::create(&log).unwrap());
@@ -67,32 +67,44 @@ impl Drop for Running {
     }
 }
 
-/// Every verb, a request that is well formed, and who may ask: vaultd, a console, an admin.
-fn verbs() -> Vec<(&'static str, &'static str, Value, [bool; 3])> {
+/// Every verb, a request that is well formed, and who may ask: vaultd, a console, an admin, the screen.
+fn verbs() -> Vec<(&'static str, &'static str, Value, [bool; 4])> {
     let session = json!({ "session": "AAAA" });
     let weak = json!({ "user": "a", "password": "AAAA" });
+    let factor = json!({ "session": "AAAA", "password": "AAAA", "code": "1" });
+    let shares = json!({ "session": "AAAA", "shares": ["a"] });
+    let token = json!({ "session": "AAAA", "name": "a", "role": "auditor", "verbs": ["log-read"], "expires_at": 1 });
     let sign_in = json!({ "user": "", "password": "AAAA", "code": "1" });
     let grant = json!({ "session": "AAAA", "verb": "restore", "arguments": "" });
     let password = json!({ "session": "AAAA", "password": "AAAA", "code": "1", "new": "AAAA" });
     let add = json!({ "session": "AAAA", "name": "a", "role": "owner" });
     let enrol = json!({ "code": "AAAA", "password": "AAAA" });
     let role = json!({ "session": "AAAA", "role": "owner" });
-    let (all, people, admin, vaultd) = ([true; 3], [false, true, true], [false, false, true], [true, false, false]);
+    let (all, people, vaultd) = ([true; 4], [false, true, true, true], [true, false, false, false]);
+    let (at_the_box, screen) = ([false, false, true, true], [false, false, false, true]);
     vec![
         ("GET", "/v1/status", Value::Null, all),
         ("GET", "/v1/key", Value::Null, all),
-        ("POST", "/v1/claim", weak, admin),
+        ("GET", "/v1/claim-code", Value::Null, at_the_box),
+        ("POST", "/v1/claim", weak, people),
         ("POST", "/v1/sign-in", sign_in, people),
         ("POST", "/v1/sign-out", session.clone(), people),
         ("POST", "/v1/sessions/check", session.clone(), people),
         ("POST", "/v1/password", password, people),
+        ("POST", "/v1/recovery-codes", factor.clone(), people),
+        ("POST", "/v1/authenticator", factor, people),
         ("POST", "/v1/grants", grant, people),
         ("GET", "/v1/users", Value::Null, all),
         ("POST", "/v1/users", add, people),
         ("POST", "/v1/users/a/enrol", enrol, people),
         ("POST", "/v1/users/a/disable", session.clone(), people),
-        ("POST", "/v1/users/a/reset", session, people),
+        ("POST", "/v1/users/a/reset", session.clone(), people),
         ("POST", "/v1/users/a/role", role, people),
+        ("POST", "/v1/users/a/shares", shares, people),
+        ("POST", "/v1/users/a/unlock", Value::Null, screen),
+        ("GET", "/v1/tokens", Value::Null, all),
+        ("POST", "/v1/tokens", token, people),
+        ("POST", "/v1/tokens/0/revoke", session, people),
         ("GET", "/v1/events?after=0", Value::Null, vaultd),
         ("GET", "/v1/export", Value::Null, vaultd),
         ("POST", "/v1/import", Value::Null, vaultd),
@@ -105,16 +117,30 @@ fn every_verb_is_for_its_programs_alone() {
     let own = geteuid().as_raw();
     let source = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/service.rs")).unwrap();
     assert_eq!(source.matches(".route(").count(), verbs().len(), "a verb is missing in the list");
-    for place in 0..4 {
+    for place in 0..5 {
         let folder = tempfile::tempdir().unwrap();
         let uid = |of: usize| if of == place { own } else { OTHER };
-        let running = Running::start(folder.path(), uid(0), uid(1), uid(2));
+        let running = Running::start(folder.path(), [uid(0), uid(1), uid(2), uid(3)]);
         for (method, route, body, may) in verbs() {
             let refusal = running.refusal(method, route, &body);
             let admitted = may.get(place).copied().unwrap_or(false);
             assert_eq!(refusal != "not-you", admitted, "caller {place}, {method} {route}: {refusal}");
-            let known = ["done", "not-you", "weak-password", "sign-in-refused", "no-session", "set-up-refused", "bad-copy", "malformed"];
+            let known = [
+                "done",
+                "not-you",
+                "weak-password",
+                "sign-in-refused",
+                "no-session",
+                "set-up-refused",
+                "bad-copy",
+                "malformed",
+                "wrong-claim-code",
+                "unknown-user",
+            ];
             assert!(known.contains(&refusal.as_str()), "{route}: {refusal}");
+            // Only in front of the box is no code needed.
+            let claims = if place == 1 { "wrong-claim-code" } else { "weak-password" };
+            assert!(route != "/v1/claim" || !admitted || refusal == claims, "caller {place}: {refusal}");
         }
     }
 }
@@ -124,13 +150,15 @@ fn every_verb_is_for_its_programs_alone() {
 fn hostile_bodies_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let own = geteuid().as_raw();
-    let running = Running::start(folder.path(), own, own, own);
+    let running = Running::start(folder.path(), [own; 4]);
     let long = json!({ "session": "A".repeat(2 << 20) }).to_string();
     let deep = "[".repeat(200_000);
     let odd = [b"".as_slice(), b"{", b"null", b"\xff\xfe", br#"{"session":"no base64"}"#, deep.as_bytes(), long.as_bytes()];
     let odd = odd.map(<[u8]>::to_vec).into_iter().chain([br#"{"session":"AAAA","more":1}"#.to_vec(), vec![0; 900_000]]);
     let odd: Vec<Vec<u8>> = odd.collect();
-    for (method, route, _, _) in verbs().into_iter().filter(|(method, ..)| *method == "POST") {
+    // It takes no body.
+    let takes_a_body = |(method, route, ..): &(&str, &str, Value, [bool; 4])| *method == "POST" && !route.ends_with("/unlock");
+    for (method, route, _, _) in verbs().into_iter().filter(takes_a_body) {
         for body in &odd {
             let answer = running.client.post_bytes::<Value>(route, body);
             assert!(answer.is_err(), "{method} {route}: {answer:?}");
@@ -144,10 +172,10 @@ fn hostile_bodies_are_refused() {
 fn what_was_acknowledged_is_there_after_kill_9() {
     let folder = tempfile::tempdir().unwrap();
     let own = geteuid().as_raw();
-    let start = || Running::start(folder.path(), own, own, own);
+    let start = || Running::start(folder.path(), [own; 4]);
     let running = start();
     let password = b"correct horse battery".to_vec();
-    let claim = Claim { user: "Owner".into(), password: password.clone().into() };
+    let claim = Claim { user: "Owner".into(), password: password.clone().into(), code: None };
     let enrolled: Enrolled = running.client.post("/v1/claim", &claim).unwrap();
     let before: Status = running.client.get("/v1/status").unwrap();
     running.kill();

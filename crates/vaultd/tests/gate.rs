@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use axum::routing::get;
 use axum::{Json, Router};
 use keepwell_api::auth::GrantKey;
-use keepwell_api::grants::{Grant, Role, SigningKey, Verb, allows, digest};
+use keepwell_api::grants::{Grant, Role, Scope, SigningKey, Verb, allows, digest};
 use keepwell_api::vault::{Cancel, LogVerdict};
 use keepwell_api::{Callers, Client, ClientError, hex};
 use keepwell_vaultd::appliance::{Appliance, Config};
@@ -85,6 +85,7 @@ impl Stage {
             nonce,
             expires_at: now() + 60,
             max_bytes: None,
+            shares: Scope::default(),
         }
     }
 

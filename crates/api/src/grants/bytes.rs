@@ -1,9 +1,9 @@
 //! A grant's bytes: what is signed. One grant has one encoding; numbers are little-endian.
 
-use super::{Grant, Role, USER_MAX, Verb};
+use super::{Grant, NAMES_MAX, Role, Scope, USER_MAX, Verb};
 
 /// Sets these bytes apart from everything else that is ever signed.
-const MAGIC: &[u8; 18] = b"keepwell v1 grant\n";
+const MAGIC: &[u8; 18] = b"keepwell v2 grant\n";
 
 impl Grant {
     /// The bytes that are signed.
@@ -19,6 +19,11 @@ impl Grant {
             out.push(text.len() as u8);
             out.extend(text.as_bytes());
         }
+        out.push(self.shares.names().len() as u8);
+        for name in self.shares.names() {
+            out.push(name.len() as u8);
+            out.extend(name.as_bytes());
+        }
         out
     }
 
@@ -33,7 +38,14 @@ impl Grant {
         let role = text(&mut rest)?.parse::<Role>().ok()?;
         let verb = text(&mut rest)?.parse::<Verb>().ok()?;
         let user = text(&mut rest)?.to_owned();
-        let grant = Self { boot, user, role, verb, arguments, nonce, expires_at, max_bytes };
+        let [names] = array(&mut rest)?;
+        let names = usize::from(names);
+        if names > NAMES_MAX {
+            return None;
+        }
+        // An order of its own is no encoding of ours: found out below.
+        let shares = Scope::new((0..names).map(|_| text(&mut rest).map(str::to_owned)).collect::<Option<Vec<_>>>()?).ok()?;
+        let grant = Self { boot, user, role, verb, arguments, nonce, expires_at, max_bytes, shares };
         (grant.user.len() <= USER_MAX && grant.encode() == bytes).then_some(grant)
     }
 }

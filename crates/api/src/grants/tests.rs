@@ -10,10 +10,24 @@ fn key() -> SigningKey {
     SigningKey::from_bytes(&[9; 32])
 }
 
+fn scope(names: &[&str]) -> Scope {
+    Scope::new(names.iter().map(|name| (*name).to_owned()).collect()).unwrap()
+}
+
 fn grant() -> Grant {
     let (role, verb, nonce) = (Role::Operator, Verb::Restore, [3; 16]);
     let user = "Dr. Müller".to_owned();
-    Grant { boot: BOOT, user, role, verb, arguments: digest(BODY), nonce, expires_at: NOW + 60, max_bytes: Some(1 << 30) }
+    Grant {
+        boot: BOOT,
+        user,
+        role,
+        verb,
+        arguments: digest(BODY),
+        nonce,
+        expires_at: NOW + 60,
+        max_bytes: Some(1 << 30),
+        shares: scope(&["EHR", "X-ray"]),
+    }
 }
 
 fn verify(text: &str) -> Result<Grant, GrantRefused> {
@@ -23,8 +37,12 @@ fn verify(text: &str) -> Result<Grant, GrantRefused> {
 #[test]
 fn a_grant_gives_the_right_to_its_action() {
     assert_eq!(verify(&grant().sign(&key())), Ok(grant()));
-    let unbounded = Grant { max_bytes: None, user: "a".repeat(USER_MAX), ..grant() };
-    assert_eq!(verify(&unbounded.sign(&key())), Ok(unbounded));
+    let names = (0..NAMES_MAX).map(|n| format!("{n:064}")).collect();
+    let longest = Grant { max_bytes: None, user: "a".repeat(USER_MAX), shares: Scope::new(names).unwrap(), ..grant() };
+    assert_eq!(verify(&longest.sign(&key())), Ok(longest.clone()));
+    assert!(longest.sign(&key()).len() <= TEXT_MAX);
+    let all = Grant { shares: Scope::default(), ..grant() };
+    assert_eq!(verify(&all.sign(&key())), Ok(all));
 }
 
 #[test]
@@ -63,32 +81,70 @@ fn any_bit_that_is_altered_spoils_it() {
     }
 }
 
+/// What authd signs has one encoding: names in another order, twice, or too many of them are no grant, whoever signed it.
+#[test]
+fn a_list_of_shares_has_one_encoding() {
+    let with = |names: &[&[u8]]| {
+        let mut content = Grant { shares: Scope::default(), ..grant() }.encode();
+        *content.last_mut().unwrap() = names.len() as u8;
+        for name in names {
+            content.push(name.len() as u8);
+            content.extend(*name);
+        }
+        content.extend(key().sign(&content).to_bytes());
+        verify(&STANDARD.encode(content))
+    };
+    assert_eq!(with(&[b"EHR", b"X-ray"]), Ok(grant()));
+    let many = vec![b"a".as_slice(); NAMES_MAX + 1];
+    let long = [b'a'; NAME_MAX + 1];
+    for wrong in [&[b"X-ray".as_slice(), b"EHR"][..], &[b"EHR", b"EHR"], &[b""], &[b"a\n"], &[b"\xff"], &[&long], &many] {
+        assert_eq!(with(wrong), Err(GrantRefused::Malformed), "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_list_of_shares_covers_its_own_and_an_empty_one_all() {
+    let some: Scope = serde_json::from_str(r#"["X-ray","EHR","EHR"]"#).unwrap();
+    assert_eq!(some, scope(&["EHR", "X-ray"]));
+    assert!(some.covers("EHR") && !some.covers("ehr") && !some.covers("EHR ") && !some.covers("") && !some.covers("keepwell-state"));
+    assert!(Scope::default().covers("anything") && Scope::default().is_all() && !some.is_all());
+    assert!(serde_json::from_str::<Scope>(r#"[""]"#).is_err() && Scope::new((0..33).map(|n| n.to_string()).collect()).is_err());
+}
+
 /// The table, spelt out once more by hand.
 #[test]
 fn every_role_and_verb() {
     let expected = [
-        // Owner, operator, restore-only, auditor, technician, security.
-        (Verb::SharesAdd, "oo----"),
-        (Verb::SharesChange, "oo----"),
-        (Verb::SharesRemove, "oo----"),
-        (Verb::PolicyChange, "oo----"),
-        (Verb::PolicyLoosen, "o-----"),
-        (Verb::RunNow, "oo--o-"),
-        (Verb::RunCancel, "oo--o-"),
-        (Verb::SnapshotsList, "ooo---"),
-        (Verb::FilesList, "ooo---"),
-        (Verb::Restore, "ooo---"),
-        (Verb::Download, "ooo---"),
-        (Verb::TestRestore, "oo----"),
-        (Verb::IncidentsAcknowledge, "oo--oo"),
-        (Verb::SettingsChange, "oo--o-"),
-        (Verb::LogRead, "oo-o-o"),
-        (Verb::SupportBundle, "oo--o-"),
-        (Verb::UsersManage, "o-----"),
+        // Owner, operator, restore-only, auditor, technician, security; a fresh second factor, a person, shares.
+        (Verb::SharesAdd, "oo---- ---"),
+        (Verb::SharesChange, "oo---- f--"),
+        (Verb::SharesRemove, "oo---- fp-"),
+        (Verb::PolicyChange, "oo---- ---"),
+        (Verb::PolicyLoosen, "o----- fp-"),
+        (Verb::RunNow, "oo--o- --s"),
+        (Verb::RunCancel, "oo--o- ---"),
+        (Verb::SnapshotsList, "ooo--- --s"),
+        (Verb::FilesList, "ooo--- --s"),
+        (Verb::Restore, "ooo--- f-s"),
+        (Verb::Download, "ooo--- f-s"),
+        (Verb::DisksChange, "oo---- fp-"),
+        (Verb::DisksTest, "oo--o- ---"),
+        (Verb::TestRestore, "oo---- ---"),
+        (Verb::IncidentsAcknowledge, "oo--oo ---"),
+        (Verb::SettingsChange, "oo--o- f--"),
+        (Verb::LogRead, "oo-o-o ---"),
+        (Verb::SupportBundle, "oo--o- ---"),
+        (Verb::UsersManage, "o----- fp-"),
     ];
     assert_eq!(expected.map(|(verb, _)| verb), Verb::ALL);
     for (verb, row) in expected {
-        let found: String = Role::ALL.iter().map(|role| if allows(*role, verb) { 'o' } else { '-' }).collect();
+        let roles: String = Role::ALL.iter().map(|role| if allows(*role, verb) { 'o' } else { '-' }).collect();
+        let word = |holds: bool, word: char| if holds { word } else { '-' };
+        let [fresh, person, shares] = [needs_fresh_factor(verb, None), needs_person(verb), takes_scope(verb)];
+        let found = format!("{roles} {}{}{}", word(fresh, 'f'), word(person, 'p'), word(shares, 's'));
+        // A bound helps with a download alone.
+        assert_eq!(needs_fresh_factor(verb, Some(UNASKED_DOWNLOAD_BYTES)), fresh && verb != Verb::Download);
+        assert_eq!(needs_fresh_factor(verb, Some(UNASKED_DOWNLOAD_BYTES + 1)), fresh);
         assert_eq!(found, row, "{verb}");
         assert_eq!(verb.as_str().parse(), Ok(verb));
         assert_eq!(serde_json::to_string(&verb).unwrap(), format!("\"{verb}\""));

@@ -4,35 +4,49 @@ use keepwell_api::auth::{EventKind, Status};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::tokens::TOKENS_MAX;
 use super::{Authority, USERS_MAX};
 use crate::account::Account;
 use crate::error::AuthError;
 use crate::store::{Change, Happened};
+use crate::token::StoredToken;
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// Before there were tokens.
+const FIRST: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Copied {
     version: u32,
     accounts: Vec<Account>,
+    #[serde(default)]
+    tokens: Vec<StoredToken>,
 }
 
 impl Authority {
     /// All users with their proofs, for vaultd, which seals it.
     pub fn export(&self) -> Result<Zeroizing<Vec<u8>>, AuthError> {
-        let accounts = self.lock().store.accounts()?;
-        let mut bytes = Zeroizing::new(Vec::with_capacity(1024 * (accounts.len() + 1)));
-        serde_json::to_writer(&mut *bytes, &Copied { version: VERSION, accounts }).map_err(|error| AuthError::BadCopy(Some(error)))?;
+        let (accounts, tokens) = {
+            let inside = self.lock();
+            (inside.store.accounts()?, inside.store.tokens()?)
+        };
+        let mut bytes = Zeroizing::new(Vec::with_capacity(4096 * (accounts.len() + tokens.len() + 1)));
+        serde_json::to_writer(&mut *bytes, &Copied { version: VERSION, accounts, tokens })
+            .map_err(|error| AuthError::BadCopy(Some(error)))?;
         Ok(bytes)
     }
 
-    /// Adds the users of a copy. Whoever is here already stays as they are.
+    /// Adds the users and tokens of a copy. Whoever is here already stays as they are.
     pub fn import(&self, bytes: &[u8]) -> Result<Status, AuthError> {
         // What does not fit is not told: it could be a secret.
         let copied: Copied = serde_json::from_slice(bytes).map_err(|_| AuthError::BadCopy(None))?;
         let keys: std::collections::BTreeSet<String> = copied.accounts.iter().map(|account| account.name.key()).collect();
-        if copied.version != VERSION || keys.len() != copied.accounts.len() || !copied.accounts.iter().all(Account::is_plausible) {
+        let sound = (FIRST..=VERSION).contains(&copied.version)
+            && keys.len() == copied.accounts.len()
+            && copied.accounts.iter().all(Account::is_plausible)
+            && copied.tokens.iter().all(StoredToken::is_plausible);
+        if !sound {
             return Err(AuthError::BadCopy(None));
         }
         let (mut inside, now) = (self.lock(), self.world.now());
@@ -41,8 +55,14 @@ impl Authority {
         if here.len() + put.len() > USERS_MAX {
             return Err(AuthError::TooManyUsers(USERS_MAX));
         }
+        let tokens_here: Vec<String> = inside.store.tokens()?.into_iter().map(|stored| stored.token.id).collect();
+        let put_tokens: Vec<&StoredToken> = copied.tokens.iter().filter(|stored| !tokens_here.contains(&stored.token.id)).collect();
+        if tokens_here.len() + put_tokens.len() > TOKENS_MAX {
+            return Err(AuthError::BadToken("there would be more of them than there can be"));
+        }
         let event = Happened::new(now.wall, EventKind::StateRestored, "users-restored", "vaultd").with("users", put.len());
-        inside.store.commit(&Change { put, events: vec![event], ..Change::default() })?;
+        inside.store.commit(&Change { put, put_tokens, events: vec![event.with("tokens", copied.tokens.len())], ..Change::default() })?;
+        inside.claim_code.void();
         drop(inside);
         self.status()
     }

@@ -1,32 +1,20 @@
-//! Users: the first owner, and what owners do with the others.
+//! Users: what owners do with the others, and how these take their accounts over.
 
 use keepwell_api::Base64;
-use keepwell_api::auth::{AddUser, ChangeRole, Claim, Enrol, Enrolled, EventKind, SetUp, Users};
-use keepwell_api::grants::{Role, Verb};
+use keepwell_api::auth::{AddUser, ByOwner, ChangeRole, ChangeShares, Enrol, Enrolled, EventKind, SetUp, Users};
+use keepwell_api::grants::{Role, Scope, Verb};
 
 use super::{Authority, Inside, Person, USERS_MAX};
 use crate::account::{Account, Name, Proofs};
 use crate::error::AuthError;
+use crate::lockout::Lockout;
 use crate::proof::{Authenticator, Password};
+use crate::recovery::RecoveryCodes;
 use crate::setup_code::SetUpCode;
 use crate::store::{Change, Happened};
 use crate::world::Now;
 
 impl Authority {
-    /// Makes the first owner; again while that one has not signed in yet.
-    pub fn claim(&self, request: &Claim) -> Result<Enrolled, AuthError> {
-        let name = Name::parse(&request.user)?;
-        self.lock().unclaimed()?;
-        let proofs = self.proofs(&request.password)?;
-        let otpauth = shown(&proofs, &name)?;
-        let (mut inside, now) = (self.lock(), self.world.now());
-        let drop = inside.unclaimed()?;
-        let owner = Account { proofs: Some(proofs), ..Account::new(name, Role::Owner, now.wall) };
-        let event = changed(now, "claimed", "admin", &owner);
-        inside.store.commit(&Change { drop, put: vec![&owner], events: vec![event] })?;
-        Ok(Enrolled { otpauth })
-    }
-
     /// All users.
     pub fn users(&self) -> Result<Users, AuthError> {
         let now = self.world.now();
@@ -37,8 +25,9 @@ impl Authority {
     /// Adds a user, who gets a set-up code from the owner.
     pub fn add_user(&self, request: &AddUser) -> Result<SetUp, AuthError> {
         let (mut inside, now) = (self.lock(), self.world.now());
-        let owner = inside.person(&request.session, Some(Verb::UsersManage), now)?;
+        let owner = inside.owner(&request.session, request.code.as_deref(), now)?;
         let name = Name::parse(&request.name)?;
+        only_who_restores(request.role, &request.shares)?;
         let accounts = inside.store.accounts()?;
         if accounts.len() >= USERS_MAX {
             return Err(AuthError::TooManyUsers(USERS_MAX));
@@ -48,7 +37,8 @@ impl Authority {
         }
         let (code, set_up) = SetUpCode::new(now.wall, &*self.world)?;
         let expires_at = set_up.expires_at();
-        let account = Account { set_up: Some(set_up), ..Account::new(name, request.role, now.wall) };
+        let shares = request.shares.clone();
+        let account = Account { set_up: Some(set_up), shares, ..Account::new(name, request.role, now.wall) };
         inside.put(&account, changed(now, "added", owner.account.name.as_str(), &account))?;
         Ok(SetUp { code, expires_at })
     }
@@ -57,36 +47,36 @@ impl Authority {
     pub fn enrol(&self, name: &str, request: &Enrol) -> Result<Enrolled, AuthError> {
         let key = Name::parse(name).map(|name| name.key()).unwrap_or_default();
         self.lock().who_enrols(&key, request, self.world.now())?;
-        let proofs = self.proofs(&request.password)?;
+        let (proofs, recovery_codes) = self.proofs(&request.password)?;
         let (mut inside, now) = (self.lock(), self.world.now());
         let mut account = inside.who_enrols(&key, request, now)?;
-        let otpauth = shown(&proofs, &account.name)?;
+        let otpauth = shown(&proofs.authenticator, &account.name)?;
         (account.proofs, account.set_up) = (Some(proofs), None);
         let event = changed(now, "enrolled", account.name.as_str(), &account);
         inside.put(&account, event)?;
-        Ok(Enrolled { otpauth })
+        Ok(Enrolled { otpauth, recovery_codes })
     }
 
-    /// Lets a user sign in no more, and ends their sessions.
-    pub fn disable(&self, name: &str, session: &Base64) -> Result<(), AuthError> {
+    /// Lets a user sign in no more, and ends their sessions and the tokens that they made.
+    pub fn disable(&self, name: &str, request: &ByOwner) -> Result<(), AuthError> {
         let (mut inside, now) = (self.lock(), self.world.now());
-        let (owner, mut account) = inside.other(name, session, now)?;
+        let (owner, mut account) = inside.other(name, &request.session, request.code.as_deref(), now)?;
         inside.keep_an_owner(&account)?;
         (account.disabled, account.set_up) = (true, None);
-        inside.put(&account, changed(now, "disabled", owner.account.name.as_str(), &account))?;
+        inside.put_and_end_tokens(&account, changed(now, "disabled", owner.account.name.as_str(), &account), now)?;
         inside.sessions.end_all_of(&account.name.key(), None);
         Ok(())
     }
 
     /// Takes both proofs from a user, who has to enrol again: a lost telephone, a forgotten password, somebody disabled who is back.
-    pub fn reset(&self, name: &str, session: &Base64) -> Result<SetUp, AuthError> {
+    pub fn reset(&self, name: &str, request: &ByOwner) -> Result<SetUp, AuthError> {
         let (mut inside, now) = (self.lock(), self.world.now());
-        let (owner, account) = inside.other(name, session, now)?;
+        let (owner, account) = inside.other(name, &request.session, request.code.as_deref(), now)?;
         inside.keep_an_owner(&account)?;
         let (code, set_up) = SetUpCode::new(now.wall, &*self.world)?;
         let expires_at = set_up.expires_at();
-        let Account { name, role, added_at, signed_in_at, .. } = account;
-        let account = Account { added_at, signed_in_at, set_up: Some(set_up), ..Account::new(name, role, now.wall) };
+        let Account { name, role, added_at, signed_in_at, shares, .. } = account;
+        let account = Account { added_at, signed_in_at, shares, set_up: Some(set_up), ..Account::new(name, role, now.wall) };
         inside.put(&account, changed(now, "reset", owner.account.name.as_str(), &account))?;
         inside.sessions.end_all_of(&account.name.key(), None);
         Ok(SetUp { code, expires_at })
@@ -95,39 +85,53 @@ impl Authority {
     /// Gives a user another role, from the next request on.
     pub fn change_role(&self, name: &str, request: &ChangeRole) -> Result<(), AuthError> {
         let (mut inside, now) = (self.lock(), self.world.now());
-        let (owner, mut account) = inside.other(name, &request.session, now)?;
+        let (owner, mut account) = inside.other(name, &request.session, request.code.as_deref(), now)?;
         if request.role != Role::Owner {
             inside.keep_an_owner(&account)?;
         }
         let before = std::mem::replace(&mut account.role, request.role);
         let event = changed(now, "role-changed", owner.account.name.as_str(), &account);
-        inside.put(&account, event.with("role-before", before))
+        let event = event.with("role-before", before);
+        if request.role == Role::Owner { inside.put(&account, event) } else { inside.put_and_end_tokens(&account, event, now) }
     }
 
-    fn proofs(&self, password: &Base64) -> Result<Proofs, AuthError> {
+    /// Says from which shares somebody may read who restores only, from the next request on.
+    pub fn change_shares(&self, name: &str, request: &ChangeShares) -> Result<(), AuthError> {
+        let (mut inside, now) = (self.lock(), self.world.now());
+        let (owner, mut account) = inside.other(name, &request.session, request.code.as_deref(), now)?;
+        only_who_restores(account.role, &request.shares)?;
+        account.shares = request.shares.clone();
+        let event = changed(now, "shares-changed", owner.account.name.as_str(), &account).with("shares", account.shares.names().len());
+        inside.put(&account, event)
+    }
+
+    /// Ends what wrong attempts led to: for the box's own screen, where the person stands.
+    pub fn unlock(&self, name: &str) -> Result<(), AuthError> {
+        let (mut inside, now) = (self.lock(), self.world.now());
+        let mut account = inside.store.account(&Name::parse(name)?.key())?.ok_or(AuthError::UnknownUser)?;
+        (account.lockout, account.own_lockout) = (Lockout::default(), Lockout::default());
+        inside.put(&account, changed(now, "unlocked", "admin", &account))
+    }
+
+    /// All that proves somebody, new, and the recovery codes as they are shown.
+    pub(super) fn proofs(&self, password: &Base64) -> Result<(Proofs, Vec<Base64>), AuthError> {
         let password = self.work(|| Password::new(password, self.effort, &*self.world))?;
-        Ok(Proofs { password, authenticator: Authenticator::new(&*self.world)? })
+        let (shown, recovery) = RecoveryCodes::new(&*self.world)?;
+        Ok((Proofs { password, authenticator: Authenticator::new(&*self.world)?, recovery }, shown))
     }
 }
 
 impl Inside {
-    /// The keys of who may be replaced by the first owner; refused if the box has one who has signed in, or who was restored.
-    fn unclaimed(&self) -> Result<Vec<String>, AuthError> {
-        let accounts = self.store.accounts()?;
-        let replaceable = match &accounts[..] {
-            [] => true,
-            [only] => only.role == Role::Owner && only.signed_in_at.is_none(),
-            _ => false,
-        };
-        if !replaceable {
-            return Err(AuthError::Claimed);
-        }
-        Ok(accounts.iter().map(|account| account.name.key()).collect())
+    /// The owner who asks, and has just shown the second factor.
+    pub(super) fn owner(&mut self, session: &Base64, code: Option<&str>, now: Now) -> Result<Person, AuthError> {
+        let owner = self.person(session, Some(Verb::UsersManage), now)?;
+        self.prove_again(session, &owner, code, Verb::UsersManage, None, now)?;
+        Ok(owner)
     }
 
-    /// The owner who asks, and the user that it is about.
-    fn other(&mut self, name: &str, session: &Base64, now: Now) -> Result<(Person, Account), AuthError> {
-        let owner = self.person(session, Some(Verb::UsersManage), now)?;
+    /// The owner who asks, and the user that it is about, who may be the same.
+    fn other(&mut self, name: &str, session: &Base64, code: Option<&str>, now: Now) -> Result<(Person, Account), AuthError> {
+        let owner = self.owner(session, code, now)?;
         let account = self.store.account(&Name::parse(name)?.key())?.ok_or(AuthError::UnknownUser)?;
         Ok((owner, account))
     }
@@ -152,12 +156,30 @@ impl Inside {
     fn put(&mut self, account: &Account, event: Happened) -> Result<(), AuthError> {
         Ok(self.store.commit(&Change { put: vec![account], events: vec![event], ..Change::default() })?)
     }
+
+    /// What an owner made who is one no more goes with them.
+    fn put_and_end_tokens(&mut self, account: &Account, event: Happened, now: Now) -> Result<(), AuthError> {
+        let mut tokens = self.store.tokens()?;
+        tokens.retain(|token| token.holds(now.wall) && Name::parse(&token.token.made_by).is_ok_and(|by| by.key() == account.name.key()));
+        tokens.iter_mut().for_each(|token| token.token.revoked_at = Some(now.wall));
+        let event = event.with("tokens-revoked", tokens.len());
+        let put_tokens = tokens.iter().collect();
+        Ok(self.store.commit(&Change { put: vec![account], put_tokens, events: vec![event], ..Change::default() })?)
+    }
 }
 
-fn changed(now: Now, code: &str, actor: &str, account: &Account) -> Happened {
+pub(super) fn changed(now: Now, code: &str, actor: &str, account: &Account) -> Happened {
     Happened::new(now.wall, EventKind::UserChanged, code, actor).with("user", account.name.as_str()).with("role", account.role)
 }
 
-fn shown(proofs: &Proofs, name: &Name) -> Result<Base64, AuthError> {
-    proofs.authenticator.otpauth(name.as_str()).ok_or(AuthError::BadName)
+pub(super) fn shown(authenticator: &Authenticator, name: &Name) -> Result<Base64, AuthError> {
+    authenticator.otpauth(name.as_str()).ok_or(AuthError::BadName)
+}
+
+fn only_who_restores(role: Role, shares: &Scope) -> Result<(), AuthError> {
+    if role == Role::RestoreOnly || shares.is_all() {
+        Ok(())
+    } else {
+        Err(AuthError::Malformed("shares: only somebody with the role restore-only can be limited to some"))
+    }
 }

@@ -8,9 +8,14 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// What brings a file from one version to the next. None is ever changed; new ones are added.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
     CREATE TABLE users (key TEXT PRIMARY KEY, account BLOB NOT NULL) WITHOUT ROWID;
-    CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, event BLOB NOT NULL);"];
+    CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, event BLOB NOT NULL);",
+    // Accounts have recovery codes, shares and wrong attempts of the box's own screen since, which an earlier release would take for damage.
+    "
+    CREATE TABLE tokens (id TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, token BLOB NOT NULL) WITHOUT ROWID;",
+];
 
 /// Longest wait for a predecessor that is ending.
 const PATIENCE: Duration = Duration::from_secs(5);

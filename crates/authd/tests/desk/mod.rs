@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use keepwell_api::Base64;
-use keepwell_api::auth::{AddUser, AskGrant, Claim, Enrol, Enrolled, Event, SignIn, SignedIn};
-use keepwell_api::grants::{Role, Verb};
+use keepwell_api::auth::{AddUser, AskGrant, ByOwner, Claim, Enrol, Enrolled, Event, SignIn, SignedIn};
+use keepwell_api::grants::{Role, Scope, Verb};
 use keepwell_authd::authority::Authority;
 use keepwell_authd::error::AuthError;
+use keepwell_authd::lockout::Origin;
 use keepwell_authd::proof::Effort;
 use keepwell_authd::store::Store;
 use keepwell_authd::world::{NoRandomness, Now, World};
@@ -94,8 +95,8 @@ impl Desk {
     }
 
     pub(crate) fn claim(&self, name: &str) -> Result<Person, AuthError> {
-        let claim = Claim { user: name.into(), password: secret(PASSWORD) };
-        self.authority.claim(&claim).map(|enrolled| Person::new(name, PASSWORD, &enrolled))
+        let claim = Claim { user: name.into(), password: secret(PASSWORD), code: None };
+        self.authority.claim(&claim, Origin::Box).map(|enrolled| Person::new(name, PASSWORD, &enrolled))
     }
 
     /// Signs in with the next code that was not used.
@@ -105,7 +106,11 @@ impl Desk {
     }
 
     pub(crate) fn sign_in_with(&self, user: &str, password: &str, code: &str) -> Result<SignedIn, AuthError> {
-        self.authority.sign_in(&SignIn { user: user.into(), password: secret(password), code: code.into() })
+        self.sign_in_from(Origin::Console, user, password, code)
+    }
+
+    pub(crate) fn sign_in_from(&self, origin: Origin, user: &str, password: &str, code: &str) -> Result<SignedIn, AuthError> {
+        self.authority.sign_in(&SignIn { user: user.into(), password: secret(password), code: code.into() }, origin)
     }
 
     pub(crate) fn session(&self, person: &Person) -> Base64 {
@@ -113,7 +118,10 @@ impl Desk {
     }
 
     pub(crate) fn add(&self, owner: &Base64, name: &str, role: Role) -> Person {
-        let set_up = self.authority.add_user(&AddUser { session: owner.clone(), name: name.into(), role }).unwrap();
+        let set_up = self
+            .authority
+            .add_user(&AddUser { session: owner.clone(), name: name.into(), role, shares: Scope::default(), code: None })
+            .unwrap();
         self.enrol(name, set_up.code).unwrap()
     }
 
@@ -124,14 +132,21 @@ impl Desk {
     }
 
     pub(crate) fn ask(&self, session: &Base64, verb: Verb) -> Result<String, AuthError> {
-        let arguments = "ab".repeat(32);
-        let ask = AskGrant { session: session.clone(), verb, arguments, max_bytes: Some(1000) };
+        self.ask_with(session, verb, None)
+    }
+
+    pub(crate) fn ask_with(&self, session: &Base64, verb: Verb, code: Option<String>) -> Result<String, AuthError> {
+        let ask = AskGrant { code, ..AskGrant::in_session(session.clone(), verb, "ab".repeat(32), Some(1000)) };
         self.authority.grant(&ask).map(|granted| granted.grant)
     }
 
     pub(crate) fn told(&self) -> Vec<Event> {
         self.authority.events(0).unwrap().events
     }
+}
+
+pub(crate) fn by(session: &Base64) -> ByOwner {
+    ByOwner { session: session.clone(), code: None }
 }
 
 pub(crate) fn secret(text: &str) -> Base64 {

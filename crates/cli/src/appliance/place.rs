@@ -72,8 +72,11 @@ impl Place {
     pub(crate) fn allowed(&self, verb: Verb, body: &impl Serialize) -> Result<Client, CliError> {
         let session = session::current(self)?;
         let bytes = Zeroizing::new(serde_json::to_vec(body).expect("requests are plain data"));
-        let request = AskGrant { session, verb, arguments: hex::encode(&digest(&bytes)), max_bytes: None };
-        let granted: Granted = self.authd().post("/v1/grants", &request)?;
+        let mut request = AskGrant::in_session(session, verb, hex::encode(&digest(&bytes)), None);
+        let granted: Granted = session::proving(self, |code| {
+            request.code = code;
+            self.authd().post("/v1/grants", &request)
+        })?;
         Ok(self.vaultd().showing(granted.grant))
     }
 }

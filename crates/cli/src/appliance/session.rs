@@ -1,12 +1,12 @@
 //! Who is signed in here: claimed, signed in, signed out. The session lies in a file that only its user can read; passwords and codes are kept nowhere.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use keepwell_api::Base64;
 use keepwell_api::auth::{Claim, Enrolled, InSession, SignIn, SignedIn};
+use keepwell_api::{Base64, ClientError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -30,6 +30,9 @@ struct Kept {
     expires_at: i64,
     /// The period of the last code, which is not taken twice.
     period: u64,
+    /// Where codes come from without a person, on a box that is tried out.
+    #[serde(default)]
+    totp_file: Option<PathBuf>,
 }
 
 /// The session of whoever is signed in here.
@@ -74,12 +77,45 @@ pub(crate) fn begin(
     };
     wait_for(period);
     // What was tried is used, whatever comes of it.
-    let mut kept = Kept { user: user.to_owned(), period, ..Kept::default() };
+    let totp_file = totp_file.and_then(|path| path.canonicalize().ok());
+    let mut kept = Kept { user: user.to_owned(), period, totp_file, ..Kept::default() };
     store(&file, &kept)?;
     let signed_in: SignedIn = place.authd().post("/v1/sign-in", &SignIn { user: user.to_owned(), password, code: (*code).clone() })?;
     (kept.session, kept.expires_at) = (Some(signed_in.session.clone()), signed_in.expires_at);
     store(&file, &kept)?;
     Ok(signed_in)
+}
+
+/// Asks for something, and if the second factor has to be shown for it, once more with a code: of the file that the session began with, else of the person at
+/// the terminal.
+pub(crate) fn proving<T>(place: &Place, mut ask: impl FnMut(Option<String>) -> Result<T, ClientError>) -> Result<T, CliError> {
+    match ask(None) {
+        Err(ClientError::Refused(refusal)) if refusal.code == "step-up" => {
+            let code = another_code(place)?.ok_or(ClientError::Refused(refusal))?;
+            Ok(ask(Some(code))?)
+        }
+        answer => Ok(answer?),
+    }
+}
+
+/// None where nobody can be asked.
+fn another_code(place: &Place) -> Result<Option<String>, CliError> {
+    let file = place.session_file()?;
+    let mut kept = load(&file)?.unwrap_or_default();
+    if let Some(path) = &kept.totp_file {
+        let (code, period) = Authenticator::read(path)?.fresh(opening::now().seconds.max(0).cast_unsigned(), kept.period);
+        wait_for(period);
+        kept.period = period;
+        store(&file, &kept)?;
+        return Ok(Some((*code).clone()));
+    }
+    if !io::stdin().is_terminal() {
+        return Ok(None);
+    }
+    eprint!("This needs the second factor once more. Six digits of the authenticator, or a recovery code: ");
+    let mut line = String::new();
+    io::stdin().read_line(&mut line).map_err(CliError::file("read", Path::new("the terminal")))?;
+    Ok(Some(line.trim().to_owned()).filter(|code| !code.is_empty()))
 }
 
 /// `sign-out`. Whatever authd says, it is forgotten here.
@@ -99,7 +135,7 @@ pub(crate) fn sign_out(place: &Place, answer: &mut Answer) -> Result<Exit, CliEr
 /// `box claim`.
 pub(crate) fn claim(place: &Place, args: &ClaimArgs, answer: &mut Answer) -> Result<Exit, CliError> {
     let password = Base64(secret_line(&args.password_file, "password")?);
-    let enrolled: Enrolled = place.authd().post("/v1/claim", &Claim { user: args.user.clone(), password })?;
+    let enrolled: Enrolled = place.authd().post("/v1/claim", &Claim { user: args.user.clone(), password, code: None })?;
     answer.line(format_args!("{} owns this box once signed in.", text::shown(args.user.as_bytes())));
     show_enrolled(&enrolled, answer);
     Ok(Exit::Complete)
@@ -111,6 +147,12 @@ pub(crate) fn show_enrolled(enrolled: &Enrolled, answer: &mut Answer) {
     answer.field("otpauth", json!(url));
     answer.line("Enter this into the authenticator now; it is not shown again:");
     answer.line(format_args!("  {}", text::shown(url.as_bytes())));
+    let codes: Vec<_> = enrolled.recovery_codes.iter().map(|code| String::from_utf8_lossy(code.as_ref())).collect();
+    answer.field("recovery_codes", json!(codes));
+    answer.line(
+        "If the authenticator is lost, each of these stands in for it once. Write them down and lock them away; they are not shown again:",
+    );
+    codes.chunks(2).for_each(|pair| answer.line(format_args!("  {}", text::shown(pair.join("   ").as_bytes()))));
 }
 
 fn load(file: &Path) -> Result<Option<Kept>, CliError> {
@@ -147,10 +189,10 @@ mod tests {
         assert!(load(&file).unwrap().is_none());
         fs::write(&file, "no session").unwrap();
         assert!(load(&file).unwrap().is_none());
-        let kept = Kept { user: "Ann".into(), session: Some(vec![7; 32].into()), expires_at: 5, period: 9 };
+        let kept = Kept { user: "Ann".into(), session: Some(vec![7; 32].into()), expires_at: 5, period: 9, totp_file: Some("/a".into()) };
         store(&file, &kept).unwrap();
         let found = load(&file).unwrap().unwrap();
-        assert_eq!((found.user, found.session, found.period), (kept.user, kept.session, 9));
+        assert_eq!((found.user, found.session, found.period, found.totp_file), (kept.user, kept.session, 9, kept.totp_file));
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }

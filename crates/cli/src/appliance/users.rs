@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use keepwell_api::Base64;
-use keepwell_api::auth::{AddUser, ChangeRole, Enrol, Enrolled, InSession, SetUp, User, UserState, Users};
+use keepwell_api::auth::{AddUser, ByOwner, ChangeRole, Enrol, Enrolled, SetUp, User, UserState, Users};
+use keepwell_api::grants::Scope;
+use keepwell_api::{Base64, ClientError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -12,7 +13,7 @@ use serde_json::Value;
 use super::args::UsersCommand;
 use super::json;
 use super::place::Place;
-use super::session::{current, show_enrolled};
+use super::session::{current, proving, show_enrolled};
 use crate::exit::{CliError, Exit};
 use crate::output::Answer;
 use crate::text;
@@ -23,21 +24,28 @@ pub(crate) fn run(command: &UsersCommand, place: &Place, answer: &mut Answer) ->
     match command {
         UsersCommand::List => list(place, answer)?,
         UsersCommand::Add { name, role } => {
-            let request = AddUser { session: current(place)?, name: name.clone(), role: *role };
-            let set_up: SetUp = place.authd().post("/v1/users", &request)?;
+            let mut request = AddUser { session: current(place)?, name: name.clone(), role: *role, shares: Scope::default(), code: None };
+            let set_up: SetUp = proving(place, |code| {
+                request.code = code;
+                place.authd().post("/v1/users", &request)
+            })?;
             show_set_up(name, &set_up, answer);
         }
         UsersCommand::Enrol { name, code_file, password_file } => enrol(name, code_file, password_file, place, answer)?,
         UsersCommand::Reset { name } => {
-            let set_up: SetUp = of(place, name, "reset", &InSession { session: current(place)? })?;
+            let set_up: SetUp = by_owner(place, name, "reset")?;
             show_set_up(name, &set_up, answer);
         }
         UsersCommand::Role { name, role } => {
-            let _: Value = of(place, name, "role", &ChangeRole { session: current(place)?, role: *role })?;
+            let mut request = ChangeRole { session: current(place)?, role: *role, code: None };
+            let _: Value = proving(place, |code| {
+                request.code = code;
+                of(place, name, "role", &request)
+            })?;
             answer.line(format_args!("{} is {role} now.", text::shown(name.as_bytes())));
         }
         UsersCommand::Disable { name } => {
-            let _: Value = of(place, name, "disable", &InSession { session: current(place)? })?;
+            let _: Value = by_owner(place, name, "disable")?;
             answer.line(format_args!("{} can't sign in any more.", text::shown(name.as_bytes())));
         }
     }
@@ -82,9 +90,18 @@ fn show_set_up(name: &str, set_up: &SetUp, answer: &mut Answer) {
     answer.line("With it they enrol: keepwell users enrol");
 }
 
+/// What an owner does with one user.
+fn by_owner<T: DeserializeOwned>(place: &Place, name: &str, what: &str) -> Result<T, CliError> {
+    let mut request = ByOwner { session: current(place)?, code: None };
+    proving(place, |code| {
+        request.code = code;
+        of(place, name, what, &request)
+    })
+}
+
 /// Something about one user.
-fn of<T: DeserializeOwned>(place: &Place, name: &str, what: &str, request: &impl Serialize) -> Result<T, CliError> {
-    Ok(place.authd().post(&format!("/v1/users/{}/{what}", percent(name)), request)?)
+fn of<T: DeserializeOwned>(place: &Place, name: &str, what: &str, request: &impl Serialize) -> Result<T, ClientError> {
+    place.authd().post(&format!("/v1/users/{}/{what}", percent(name)), request)
 }
 
 /// A name as a part of a route (RFC 3986, section 2.1).

@@ -80,7 +80,7 @@ pub(crate) fn sign_in(home: &Home) -> Result<(), CliError> {
     let password = secret_in(&password_file)?;
     let status: Status = place.authd().get("/v1/status")?;
     if !status.claimed {
-        let claim = Claim { user: OWNER.into(), password: password.clone() };
+        let claim = Claim { user: OWNER.into(), password: password.clone(), code: None };
         match place.authd().post::<Enrolled>("/v1/claim", &claim) {
             Ok(enrolled) => write_secret(&totp_file, enrolled.otpauth.as_ref())?,
             // The users came back from the vault meanwhile, this owner among them.

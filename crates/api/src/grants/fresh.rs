@@ -1,0 +1,27 @@
+//! What is done only for somebody who has just shown their second factor, and what only for a person: two tables, for authd that asks and consoles that know beforehand.
+
+use super::Verb;
+
+/// A second factor that was shown in this session counts for so many seconds.
+pub const FRESH_S: u32 = 5 * 60;
+/// A download of at most so many bytes is given without a fresh second factor.
+pub const UNASKED_DOWNLOAD_BYTES: u64 = 256 << 20;
+
+/// Whether this takes a second factor that was shown within [`FRESH_S`].
+pub const fn needs_fresh_factor(verb: Verb, max_bytes: Option<u64>) -> bool {
+    use Verb::*;
+    match verb {
+        SharesChange | SharesRemove | PolicyLoosen | Restore | DisksChange | SettingsChange | UsersManage => true,
+        Download => match max_bytes {
+            Some(bytes) => bytes > UNASKED_DOWNLOAD_BYTES,
+            None => true,
+        },
+        SharesAdd | PolicyChange | RunNow | RunCancel | SnapshotsList | FilesList | DisksTest | TestRestore | IncidentsAcknowledge
+        | LogRead | SupportBundle => false,
+    }
+}
+
+/// Whether only a person may do this, and no program with a token.
+pub const fn needs_person(verb: Verb) -> bool {
+    matches!(verb, Verb::UsersManage | Verb::PolicyLoosen | Verb::SharesRemove | Verb::DisksChange)
+}
