@@ -1,7 +1,9 @@
-//! What is to be said to people, kept until notifyd says that it was said. One message that can't be delivered does not keep the others waiting.
+//! What is to be said to people, kept until notifyd says that it was said. One message that can't be delivered does not keep the others waiting, nor one channel the other channels.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread::Scope;
 use std::time::Duration;
 
 use keepwell_api::notices::{self, CALL_DEADLINE, Channel, Delivered, Delivery, Kind, Line, Notice, Severity, Word};
@@ -20,8 +22,10 @@ const LOOK: Duration = Duration::from_secs(2);
 const WAITS: [i64; 6] = [10, 60, 300, 900, 3_600, 4 * 3_600];
 /// Nobody wants to hear after this what is long over, seconds.
 const STALE: i64 = 7 * 86_400;
-/// Messages that are tried in one round.
+/// Messages of one channel that are tried in one go.
 const ROUND: u32 = 32;
+/// Channels that are used at once.
+const AT_ONCE: usize = 8;
 
 /// The ways out, by the names that people gave them. A document of the state; its secrets are sealed.
 pub(crate) type Channels = BTreeMap<String, Vec<u8>>;
@@ -88,43 +92,78 @@ fn severity(worth: Worth) -> Severity {
     }
 }
 
-/// Sends what is in the outbox, until told to end.
+/// Sends what is in the outbox, until told to end. Each channel has a thread of its own while it has something to send: a mail server that is silent holds up no webhook.
 pub(crate) fn run(appliance: &Appliance, stop: &AtomicBool) {
-    let notifyd = Client::new("keepwell-notifyd", &appliance.config.notifyd, CALL_DEADLINE);
-    let mut seen = 0;
-    while !stop.load(Ordering::Acquire) {
-        if let Err(error) = round(appliance, &notifyd) {
-            tracing::error!(error = chain(&error), "messages could not be sent; it is tried again");
+    let outbox = Outbox { appliance, stop, busy: Mutex::default() };
+    std::thread::scope(|scope| {
+        let mut seen = 0;
+        while !stop.load(Ordering::Acquire) {
+            if let Err(error) = outbox.round(scope) {
+                tracing::error!(error = chain(&error), "messages could not be sent; it is tried again");
+            }
+            seen = appliance.wait(seen, LOOK);
         }
-        seen = appliance.wait(seen, LOOK);
-    }
+    });
 }
 
-fn round(appliance: &Appliance, notifyd: &Client) -> Result<(), VaultdError> {
-    let now = appliance.clock.believed();
-    let letters = appliance.state.letters(now, ROUND)?;
-    if letters.is_empty() {
-        return Ok(());
+struct Outbox<'a> {
+    appliance: &'a Appliance,
+    stop: &'a AtomicBool,
+    /// Channels that have a thread now.
+    busy: Mutex<BTreeSet<String>>,
+}
+
+impl Outbox<'_> {
+    fn round<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> Result<(), VaultdError> {
+        for channel in self.appliance.state.channels_due(self.appliance.clock.believed())? {
+            let mut busy = self.busy();
+            if busy.len() < AT_ONCE && busy.insert(channel.clone()) {
+                drop(busy);
+                let name = channel.clone();
+                let thread = std::thread::Builder::new().name("outbox-channel".into()).spawn_scoped(scope, move || {
+                    if let Err(error) = self.deliver(&channel) {
+                        tracing::error!(error = chain(&error), "messages could not be sent; it is tried again");
+                    }
+                    self.busy().remove(&channel);
+                });
+                if let Err(error) = thread {
+                    self.busy().remove(&name);
+                    return Err(VaultdError::Thread(error));
+                }
+            }
+        }
+        Ok(())
     }
-    // Without the vault their settings can't be opened: they wait.
-    let Ok(vault) = appliance.engine.vault() else { return Ok(()) };
-    let channels: Channels = appliance.state.document(DOCUMENT)?.unwrap_or_default();
-    for letter in letters {
-        let Ok(notice) = serde_json::from_str::<Notice>(&letter.notice) else {
-            appliance.state.take_out(letter.id)?;
-            continue;
-        };
-        let sealed = channels.get(&letter.channel).map(|sealed| vault.open_note(&purpose(&letter.channel), sealed));
-        let Some(Ok(channel)) = sealed.map(|opened| opened.map(|json| serde_json::from_slice::<Channel>(&json))) else {
-            appliance.state.take_out(letter.id)?;
-            continue;
-        };
-        let Ok(channel) = channel else { continue };
-        let at = notice.at;
-        let sent: Result<Delivered, ClientError> = notifyd.post("/v1/send", &Delivery { channel, notice });
-        settle(appliance, &letter, at, sent, now)?;
+
+    /// Sends what one channel has to send.
+    fn deliver(&self, name: &str) -> Result<(), VaultdError> {
+        let (appliance, now) = (self.appliance, self.appliance.clock.believed());
+        // Without the vault the settings can't be opened: what is to be sent waits.
+        let Ok(vault) = appliance.engine.vault() else { return Ok(()) };
+        let channels: Channels = appliance.state.document(DOCUMENT)?.unwrap_or_default();
+        let opened = channels.get(name).and_then(|sealed| vault.open_note(&purpose(name), sealed).ok());
+        let notifyd = Client::new("keepwell-notifyd", &appliance.config.notifyd, CALL_DEADLINE);
+        for letter in appliance.state.letters(name, now, ROUND)? {
+            if self.stop.load(Ordering::Acquire) {
+                return Ok(());
+            }
+            let notice = serde_json::from_str::<Notice>(&letter.notice);
+            let (Ok(notice), Some(json)) = (notice, &opened) else {
+                appliance.state.take_out(letter.id)?;
+                continue;
+            };
+            // Of another release: a person has to set the channel again.
+            let Ok(channel) = serde_json::from_slice::<Channel>(json) else { return Ok(()) };
+            let at = notice.at;
+            let sent: Result<Delivered, ClientError> = notifyd.post("/v1/send", &Delivery { channel, notice });
+            settle(appliance, &letter, at, sent, now)?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    fn busy(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 fn settle(appliance: &Appliance, letter: &Letter, at: i64, sent: Result<Delivered, ClientError>, now: i64) -> Result<(), VaultdError> {

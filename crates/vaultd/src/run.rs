@@ -125,6 +125,7 @@ impl Begun {
         let call = Call::begin(stream)?;
         self.work.can_be_cut_by(call.canceller());
         let source = call.source(SourceOrder { location: self.share.location.clone(), password, as_of: None })?;
+        self.work.reached();
         let options = BackupOptions { name: self.share.name.clone(), level: LEVEL, reread: self.reread, intended: self.intended };
         Ok(vault.backup(&source, &options, &*self.work)?)
     }

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use keepwell_duties::schedule::Room;
 use keepwell_duties::{At, Candidate, Duty, DutyKind, Numbers, Running, next_due, pick};
-use keepwell_storage::DiskState;
 use keepwell_vault::Vault;
 
 use crate::appliance::Appliance;
@@ -21,6 +20,9 @@ const LOOK: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 /// A vault that could not be opened is tried again.
 const REOPEN: Duration = Duration::from_secs(5);
+
+/// Runs at once whose servers do not answer; with more, nothing is started.
+const SILENT_MAX: usize = 32;
 
 /// Runs until told to end.
 pub(crate) fn run(appliance: &Arc<Appliance>, stop: &AtomicBool) {
@@ -95,14 +97,24 @@ impl Steward {
         let shares = self.appliance.state.shares()?;
         let policies = Policies::load(&self.appliance.state)?;
         let under_way = self.appliance.works.shares();
+        let silent: Vec<&str> =
+            shares.iter().filter(|share| under_way.get(&share.id) == Some(&true)).map(|share| server(&share.location)).collect();
+        if silent.len() >= SILENT_MAX {
+            return Ok(());
+        }
         let mut due = Vec::new();
         let mut running = Vec::new();
         for share in &shares {
-            if under_way.contains(&share.id) {
-                running.push(Running { share: share.id.clone(), slow: share.clock.is_slow(now) });
-            } else if !share.paused {
-                let due_at = next_due(&share.id, &policies.of(share.tier), &share.clock, now).at;
-                due.push(Candidate { share: share.id.clone(), tier: share.tier, due: due_at, slow: share.clock.was_slow });
+            match under_way.get(&share.id) {
+                // It waits for its server and needs nothing else: it takes nobody's place.
+                Some(true) => {}
+                Some(false) => running.push(Running { share: share.id.clone(), slow: share.clock.is_slow(now) }),
+                // One share of a silent server is enough to find out when it speaks again.
+                None if share.paused || silent.contains(&server(&share.location)) => {}
+                None => {
+                    let due_at = next_due(&share.id, &policies.of(share.tier), &share.clock, now).at;
+                    due.push(Candidate { share: share.id.clone(), tier: share.tier, due: due_at, slow: share.clock.was_slow });
+                }
             }
         }
         for picked in pick(&due, &running, self.appliance.config.slots, self.room, now) {
@@ -126,12 +138,6 @@ impl Steward {
     fn look_at_pool(&mut self, vault: &Vault) {
         let health = vault.disks();
         let (total, free) = (health.total_bytes(), health.free_bytes());
-        for disk in health.disks.iter().filter(|disk| disk.slot.is_some()) {
-            let duty = Duty::disk(&disk.name);
-            let looked = if disk.state == DiskState::Present { Ok(Numbers::new()) } else { Err(("missing", Numbers::new())) };
-            self.appliance.watch.owe(duty.clone(), &self.appliance);
-            self.appliance.watch.seen(&duty, looked, &self.appliance);
-        }
         self.room = self.room.step(free, total);
         self.appliance.watch.glance().room = self.room;
         let numbers = vec![("free_bytes".into(), free.cast_signed()), ("total_bytes".into(), total.cast_signed())];
@@ -143,5 +149,22 @@ impl Steward {
             Room::Full => Err(("full", numbers)),
         };
         self.appliance.watch.seen(&Duty::of_box(DutyKind::Pool), looked, &self.appliance);
+    }
+}
+
+/// Host and port of an address: shares with the same one are silent together.
+fn server(location: &str) -> &str {
+    let authority = location.split_once("://").map_or(location, |(_, rest)| rest).split('/').next().unwrap_or_default();
+    authority.rsplit('@').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn shares_of_one_server_are_known_as_such() {
+        for location in ["smb://reader@server:445/EHR", "smb://other@server:445/SCANS/2026", "smb://server:445"] {
+            assert_eq!(super::server(location), "server:445");
+        }
+        assert_eq!(super::server("nfs://10.0.0.7/export/a@b"), "10.0.0.7");
     }
 }

@@ -1,13 +1,16 @@
 //! What is under way: runs and restores, how far they are, and how they are ended before their time.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use keepwell_duties::ShareId;
 use keepwell_ingest::Canceller;
 use keepwell_vault::{Progress, Step};
+
+/// A server that has not answered by now counts as slow: the other shares wait no longer for its place.
+const SILENT: Duration = Duration::from_secs(3);
 
 /// Why something ended before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +26,8 @@ pub(crate) enum Ended {
 pub(crate) struct Work {
     /// The share of a run.
     pub(crate) share: Option<ShareId>,
+    begun: Option<Instant>,
+    reached: AtomicBool,
     items: AtomicU64,
     bytes: AtomicU64,
     end: Mutex<(Option<Ended>, Option<Canceller>)>,
@@ -31,7 +36,16 @@ pub(crate) struct Work {
 impl Work {
     /// A run of a share.
     pub(crate) fn of(share: ShareId) -> Self {
-        Self { share: Some(share), ..Self::default() }
+        Self { share: Some(share), begun: Some(Instant::now()), ..Self::default() }
+    }
+
+    /// Its server has answered.
+    pub(crate) fn reached(&self) {
+        self.reached.store(true, Ordering::Relaxed);
+    }
+
+    fn is_silent(&self) -> bool {
+        !self.reached.load(Ordering::Relaxed) && self.begun.is_some_and(|begun| begun.elapsed() > SILENT)
     }
 
     /// Tells how it can be cut; it is, at once, if it was ended before.
@@ -112,9 +126,9 @@ impl Works {
         lock(&self.under_way).iter().find(|(_, work)| work.share.as_ref() == Some(share)).map(|((_, id), _)| *id)
     }
 
-    /// Shares that are being backed up.
-    pub(crate) fn shares(&self) -> Vec<ShareId> {
-        lock(&self.under_way).values().filter_map(|work| work.share.clone()).collect()
+    /// Shares that are being backed up, and whether their server has yet to answer, for longer than servers need.
+    pub(crate) fn shares(&self) -> BTreeMap<ShareId, bool> {
+        lock(&self.under_way).values().filter_map(|work| Some((work.share.clone()?, work.is_silent()))).collect()
     }
 
     /// Ends everything, and waits until it is over, but not for ever. Whether all is.

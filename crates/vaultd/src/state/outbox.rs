@@ -26,12 +26,20 @@ impl State {
         Ok(())
     }
 
-    /// Those whose time has come, oldest first.
-    pub fn letters(&self, now: i64, limit: u32) -> Result<Vec<Letter>, StateError> {
+    /// Channels that have messages whose time has come.
+    pub fn channels_due(&self, now: i64) -> Result<Vec<String>, StateError> {
         self.with("read what is to be sent", |transaction| {
-            let mut statement =
-                transaction.prepare_cached("SELECT id, channel, notice, tries FROM outbox WHERE next_at <= ?1 ORDER BY id LIMIT ?2")?;
-            statement.query_map(params![now, limit], letter)?.collect()
+            let mut statement = transaction.prepare_cached("SELECT DISTINCT channel FROM outbox WHERE next_at <= ?1")?;
+            statement.query_map([now], |row| row.get(0))?.collect()
+        })
+    }
+
+    /// Those of a channel whose time has come, oldest first.
+    pub fn letters(&self, channel: &str, now: i64, limit: u32) -> Result<Vec<Letter>, StateError> {
+        self.with("read what is to be sent", |transaction| {
+            let mut statement = transaction
+                .prepare_cached("SELECT id, channel, notice, tries FROM outbox WHERE channel = ?1 AND next_at <= ?2 ORDER BY id LIMIT ?3")?;
+            statement.query_map(params![channel, now, limit], letter)?.collect()
         })
     }
 
