@@ -8,7 +8,7 @@ use cargo_metadata::MetadataCommand;
 use super::Complaint;
 
 /// Crate, and what of ours it may use.
-const LAYERS: [(&str, &[&str]); 23] = [
+const LAYERS: [(&str, &[&str]); 24] = [
     ("keepwell-format", &[]),
     ("keepwell-crypt", &[]),
     ("keepwell-storage", &[]),
@@ -27,6 +27,7 @@ const LAYERS: [(&str, &[&str]); 23] = [
     ("keepwell-ingestd", &["keepwell-format", "keepwell-source", "keepwell-ingest", "keepwell-api"]),
     ("keepwell-authd", &["keepwell-api"]),
     ("keepwell-notifyd", &["keepwell-api"]),
+    ("keepwell-consoled", &["keepwell-duties", "keepwell-api"]),
     ("keepwell-vaultd", VAULTD),
     ("keepwell-cli", CLI),
     ("keepwell-fuzz", FUZZ),

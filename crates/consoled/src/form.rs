@@ -1,0 +1,81 @@
+//! What a person sent with a form: fields by name, wiped afterwards since some are passwords. Parses; believes nothing.
+
+use keepwell_api::Base64;
+use zeroize::Zeroizing;
+
+/// Fields, in the order in which they came.
+#[derive(Default)]
+pub struct Form(Vec<(String, Zeroizing<String>)>);
+
+impl std::fmt::Debug for Form {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+impl Form {
+    /// The fields in a body (`application/x-www-form-urlencoded`, URL Standard, section 5.1).
+    pub fn parse(body: &[u8]) -> Self {
+        Self(form_urlencoded::parse(body).map(|(name, value)| (name.into_owned(), Zeroizing::new(value.into_owned()))).collect())
+    }
+
+    /// A field as it was sent; empty if it was not.
+    pub fn raw(&self, name: &str) -> &str {
+        self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str())
+    }
+
+    /// A field without blanks around it.
+    pub fn text(&self, name: &str) -> &str {
+        self.raw(name).trim()
+    }
+
+    /// The same, if there is something in it.
+    pub fn some(&self, name: &str) -> Option<String> {
+        Some(self.text(name)).filter(|text| !text.is_empty()).map(str::to_owned)
+    }
+
+    /// Whether a box is ticked, or a button was used.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == name)
+    }
+
+    /// All fields of that name.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// What must not be changed by anybody, such as a password.
+    pub fn secret(&self, name: &str) -> Base64 {
+        Base64::from(self.raw(name).as_bytes().to_vec())
+    }
+
+    /// The same, if there is one.
+    pub fn some_secret(&self, name: &str) -> Option<Base64> {
+        Some(self.secret(name)).filter(|secret| !secret.as_ref().is_empty())
+    }
+
+    /// A number.
+    pub fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
+        self.text(name).parse().ok()
+    }
+
+    /// A one-time code: people type blanks into it.
+    pub fn code(&self) -> Option<String> {
+        let code: String = self.text("code").chars().filter(|c| !c.is_whitespace()).collect();
+        Some(code).filter(|code| !code.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_as_they_were_typed() {
+        let form = Form::parse(b"user=+Ann%20&password=+a%26b+&pick=f1&pick=f2&code=123+456&n=7");
+        assert_eq!((form.text("user"), form.raw("password")), ("Ann", " a&b "));
+        assert_eq!(form.all("pick").collect::<Vec<_>>(), ["f1", "f2"]);
+        assert_eq!((form.code().as_deref(), form.number::<u64>("n"), form.some("none")), (Some("123456"), Some(7), None));
+        assert!(!format!("{form:?}").contains("a&b"));
+    }
+}

@@ -1,0 +1,15 @@
+//! The local web console as a library: everything but arguments and the process. Relays what people prove to authd and what they ask to vaultd; holds no key,
+//! no credential and no data, and has no right of its own.
+
+pub mod app;
+pub mod authority;
+pub mod error;
+pub mod form;
+pub mod guard;
+pub mod listen;
+pub mod live;
+pub mod neighbours;
+pub mod pages;
+pub mod sessions;
+pub mod view;
+pub mod visit;

@@ -1,0 +1,196 @@
+//! authd and vaultd, as the console asks them: with a deadline, never more at a time than they have places, and in a person's name where it takes one.
+//! What they refuse, the console does not argue with.
+
+use std::time::Duration;
+
+use keepwell_api::auth::{AskGrant, Granted};
+use keepwell_api::grants::{Verb, digest};
+use keepwell_api::{Base64, Client, ClientError, Refusal, hex};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use zeroize::Zeroizing;
+
+/// A program answers one user on so many connections at a time; the others are for streams.
+const CALLS_MAX: usize = 24;
+/// Longest wait for one of those.
+const QUEUE: Duration = Duration::from_secs(10);
+/// Longest wait for what a page shows.
+const PAGE: Duration = Duration::from_secs(10);
+/// Longest wait for what a person asked to be done or looked for.
+const ACT: Duration = Duration::from_secs(60);
+
+/// Why something can't be said or was not done, for a page.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// vaultd can't be asked.
+    #[error("The box's engine does not answer. Backups and copies are not touched by that; nothing can be said about them now.")]
+    Silent,
+    /// authd can't be asked.
+    #[error(
+        "The box's program for people and passwords does not answer. Backups go on; nobody can sign in or do anything here until it is back."
+    )]
+    NoAuthority,
+    /// Too many at once.
+    #[error("The box is busy. Nothing was done; try again in a moment.")]
+    Busy,
+    /// The session is over.
+    #[error("You are signed out.")]
+    SignedOut,
+    /// The second factor is asked for again.
+    #[error("This needs a new code from your authenticator. Nothing was done yet.")]
+    StepUp,
+    /// The role may not.
+    #[error("Your role may not do this. Nothing was done.")]
+    Role,
+    /// Anything else that was refused.
+    #[error("{}", sentence(.0))]
+    Refused(Refusal),
+}
+
+impl Trouble {
+    /// The code of a refusal.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Refused(refusal) => Some(&refusal.code),
+            _ => None,
+        }
+    }
+}
+
+/// A refusal as a sentence of its own.
+fn sentence(refusal: &Refusal) -> String {
+    let mut text = refusal.error.clone();
+    if let Some(first) = text.get(..1) {
+        let first = first.to_uppercase();
+        text.replace_range(..1, &first);
+    }
+    if !text.ends_with(['.', '!', '?']) {
+        text.push('.');
+    }
+    text
+}
+
+/// The two programs.
+#[derive(Debug)]
+pub struct Neighbours {
+    authd: Client,
+    vaultd: Client,
+    slow_vaultd: Client,
+    calls: Semaphore,
+}
+
+impl Neighbours {
+    /// Those at these sockets.
+    pub fn new(authd: &std::path::Path, vaultd: &std::path::Path) -> Self {
+        Self {
+            authd: Client::new("keepwell-authd", authd, ACT),
+            vaultd: Client::new("keepwell-vaultd", vaultd, PAGE),
+            slow_vaultd: Client::new("keepwell-vaultd", vaultd, ACT),
+            calls: Semaphore::new(CALLS_MAX),
+        }
+    }
+
+    /// Where vaultd listens.
+    pub fn vaultd_socket(&self) -> &std::path::Path {
+        self.vaultd.path()
+    }
+
+    /// What vaultd says to anybody.
+    pub async fn get<T: DeserializeOwned + Send + 'static>(&self, route: impl Into<String>) -> Result<T, Trouble> {
+        let (client, route) = (self.vaultd.clone(), route.into());
+        self.call(move || client.get(&route)).await?.map_err(of_vaultd)
+    }
+
+    /// Asks authd. The request is wiped afterwards if its parts are.
+    pub async fn authd<T: DeserializeOwned + Send + 'static>(
+        &self,
+        route: impl Into<String>,
+        request: impl Serialize + Send + 'static,
+    ) -> Result<T, Trouble> {
+        let (client, route) = (self.authd.clone(), route.into());
+        self.call(move || client.post(&route, &request)).await?.map_err(of_authd)
+    }
+
+    /// What authd says without being told who asks.
+    pub async fn ask_authd<T: DeserializeOwned + Send + 'static>(&self, route: &'static str) -> Result<T, Trouble> {
+        let client = self.authd.clone();
+        self.call(move || client.get(route)).await?.map_err(of_authd)
+    }
+
+    /// Has vaultd do something in a person's name: the very bytes that authd gave a grant for are sent.
+    pub async fn granted<T: DeserializeOwned + Send + 'static>(
+        &self,
+        (session, code): (&Base64, Option<String>),
+        verb: Verb,
+        route: &'static str,
+        request: &impl Serialize,
+    ) -> Result<T, Trouble> {
+        let bytes = body(request);
+        let grant = self.grant((session, code), verb, &bytes, None).await?;
+        let client = self.slow_vaultd.showing(grant);
+        self.call(move || client.post_bytes(route, &bytes)).await?.map_err(of_vaultd)
+    }
+
+    /// A grant for these bytes.
+    pub async fn grant(
+        &self,
+        (session, code): (&Base64, Option<String>),
+        verb: Verb,
+        bytes: &[u8],
+        max_bytes: Option<u64>,
+    ) -> Result<String, Trouble> {
+        let mut ask = AskGrant::in_session(session.clone(), verb, hex::encode(&digest(bytes)), max_bytes);
+        ask.code = code;
+        let granted: Granted = self.authd("/v1/grants", ask).await?;
+        Ok(granted.grant)
+    }
+
+    async fn call<T: Send + 'static>(&self, ask: impl FnOnce() -> T + Send + 'static) -> Result<T, Trouble> {
+        let _place: SemaphorePermit<'_> =
+            tokio::time::timeout(QUEUE, self.calls.acquire()).await.ok().and_then(Result::ok).ok_or(Trouble::Busy)?;
+        tokio::task::spawn_blocking(ask).await.map_err(|error| {
+            tracing::error!(%error, "a question to a neighbour could not be asked");
+            Trouble::Busy
+        })
+    }
+}
+
+/// A request as it is sent, byte for byte.
+pub fn body(request: &impl Serialize) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(serde_json::to_vec(request).expect("requests are plain data"))
+}
+
+fn of_vaultd(error: ClientError) -> Trouble {
+    told(&error);
+    match error {
+        ClientError::Refused(refusal) => match refusal.code.as_str() {
+            "role" => Trouble::Role,
+            "starting" | "busy" | "authd-silent" => Trouble::Busy,
+            _ => Trouble::Refused(refusal),
+        },
+        _ => Trouble::Silent,
+    }
+}
+
+fn of_authd(error: ClientError) -> Trouble {
+    told(&error);
+    match error {
+        ClientError::Refused(refusal) => match refusal.code.as_str() {
+            "no-session" => Trouble::SignedOut,
+            "step-up" => Trouble::StepUp,
+            "not-allowed" => Trouble::Role,
+            "busy" => Trouble::Busy,
+            _ => Trouble::Refused(refusal),
+        },
+        _ => Trouble::NoAuthority,
+    }
+}
+
+fn told(error: &ClientError) {
+    match error {
+        // What a person asked for and may not have is between them and that program, which has it in its log.
+        ClientError::Refused(refusal) => tracing::debug!(code = refusal.code, "refused"),
+        other => tracing::warn!(error = other as &dyn std::error::Error, "a neighbour can't be asked"),
+    }
+}

@@ -1,0 +1,198 @@
+//! "Can I restore today?": the box's own status on one page, and nothing else. When the box is silent, it says what was last known, and since when.
+
+use askama::Template;
+use axum::response::Response;
+use keepwell_api::grants::Verb;
+use keepwell_duties::status::{Question, ShareStatus};
+use keepwell_duties::{Duty, DutyKind, Standing, Status, Subject, words};
+
+use super::frame::{self, Frame};
+use crate::app::HowItIs;
+use crate::view::{self, Mark, Times, When};
+use crate::visit::Visit;
+
+#[derive(Template)]
+#[template(path = "front.html")]
+struct FrontPage {
+    frame: Frame,
+    may_restore: bool,
+    may_add: bool,
+    may_see_shares: bool,
+    may_take: bool,
+    silent: Option<String>,
+    known: Option<Known>,
+}
+
+struct Known {
+    last: Option<When>,
+    headline: Mark,
+    words: String,
+    answers: Vec<Answer>,
+    shares: Vec<Share>,
+    todo: Vec<ToDo>,
+    running: String,
+    room: Option<(String, u64, u64)>,
+    doubt: Option<String>,
+}
+
+struct Answer {
+    name: &'static str,
+    asks: &'static str,
+    mark: Mark,
+    words: String,
+    proofs: Vec<ProofLine>,
+}
+
+/// One promise, how it stands, and the date of its proof.
+pub(crate) struct ProofLine {
+    pub(crate) promise: String,
+    pub(crate) mark: Mark,
+    pub(crate) proven: Option<When>,
+    pub(crate) until: Option<When>,
+}
+
+struct Share {
+    id: String,
+    label: String,
+    tier: u8,
+    mark: Mark,
+    words: String,
+    next: String,
+}
+
+/// Something for a person to do.
+pub(crate) struct ToDo {
+    pub(crate) id: u64,
+    pub(crate) mark: Mark,
+    pub(crate) happened: String,
+    pub(crate) for_your_data: String,
+    pub(crate) to_do: String,
+    pub(crate) taken_by: Option<String>,
+}
+
+/// The page.
+pub(crate) async fn page(visit: Visit) -> Response {
+    let times = frame::times(&visit);
+    let (silent, known) = match visit.app.status().await {
+        HowItIs::Now(status) => (None, Some(known(&status, &times, None))),
+        HowItIs::Silent(trouble, last) => (Some(trouble.to_string()), last.map(|last| known(&last.1, &times, Some(times.at(last.0))))),
+    };
+    visit.show(&FrontPage {
+        frame: visit.frame("Can I restore today?").reloading(60),
+        may_restore: visit.may(Verb::Restore),
+        may_add: visit.may(Verb::SharesAdd),
+        may_see_shares: visit.may(Verb::RunNow),
+        may_take: visit.may(Verb::IncidentsAcknowledge),
+        silent,
+        known,
+    })
+}
+
+/// What is shown of a status. Of one that is `last` and not of now, nothing is proven any more.
+fn known(status: &Status, times: &Times, last: Option<When>) -> Known {
+    let is_now = last.is_none();
+    let faded = |mark: Mark| if is_now { mark } else { view::UNKNOWN };
+    let answers = status.answers.iter().map(|answer| {
+        let (name, asks) = question(answer.question);
+        let words = if is_now { answer.words.clone() } else { format!("Last known: {}", answer.words) };
+        let duties = status.duties.iter().filter(|(duty, _)| belongs(answer.question, duty.kind));
+        let proofs = duties.map(|(duty, standing)| proof_line(duty, standing, status, times, is_now)).collect();
+        Answer { name, asks, mark: faded(view::of_answer(answer.mark)), words, proofs }
+    });
+    Known {
+        headline: faded(view::of_headline(status.headline)),
+        words: if is_now { status.words.clone() } else { format!("Last known: {}. {}", status.headline, status.words) },
+        answers: answers.collect(),
+        shares: status.shares.iter().map(|one| share(one, times, is_now)).collect(),
+        todo: todo(status),
+        running: view::count(status.running.into(), "backup is running", "backups are running"),
+        room: status.pool.filter(|_| is_now).map(|pool| {
+            let used = pool.total_bytes.saturating_sub(pool.free_bytes);
+            (format!("{} free of {}", view::size(pool.free_bytes), view::size(pool.total_bytes)), used, pool.total_bytes)
+        }),
+        doubt: status.doubt.map(|doubt| words::duration(doubt.ahead_s.saturating_abs())),
+        last,
+    }
+}
+
+/// What a person has to do, the worst first.
+pub(crate) fn todo(status: &Status) -> Vec<ToDo> {
+    let one = |todo: &keepwell_duties::status::ToDo| ToDo {
+        id: todo.incident,
+        mark: view::of_severity(todo.severity),
+        happened: todo.text.happened.clone(),
+        for_your_data: todo.text.for_your_data.clone(),
+        to_do: todo.text.to_do.clone(),
+        taken_by: todo.taken_by.clone(),
+    };
+    status.todo.iter().map(one).collect()
+}
+
+fn share(share: &ShareStatus, times: &Times, is_now: bool) -> Share {
+    Share {
+        id: share.id.to_string(),
+        label: share.label.clone(),
+        tier: share.tier.number(),
+        mark: if is_now { view::of_share(share.state) } else { view::UNKNOWN },
+        words: share.words.clone(),
+        next: if share.running { "now".into() } else { times.at(share.next_due.at.0).text },
+    }
+}
+
+fn question(question: Question) -> (&'static str, &'static str) {
+    match question {
+        Question::Here => ("Here", "Are the copies in this box good?"),
+        Question::Offsite => ("Offsite", "Is there a copy in another place?"),
+        Question::Keys => ("Keys", "Can they be opened after a fire?"),
+        Question::People => ("People", "Can enough people restore?"),
+    }
+}
+
+fn belongs(question: Question, kind: DutyKind) -> bool {
+    use DutyKind::{CopyAge, Gaps, Held, Keys, KitRehearsal, Pool, Runs, Scrub, TestRestore};
+    match question {
+        Question::Here => matches!(kind, CopyAge | Runs | Gaps | Held | Scrub | TestRestore | Pool),
+        Question::Keys => matches!(kind, Keys | KitRehearsal),
+        Question::Offsite | Question::People => false,
+    }
+}
+
+/// A promise as a line with its proof's date.
+pub(crate) fn proof_line(duty: &Duty, standing: &Standing, status: &Status, times: &Times, is_now: bool) -> ProofLine {
+    let (proven, until) = match standing {
+        Standing::Proven { at, until } => (Some(at.0), until.map(|until| until.0)),
+        Standing::Overdue { at, .. } => (Some(at.0), None),
+        Standing::NeverProven { .. } | Standing::Failed { .. } | Standing::Unknown => (None, None),
+    };
+    let mark = if is_now { view::of_standing(standing) } else { view::UNKNOWN };
+    ProofLine { promise: promise(duty, status), mark, proven: proven.map(|at| times.at(at)), until: until.map(|at| times.at(at)) }
+}
+
+fn promise(duty: &Duty, status: &Status) -> String {
+    let subject = match &duty.subject {
+        Subject::Box => String::new(),
+        Subject::Share(id) => {
+            status.shares.iter().find(|share| share.id == *id).map_or_else(|| format!("share {id}"), |share| share.label.clone())
+        }
+        Subject::Tier(tier) => format!("tier {}", tier.number()),
+        Subject::Paper(paper) => paper.clone(),
+        Subject::Disk(disk) => disk.clone(),
+    };
+    match duty.kind {
+        DutyKind::CopyAge => format!("{subject}: the newest copy is young enough"),
+        DutyKind::Runs => format!("{subject}: backups succeed"),
+        DutyKind::Gaps => format!("{subject}: nothing is left out"),
+        DutyKind::Held => format!("{subject}: nothing looks wrong"),
+        DutyKind::Scrub => "All copies were read and are whole".into(),
+        DutyKind::TestRestore => format!("A test restore of {subject} was equal"),
+        DutyKind::KitRehearsal => format!("Paper {subject} opens the newest key"),
+        DutyKind::Disk => format!("Disk {subject} is healthy"),
+        DutyKind::Time => "The clock is right".into(),
+        DutyKind::Power => "The box has power".into(),
+        DutyKind::Pool => "The disks can be read and have room".into(),
+        DutyKind::Keys => "There are two ways to unlock the keys".into(),
+        DutyKind::Log => "The log is whole".into(),
+        DutyKind::State => "The box's settings are in its vault".into(),
+        DutyKind::Notices => "Messages reach people".into(),
+    }
+}

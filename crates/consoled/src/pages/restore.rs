@@ -1,0 +1,3 @@
+//! Getting files back, step by step.
+
+pub mod draft;

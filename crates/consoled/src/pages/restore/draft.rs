@@ -1,0 +1,5 @@
+//! Restores that are being prepared.
+
+/// Those of one session.
+#[derive(Debug, Default)]
+pub struct Drafts;

@@ -1,0 +1,91 @@
+//! In and out. Passwords and codes go to authd and are kept nowhere.
+
+use askama::Template;
+use axum::http::StatusCode;
+use axum::response::Response;
+use keepwell_api::auth::{InSession, SignIn, SignedIn, Status};
+
+use super::frame::Frame;
+use crate::guard;
+use crate::neighbours::Trouble;
+use crate::sessions::locked;
+use crate::visit::Visit;
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignInPage {
+    frame: Frame,
+    error: Option<String>,
+    user: String,
+    unclaimed: bool,
+    fingerprint: String,
+}
+
+/// The form; who is signed in has no need of it.
+pub(crate) async fn page(visit: Visit) -> Response {
+    if visit.person_if_any().is_some() {
+        return visit.go("/", None);
+    }
+    show(&visit, None).await
+}
+
+/// Signs somebody in, under a new cookie.
+pub(crate) async fn sign_in(visit: Visit) -> Response {
+    let user = visit.form.text("user").to_owned();
+    let request = SignIn { user: user.clone(), password: visit.form.secret("password"), code: visit.form.code().unwrap_or_default() };
+    let signed_in = match visit.app.neighbours.authd::<SignedIn>("/v1/sign-in", request).await {
+        Ok(signed_in) => signed_in,
+        Err(trouble) => return show(&visit, Some(trouble)).await,
+    };
+    // What this browser had before is over, so nobody can have planted it.
+    if let Some(before) = visit.app.sessions.end(visit.cookie()) {
+        let session = locked(&before).session().clone();
+        end_at_authd(&visit, session).await;
+    }
+    match visit.app.sessions.begin(&user, signed_in, visit.now()) {
+        Ok(cookie) => guard::with_cookie(visit.go("/", None), &cookie),
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "nobody can be signed in");
+            show(&visit, Some(Trouble::Busy)).await
+        }
+    }
+}
+
+/// Ends the session here and at authd.
+pub(crate) async fn sign_out(visit: Visit) -> Response {
+    if let Some(kept) = visit.app.sessions.end(visit.cookie()) {
+        let session = locked(&kept).session().clone();
+        end_at_authd(&visit, session).await;
+    }
+    guard::without_cookie(visit.go("/sign-in", None))
+}
+
+/// What authd does not hear of ends there by itself.
+async fn end_at_authd(visit: &Visit, session: keepwell_api::Base64) {
+    if let Err(trouble) = visit.app.neighbours.authd::<serde_json::Value>("/v1/sign-out", InSession { session }).await {
+        tracing::warn!(error = &trouble as &dyn std::error::Error, "authd could not be told that a session is over");
+    }
+}
+
+async fn show(visit: &Visit, trouble: Option<Trouble>) -> Response {
+    let status = match trouble {
+        None => StatusCode::OK,
+        Some(Trouble::Refused(_)) => StatusCode::UNAUTHORIZED,
+        Some(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let error = trouble.map(|trouble| match trouble {
+        Trouble::Refused(_) => {
+            "Name, password or code is not right, or this user is locked out for a while. Which of these is not told.".into()
+        }
+        other => other.to_string(),
+    });
+    let claimed = visit.app.neighbours.ask_authd::<Status>("/v1/status").await.map(|status| status.claimed);
+    let page = SignInPage {
+        frame: visit.frame("Sign in"),
+        error,
+        user: visit.form.text("user").to_owned(),
+        unclaimed: matches!(claimed, Ok(false)),
+        fingerprint: visit.app.settings.authority.1.clone(),
+    };
+    visit.show_with(status, &page)
+}
