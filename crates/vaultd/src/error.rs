@@ -25,6 +25,9 @@ pub enum VaultdError {
     /// The engine failed.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// The grant is limited to other shares.
+    #[error("this user may read from some shares only, and this is none of them; nothing was done")]
+    Scope,
     /// There is none of that id.
     #[error("there is no {0} with this id")]
     NoSuch(&'static str),
@@ -52,6 +55,7 @@ impl VaultdError {
             Self::Vault(VaultError::NoSnapshot(_)) => (StatusCode::NOT_FOUND, "no-snapshot"),
             Self::Vault(VaultError::NoPath(_)) => (StatusCode::NOT_FOUND, "no-path"),
             Self::Vault(_) => (StatusCode::INTERNAL_SERVER_ERROR, "vault"),
+            Self::Scope => (StatusCode::FORBIDDEN, "scope"),
             Self::NoSuch(_) => (StatusCode::NOT_FOUND, "not-found"),
             Self::RunsAlready(_) => (StatusCode::CONFLICT, "runs-already"),
             Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),

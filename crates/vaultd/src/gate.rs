@@ -6,11 +6,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::http::{HeaderMap, StatusCode};
-use keepwell_api::grants::{self, Grant, GrantRefused, Verb, VerifyingKey, allows};
+use keepwell_api::grants::{self, Grant, GrantRefused, Verb, VerifyingKey, allows, takes_scope};
 use keepwell_api::{Client, ClientError, Refusal, hex};
 use keepwell_audit::{Event, Value};
 
 use crate::appliance::Appliance;
+use crate::error::VaultdError;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Refusals a minute that get a record each; of more, only their number is recorded, so that nobody fills the disk by asking.
@@ -56,7 +57,7 @@ impl Gate {
     pub(crate) fn admit(&self, appliance: &Appliance, verb: Verb, headers: &HeaderMap, body: &[u8]) -> Result<Grant, Refusal> {
         let shown = headers.get(grants::HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let word = |text: &str| Value::Text(text.to_owned());
-        let grant = self.check(appliance, verb, shown, body).inspect_err(|refusal| self.note(appliance, verb, refusal))?;
+        let grant = self.check(appliance, verb, shown, body).inspect_err(|refusal| self.note(appliance, verb, "unknown", refusal))?;
         let fields = vec![("verb".into(), word(verb.as_str())), ("code".into(), word("admitted"))];
         // What can't be recorded is not done.
         appliance.record(&grant.user, Event::Grant, fields).map_err(|error| Refusal::from(&error))?;
@@ -64,7 +65,7 @@ impl Gate {
     }
 
     /// Records a refusal, or counts it.
-    fn note(&self, appliance: &Appliance, verb: Verb, refusal: &Refusal) {
+    pub(crate) fn note(&self, appliance: &Appliance, verb: Verb, actor: &str, refusal: &Refusal) {
         let unrecorded = {
             let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
             let before = if refused.since.elapsed() >= MINUTE {
@@ -82,7 +83,7 @@ impl Gate {
         if unrecorded > 0 {
             fields.push(("others-before".into(), Value::Number(unrecorded.cast_signed())));
         }
-        if let Err(error) = appliance.record("unknown", Event::Refusal, fields) {
+        if let Err(error) = appliance.record(actor, Event::Refusal, fields) {
             tracing::error!(error = keepwell_api::error::chain(&error), "a refusal could not be recorded");
         }
     }
@@ -99,6 +100,10 @@ impl Gate {
         let grant = grant.map_err(|refused| Refusal::new(StatusCode::FORBIDDEN, refused.code(), &refused))?;
         if !allows(grant.role, verb) {
             return Err(Refusal::text(StatusCode::FORBIDDEN, "role", format!("a user with the role '{}' may not do this", grant.role)));
+        }
+        // What knows nothing of limits is not done for who has one.
+        if !grant.shares.is_all() && !takes_scope(verb) {
+            return Err(Refusal::from(&VaultdError::Scope));
         }
         let unused = appliance.state.burn(&grant.nonce, grant.expires_at, now).map_err(|error| Refusal::from(&error.into()))?;
         if !unused {

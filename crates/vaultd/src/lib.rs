@@ -14,6 +14,7 @@ mod neighbours;
 mod outbox;
 mod restore;
 mod run;
+mod scope;
 mod scratch;
 pub mod service;
 pub mod state;

@@ -14,14 +14,16 @@ use zeroize::Zeroizing;
 
 use crate::appliance::Appliance;
 use crate::error::VaultdError;
+use crate::scope;
 use crate::run::{RunError, word};
 use crate::work::{Ended, Kind, Work};
 use keepwell_api::error::chain;
 
 /// Begins it in a thread of its own, once the ledger has it.
-pub(crate) fn start(appliance: &Arc<Appliance>, grant: &Grant, order: Restore) -> Result<u64, VaultdError> {
+pub(crate) fn start(appliance: &Arc<Appliance>, grant: &Grant, mut order: Restore) -> Result<u64, VaultdError> {
     let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
-    let snapshot = vault.resolve(&order.snapshot)?;
+    let snapshot = scope::snapshot(appliance, grant, &vault, &order.snapshot)?;
+    order.snapshot = snapshot.id.to_string();
     let path = key(order.path.as_ref())?;
     let now = appliance.clock.believed();
     let state = appliance.state.begin_restore(RestoreState {

@@ -17,7 +17,7 @@ use crate::outbox::{self, Channels};
 use crate::state::{NewShare, ShareRow, new_share_id, purpose};
 use crate::watch::Policies;
 use crate::work::{Ended, Kind};
-use crate::{restore, run, told};
+use crate::{restore, run, scope, told};
 
 const PAGE_MAX: u32 = 1_000;
 
@@ -72,8 +72,9 @@ pub(crate) fn remove_share(appliance: &Arc<Appliance>, grant: &Grant, order: Rem
     Ok(Done {})
 }
 
-pub(crate) fn run_now(appliance: &Arc<Appliance>, _grant: &Grant, order: RunNow) -> Answer<Started> {
+pub(crate) fn run_now(appliance: &Arc<Appliance>, grant: &Grant, order: RunNow) -> Answer<Started> {
     let share = share(appliance, &order.share)?;
+    scope::share(appliance, grant, &share.name)?;
     Ok(Started { id: run::start(appliance, share, order.intended)? })
 }
 
@@ -81,7 +82,8 @@ pub(crate) fn cancel_run(appliance: &Arc<Appliance>, _grant: &Grant, order: Canc
     cancel(appliance, Kind::Run, order.id)
 }
 
-pub(crate) fn cancel_restore(appliance: &Arc<Appliance>, _grant: &Grant, order: Cancel) -> Answer<Done> {
+pub(crate) fn cancel_restore(appliance: &Arc<Appliance>, grant: &Grant, order: Cancel) -> Answer<Done> {
+    scope::restore(appliance, grant, order.id)?;
     cancel(appliance, Kind::Restore, order.id)
 }
 
@@ -122,9 +124,15 @@ pub(crate) fn one_restore(appliance: &Appliance, id: u64) -> Answer<RestoreState
     Ok(restore)
 }
 
-pub(crate) fn snapshots(appliance: &Arc<Appliance>, _grant: &Grant, order: ListSnapshots) -> Answer<Vec<Snapshot>> {
+pub(crate) fn snapshots(appliance: &Arc<Appliance>, grant: &Grant, order: ListSnapshots) -> Answer<Vec<Snapshot>> {
     let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
-    let wanted = |snapshot: &keepwell_vault::Snapshot| order.share.as_ref().is_none_or(|share| snapshot.body.name == *share);
+    if let Some(share) = &order.share {
+        scope::share(appliance, grant, share)?;
+    }
+    let wanted = |snapshot: &keepwell_vault::Snapshot| {
+        let name = &snapshot.body.name;
+        grant.shares.covers(name) && order.share.as_ref().is_none_or(|share| name == share)
+    };
     let snapshot = |snapshot: keepwell_vault::Snapshot| Snapshot {
         id: snapshot.id.to_string(),
         share: snapshot.body.name.clone(),
@@ -137,7 +145,7 @@ pub(crate) fn snapshots(appliance: &Arc<Appliance>, _grant: &Grant, order: ListS
 
 pub(crate) fn files(appliance: &Arc<Appliance>, grant: &Grant, order: ListFiles) -> Answer<Files> {
     let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
-    let snapshot = vault.resolve(&order.snapshot)?;
+    let snapshot = scope::snapshot(appliance, grant, &vault, &order.snapshot)?;
     let folder = restore::key(order.path.as_ref())?;
     let fields = vec![
         ("snapshot".into(), Value::Text(snapshot.id.to_string())),

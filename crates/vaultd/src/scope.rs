@@ -1,0 +1,35 @@
+//! Grants that are limited to some shares: whoever reads, restores or downloads asks here which snapshot it may be. A refusal is in the ledger. Knows no other limits.
+
+use keepwell_api::Refusal;
+use keepwell_api::grants::Grant;
+use keepwell_vault::{Snapshot, Vault};
+
+use crate::appliance::Appliance;
+use crate::error::VaultdError;
+
+/// The snapshot that is meant, if the grant reaches it. Go on with its id: what `latest` means may change.
+pub(crate) fn snapshot(appliance: &Appliance, grant: &Grant, vault: &Vault, wanted: &str) -> Result<Snapshot, VaultdError> {
+    let snapshot = vault.resolve(wanted)?;
+    share(appliance, grant, &snapshot.body.name)?;
+    Ok(snapshot)
+}
+
+/// Whether the grant reaches the share of this name.
+pub(crate) fn share(appliance: &Appliance, grant: &Grant, name: &str) -> Result<(), VaultdError> {
+    if grant.shares.covers(name) {
+        return Ok(());
+    }
+    let error = VaultdError::Scope;
+    appliance.gate.note(appliance, grant.verb, &grant.user, &Refusal::from(&error));
+    Err(error)
+}
+
+/// Whether it reaches the share whose snapshot this restore is of.
+pub(crate) fn restore(appliance: &Appliance, grant: &Grant, id: u64) -> Result<(), VaultdError> {
+    if grant.shares.is_all() {
+        return Ok(());
+    }
+    let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
+    let restore = appliance.state.restore(id)?.ok_or(VaultdError::NoSuch("restore"))?;
+    snapshot(appliance, grant, &vault, &restore.snapshot).map(drop)
+}
