@@ -12,6 +12,7 @@ use crate::appliance::args::ApplianceCommand;
 use crate::dev::args::{BecomeArgs, DevArgs};
 use crate::disk::args::{DiskCommand, ScrubArgs, TendArgs};
 use crate::disks::args::DisksCommand;
+use crate::forget::ForgetArgs;
 use crate::keys::args::KeysCommand;
 use crate::manual::{CompletionsArgs, ManArgs};
 use crate::remote::{AccountArgs, parse_as_of};
@@ -167,6 +168,8 @@ pub(crate) enum Command {
     Repair(MaybeKeyedArgs),
     /// Say how big the vault is and how its disks are
     Stats(MaybeKeyedArgs),
+    /// Forget snapshots for good; held ones and the last accepted one of a name stay. The space they take does not come back yet
+    Forget(ForgetArgs),
     /// The disks of the vault: list them, add, replace and remove them
     #[command(subcommand)]
     Disk(DiskCommand),
@@ -189,6 +192,7 @@ impl Command {
             Self::Verify(_) => "verify",
             Self::Repair(_) => "repair",
             Self::Stats(_) => "stats",
+            Self::Forget(_) => "forget",
             Self::Disk(command) => command.name(),
             Self::Scrub(_) => "scrub",
             Self::Tend(_) => "tend",

@@ -9,6 +9,7 @@ mod diff;
 mod disk;
 mod disks;
 mod exit;
+mod forget;
 mod init;
 mod keys;
 mod list;
@@ -79,6 +80,7 @@ fn run(command: &Command, answer: &mut Answer) -> Result<Exit, CliError> {
         Command::Verify(args) => verify::run(args, answer),
         Command::Repair(args) => repair::run(args, answer),
         Command::Stats(args) => stats::run(args, answer),
+        Command::Forget(args) => forget::run(args, answer),
         Command::Disk(command) => disk::run(command, answer),
         Command::Scrub(args) => scrub::run(args, answer),
         Command::Tend(args) => tend::run(args, answer),

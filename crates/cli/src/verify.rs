@@ -31,6 +31,13 @@ pub(crate) fn run(args: &VerifyArgs, answer: &mut Answer) -> Result<Exit, CliErr
         |(pack, why)| json!({ "pack": pack.to_string(), "why": why }),
     );
     show_lost_snapshots(answer, &report.snapshots_lost);
+    answer.heading("Tombstones that can't be trusted: what they made forgotten shows again", report.tombstones_damaged.len());
+    answer.list(
+        "tombstones_damaged",
+        &report.tombstones_damaged,
+        |(id, why)| format!("{id}: {why}"),
+        |(id, why)| json!({ "tombstone": id, "why": why }),
+    );
     show_lost_files(answer, &report.files_lost);
     answer.line(if report.is_clean() { "All of it is as it should be." } else { verdict(&report) });
     Ok(Exit::of(report.is_clean()))
@@ -43,6 +50,8 @@ fn verdict(report: &VerifyReport) -> &'static str {
         && report.files_lost.is_empty());
     if lost {
         "Something is lost, as listed; everything else can be restored."
+    } else if !report.tombstones_damaged.is_empty() {
+        "No file is lost. Snapshots that were forgotten may show again, and can be forgotten once more."
     } else if report.damage.healable.is_empty() && report.damage.disks.is_empty() {
         "No data is damaged; the files listed are not the vault's and were left alone."
     } else {
