@@ -3,6 +3,7 @@
 
 mod healing;
 mod memory;
+mod neighbours;
 mod sqlite;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use keepwell_format::{BlobId, PackId, PackSeq};
 
 pub(crate) use healing::{Healing, Unreadable, catch_up, unreadable};
 pub use memory::MemoryIndex;
+pub(crate) use neighbours::Neighbours;
 pub use sqlite::SqliteIndex;
 
 use crate::VaultError;
