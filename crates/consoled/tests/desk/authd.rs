@@ -1,0 +1,183 @@
+//! An authd that knows one person of each role, called as the role is, with one password and one code for all.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use keepwell_api::auth::{
+    AddUser, AskGrant, ByOwner, Enrol, Enrolled, Granted, InSession, Session, SetUp, SignIn, SignedIn, Status, User, UserState, Users,
+};
+use keepwell_api::grants::{Role, Scope, allows, needs_fresh_factor};
+use keepwell_api::{Base64, Refusal};
+use serde_json::Value;
+
+use super::now;
+
+pub const PASSWORD: &str = "correct horse battery staple";
+pub const CODE: &str = "123456";
+
+#[derive(Clone, Default)]
+pub struct Authd(Arc<Mutex<Inner>>);
+
+#[derive(Default)]
+struct Inner {
+    sessions: HashMap<Vec<u8>, (String, Role)>,
+    began: u64,
+    /// From then on whatever is dangerous takes a code.
+    stale: bool,
+    /// What was asked for: user and verb.
+    pub asked: Vec<(String, String)>,
+}
+
+impl Authd {
+    /// Forgets everybody, as after a restart.
+    pub fn forget(&self) {
+        self.0.lock().unwrap().sessions.clear();
+    }
+
+    /// Nobody has shown a second factor lately.
+    pub fn grow_stale(&self) {
+        self.0.lock().unwrap().stale = true;
+    }
+
+    /// What grants were asked for.
+    pub fn asked(&self) -> Vec<(String, String)> {
+        self.0.lock().unwrap().asked.clone()
+    }
+
+    /// How many are signed in.
+    pub fn signed_in(&self) -> usize {
+        self.0.lock().unwrap().sessions.len()
+    }
+
+    pub fn routes(&self) -> Router {
+        Router::new()
+            .route("/v1/status", get(status))
+            .route("/v1/sign-in", post(sign_in))
+            .route("/v1/sign-out", post(sign_out))
+            .route("/v1/sessions/check", post(check))
+            .route("/v1/grants", post(grant))
+            .route("/v1/users", get(users).post(add_user))
+            .route("/v1/users/{name}/enrol", post(enrol))
+            .route("/v1/users/{name}/disable", post(change))
+            .route("/v1/users/{name}/reset", post(reset))
+            .route("/v1/users/{name}/role", post(change_role))
+            .with_state(self.clone())
+    }
+
+    fn who(&self, session: &Base64) -> Option<(String, Role)> {
+        self.0.lock().unwrap().sessions.get(session.as_ref()).cloned()
+    }
+}
+
+fn no(status: StatusCode, code: &str) -> Response {
+    Refusal::text(status, code, format!("no: {code}")).into_response()
+}
+
+async fn status() -> Json<Status> {
+    Json(Status { boot: "0".repeat(32), public_key: "0".repeat(64), users: 6, claimed: true })
+}
+
+async fn sign_in(State(authd): State<Authd>, Json(ask): Json<SignIn>) -> Response {
+    let role: Option<Role> = ask.user.parse().ok();
+    let (Some(role), true) = (role, ask.password.as_ref() == PASSWORD.as_bytes() && ask.code == CODE) else {
+        return no(StatusCode::UNAUTHORIZED, "sign-in-refused");
+    };
+    let mut inner = authd.0.lock().unwrap();
+    inner.began += 1;
+    let mut session = vec![7; 32];
+    session[..8].copy_from_slice(&inner.began.to_le_bytes());
+    inner.sessions.insert(session.clone(), (ask.user, role));
+    Json(SignedIn { session: session.into(), expires_at: now() + 43_200, idle_s: 600, role }).into_response()
+}
+
+async fn sign_out(State(authd): State<Authd>, Json(ask): Json<InSession>) -> Json<Value> {
+    authd.0.lock().unwrap().sessions.remove(ask.session.as_ref());
+    Json(Value::Null)
+}
+
+async fn check(State(authd): State<Authd>, Json(ask): Json<InSession>) -> Response {
+    let Some((user, role)) = authd.who(&ask.session) else { return no(StatusCode::UNAUTHORIZED, "no-session") };
+    let fresh_until = if authd.0.lock().unwrap().stale { 0 } else { now() + 200 };
+    let (expires_at, idle_until, recovery_codes_left, shares) = (now() + 43_000, now() + 600, 8, Scope::default());
+    Json(Session { user, role, expires_at, idle_until, fresh_until, recovery_codes_left, shares }).into_response()
+}
+
+async fn grant(State(authd): State<Authd>, Json(ask): Json<AskGrant>) -> Response {
+    let Some((user, role)) = authd.who(&ask.session) else { return no(StatusCode::UNAUTHORIZED, "no-session") };
+    let mut inner = authd.0.lock().unwrap();
+    inner.asked.push((user, ask.verb.to_string()));
+    if !allows(role, ask.verb) {
+        return no(StatusCode::FORBIDDEN, "not-allowed");
+    }
+    if inner.stale && needs_fresh_factor(ask.verb, ask.max_bytes) && ask.code.as_deref() != Some(CODE) {
+        return no(StatusCode::FORBIDDEN, "step-up");
+    }
+    Json(Granted { grant: format!("{} {}", ask.verb, ask.arguments), expires_at: now() + 120 }).into_response()
+}
+
+async fn users() -> Json<Users> {
+    let state = |role| match role {
+        Role::Auditor => UserState::LockedOut { until: now() + 600 },
+        Role::Technician => UserState::Disabled,
+        Role::Security => UserState::SetUp,
+        _ => UserState::Active,
+    };
+    let user = |role: &Role| User {
+        name: role.to_string(),
+        role: *role,
+        state: state(*role),
+        added_at: now() - 90 * 86_400,
+        signed_in_at: (*role != Role::Security).then(|| now() - 3 * 86_400),
+        shares: Scope::default(),
+    };
+    Json(Users { users: Role::ALL.iter().map(user).collect() })
+}
+
+async fn add_user(State(authd): State<Authd>, Json(ask): Json<AddUser>) -> Response {
+    match authd.who(&ask.session) {
+        Some((_, Role::Owner)) => Json(set_up()).into_response(),
+        _ => no(StatusCode::FORBIDDEN, "not-allowed"),
+    }
+}
+
+fn set_up() -> SetUp {
+    SetUp { code: b"ABCDE-FGHJK-MNPQR-STUVW".to_vec().into(), expires_at: now() + 7 * 86_400 }
+}
+
+async fn enrol(Path(_): Path<String>, Json(ask): Json<Enrol>) -> Response {
+    if ask.code.as_ref() != b"ABCDE-FGHJK-MNPQR-STUVW" {
+        return no(StatusCode::UNAUTHORIZED, "set-up-refused");
+    }
+    let codes = (0..10).map(|n| format!("abcd{n}-efgh{n}").into_bytes().into()).collect();
+    Json(Enrolled {
+        otpauth: b"otpauth://totp/Keepwell:Ann?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Keepwell".to_vec().into(),
+        recovery_codes: codes,
+    })
+    .into_response()
+}
+
+async fn change(State(authd): State<Authd>, Path(_): Path<String>, Json(ask): Json<ByOwner>) -> Response {
+    match authd.who(&ask.session) {
+        Some((_, Role::Owner)) => Json(Value::Null).into_response(),
+        _ => no(StatusCode::FORBIDDEN, "not-allowed"),
+    }
+}
+
+async fn reset(State(authd): State<Authd>, Path(_): Path<String>, Json(ask): Json<ByOwner>) -> Response {
+    match authd.who(&ask.session) {
+        Some((_, Role::Owner)) => Json(set_up()).into_response(),
+        _ => no(StatusCode::FORBIDDEN, "not-allowed"),
+    }
+}
+
+async fn change_role(State(authd): State<Authd>, Path(_): Path<String>, Json(ask): Json<keepwell_api::auth::ChangeRole>) -> Response {
+    match authd.who(&ask.session) {
+        Some((_, Role::Owner)) => Json(Value::Null).into_response(),
+        _ => no(StatusCode::FORBIDDEN, "not-allowed"),
+    }
+}
