@@ -2,6 +2,7 @@
 //! is named as files and snapshots. Plans nothing itself: what may be done is the pool's to decide.
 
 mod cursor;
+mod mend;
 mod scrub;
 mod slots;
 
@@ -9,6 +10,7 @@ use keepwell_format::DiskId;
 use keepwell_storage::{Change, ChangePlan, Departure, Narrowing, Pool, PoolError, PoolHealth, RepairOutcome};
 
 pub use cursor::ScrubCursor;
+pub use mend::{MendCursor, Mended};
 pub use scrub::{ScrubReport, Trouble as ScrubTrouble};
 pub(crate) use slots::forget_old_slots;
 
