@@ -222,11 +222,13 @@ fn silence(standing: &Standing, now: At) -> (&'static str, Numbers) {
 
 fn severity(owed: &Owed, standing: &Standing, now: At) -> Severity {
     use DutyKind::{CopyAge, Disk, Gaps, Keys, Log, Pool, Power, Runs, Scrub, TestRestore};
-    let code = if let Standing::Failed { code, .. } = standing { code.as_str() } else { "" };
+    let code = if let Standing::Failed { code, .. } = standing { code.split(':').next().unwrap_or_default() } else { "" };
     match (owed.duty.kind, code) {
         (CopyAge, _) => copy_age(owed, standing, now),
         (Gaps | Power, _) | (Runs, "cut") | (Pool, "short") => Severity::Notice,
-        (Pool, "full" | "unreadable") | (Disk, "failing" | "missing") | (Log, "broken") | (Keys, "locked") => Severity::Critical,
+        (Pool, "full" | "unreadable") | (Disk, "failing" | "missing" | "unusable") | (Log, "broken") | (Keys, "locked") => {
+            Severity::Critical
+        }
         (TestRestore, "differs") | (Scrub, "lost") => Severity::Critical,
         _ => Severity::Warning,
     }

@@ -63,9 +63,17 @@ fn of_share(incident: &Incident, share: &str, number: &dyn Fn(&str) -> i64) -> [
 
 fn of_pool(incident: &Incident, subject: &str, number: &dyn Fn(&str) -> i64) -> [String; 3] {
     let age = duration(number("age_s"));
-    match (incident.duty.kind, incident.code.as_str()) {
+    // What is thought of a disk, and behind a colon the sign of it.
+    let (code, sign) = incident.code.split_once(':').unwrap_or((&incident.code, ""));
+    match (incident.duty.kind, code) {
+        (DutyKind::Disk, "silent") => [
+            "The program that looks after the disks has not answered for a while".into(),
+            "Nothing is lost; a disk that fails now is noticed late".into(),
+            "Nothing yet: it is started again by itself. If it stays, restart the box".into(),
+        ],
         (DutyKind::Disk, "failing") => {
-            [format!("{subject} is failing"), "Nothing is lost; the other disks have all of it".into(), format!("Replace {subject} now")]
+            let what = format!("{subject} is failing{}", because(sign));
+            [what, "Nothing is lost; the other disks have all of it".into(), format!("Replace {subject} now")]
         }
         (DutyKind::Disk, "missing") => [
             format!("{subject} stopped or was taken out"),
@@ -73,8 +81,14 @@ fn of_pool(incident: &Incident, subject: &str, number: &dyn Fn(&str) -> i64) -> 
             format!("Put {subject} back, or replace it today"),
         ],
         (DutyKind::Disk, "suspect") => {
-            [format!("{subject} shows signs of wear"), "Nothing is lost".into(), format!("Order a disk, and replace {subject} soon")]
+            let what = format!("{subject} shows signs of wear{}", because(sign));
+            [what, "Nothing is lost".into(), format!("Order a disk, and replace {subject} soon")]
         }
+        (DutyKind::Disk, "unusable") => [
+            format!("{subject} is there, and its data can't be used"),
+            "All is readable; one more such loss may not be".into(),
+            format!("Replace {subject}"),
+        ],
         (DutyKind::Disk, _) => [
             format!("{subject} has not said for {age} how it is"),
             "All is readable as far as known".into(),
@@ -206,6 +220,11 @@ pub fn reason(code: &str) -> &str {
         "cut" => "it was cut",
         other => other,
     }
+}
+
+/// The sign by which a disk is judged, as part of a sentence; its word where there is no better one.
+fn because(sign: &str) -> String {
+    if sign.is_empty() { String::new() } else { format!(" ({})", sign.replace('-', " ")) }
 }
 
 fn remedy(code: &str) -> &'static str {

@@ -215,6 +215,8 @@ fn how_loud() {
         (Duty::test_restore(Tier::One), "differs", Severity::Critical),
         (Duty::disk("x"), "suspect", Severity::Warning),
         (Duty::disk("x"), "failing", Severity::Critical),
+        (Duty::disk("x"), "failing:self-test-failed", Severity::Critical),
+        (Duty::disk("x"), "unusable", Severity::Critical),
         (of_share(DutyKind::Gaps), "gaps", Severity::Notice),
     ];
     for (duty, code, severity) in cases {
