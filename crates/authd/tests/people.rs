@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails here fails as it should")]
 
+#[expect(dead_code, reason = "these tests need a part of it")]
 mod desk;
 
 use desk::{Desk, Fake, PASSWORD, by, code, secret};

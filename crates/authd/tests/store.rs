@@ -53,6 +53,24 @@ fn a_file_of_a_later_release_is_left_alone() {
     assert!(matches!(Store::open(folder.path()), Err(StoreError::Newer(_))));
 }
 
+/// The tables and an account as the first release wrote them.
+#[test]
+fn a_file_of_the_first_release_is_brought_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = rusqlite::Connection::open(folder.path().join("users.db")).unwrap();
+    let account = r#"{"name":"Ann","role":"restore-only","added_at":7,"signed_in_at":8,"disabled":false,"proofs":{"password":{"effort":{"kib":8,"passes":1},"salt":"AAAAAAAAAAAAAAAAAAAAAA==","hash":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="},"authenticator":{"secret":"AAAAAAAAAAAAAAAAAAAAAAAAAAA=","used":3}},"set_up":null,"lockout":{"failures":2,"locks":1,"since":null}}"#;
+    file.execute_batch("CREATE TABLE users (key TEXT PRIMARY KEY, account BLOB NOT NULL) WITHOUT ROWID; CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, event BLOB NOT NULL);").unwrap();
+    file.execute("INSERT INTO users VALUES ('ann', ?1)", [account.as_bytes()]).unwrap();
+    file.pragma_update(None, "user_version", 1).unwrap();
+    drop(file);
+    let store = Store::open(folder.path()).unwrap();
+    let ann = store.account("ann").unwrap().unwrap();
+    assert!(ann.is_active() && ann.is_plausible() && ann.scope().is_all() && ann.recovery_codes_left() == 0);
+    assert!(store.tokens().unwrap().is_empty());
+    drop(store);
+    Store::open(folder.path()).unwrap();
+}
+
 #[test]
 fn a_damaged_file_is_no_empty_one() {
     let folder = tempfile::tempdir().unwrap();

@@ -67,13 +67,15 @@ pub(crate) struct Desk {
 pub(crate) struct Person {
     pub(crate) name: String,
     pub(crate) password: String,
+    pub(crate) recovery: Vec<String>,
     totp: Totp,
 }
 
 impl Person {
     pub(crate) fn new(name: &str, password: &str, enrolled: &Enrolled) -> Self {
         let url = std::str::from_utf8(enrolled.otpauth.as_ref()).unwrap();
-        Self { name: name.into(), password: password.into(), totp: Totp::from_url(url).unwrap() }
+        let recovery = enrolled.recovery_codes.iter().map(|code| String::from_utf8(code.as_ref().to_vec()).unwrap()).collect();
+        Self { name: name.into(), password: password.into(), recovery, totp: Totp::from_url(url).unwrap() }
     }
 
     pub(crate) fn code(&self, world: &Fake) -> String {
@@ -138,6 +140,10 @@ impl Desk {
     pub(crate) fn ask_with(&self, session: &Base64, verb: Verb, code: Option<String>) -> Result<String, AuthError> {
         let ask = AskGrant { code, ..AskGrant::in_session(session.clone(), verb, "ab".repeat(32), Some(1000)) };
         self.authority.grant(&ask).map(|granted| granted.grant)
+    }
+
+    pub(crate) fn codes_told(&self) -> Vec<String> {
+        self.told().into_iter().map(|event| event.code).collect()
     }
 
     pub(crate) fn told(&self) -> Vec<Event> {
