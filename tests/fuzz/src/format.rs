@@ -2,7 +2,9 @@
 
 use keepwell_format::codec::{Reader, Writer, varint_len};
 use keepwell_format::keys::{Keyring, KeyringBody, KitPayload, PassphraseSlot, Slots, TpmSlot};
-use keepwell_format::{BlobId, Directory, ExtentPage, Key, Manifest, ManifestBody, PackHeader, Page, Tombstone, TombstoneBody, Trailer, VaultId};
+use keepwell_format::{
+    BlobId, Directory, ExtentPage, Key, Manifest, ManifestBody, PackHeader, Page, Tombstone, TombstoneBody, Trailer, VaultId,
+};
 
 /// Primitives: each is read from the start of the bytes.
 pub fn codec(data: &[u8]) {
