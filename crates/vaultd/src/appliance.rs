@@ -8,6 +8,7 @@ use keepwell_audit::{Draft, Event, Head, Ledger, Time, Value};
 use keepwell_duties::Judgement;
 
 use crate::clock::BoxClock;
+use crate::disks::Shelf;
 use crate::engine::{Engine, Places};
 use crate::error::VaultdError;
 use crate::gate::Gate;
@@ -47,6 +48,7 @@ pub struct Appliance {
     pub(crate) works: Works,
     pub(crate) watch: Watch,
     pub(crate) gate: Gate,
+    pub(crate) disks: Shelf,
     ledger: Mutex<Ledger>,
     starting: Mutex<()>,
     stirred: (Mutex<u64>, Condvar),
@@ -65,6 +67,7 @@ impl Appliance {
             gate: Gate::new(&config.authd),
             watch: Watch::load(&state, clock.believed())?,
             works: Works::default(),
+            disks: Shelf::default(),
             ledger: Mutex::new(ledger),
             starting: Mutex::new(()),
             stirred: (Mutex::new(0), Condvar::new()),

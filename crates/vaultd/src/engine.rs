@@ -5,6 +5,7 @@
 use std::io;
 use std::num::NonZero;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::available_parallelism;
 use std::time::Duration;
@@ -15,9 +16,10 @@ use keepwell_api::vault::Unready;
 use keepwell_api::{Client, ClientError};
 use keepwell_format::Time;
 use keepwell_format::keys::KeyringBody;
-use keepwell_storage::{Access, DiskState, Pool, PoolError, mounted_in};
+use keepwell_storage::{Access, Disk, DiskState, Pool, PoolError, mounted_in};
 use keepwell_vault::{Clock, Env, IndexPlace, NoProgress, Sealed, Unlock, Vault, VaultError, Workers};
 
+use crate::bays::{self, Bay, Diskd};
 use crate::clock::BoxClock;
 
 /// keyd may have to ask the TPM.
@@ -26,8 +28,10 @@ const KEYD_PATIENCE: Duration = Duration::from_secs(60);
 /// Where what the engine needs is found.
 #[derive(Clone, Debug)]
 pub struct Places {
-    /// The folder in which the disks are mounted.
+    /// The folder in which the disks are mounted, unless diskd says where they are.
     pub pool: PathBuf,
+    /// The program that has the disks; none where folders stand for them.
+    pub diskd: Option<Diskd>,
     /// Where the index may lie.
     pub cache: PathBuf,
     /// keyd's socket.
@@ -41,6 +45,10 @@ pub(crate) enum NotOpen {
     Folder { path: PathBuf, source: io::Error },
     #[error("there are no disks of a vault at {}: nothing can be backed up or restored before they are mounted", .0.display())]
     NoDisks(PathBuf),
+    #[error("diskd does not say where the disks of the vault are")]
+    Diskd(#[source] ClientError),
+    #[error("none of the box's disks is mounted: nothing can be backed up or restored before they are there")]
+    NoneMounted,
     #[error("the vault's disks can't be used")]
     Pool(#[source] PoolError),
     #[error("keyd does not give the keys")]
@@ -52,7 +60,7 @@ pub(crate) enum NotOpen {
 impl NotOpen {
     fn code(&self) -> &'static str {
         match self {
-            Self::Folder { .. } | Self::NoDisks(_) => "no-pool",
+            Self::Folder { .. } | Self::NoDisks(_) | Self::Diskd(_) | Self::NoneMounted => "no-pool",
             Self::Pool(_) => "pool",
             Self::Keyd(ClientError::Refused(_)) => "locked",
             Self::Keyd(_) => "keyd-silent",
@@ -67,6 +75,7 @@ pub struct Engine {
     clock: Arc<BoxClock>,
     state: RwLock<Result<Arc<Vault>, Unready>>,
     opening: Mutex<()>,
+    was_open: AtomicBool,
 }
 
 impl std::fmt::Debug for Engine {
@@ -79,12 +88,23 @@ impl Engine {
     /// Not open yet.
     pub fn new(places: Places, clock: Arc<BoxClock>) -> Self {
         let unready = Unready { code: "starting".into(), text: "the vault is being opened".into() };
-        Self { places, clock, state: RwLock::new(Err(unready)), opening: Mutex::new(()) }
+        Self { places, clock, state: RwLock::new(Err(unready)), opening: Mutex::new(()), was_open: AtomicBool::new(false) }
     }
 
     /// The vault, or why it is not open.
     pub fn vault(&self) -> Result<Arc<Vault>, Unready> {
         self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether it was open since the program started.
+    pub(crate) fn was_open(&self) -> bool {
+        self.was_open.load(Ordering::Acquire)
+    }
+
+    /// Closes it, so that it is opened with other disks than before. Who works with it goes on until its work is done; until then it can't be opened again.
+    pub(crate) fn close(&self, why: &str) {
+        let unready = Unready { code: "starting".into(), text: why.to_owned() };
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = Err(unready);
     }
 
     /// Opens it unless it is open. Takes as long as keyd and the disks take.
@@ -99,18 +119,14 @@ impl Engine {
             tracing::warn!(code = error.code(), error = unready.text, "the vault is not open");
             unready
         });
+        self.was_open.fetch_or(opened.is_ok(), Ordering::AcqRel);
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         state.clone_from(&opened);
         opened
     }
 
     fn try_open(&self) -> Result<Vault, NotOpen> {
-        let folder = &self.places.pool;
-        let disks = mounted_in(folder).map_err(|source| NotOpen::Folder { path: folder.clone(), source })?;
-        if disks.is_empty() {
-            return Err(NotOpen::NoDisks(folder.clone()));
-        }
-        let pool = Pool::open(disks, Access::Write).map_err(NotOpen::Pool)?;
+        let pool = Pool::open(self.disks()?, Access::Write).map_err(NotOpen::Pool)?;
         for disk in pool.health().disks.iter().filter(|disk| disk.state != DiskState::Present) {
             tracing::warn!(disk = disk.name, state = %disk.state, "a disk of the vault is not as it should be");
         }
@@ -124,6 +140,24 @@ impl Engine {
         }
         let index = IndexPlace::File(self.places.cache.join("index.sqlite"));
         sealed.unlock(&Unlock::Keyring(Box::new(keyring)), index, &NoProgress).map_err(NotOpen::Vault)
+    }
+
+    /// All disks that there are.
+    fn disks(&self) -> Result<Vec<Arc<dyn Disk>>, NotOpen> {
+        let Some(diskd) = self.places.diskd.as_ref().filter(|diskd| diskd.has_pool) else {
+            let folder = &self.places.pool;
+            let disks = mounted_in(folder).map_err(|source| NotOpen::Folder { path: folder.clone(), source })?;
+            return if disks.is_empty() { Err(NotOpen::NoDisks(folder.clone())) } else { Ok(disks) };
+        };
+        let known = diskd.ask().map_err(NotOpen::Diskd)?;
+        let mut bays = bays::mounted(&known);
+        for disk in bays::unmounted(&known) {
+            match diskd.mount(disk) {
+                Ok(bay) => bays.push(bay),
+                Err(error) => tracing::warn!(disk = %disk.serial, error = chain(&error), "a disk of this box could not be mounted"),
+            }
+        }
+        if bays.is_empty() { Err(NotOpen::NoneMounted) } else { Ok(bays.iter().map(Bay::disk).collect()) }
     }
 
     fn keyring(&self, sealed: &Sealed) -> Result<KeyringBody, NotOpen> {

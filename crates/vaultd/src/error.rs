@@ -3,9 +3,10 @@
 use std::io;
 
 use axum::http::StatusCode;
-use keepwell_api::Refusal;
 use keepwell_api::vault::Unready;
+use keepwell_api::{ClientError, Refusal};
 use keepwell_audit::AuditError;
+use keepwell_storage::PoolError;
 use keepwell_vault::VaultError;
 
 use crate::state::StateError;
@@ -37,6 +38,22 @@ pub enum VaultdError {
     /// A value can't be taken.
     #[error("{0}; nothing was changed")]
     Invalid(String),
+    /// No program has the disks of the pool.
+    #[error(
+        "this box's disks are folders, which no program looks after: they can't be added, removed or tested from here. Nothing was changed"
+    )]
+    NoDiskd,
+    /// diskd does not answer.
+    #[error("diskd does not answer, so it is not known whether that was done. No data of the pool was touched")]
+    Diskd(#[source] ClientError),
+    /// It may not be done with this disk.
+    #[error("{text}")]
+    Disk {
+        /// A stable word for programs.
+        code: String,
+        /// Why, and what it means.
+        text: String,
+    },
     /// No thread could be had.
     #[error("the box has no room for another thread; try again in a minute")]
     Thread(#[source] io::Error),
@@ -46,6 +63,14 @@ pub enum VaultdError {
 }
 
 impl VaultdError {
+    /// What diskd says of a disk, in its own words.
+    pub(crate) fn of_diskd(error: ClientError) -> Self {
+        match error {
+            ClientError::Refused(refusal) => Self::Disk { code: refusal.code, text: refusal.error },
+            other => Self::Diskd(other),
+        }
+    }
+
     fn told(&self) -> (StatusCode, &str) {
         match self {
             Self::Unready(unready) => (StatusCode::SERVICE_UNAVAILABLE, &unready.code),
@@ -54,11 +79,15 @@ impl VaultdError {
             Self::Ledger(_) => (StatusCode::INTERNAL_SERVER_ERROR, "log"),
             Self::Vault(VaultError::NoSnapshot(_)) => (StatusCode::NOT_FOUND, "no-snapshot"),
             Self::Vault(VaultError::NoPath(_)) => (StatusCode::NOT_FOUND, "no-path"),
+            Self::Vault(VaultError::Pool(pool)) if matches!(**pool, PoolError::Refused(_)) => (StatusCode::CONFLICT, "pool-refuses"),
             Self::Vault(_) => (StatusCode::INTERNAL_SERVER_ERROR, "vault"),
             Self::Scope => (StatusCode::FORBIDDEN, "scope"),
             Self::NoSuch(_) => (StatusCode::NOT_FOUND, "not-found"),
             Self::RunsAlready(_) => (StatusCode::CONFLICT, "runs-already"),
             Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+            Self::NoDiskd => (StatusCode::CONFLICT, "no-diskd"),
+            Self::Diskd(_) => (StatusCode::SERVICE_UNAVAILABLE, "diskd-silent"),
+            Self::Disk { code, .. } => (StatusCode::CONFLICT, code),
             Self::Thread(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Self::Own(_) => (StatusCode::INTERNAL_SERVER_ERROR, "own-file"),
         }

@@ -4,7 +4,9 @@
 //! changes nothing without a grant that authd signed for that very request.
 
 pub mod appliance;
+pub mod bays;
 pub mod clock;
+mod disks;
 pub mod engine;
 mod error;
 mod gate;
@@ -53,6 +55,7 @@ impl Household {
         let mut household = Self { appliance: Arc::clone(appliance), stop: Arc::clone(&stop), threads: Vec::new() };
         household.spawn("steward", steward::run)?;
         household.spawn("upkeep", |appliance, stop| upkeep::run(appliance, stop))?;
+        household.spawn("disks", disks::run)?;
         household.spawn("outbox", |appliance, stop| outbox::run(appliance, stop))?;
         Ok(household)
     }

@@ -7,6 +7,7 @@ use clap::Parser;
 use keepwell_api::Callers;
 use keepwell_vaultd::Household;
 use keepwell_vaultd::appliance::{Appliance, Config};
+use keepwell_vaultd::bays::Diskd;
 use keepwell_vaultd::engine::Places;
 use keepwell_vaultd::service::routes;
 use nix::sys::resource::{Resource, setrlimit};
@@ -24,6 +25,12 @@ struct Program {
     /// Folder in which the disks of the vault are mounted as disk-1, disk-2 and so on.
     #[arg(long, default_value = "/run/keepwell/disks")]
     pool: PathBuf,
+    /// diskd's socket, where it has the box's disks.
+    #[arg(long)]
+    diskd_socket: Option<PathBuf>,
+    /// The vault's disks are where diskd mounted them, and not in a folder.
+    #[arg(long, requires = "diskd_socket")]
+    pool_from_diskd: bool,
     /// Where to listen, unless the service manager gives a socket.
     #[arg(long, default_value = keepwell_api::vault::SOCKET)]
     socket: PathBuf,
@@ -59,9 +66,10 @@ fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
     let listener = keepwell_api::listen(&program.socket).with_context(|| format!("vaultd can't listen at {}", program.socket.display()))?;
     let callers = if program.caller_uid.is_empty() { vec![nix::unistd::geteuid().as_raw()] } else { program.caller_uid };
+    let diskd = program.diskd_socket.map(|socket| Diskd { socket, has_pool: program.pool_from_diskd });
     let config = Config {
         state: program.state,
-        places: Places { pool: program.pool, cache: program.cache, keyd: program.keyd },
+        places: Places { pool: program.pool, diskd, cache: program.cache, keyd: program.keyd },
         ingest: program.ingest,
         authd: program.authd,
         notifyd: program.notifyd,

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::appliance::Appliance;
 use crate::error::VaultdError;
-use crate::{metrics, told, verbs};
+use crate::{disks, metrics, told, verbs};
 
 type Shared = Arc<Appliance>;
 
@@ -39,6 +39,7 @@ pub fn routes(appliance: Shared, callers: Callers) -> Router {
         .route("/v1/restores/{id}", get(one_restore))
         .route("/v1/policies", get(async |state: State<Shared>| free(state, verbs::policies).await))
         .route("/v1/log/verify", get(async |state: State<Shared>| free(state, verbs::verify_log).await))
+        .route("/v1/disks", get(async |state: State<Shared>| free(state, disks::told).await))
         .route("/metrics", get(metrics_page));
     let granted = Router::new()
         .route("/v1/shares/change", act(Verb::SharesChange, verbs::change_share))
@@ -53,6 +54,10 @@ pub fn routes(appliance: Shared, callers: Callers) -> Router {
         .route("/v1/shares", act(Verb::SharesAdd, verbs::add_share))
         .route("/v1/runs", act(Verb::RunNow, verbs::run_now))
         .route("/v1/restores", act(Verb::Restore, verbs::restore))
+        .route("/v1/disks/add", act(Verb::DisksChange, disks::add))
+        .route("/v1/disks/remove", act(Verb::DisksChange, disks::remove))
+        .route("/v1/disks/locate", act(Verb::DisksTest, disks::locate))
+        .route("/v1/disks/self-test", act(Verb::DisksTest, disks::self_test))
         .route("/v1/policies", post(set_policy));
     callers.guard(open.merge(granted).with_state(appliance))
 }

@@ -1,11 +1,12 @@
 //! What the box knows, as it is told to whoever asks: status, shares, the vault. Reads only.
 
 use keepwell_api::vault::{Share, Tier, VaultState};
-use keepwell_duties::status::{DiskFacts, Facts, KeyFacts, PoolFacts, ShareFacts};
+use keepwell_duties::status::{Facts, KeyFacts, PoolFacts, ShareFacts};
 use keepwell_duties::{self as duties, At, Status, next_due};
 use keepwell_storage::DiskState;
 
 use crate::appliance::Appliance;
+use crate::disks;
 use crate::error::VaultdError;
 use crate::state::ShareRow;
 use crate::watch::Policies;
@@ -29,11 +30,7 @@ pub(crate) fn status(appliance: &Appliance) -> Result<Status, VaultdError> {
         let (free_bytes, total_bytes) = (health.free_bytes(), health.total_bytes());
         PoolFacts { readable: true, redundant: health.is_whole(), room: seen.room, free_bytes, total_bytes }
     });
-    let disk = |disk: &keepwell_storage::DiskHealth| {
-        let state = if disk.state == DiskState::Present { "healthy".to_owned() } else { disk.state.to_string() };
-        DiskFacts { name: disk.name.clone(), state }
-    };
-    let disks = health.as_ref().map(|health| health.disks.iter().map(disk).collect()).unwrap_or_default();
+    let disks = health.as_ref().map(|health| disks::facts(appliance, health)).transpose()?.unwrap_or_default();
     let keys = seen.keys.map(|keys| KeyFacts { unlocked: vault.is_ok(), ..keys });
     let doubt = appliance.clock.doubt();
     let facts = Facts { gathered: now, shares, book, incidents, pool, disks, keys, people: seen.people, offsite: None, doubt };

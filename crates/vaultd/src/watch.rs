@@ -7,7 +7,7 @@ use keepwell_audit::{Event, Value};
 use keepwell_duties::schedule::Room;
 use keepwell_duties::status::{KeyFacts, PeopleFacts};
 use keepwell_duties::{
-    Announcement, At, Book, BoxTime, Duty, DutyKind, Incidents, Judgement, Numbers, Policy, Said, ShareClock, ShareId, Tier,
+    Announcement, At, Book, BoxTime, Duty, DutyKind, Incidents, Judgement, Numbers, Policy, Said, ShareClock, ShareId, Subject, Tier,
 };
 use serde::{Deserialize, Serialize};
 
@@ -87,6 +87,19 @@ impl Watch {
     /// A promise is made, or made again. Kept within a minute.
     pub(crate) fn owe(&self, duty: Duty, appliance: &Appliance) {
         self.lock().book.owe(duty, At(appliance.clock.believed()));
+    }
+
+    /// Of disks, only these are owed anything: the others are the pool's no longer.
+    pub(crate) fn only_disks(&self, names: &[&str]) {
+        let mut kept = self.lock();
+        let other = |duty: &Duty| matches!(&duty.subject, Subject::Disk(name) if !names.contains(&name.as_str()));
+        let gone: Vec<Duty> = kept.book.owed().iter().map(|owed| owed.duty.clone()).filter(other).collect();
+        gone.iter().for_each(|duty| kept.book.drop(duty));
+    }
+
+    /// Why a promise is broken now.
+    pub(crate) fn failure(&self, duty: &Duty) -> Option<String> {
+        self.lock().book.get(duty).and_then(|owed| owed.failed.as_ref()).map(|failed| failed.code.clone())
     }
 
     /// Whether the ledger is as it was. Kept at once: the next record is what it is measured by afterwards.

@@ -38,11 +38,16 @@ fn granted() -> Vec<(&'static str, Verb, Value)> {
         ("/v1/log", Verb::LogRead, json!({ "from": 1, "limit": 10 })),
         ("/v1/channels", Verb::SettingsChange, json!({ "name": "mail", "channel": null })),
         ("/v1/incidents/acknowledge", Verb::IncidentsAcknowledge, json!({ "id": 1 })),
+        ("/v1/disks/add", Verb::DisksChange, json!({ "serial": "S1", "typed_serial": "S1" })),
+        ("/v1/disks/remove", Verb::DisksChange, json!({ "pool_name": "S1" })),
+        ("/v1/disks/locate", Verb::DisksTest, json!({ "serial": "S1", "seconds": 9 })),
+        ("/v1/disks/self-test", Verb::DisksTest, json!({ "serial": "S1", "kind": "short" })),
         ("/v1/policies", Verb::PolicyChange, json!("no policy")),
     ]
 }
 
-const FREE: [&str; 7] = ["/v1/vault", "/v1/status", "/v1/shares", "/v1/runs", "/v1/restores", "/v1/policies", "/v1/log/verify"];
+const FREE: [&str; 8] =
+    ["/v1/vault", "/v1/status", "/v1/shares", "/v1/runs", "/v1/restores", "/v1/policies", "/v1/log/verify", "/v1/disks"];
 
 /// vaultd on a socket, and what authd would be.
 struct Stage {
@@ -60,7 +65,7 @@ impl Stage {
         serve(&at("authd"), Router::new().route("/v1/key", get(async move || Json(key))), Callers::only([uid()]));
         let config = Config {
             state: at("state"),
-            places: Places { pool: at("disks"), cache: at("cache"), keyd: at("keyd") },
+            places: Places { pool: at("disks"), diskd: None, cache: at("cache"), keyd: at("keyd") },
             ingest: at("ingest"),
             authd: at("authd"),
             notifyd: at("notifyd"),

@@ -1,0 +1,106 @@
+//! Where the disks of the pool are: folders on a developer's machine, or what diskd has mounted. Takes places from diskd's answers, so that nobody else needs the right to
+//! list where it mounts. Asks only, and has diskd mount what is this box's own.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use keepwell_api::disks::{Disk as Known, Disks, Mounted, Standing, Typed};
+use keepwell_api::{Client, ClientError};
+use keepwell_storage::{Disk, disk_at, disk_number};
+
+/// diskd answers from what it knows; it asks no disk meanwhile.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// A mount may have to replay what was written last.
+const MOUNTING: Duration = Duration::from_secs(120);
+/// A file system on a large, slow disk takes its time.
+const PREPARING: Duration = Duration::from_secs(2_400);
+
+/// The program that has the disks.
+#[derive(Clone, Debug)]
+pub struct Diskd {
+    /// Its socket.
+    pub socket: PathBuf,
+    /// The pool is on the disks that it mounts; otherwise it is only asked how they are.
+    pub has_pool: bool,
+}
+
+/// A disk that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Bay {
+    /// What the pool calls it: its serial number, or the name of its folder.
+    pub(crate) name: String,
+    /// Where its files are.
+    pub(crate) at: PathBuf,
+}
+
+impl Bay {
+    pub(crate) fn disk(&self) -> Arc<dyn Disk> {
+        disk_at(&self.name, &self.at)
+    }
+}
+
+impl Diskd {
+    /// All disks.
+    pub(crate) fn ask(&self) -> Result<Disks, ClientError> {
+        self.client(PATIENCE).get("/v1/disks")
+    }
+
+    /// Has it do something with a disk, within the time that preparing takes.
+    pub(crate) fn have<T: serde::de::DeserializeOwned>(
+        &self,
+        disk: &Known,
+        verb: &str,
+        body: &impl serde::Serialize,
+    ) -> Result<T, ClientError> {
+        self.client(PREPARING).post(&format!("/v1/disks/{}/{verb}", disk.serial.in_route()), body)
+    }
+
+    /// Has a disk of this box mounted; one that is stays where it is.
+    pub(crate) fn mount(&self, disk: &Known) -> Result<Bay, ClientError> {
+        let route = format!("/v1/disks/{}/mount", disk.serial.in_route());
+        let mounted: Mounted = self.client(MOUNTING).post(&route, &Typed::default())?;
+        Ok(Bay { name: disk.serial.to_string(), at: mounted.at.into() })
+    }
+
+    fn client(&self, patience: Duration) -> Client {
+        Client::new("keepwell-diskd", &self.socket, patience)
+    }
+}
+
+/// Where a disk of a box is mounted.
+pub(crate) fn mounted_at(disk: &Known) -> Option<&str> {
+    match &disk.standing {
+        Standing::Prepared { mounted_at, .. } | Standing::OtherBox { mounted_at, .. } => mounted_at.as_deref(),
+        _ => None,
+    }
+}
+
+/// The disks that are mounted. Another box's is mounted only when a person said so.
+pub(crate) fn mounted(known: &Disks) -> Vec<Bay> {
+    let bay = |disk: &Known| Some(Bay { name: disk.serial.to_string(), at: mounted_at(disk)?.into() });
+    known.disks.iter().filter_map(bay).collect()
+}
+
+/// This box's disks that nobody has mounted.
+pub(crate) fn unmounted(known: &Disks) -> impl Iterator<Item = &Known> {
+    known.disks.iter().filter(|disk| matches!(disk.standing, Standing::Prepared { mounted_at: None, .. }))
+}
+
+/// The folders that stand for disks: `disk-1` and so on, or all where none is called so.
+pub(crate) fn folders(pool: &Path) -> io::Result<Vec<Bay>> {
+    let mut bays = Vec::new();
+    for entry in fs::read_dir(pool)? {
+        let entry = entry?;
+        if let (Ok(name), true) = (entry.file_name().into_string(), fs::metadata(entry.path()).is_ok_and(|metadata| metadata.is_dir())) {
+            bays.push(Bay { name, at: entry.path() });
+        }
+    }
+    if bays.iter().any(|bay| disk_number(&bay.name).is_some()) {
+        bays.retain(|bay| disk_number(&bay.name).is_some());
+    }
+    bays.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    Ok(bays)
+}

@@ -1,0 +1,377 @@
+//! vaultd and the disks of its pool. diskd is a script here, on a socket of its own: folders stand for what it mounts, and the tests say how the disks are.
+
+#![expect(clippy::unwrap_used, reason = "tests end where something is not as they made it")]
+
+use std::fs;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use axum::extract::{Path as Route, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use keepwell_api::auth::GrantKey;
+use keepwell_api::disks::{Bus, Disk, DiskDetail, Disks, Health, Mounted, Reason, Serial, Standing, Verdict};
+use keepwell_api::grants::{Grant, Role, SigningKey, Verb, digest};
+use keepwell_api::vault::{BoxDisks, Membership, VaultState};
+use keepwell_api::{Callers, Client, ClientError, hex};
+use keepwell_format::keys::{ChunkSizes, KeyringBody};
+use keepwell_format::{Epoch, VaultId};
+use keepwell_storage::{Layout, Pool, PoolIds, disk_at};
+use keepwell_vault::NewVault;
+use keepwell_vaultd::Household;
+use keepwell_vaultd::appliance::{Appliance, Config};
+use keepwell_vaultd::bays::Diskd;
+use keepwell_vaultd::engine::Places;
+use keepwell_vaultd::service::routes;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use zeroize::Zeroizing;
+
+const BOOT: [u8; 16] = [7; 16];
+
+/// What diskd would say, and what it was asked to do.
+struct Script {
+    folder: PathBuf,
+    disks: Vec<Disk>,
+    asked: Vec<String>,
+    silent: bool,
+}
+
+type Shared = Arc<Mutex<Script>>;
+
+impl Script {
+    fn plug(&mut self, serial: &str, standing: Standing) {
+        let health = Health { verdict: Verdict::Healthy, reasons: Vec::new(), ..Health::unknown("x", "x") };
+        let (wwn, model, bus, notes, job) = (None, "Disk".into(), Bus::Sata, Vec::new(), None);
+        let (rotational, removable, size_bytes, first_seen, last_seen) = (true, false, 4 << 40, 0, 0);
+        let serial = Serial::parse(serial).unwrap();
+        let device = format!("sd{serial}");
+        let disk = Disk {
+            serial,
+            device,
+            wwn,
+            model,
+            bus,
+            size_bytes,
+            rotational,
+            removable,
+            notes,
+            standing,
+            health,
+            job,
+            first_seen,
+            last_seen,
+        };
+        self.disks.push(disk);
+    }
+
+    fn disk(&mut self, serial: &str) -> &mut Disk {
+        self.disks.iter_mut().find(|disk| disk.serial.as_str() == serial).unwrap()
+    }
+
+    fn mounted(&self, serial: &str) -> Standing {
+        Standing::Prepared { disk: format!("id-{serial}"), mounted_at: Some(self.folder.join(serial).display().to_string()) }
+    }
+
+    fn says(&mut self, serial: &str, weight: Verdict, code: &str) {
+        let reasons = vec![Reason { weight, code: code.into(), text: "In words.".into(), damage: false }];
+        let health = &mut self.disk(serial).health;
+        (health.verdict, health.reasons) = (weight, reasons);
+    }
+}
+
+fn diskd(script: Shared) -> Router {
+    Router::new().route("/v1/disks", get(all)).route("/v1/disks/{serial}/{verb}", post(have)).with_state(script)
+}
+
+async fn all(State(script): State<Shared>) -> Response {
+    let script = script.lock().unwrap();
+    if script.silent {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    Json(Disks { disks: script.disks.clone(), unnamed: Vec::new() }).into_response()
+}
+
+async fn have(State(script): State<Shared>, Route((serial, verb)): Route<(String, String)>) -> Response {
+    let mut script = script.lock().unwrap();
+    script.asked.push(format!("{verb} {serial}"));
+    let at = script.folder.join(&serial);
+    match verb.as_str() {
+        "prepare" => {
+            let _ = fs::remove_dir_all(&at);
+            fs::create_dir_all(&at).unwrap();
+            script.disk(&serial).standing = script.mounted(&serial);
+        }
+        "unmount" => script.disk(&serial).standing = Standing::Prepared { disk: format!("id-{serial}"), mounted_at: None },
+        "mount" => {
+            script.disk(&serial).standing = script.mounted(&serial);
+            return Json(Mounted { disk: format!("id-{serial}"), at: at.display().to_string() }).into_response();
+        }
+        _ => {}
+    }
+    let disk = script.disk(&serial).clone();
+    Json(DiskDetail { disk, polls: Vec::new(), short_test_at: None, long_test_at: None, certificate: None }).into_response()
+}
+
+/// vaultd with an open vault on disks A, B and C.
+struct Stage {
+    _folder: TempDir,
+    script: Shared,
+    authd: SigningKey,
+    vaultd: Client,
+    ledger: PathBuf,
+    household: Option<Household>,
+}
+
+impl Stage {
+    fn new(has_pool: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let mut script = Script { folder: at("disks"), disks: Vec::new(), asked: Vec::new(), silent: false };
+        make_vault(&at("disks"));
+        for serial in ["A", "B", "C"] {
+            let standing = script.mounted(serial);
+            script.plug(serial, standing);
+        }
+        let script = Arc::new(Mutex::new(script));
+        let authd = SigningKey::from_bytes(&[3; 32]);
+        let key = GrantKey { boot: hex::encode(&BOOT), public_key: hex::encode(authd.verifying_key().as_bytes()) };
+        serve(&at("authd"), Router::new().route("/v1/key", get(async move || Json(key))));
+        serve(&at("keyd"), Router::new().route("/v1/open", post(async || keyring())));
+        serve(&at("diskd"), diskd(Arc::clone(&script)));
+        let diskd = has_pool.then(|| Diskd { socket: at("diskd"), has_pool });
+        let config = Config {
+            state: at("state"),
+            places: Places { pool: at("disks"), diskd, cache: at("cache"), keyd: at("keyd") },
+            ingest: at("ingest"),
+            authd: at("authd"),
+            notifyd: at("notifyd"),
+            name: "Test".into(),
+            slots: 2,
+        };
+        let ledger = config.state.join("ledger");
+        let appliance = Appliance::start(config).unwrap();
+        let household = Some(Household::start(&appliance).unwrap());
+        serve(&at("vaultd"), routes(appliance, Callers::only([uid()])));
+        let vaultd = Client::new("keepwell-vaultd", at("vaultd"), Duration::from_secs(30));
+        let stage = Self { _folder: folder, script, authd, vaultd, ledger, household };
+        stage.until("the vault is open", |stage| stage.vaultd.get::<VaultState>("/v1/vault").unwrap().unready.is_none());
+        stage
+    }
+
+    /// Waits for what is bound to come.
+    fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
+        let end = Instant::now() + Duration::from_secs(60);
+        while !condition(self) {
+            assert!(Instant::now() < end, "{what}: {:?}", self.disks());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn ask(&self, route: &str, verb: Verb, body: &Value) -> Result<Value, String> {
+        let mut nonce = [0; 16];
+        getrandom::fill(&mut nonce).unwrap();
+        let grant = Grant {
+            boot: BOOT,
+            user: "olga".into(),
+            role: Role::Owner,
+            verb,
+            arguments: digest(&serde_json::to_vec(body).unwrap()),
+            nonce,
+            expires_at: now() + 60,
+            max_bytes: None,
+            shares: Default::default(),
+        };
+        match self.vaultd.showing(grant.sign(&self.authd)).post::<Value>(route, body) {
+            Ok(answer) => Ok(answer),
+            Err(ClientError::Refused(refusal)) => Err(refusal.code),
+            Err(error) => panic!("{route}: {error}"),
+        }
+    }
+
+    fn change(&self, route: &str, body: &Value) -> Result<Value, String> {
+        self.ask(route, Verb::DisksChange, body)
+    }
+
+    fn disks(&self) -> BoxDisks {
+        self.vaultd.get("/v1/disks").unwrap()
+    }
+
+    fn membership(&self, serial: &str) -> Option<Membership> {
+        self.disks().disks.iter().find(|disk| disk.pool_name.as_deref() == Some(serial)).map(|disk| disk.membership)
+    }
+
+    /// The state of a disk in the status, and the codes of open incidents about disks.
+    fn state(&self, serial: &str) -> (String, Vec<String>) {
+        let status: Value = self.vaultd.get("/v1/status").unwrap();
+        let of = status["disks"].as_array().unwrap().iter().find(|disk| disk["name"] == serial).map(|disk| &disk["state"]);
+        let is_disk = |incident: &&Value| incident["duty"]["kind"] == "disk";
+        let codes = status["incidents"].as_array().unwrap().iter().filter(is_disk).map(|incident| text(&incident["code"])).collect();
+        (of.map(text).unwrap_or_default(), codes)
+    }
+
+    fn records(&self, what: &str) -> Vec<String> {
+        let text = |value: Option<&keepwell_audit::Value>| match value {
+            Some(keepwell_audit::Value::Text(text)) => text.clone(),
+            _ => String::new(),
+        };
+        let records = keepwell_audit::read(&self.ledger, 1, 10_000).unwrap();
+        let of = records.iter().filter(|record| text(record.field("what")) == what);
+        of.map(|record| format!("{} {}", record.actor, text(record.field("serial")))).collect()
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.household.take().into_iter().for_each(Household::end);
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn make_vault(folder: &Path) {
+    let disks = ["A", "B", "C"].map(|name| {
+        fs::create_dir_all(folder.join(name)).unwrap();
+        disk_at(name, &folder.join(name))
+    });
+    let ids = PoolIds { vault: [9; 16], disks: vec![[1; 16], [2; 16], [3; 16]] };
+    let pool = Pool::create(disks.to_vec(), ids, Layout::new(2, 1).unwrap()).unwrap();
+    keepwell_vault::create(&pool, &NewVault::new(VaultId([9; 16])), &mut |bytes| getrandom::fill(bytes).unwrap()).unwrap();
+}
+
+/// As keyd would give it out: of any keys, because nothing is stored with those of the vault.
+fn keyring() -> Vec<u8> {
+    let key = |byte: u8| Zeroizing::new([byte; 32]);
+    let chunk = ChunkSizes { min: 256 << 10, avg: 1 << 20, max: 4 << 20 };
+    let (blob_id_key, gear_key, page_key, signing_seed) = (key(1), key(2), key(3), key(4));
+    KeyringBody { blob_id_key, gear_key, page_key, signing_seed, chunk, epochs: vec![(Epoch(1), key(5))] }.encode().to_vec()
+}
+
+fn serve(socket: &Path, routes: Router) {
+    let listener = UnixListener::bind(socket).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(keepwell_api::serve(listener, Callers::only([uid()]).guard(routes))).unwrap();
+    });
+}
+
+fn uid() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed()
+}
+
+#[test]
+fn what_diskd_thinks_of_a_disk_is_told_and_is_an_incident_until_it_is_well() {
+    let stage = Stage::new(true);
+    stage.until("it is healthy", |stage| stage.state("B") == ("healthy".into(), vec![]));
+    stage.script.lock().unwrap().says("B", Verdict::Suspect, "pending");
+    stage.until("it is suspect", |stage| stage.state("B") == ("suspect".into(), vec!["suspect:pending".into()]));
+    stage.script.lock().unwrap().says("B", Verdict::Failing, "self-test-failed");
+    stage.until("it is worse", |stage| stage.state("B") == ("failing".into(), vec!["failing:self-test-failed".into()]));
+    assert_eq!(stage.membership("B"), Some(Membership::Member), "with three disks of 2+1 it can't be emptied");
+    // Who says nothing has not said that it is well.
+    stage.script.lock().unwrap().silent = true;
+    stage.until("nobody says how it is", |stage| stage.state("B").0 == "unknown");
+    assert_eq!(stage.state("A").0, "unknown");
+    assert_eq!(stage.state("B").1, ["failing:self-test-failed"]);
+    assert!(stage.disks().diskd_silent.is_some() && stage.membership("A") == Some(Membership::Member));
+    stage.script.lock().unwrap().silent = false;
+    stage.script.lock().unwrap().says("B", Verdict::Healthy, "");
+    stage.until("it is well", |stage| stage.state("B") == ("healthy".into(), vec![]));
+}
+
+#[test]
+fn a_disk_that_goes_is_missing_and_one_that_comes_back_is_used() {
+    let stage = Stage::new(true);
+    stage.until("they are known by their serial numbers", |stage| stage.state("C").0 == "healthy");
+    stage.script.lock().unwrap().disk("C").standing = Standing::Absent;
+    stage.until("it is missing", |stage| stage.state("C") == ("missing".into(), vec!["missing".into()]));
+    assert_eq!(stage.membership("C"), Some(Membership::Missing));
+    assert!(stage.vaultd.get::<VaultState>("/v1/vault").unwrap().degraded_objects > 0);
+    // It appears, and nobody has mounted it.
+    stage.script.lock().unwrap().disk("C").standing = Standing::Prepared { disk: "id-C".into(), mounted_at: None };
+    stage.until("it is back", |stage| stage.state("C") == ("healthy".into(), vec![]));
+    assert_eq!(stage.vaultd.get::<VaultState>("/v1/vault").unwrap().degraded_objects, 0);
+    assert!(stage.script.lock().unwrap().asked.contains(&"mount C".to_owned()));
+}
+
+#[test]
+fn a_disk_joins_and_another_one_leaves() {
+    let stage = Stage::new(true);
+    stage.script.lock().unwrap().plug("D", Standing::Blank);
+    let add = |serial: &str, typed: &str| stage.change("/v1/disks/add", &json!({ "serial": serial, "typed_serial": typed }));
+    assert_eq!(add("D", "A").unwrap_err(), "wrong-serial");
+    assert_eq!(add("X", "X").unwrap_err(), "not-found");
+    assert_eq!(add("A", "A").unwrap_err(), "member");
+    let remove = |name: &str| stage.change("/v1/disks/remove", &json!({ "pool_name": name }));
+    assert_eq!(remove("A").unwrap_err(), "pool-refuses", "the layout needs three");
+    assert!(stage.script.lock().unwrap().asked.is_empty() && stage.records("disk-added").is_empty(), "nothing was changed");
+    add("D", "D").unwrap();
+    assert_eq!(stage.membership("D"), Some(Membership::Member));
+    assert_eq!(stage.script.lock().unwrap().asked, ["prepare D", "mount D"]);
+    remove("A").unwrap();
+    stage.until("it has left, and can be taken out", |stage| {
+        stage.membership("A").is_none() && stage.script.lock().unwrap().asked.contains(&"unmount A".to_owned())
+    });
+    stage.until("nothing is left to be done", |stage| stage.disks().to_mend == 0);
+    assert_eq!(stage.vaultd.get::<VaultState>("/v1/vault").unwrap().degraded_objects, 0);
+    assert_eq!(stage.state("A"), (String::new(), vec![]), "nothing is owed to it any more");
+    let recorded = ["disk-prepared", "disk-added", "disk-leaving", "disk-left"].map(|what| stage.records(what));
+    assert_eq!(recorded, [vec!["olga D"], vec!["olga D"], vec!["olga A"], vec!["vaultd A"]]);
+    // What has left may come in again, as if it were new.
+    add("A", "A").unwrap();
+    assert_eq!(stage.membership("A"), Some(Membership::Member));
+}
+
+#[test]
+fn a_dead_disk_is_replaced() {
+    let stage = Stage::new(true);
+    stage.until("they are known by their serial numbers", |stage| stage.state("B").0 == "healthy");
+    {
+        let mut script = stage.script.lock().unwrap();
+        script.disk("B").standing = Standing::Absent;
+        script.plug("D", Standing::Blank);
+    }
+    stage.until("it is missing", |stage| stage.membership("B") == Some(Membership::Missing));
+    let order = json!({ "serial": "D", "typed_serial": "D", "replaces": "B" });
+    stage.change("/v1/disks/add", &order).unwrap();
+    stage.until("the other one has its place", |stage| stage.membership("B").is_none() && stage.disks().to_mend == 0);
+    assert_eq!(stage.vaultd.get::<VaultState>("/v1/vault").unwrap().degraded_objects, 0);
+    stage.until("no incident is left", |stage| stage.state("D") == ("healthy".into(), vec![]));
+}
+
+#[test]
+fn tests_and_lights_are_diskds() {
+    let stage = Stage::new(true);
+    stage.ask("/v1/disks/locate", Verb::DisksTest, &json!({ "serial": "A", "seconds": 9 })).unwrap();
+    stage.ask("/v1/disks/self-test", Verb::DisksTest, &json!({ "serial": "B", "kind": "long" })).unwrap();
+    assert_eq!(stage.script.lock().unwrap().asked, ["locate A", "self-test B"]);
+    assert_eq!(stage.records("disk-self-test"), ["olga B"]);
+}
+
+#[test]
+fn folders_are_nobodys_to_change() {
+    let stage = Stage::new(false);
+    stage.until("they are healthy", |stage| stage.state("A").0 == "healthy");
+    assert_eq!(stage.change("/v1/disks/add", &json!({ "serial": "D", "typed_serial": "D" })).unwrap_err(), "no-diskd");
+    assert_eq!(stage.change("/v1/disks/remove", &json!({ "pool_name": "A" })).unwrap_err(), "no-diskd");
+    let test = json!({ "serial": "A", "kind": "short" });
+    assert_eq!(stage.ask("/v1/disks/self-test", Verb::DisksTest, &test).unwrap_err(), "no-diskd");
+    assert_eq!(stage.disks().disks.len(), 3);
+    // A folder that goes and comes is noticed as well.
+    let folder = stage.script.lock().unwrap().folder.clone();
+    fs::rename(folder.join("C"), folder.join("../C")).unwrap();
+    stage.until("it is missing", |stage| stage.state("C").0 == "missing");
+    fs::rename(folder.join("../C"), folder.join("C")).unwrap();
+    stage.until("it is back", |stage| stage.state("C").0 == "healthy");
+}
