@@ -6,10 +6,12 @@
 mod events;
 mod pool;
 mod reading;
+mod support;
 
 pub use events::Event;
 pub use pool::*;
 pub use reading::*;
+pub use support::*;
 use serde::{Deserialize, Serialize};
 
 use crate::Base64;

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use keepwell_audit::{Draft, Event, Head, Ledger, Time, Value};
 use keepwell_duties::Judgement;
+use tokio::sync::watch;
 
 use crate::clock::BoxClock;
 use crate::disks::Shelf;
+use crate::doors::Doors;
 use crate::engine::{Engine, Places};
 use crate::error::VaultdError;
 use crate::gate::Gate;
@@ -49,6 +51,9 @@ pub struct Appliance {
     pub(crate) watch: Watch,
     pub(crate) gate: Gate,
     pub(crate) disks: Shelf,
+    pub(crate) doors: Doors,
+    /// How often something happened, for those who follow.
+    pub(crate) followed: watch::Sender<u64>,
     ledger: Mutex<Ledger>,
     starting: Mutex<()>,
     stirred: (Mutex<u64>, Condvar),
@@ -68,6 +73,8 @@ impl Appliance {
             watch: Watch::load(&state, clock.believed())?,
             works: Works::default(),
             disks: Shelf::default(),
+            doors: Doors::default(),
+            followed: watch::Sender::new(0),
             ledger: Mutex::new(ledger),
             starting: Mutex::new(()),
             stirred: (Mutex::new(0), Condvar::new()),
@@ -129,6 +136,7 @@ impl Appliance {
     pub(crate) fn changed(&self) {
         *lock(&self.stirred.0) += 1;
         self.stirred.1.notify_all();
+        self.followed.send_modify(|times| *times += 1);
     }
 
     /// Waits until something happens after `seen`, at most so long. Answers how much has happened.

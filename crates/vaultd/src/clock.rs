@@ -84,7 +84,9 @@ impl BoxClock {
 
     /// A person says that the machine's clock is right. By how many seconds the box's time moved.
     pub fn confirm(&self) -> i64 {
-        self.time().time.confirm(look())
+        let mut looked = self.time();
+        looked.when = Instant::now();
+        looked.time.confirm(look())
     }
 
     /// Keeps the course of time. Once a minute: what is lost is taken from the clocks again.

@@ -35,6 +35,29 @@ pub enum VaultdError {
     /// The share runs.
     #[error("this share is being backed up already, in run {0}")]
     RunsAlready(u64),
+    /// It is the box's own state.
+    #[error("this is what the box keeps of itself: shares, policies and users' proofs. A new box takes it over; nobody gets it as files")]
+    OwnState,
+    /// More bytes than the grant is for.
+    #[error("this is {bytes} bytes, and the grant is for {most} at most; nothing was sent")]
+    GrantTooSmall {
+        /// What was asked for.
+        bytes: u64,
+        /// The grant's bound.
+        most: u64,
+    },
+    /// Too much goes on already.
+    #[error("too many {0} already; try again in a minute")]
+    TooMany(&'static str),
+    /// More than is sent in one archive.
+    #[error("these are more than {0} files and folders: restore them to a share, or download fewer at a time")]
+    TooLarge(u64),
+    /// The machine's clock is not what the person was shown.
+    #[error("the machine's clock says {now}, which is more than five minutes from what was confirmed; nothing was changed")]
+    OtherTime {
+        /// Unix seconds.
+        now: i64,
+    },
     /// A value can't be taken.
     #[error("{0}; nothing was changed")]
     Invalid(String),
@@ -80,10 +103,17 @@ impl VaultdError {
             Self::Vault(VaultError::NoSnapshot(_)) => (StatusCode::NOT_FOUND, "no-snapshot"),
             Self::Vault(VaultError::NoPath(_)) => (StatusCode::NOT_FOUND, "no-path"),
             Self::Vault(VaultError::Pool(pool)) if matches!(**pool, PoolError::Refused(_)) => (StatusCode::CONFLICT, "pool-refuses"),
+            Self::Vault(VaultError::NoFile) => (StatusCode::CONFLICT, "no-file"),
+            Self::Vault(VaultError::NotRead(_)) => (StatusCode::CONFLICT, "gap"),
             Self::Vault(_) => (StatusCode::INTERNAL_SERVER_ERROR, "vault"),
             Self::Scope => (StatusCode::FORBIDDEN, "scope"),
             Self::NoSuch(_) => (StatusCode::NOT_FOUND, "not-found"),
             Self::RunsAlready(_) => (StatusCode::CONFLICT, "runs-already"),
+            Self::OwnState => (StatusCode::FORBIDDEN, "own-state"),
+            Self::GrantTooSmall { .. } => (StatusCode::FORBIDDEN, "grant-too-small"),
+            Self::TooMany(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            Self::TooLarge(_) => (StatusCode::UNPROCESSABLE_ENTITY, "too-large"),
+            Self::OtherTime { .. } => (StatusCode::CONFLICT, "other-time"),
             Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
             Self::NoDiskd => (StatusCode::CONFLICT, "no-diskd"),
             Self::Diskd(_) => (StatusCode::SERVICE_UNAVAILABLE, "diskd-silent"),

@@ -4,23 +4,30 @@
 //! changes nothing without a grant that authd signed for that very request.
 
 pub mod appliance;
+mod archive;
 pub mod bays;
 pub mod clock;
 mod disks;
+mod doors;
+mod download;
 pub mod engine;
 mod error;
+mod events;
 mod gate;
 mod keeping;
 mod metrics;
 mod neighbours;
 mod outbox;
+mod reading;
 mod restore;
 mod run;
 mod scope;
 mod scratch;
 pub mod service;
 pub mod state;
+mod settling;
 mod steward;
+mod support;
 mod told;
 mod trial;
 mod upkeep;

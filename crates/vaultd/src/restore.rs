@@ -14,8 +14,9 @@ use zeroize::Zeroizing;
 
 use crate::appliance::Appliance;
 use crate::error::VaultdError;
-use crate::scope;
+use crate::reading;
 use crate::run::{RunError, word};
+use crate::scope;
 use crate::work::{Ended, Kind, Work};
 use keepwell_api::error::chain;
 
@@ -24,6 +25,7 @@ pub(crate) fn start(appliance: &Arc<Appliance>, grant: &Grant, mut order: Restor
     let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
     let snapshot = scope::snapshot(appliance, grant, &vault, &order.snapshot)?;
     order.snapshot = snapshot.id.to_string();
+    reading::of_a_share(&snapshot)?;
     let path = key(order.path.as_ref())?;
     let now = appliance.clock.believed();
     let state = appliance.state.begin_restore(RestoreState {
@@ -47,18 +49,34 @@ pub(crate) fn start(appliance: &Arc<Appliance>, grant: &Grant, mut order: Restor
         ("restore".into(), Value::Number(state.id.cast_signed())),
         ("kind".into(), Value::Text("begun".into())),
         ("snapshot".into(), Value::Text(state.snapshot.clone())),
-        ("path".into(), Value::Bytes(vault.seal_note("log", order.path.as_ref()))),
+        reading::sealed(&vault, "path", order.path.as_ref()),
     ];
-    appliance.record(&grant.user, Event::Restore, fields)?;
+    if let Err(error) = appliance.record(&grant.user, Event::Restore, fields) {
+        never_begun(appliance, state);
+        return Err(error);
+    }
     let work = Arc::new(Work::default());
     appliance.works.add(Kind::Restore, state.id, Arc::clone(&work));
     let id = state.id;
+    let spare = state.clone();
     let begun = Begun { appliance: Arc::clone(appliance), order, path, state, work };
     if let Err(error) = std::thread::Builder::new().name(format!("restore-{id}")).spawn(move || begun.go()) {
         appliance.works.remove(Kind::Restore, id);
+        never_begun(appliance, spare);
         return Err(VaultdError::Thread(error));
     }
+    appliance.changed();
     Ok(id)
+}
+
+/// Ends what could not begin: nobody waits for it.
+pub(crate) fn never_begun(appliance: &Appliance, mut restore: RestoreState) {
+    restore.finished_at = Some(appliance.clock.believed());
+    restore.outcome = Some(Outcome::Failed);
+    restore.why = Some("it could not be begun; nothing was written".into());
+    if let Err(error) = end(appliance, &restore) {
+        tracing::error!(restore = restore.id, error = chain(&error), "the end of a restore could not be kept");
+    }
 }
 
 /// Restores that were under way when the program before ended: some files are there, whole, the others are not.
@@ -77,7 +95,7 @@ pub(crate) fn key(path: &[u8]) -> Result<Key, VaultdError> {
     Key::from_path(path).map_err(|_| VaultdError::Invalid("the path can't be the path of anything in a backup".into()))
 }
 
-fn end(appliance: &Appliance, restore: &RestoreState) -> Result<(), VaultdError> {
+pub(crate) fn end(appliance: &Appliance, restore: &RestoreState) -> Result<(), VaultdError> {
     appliance.state.end_restore(restore)?;
     let number = |count: u64| Value::Number(i64::try_from(count).unwrap_or(i64::MAX));
     let fields = vec![

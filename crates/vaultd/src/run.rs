@@ -165,6 +165,10 @@ impl Begun {
     }
 
     fn keep(&mut self, run: &Run) -> Result<(), VaultdError> {
+        // A person may have moved the box's time since, and the share's with it.
+        if let Some(share) = self.appliance.state.share(&self.share.id)? {
+            self.share.clock = share.clock;
+        }
         self.share.clock.finished(duties::At(run.finished_at.unwrap_or(self.started_at)), for_duties(run));
         self.appliance.state.end_run(run, &self.share.clock)?;
         self.appliance.watch.run_ended(&self.share.id, &self.share.clock, &self.appliance)?;

@@ -9,15 +9,16 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use keepwell_api::grants::{Grant, Verb};
-use keepwell_api::{Callers, Refusal};
+use keepwell_api::{Callers, Ending, Refusal};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::appliance::Appliance;
+use crate::doors::Place;
 use crate::error::VaultdError;
-use crate::{disks, metrics, told, verbs};
+use crate::{disks, download, events, metrics, reading, settling, support, told, trial, verbs};
 
 type Shared = Arc<Appliance>;
 
@@ -40,14 +41,24 @@ pub fn routes(appliance: Shared, callers: Callers) -> Router {
         .route("/v1/policies", get(async |state: State<Shared>| free(state, verbs::policies).await))
         .route("/v1/log/verify", get(async |state: State<Shared>| free(state, verbs::verify_log).await))
         .route("/v1/disks", get(async |state: State<Shared>| free(state, disks::told).await))
+        .route("/v1/events", get(events))
         .route("/metrics", get(metrics_page));
     let granted = Router::new()
         .route("/v1/shares/change", act(Verb::SharesChange, verbs::change_share))
         .route("/v1/shares/remove", act(Verb::SharesRemove, verbs::remove_share))
         .route("/v1/runs/cancel", act(Verb::RunCancel, verbs::cancel_run))
         .route("/v1/restores/cancel", act(Verb::Restore, verbs::cancel_restore))
-        .route("/v1/snapshots", act(Verb::SnapshotsList, verbs::snapshots))
-        .route("/v1/files", act(Verb::FilesList, verbs::files))
+        .route("/v1/snapshots", act(Verb::SnapshotsList, reading::snapshots))
+        .route("/v1/snapshots/compare", act(Verb::FilesList, reading::compare))
+        .route("/v1/files", act(Verb::FilesList, reading::files))
+        .route("/v1/files/search", act(Verb::FilesList, reading::search))
+        .route("/v1/files/versions", act(Verb::FilesList, reading::versions))
+        .route("/v1/runs/gaps", act(Verb::FilesList, reading::gaps))
+        .route("/v1/files/content", post(content))
+        .route("/v1/files/zip", post(zip))
+        .route("/v1/clock/confirm", act(Verb::SettingsChange, settling::confirm))
+        .route("/v1/test-restores", act(Verb::TestRestore, trial::start))
+        .route("/v1/support-bundle", act(Verb::SupportBundle, support::bundle))
         .route("/v1/log", act(Verb::LogRead, verbs::read_log))
         .route("/v1/channels", act(Verb::SettingsChange, verbs::set_channel))
         .route("/v1/incidents/acknowledge", act(Verb::IncidentsAcknowledge, verbs::acknowledge))
@@ -73,6 +84,35 @@ where
 
 async fn set_policy(state: State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
     granted_for(state, verbs::policy_verb, headers, body, verbs::set_policy).await
+}
+
+async fn content(state: State<Shared>, ending: Extension<Ending>, headers: HeaderMap, body: Bytes) -> Response {
+    sent(state, headers, body, download::one_file, |file| file.flow(ending.0)).await
+}
+
+async fn zip(state: State<Shared>, ending: Extension<Ending>, headers: HeaderMap, body: Bytes) -> Response {
+    sent(state, headers, body, download::several, |several| several.flow(ending.0)).await
+}
+
+/// What takes a grant to download: looked for beside the runtime, then sent.
+async fn sent<A: DeserializeOwned + 'static, T: Send + 'static>(
+    State(appliance): State<Shared>,
+    headers: HeaderMap,
+    body: Bytes,
+    find: fn(&Arc<Appliance>, &Grant, A, Place) -> Result<T, VaultdError>,
+    send: impl FnOnce(T) -> Result<Response, VaultdError>,
+) -> Response {
+    let found = beside_refusing(move || {
+        // Before the grant is used up.
+        let place = appliance.doors.download().map_err(|error| Refusal::from(&error))?;
+        let (grant, order) = admitted(&appliance, Verb::Download, &headers, &body)?;
+        find(&appliance, &grant, order, place).map_err(|error| Refusal::from(&error))
+    });
+    found.await.and_then(|found| send(found).map_err(|error| Refusal::from(&error))).into_response()
+}
+
+async fn events(State(appliance): State<Shared>, ending: Extension<Ending>) -> Response {
+    events::follow(appliance, ending.0).await.map_err(|error| Refusal::from(&error)).into_response()
 }
 
 #[derive(Debug, Deserialize)]
@@ -132,12 +172,17 @@ async fn granted_for<A: DeserializeOwned, T: Serialize + Send + 'static>(
 ) -> Response {
     let done = beside_refusing(move || {
         let verb = verb(&appliance, &body);
-        let grant = appliance.gate.admit(&appliance, verb, &headers, &body)?;
-        let arguments =
-            serde_json::from_slice(&body).map_err(|error| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "malformed", &error))?;
+        let (grant, arguments) = admitted(&appliance, verb, &headers, &body)?;
         work(&appliance, &grant, arguments).map_err(|error| Refusal::from(&error))
     });
     done.await.map(Json).into_response()
+}
+
+/// The grant that was shown, used up, and what it is for.
+fn admitted<A: DeserializeOwned>(appliance: &Appliance, verb: Verb, headers: &HeaderMap, body: &[u8]) -> Result<(Grant, A), Refusal> {
+    let grant = appliance.gate.admit(appliance, verb, headers, body)?;
+    let arguments = serde_json::from_slice(body).map_err(|error| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "malformed", &error))?;
+    Ok((grant, arguments))
 }
 
 async fn beside<T: Send + 'static>(work: impl FnOnce() -> Result<T, VaultdError> + Send + 'static) -> Result<T, Refusal> {

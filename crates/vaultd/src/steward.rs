@@ -80,6 +80,7 @@ impl Steward {
                 run::take_up(&self.appliance)?;
                 restore::take_up(&self.appliance)?;
                 self.opened = true;
+                self.appliance.changed();
                 self.appliance.watch.seen(&keys, Ok(Numbers::new()), &self.appliance);
                 self.next_minute = Instant::now();
             }

@@ -13,6 +13,11 @@ use crate::watch::Policies;
 
 /// The one status that every page, mail and metric is made of.
 pub(crate) fn status(appliance: &Appliance) -> Result<Status, VaultdError> {
+    status_of(appliance, |share| share.name.clone())
+}
+
+/// The same with shares called otherwise.
+pub(crate) fn status_of(appliance: &Appliance, label: impl Fn(&ShareRow) -> String) -> Result<Status, VaultdError> {
     let now = At(appliance.clock.believed());
     let (book, incidents) = appliance.watch.copy();
     let policies = Policies::load(&appliance.state)?;
@@ -21,7 +26,7 @@ pub(crate) fn status(appliance: &Appliance) -> Result<Status, VaultdError> {
         .shares()?
         .into_iter()
         .filter(|share| !share.paused)
-        .map(|share| ShareFacts { id: share.id, label: share.name, policy: policies.of(share.tier), clock: share.clock })
+        .map(|share| ShareFacts { label: label(&share), id: share.id, policy: policies.of(share.tier), clock: share.clock })
         .collect();
     let vault = appliance.engine.vault();
     let seen = *appliance.watch.glance();

@@ -1,15 +1,23 @@
 //! The monthly test restore: a random sample of each tier's newest copies is restored to a place of the box's own, read back and compared with what the catalog says.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use keepwell_api::error::chain;
+use keepwell_api::grants::Grant;
+use keepwell_api::vault::{Outcome, RestoreState, Started, TestRestores};
 use keepwell_audit::{Event, Value};
 use keepwell_duties::{At, Duty, Standing, Tier};
-use keepwell_format::manifest::Outcome;
-use keepwell_format::{Key, Kind};
-use keepwell_vault::{NoProgress, RestoreOptions, Snapshot, Vault};
+use keepwell_format::manifest;
+use keepwell_format::{Key, Kind as What};
+use keepwell_vault::{RestoreOptions, Snapshot, Vault};
 
 use crate::appliance::Appliance;
 use crate::error::VaultdError;
 use crate::scratch::Scratch;
+use crate::told;
 use crate::watch::Policies;
+use crate::work::{Ended, Kind, Work};
 
 /// A tier is tested again when its last test is so old, seconds: the promise is 35 days.
 const AGAIN: i64 = 28 * 86_400;
@@ -28,9 +36,93 @@ pub(crate) fn test_due(appliance: &Appliance, vault: &Vault) -> Result<(), Vault
         Standing::Failed { at, .. } => now.since(at) >= RETRY,
         Standing::Unknown => false,
     };
-    match Tier::ALL.into_iter().find(due) {
-        Some(tier) => test(appliance, vault, tier),
-        None => Ok(()),
+    let Some(tier) = Tier::ALL.into_iter().find(due) else { return Ok(()) };
+    // Else one goes on that a person wanted: this one has time.
+    let Ok(_place) = appliance.doors.trial() else { return Ok(()) };
+    test(appliance, vault, tier, &Work::default()).map(drop)
+}
+
+/// Begins tests in a thread of its own, because a person wants them now.
+pub(crate) fn start(appliance: &Arc<Appliance>, grant: &Grant, order: TestRestores) -> Result<Started, VaultdError> {
+    let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
+    let place = appliance.doors.trial()?;
+    let tiers = order.tier.map_or_else(|| Tier::ALL.to_vec(), |tier| vec![told::own_tier(tier)]);
+    let state = appliance.state.begin_restore(RestoreState {
+        id: 0,
+        snapshot: String::new(),
+        to: String::new(),
+        by: grant.user.clone(),
+        started_at: appliance.clock.believed(),
+        finished_at: None,
+        outcome: None,
+        why: None,
+        dry_run: false,
+        files: 0,
+        written_bytes: 0,
+        compared: 0,
+        differing: 0,
+        missing: 0,
+        skipped: 0,
+    })?;
+    let (id, spare, work) = (state.id, state.clone(), Arc::new(Work::default()));
+    appliance.works.add(Kind::Restore, id, Arc::clone(&work));
+    let asked = Asked { appliance: Arc::clone(appliance), vault, tiers, state, work };
+    let go = move || {
+        let _place = place;
+        asked.go();
+    };
+    if let Err(error) = std::thread::Builder::new().name(format!("trial-{id}")).spawn(go) {
+        appliance.works.remove(Kind::Restore, id);
+        crate::restore::never_begun(appliance, spare);
+        return Err(VaultdError::Thread(error));
+    }
+    appliance.changed();
+    Ok(Started { id })
+}
+
+/// Tests that a person asked for.
+struct Asked {
+    appliance: Arc<Appliance>,
+    vault: Arc<Vault>,
+    tiers: Vec<Tier>,
+    state: RestoreState,
+    work: Arc<Work>,
+}
+
+impl Asked {
+    fn go(mut self) {
+        let tested = catch_unwind(AssertUnwindSafe(|| self.all()));
+        let state = &mut self.state;
+        state.finished_at = Some(self.appliance.clock.believed());
+        let (outcome, why) = match (self.work.ended(), tested) {
+            (Some(Ended::Cancelled), _) => (Outcome::Cancelled, None),
+            (Some(Ended::Stopping), _) => (Outcome::Cut, None),
+            (None, Ok(Ok(()))) if state.differing + state.missing > 0 => {
+                (Outcome::Partial, Some("files came back otherwise than they were backed up, or not at all".to_owned()))
+            }
+            (None, Ok(Ok(()))) if state.files == 0 => (Outcome::Failed, Some("there is no copy yet that could be tested".to_owned())),
+            (None, Ok(Ok(()))) => (Outcome::Complete, None),
+            (None, Ok(Err(error))) => (Outcome::Failed, Some(chain(&error))),
+            (None, Err(_)) => (Outcome::Failed, Some("the test met an error of the program; its log says more".to_owned())),
+        };
+        (state.outcome, state.why) = (Some(outcome), why);
+        if let Err(error) = crate::restore::end(&self.appliance, state) {
+            tracing::error!(restore = state.id, error = chain(&error), "the end of a test restore could not be kept");
+        }
+        self.appliance.works.remove(Kind::Restore, self.state.id);
+        self.appliance.changed();
+    }
+
+    fn all(&mut self) -> Result<(), VaultdError> {
+        for tier in self.tiers.clone() {
+            let Some(seen) = test(&self.appliance, &self.vault, tier, &self.work)? else { continue };
+            self.state.files += seen.files;
+            self.state.written_bytes += seen.bytes;
+            self.state.compared += seen.files;
+            self.state.differing += seen.differing;
+            self.state.missing += seen.lost;
+        }
+        Ok(())
     }
 }
 
@@ -43,13 +135,14 @@ struct Seen {
     lost: u64,
 }
 
-fn test(appliance: &Appliance, vault: &Vault, tier: Tier) -> Result<(), VaultdError> {
+/// None if there is nothing to test, or it was ended.
+fn test(appliance: &Appliance, vault: &Vault, tier: Tier, work: &Work) -> Result<Option<Seen>, VaultdError> {
     let shares: Vec<_> = appliance.state.shares()?.into_iter().filter(|share| share.tier == tier && !share.paused).collect();
     let snapshots = vault.snapshots()?;
-    let newest = |name: &str| snapshots.iter().rfind(|s| s.body.name == name && s.body.outcome != Outcome::Held);
+    let newest = |name: &str| snapshots.iter().rfind(|s| s.body.name == name && s.body.outcome != manifest::Outcome::Held);
     let copies: Vec<&Snapshot> = shares.iter().filter_map(|share| newest(&share.name)).collect();
     if copies.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let mut seed = [0; 8];
     getrandom::fill(&mut seed).map_err(|error| VaultdError::Own(error.into()))?;
@@ -59,10 +152,14 @@ fn test(appliance: &Appliance, vault: &Vault, tier: Tier) -> Result<(), VaultdEr
     for (n, snapshot) in copies.iter().enumerate() {
         let share_of = (wanted / copies.len()).max(1);
         for key in sample(vault, snapshot, share_of, u64::from_le_bytes(seed).wrapping_add(n as u64))? {
-            restore(vault, snapshot, key, &scratch, &mut seen)?;
+            if work.ended().is_some() {
+                return Ok(None);
+            }
+            restore(vault, snapshot, key, &scratch, &mut seen, work)?;
         }
     }
-    tell(appliance, tier, u64::from_le_bytes(seed), &seen)
+    tell(appliance, tier, u64::from_le_bytes(seed), &seen)?;
+    Ok(Some(seen))
 }
 
 /// Files of a snapshot, each as likely as any other (reservoir sampling, Vitter 1985, algorithm R). The same seed gives the same files.
@@ -71,7 +168,7 @@ fn sample(vault: &Vault, snapshot: &Snapshot, wanted: usize, seed: u64) -> Resul
     let (mut chosen, mut met) = (Vec::with_capacity(wanted), 0u64);
     vault.walk(snapshot, &mut |key, node| {
         let whole = node.gap.is_none() && node.content.as_ref().is_some_and(|content| content.size <= LARGEST);
-        if node.kind != Kind::File || !whole {
+        if node.kind != What::File || !whole {
             return;
         }
         met += 1;
@@ -86,9 +183,9 @@ fn sample(vault: &Vault, snapshot: &Snapshot, wanted: usize, seed: u64) -> Resul
     Ok(chosen)
 }
 
-fn restore(vault: &Vault, snapshot: &Snapshot, key: Key, scratch: &Scratch, seen: &mut Seen) -> Result<(), VaultdError> {
+fn restore(vault: &Vault, snapshot: &Snapshot, key: Key, scratch: &Scratch, seen: &mut Seen, work: &Work) -> Result<(), VaultdError> {
     let options = RestoreOptions { path: Some(key), read_back: true, ..RestoreOptions::default() };
-    let report = vault.restore(snapshot, &options, scratch, &NoProgress)?;
+    let report = vault.restore(snapshot, &options, scratch, work)?;
     scratch.empty();
     seen.files += 1;
     seen.bytes += report.written_bytes;

@@ -1,15 +1,14 @@
-//! What is done when a route asks for it: shares, runs, restores, listings, settings, the log. Whether it may be done, the gate has decided before.
+//! What is done when a route asks for it: shares, runs, restores, settings, the log. Whether it may be done, the gate has decided before.
 
 use std::sync::Arc;
 
 use keepwell_api::grants::{Grant, Verb};
 use keepwell_api::vault::{
-    Acknowledge, AddShare, Cancel, ChangeShare, Done, File, Files, ListFiles, ListSnapshots, LogRecord, LogVerdict, ReadLog, RemoveShare,
-    Restore, RestoreState, Run, RunNow, SetChannel, ShareAdded, Snapshot, Started,
+    Acknowledge, AddShare, Cancel, ChangeShare, Done, LogRecord, LogVerdict, ReadLog, RemoveShare, Restore, RestoreState, Run, RunNow,
+    SetChannel, ShareAdded, Started,
 };
 use keepwell_audit::{Event, Value};
 use keepwell_duties::{Policy, ShareId, Tier};
-use keepwell_format::{Kind as What, Node};
 
 use crate::appliance::Appliance;
 use crate::error::VaultdError;
@@ -122,75 +121,6 @@ pub(crate) fn one_restore(appliance: &Appliance, id: u64) -> Answer<RestoreState
         (restore.files, restore.written_bytes) = work.done();
     }
     Ok(restore)
-}
-
-pub(crate) fn snapshots(appliance: &Arc<Appliance>, grant: &Grant, order: ListSnapshots) -> Answer<Vec<Snapshot>> {
-    let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
-    if let Some(share) = &order.share {
-        scope::share(appliance, grant, share)?;
-    }
-    let wanted = |snapshot: &keepwell_vault::Snapshot| {
-        let name = &snapshot.body.name;
-        grant.shares.covers(name) && order.share.as_ref().is_none_or(|share| name == share)
-    };
-    let snapshot = |snapshot: keepwell_vault::Snapshot| Snapshot {
-        id: snapshot.id.to_string(),
-        share: snapshot.body.name.clone(),
-        taken_at: snapshot.body.started.seconds,
-        outcome: run::outcome(snapshot.body.outcome),
-        counts: run::counts(&snapshot.body.statistics),
-    };
-    Ok(vault.snapshots()?.into_iter().filter(wanted).map(snapshot).collect())
-}
-
-pub(crate) fn files(appliance: &Arc<Appliance>, grant: &Grant, order: ListFiles) -> Answer<Files> {
-    let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
-    let snapshot = scope::snapshot(appliance, grant, &vault, &order.snapshot)?;
-    let folder = restore::key(order.path.as_ref())?;
-    let fields = vec![
-        ("snapshot".into(), Value::Text(snapshot.id.to_string())),
-        ("path".into(), Value::Bytes(vault.seal_note("log", order.path.as_ref()))),
-    ];
-    appliance.record(&grant.user, Event::Retrieval, fields)?;
-    let limit = order.limit.clamp(1, PAGE_MAX) as usize;
-    let mut found = Files::default();
-    vault.list(&snapshot, &folder, &mut |key, node| {
-        if order.after.as_ref().is_some_and(|after| key.name() <= after.as_ref()) {
-            return Ok(());
-        }
-        if found.files.len() < limit {
-            found.files.push(file(key.name(), node))
-        } else {
-            found.more = true
-        }
-        Ok(())
-    })?;
-    Ok(found)
-}
-
-fn file(name: &[u8], node: &Node) -> File {
-    File {
-        name: name.to_vec().into(),
-        kind: kind(node.kind).to_owned(),
-        size: node.content.as_ref().map(|content| content.size),
-        changed_at: node.mtime.map(|time| time.seconds),
-        inconsistent: node.inconsistent,
-        gap: node.gap.as_ref().map(|gap| gap.text.clone()),
-    }
-}
-
-fn kind(kind: What) -> &'static str {
-    match kind {
-        What::File => "file",
-        What::Folder => "folder",
-        What::Symlink => "symlink",
-        What::Fifo => "fifo",
-        What::Socket => "socket",
-        What::CharDevice => "char-device",
-        What::BlockDevice => "block-device",
-        What::Reparse => "reparse",
-        What::Unknown => "unknown",
-    }
 }
 
 pub(crate) fn acknowledge(appliance: &Arc<Appliance>, grant: &Grant, order: Acknowledge) -> Answer<Done> {

@@ -143,6 +143,16 @@ impl Watch {
         (book, incidents)
     }
 
+    /// A person moved the box's time.
+    pub(crate) fn moved(&self, by: i64, appliance: &Appliance) -> Result<(), VaultdError> {
+        {
+            let Kept { book, incidents } = &mut *self.lock();
+            book.moved(by, At(appliance.clock.believed()));
+            incidents.moved(by);
+        }
+        self.keep(appliance)
+    }
+
     /// Writes both down. Once a minute, and when something was said.
     pub(crate) fn keep(&self, appliance: &Appliance) -> Result<(), VaultdError> {
         let kept = self.lock().clone();

@@ -121,6 +121,11 @@ impl Works {
         lock(&self.under_way).get(&(kind, id)).cloned()
     }
 
+    /// Numbers of all of a kind.
+    pub(crate) fn all(&self, kind: Kind) -> Vec<u64> {
+        lock(&self.under_way).keys().filter(|(of, _)| *of == kind).map(|(_, id)| *id).collect()
+    }
+
     /// The run of a share that is under way.
     pub(crate) fn run_of(&self, share: &ShareId) -> Option<u64> {
         lock(&self.under_way).iter().find(|(_, work)| work.share.as_ref() == Some(share)).map(|((_, id), _)| *id)

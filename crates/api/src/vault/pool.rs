@@ -81,6 +81,15 @@ pub struct TestDisk {
     pub kind: SelfTestKind,
 }
 
+/// `POST /v1/test-restores`, verb `test-restore`: the monthly test, now. It shows among restores.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestRestores {
+    /// Of this tier; of all that have copies if absent.
+    #[serde(default)]
+    pub tier: Option<super::Tier>,
+}
+
 /// `POST /v1/clock/confirm`, verb `settings-change`: a person says that the machine's clock is right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -57,8 +57,11 @@ pub struct Found {
 pub struct FoundFiles {
     /// In the order of the catalog.
     pub found: Vec<Found>,
-    /// Whether there are more.
+    /// Whether there are more, or may be: the search took too long and was ended.
     pub more: bool,
+    /// Whether a part of the catalog can't be read any more, so that what was in it is not found.
+    #[serde(default)]
+    pub damaged: bool,
 }
 
 /// `POST /v1/files/versions`, verb `files-list`: what all snapshots of a share have at one path.

@@ -63,6 +63,15 @@ impl State {
         rows.into_iter().map(run).collect()
     }
 
+    /// Moves what is known of all shares' runs, after box time was set back by a person.
+    pub fn shift_clocks(&self, by: i64) -> Result<(), StateError> {
+        for mut share in self.shares()? {
+            share.clock.shift(by);
+            self.with("move its shares' times", |transaction| set_clock(transaction, &share.id.0, &share.clock))?;
+        }
+        Ok(())
+    }
+
     /// Forgets all but the newest `keep` runs of each share.
     pub fn trim_runs(&self, keep: u32) -> Result<(), StateError> {
         let sql = "DELETE FROM runs WHERE id IN (SELECT id FROM (

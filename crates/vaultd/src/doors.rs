@@ -1,0 +1,56 @@
+//! How much of what takes long goes on at a time. What would be one too many is refused at once, so that nothing that takes short waits behind it.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::error::VaultdError;
+
+/// Files and archives that are being sent. Each holds a few blobs in memory.
+const DOWNLOADS: usize = 6;
+/// Searches and comparisons: each uses all processors.
+const SEARCHES: usize = 2;
+/// Those who follow what happens; a user's other connections (32 in all) stay free.
+const FOLLOWERS: usize = 24;
+
+/// A place, until it is dropped.
+pub(crate) type Place = OwnedSemaphorePermit;
+
+/// Places that are free.
+#[derive(Debug)]
+pub(crate) struct Doors {
+    downloads: Arc<Semaphore>,
+    searches: Arc<Semaphore>,
+    followers: Arc<Semaphore>,
+    trials: Arc<Semaphore>,
+}
+
+impl Default for Doors {
+    fn default() -> Self {
+        let places = |count| Arc::new(Semaphore::new(count));
+        Self { downloads: places(DOWNLOADS), searches: places(SEARCHES), followers: places(FOLLOWERS), trials: places(1) }
+    }
+}
+
+impl Doors {
+    pub(crate) fn download(&self) -> Result<Place, VaultdError> {
+        take(&self.downloads, "files are being downloaded")
+    }
+
+    pub(crate) fn search(&self) -> Result<Place, VaultdError> {
+        take(&self.searches, "searches go on")
+    }
+
+    /// Test restores have one place on the box's own disk.
+    pub(crate) fn trial(&self) -> Result<Place, VaultdError> {
+        take(&self.trials, "test restores go on")
+    }
+
+    pub(crate) fn follow(&self) -> Result<Place, VaultdError> {
+        take(&self.followers, "programs follow what happens")
+    }
+}
+
+fn take(places: &Arc<Semaphore>, what: &'static str) -> Result<Place, VaultdError> {
+    Arc::clone(places).try_acquire_owned().map_err(|_| VaultdError::TooMany(what))
+}

@@ -1,0 +1,552 @@
+//! What leaves the box: files, archives, lists, searches, versions, what differs, gaps, and what happens. A real vault in folders; authd and keyd are a key and a socket each.
+
+#![expect(clippy::unwrap_used, reason = "tests end where something is not as they made it")]
+
+use std::fs;
+use std::io::{Cursor, Read as _, Write as _};
+use std::ops::ControlFlow;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use keepwell_api::auth::GrantKey;
+use keepwell_api::grants::{Grant, Role, Scope, SigningKey, Verb, digest};
+use keepwell_api::vault::{Event, Outcome, RestoreState, VaultState};
+use keepwell_api::{Base64, Callers, Client, ClientError, hex};
+use keepwell_format::keys::{ChunkSizes, KeyringBody};
+use keepwell_format::port::{Encoding, Piece, ReadFile, Source, SourceInfo, Steady, Walk, Walked};
+use keepwell_format::{Epoch, Gap, GapReason, Key, Kind, Node, Time, VaultId};
+use keepwell_storage::{Access, Layout, Pool, PoolIds, disks_up_to, mounted_in};
+use keepwell_vault::{BackupOptions, Clock, Env, IndexPlace, NewVault, NoProgress, Reread, Sealed, Unlock, Vault, Workers, create};
+use keepwell_vaultd::Household;
+use keepwell_vaultd::appliance::{Appliance, Config};
+use keepwell_vaultd::engine::Places;
+use keepwell_vaultd::service::routes;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use zeroize::Zeroizing;
+
+const BOOT: [u8; 16] = [7; 16];
+const LARGE: usize = 20 << 20;
+const SECOND: Duration = Duration::from_secs(1);
+
+struct Noon;
+
+impl Clock for Noon {
+    fn now(&self) -> Time {
+        Time { seconds: 1_700_000_000, nanos: 0 }
+    }
+}
+
+/// A tree in memory.
+#[derive(Clone)]
+struct Tree {
+    info: SourceInfo,
+    entries: Vec<(Key, Node, Vec<u8>)>,
+}
+
+impl Tree {
+    fn new(entries: &[(&[u8], Kind, &[u8])]) -> Self {
+        let info = SourceInfo { location: "a test".into(), identity: "a test".into(), encoding: Encoding::Bytes, parallel_reads: 1 };
+        let mut tree = Self { info, entries: vec![(Key::root(), Node::new(Kind::Folder), Vec::new())] };
+        for (path, kind, bytes) in entries {
+            let mut node = Node::new(*kind);
+            node.mtime = Some(Time { seconds: 1_600_000_000, nanos: 0 });
+            node.target = matches!(kind, Kind::Symlink).then(|| bytes.to_vec());
+            tree.entries.push((Key::from_path(path).unwrap(), node, bytes.to_vec()));
+        }
+        tree.entries.sort_by(|a, b| a.0.cmp(&b.0));
+        tree
+    }
+}
+
+impl Source for Tree {
+    fn info(&self) -> &SourceInfo {
+        &self.info
+    }
+
+    fn walk(&self) -> Result<Walk<'_>, Gap> {
+        let walked = |(key, node, bytes): &(Key, Node, Vec<u8>)| {
+            let size = if node.kind == Kind::File { bytes.len() as u64 } else { 0 };
+            Ok(Walked { key: key.clone(), node: node.clone(), size, streams: Vec::new() })
+        };
+        Ok(Box::new(self.entries.iter().map(walked)))
+    }
+
+    fn open(&self, entry: &Walked) -> Result<Box<dyn ReadFile + '_>, Gap> {
+        let (_, _, bytes) = self.entries.iter().find(|(key, ..)| *key == entry.key).unwrap();
+        if bytes == b"locked" {
+            return Err(Gap { reason: GapReason::Locked, text: "somebody has it open".into() });
+        }
+        Ok(Box::new(Reading(bytes)))
+    }
+}
+
+struct Reading<'a>(&'a [u8]);
+
+impl ReadFile for Reading<'_> {
+    fn next(&mut self, buffer: &mut [u8]) -> Result<Piece, Gap> {
+        let read = self.0.len().min(buffer.len());
+        buffer[..read].copy_from_slice(&self.0[..read]);
+        self.0 = &self.0[read..];
+        Ok(if read == 0 { Piece::End } else { Piece::Data(read) })
+    }
+
+    fn finish(&mut self, _node: &mut Node) -> Result<Steady, Gap> {
+        Ok(Steady::Unchanged)
+    }
+}
+
+/// Bytes that can't be compressed.
+fn noise(count: usize) -> Vec<u8> {
+    let mut x = 0x9e37_79b9_7f4a_7c15_u64;
+    let step = |_| {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        x as u8
+    };
+    (0..count).map(step).collect()
+}
+
+fn keyring() -> KeyringBody {
+    let key = |byte: u8| Zeroizing::new([byte; 32]);
+    let (blob_id_key, gear_key, page_key, signing_seed) = (key(1), key(2), key(3), key(4));
+    let chunk = ChunkSizes { min: 256 << 10, avg: 1 << 20, max: 4 << 20 };
+    KeyringBody { blob_id_key, gear_key, page_key, signing_seed, chunk, epochs: vec![(Epoch(1), key(5))] }
+}
+
+fn open(folder: &Path) -> Vault {
+    let pool = Pool::open(mounted_in(folder).unwrap(), Access::Write).unwrap();
+    let sealed = Sealed::open(Arc::new(pool), Env::new(Arc::new(Noon), Workers::Threads(1))).unwrap();
+    sealed.unlock(&Unlock::Keyring(Box::new(keyring())), IndexPlace::Memory, &NoProgress).unwrap()
+}
+
+/// A vault with two snapshots of `practice`, one of `other` and one of the box's own; answers their ids.
+fn make_vault(folder: &Path) -> [String; 4] {
+    for n in 1..=2 {
+        fs::create_dir_all(folder.join(format!("disk-{n}"))).unwrap();
+    }
+    let ids = PoolIds { vault: [9; 16], disks: vec![[1; 16], [2; 16]] };
+    let pool = Pool::create(disks_up_to(folder, 2), ids, Layout::new(1, 1).unwrap()).unwrap();
+    create(&pool, &NewVault::new(VaultId([9; 16])), &mut |bytes| getrandom::fill(bytes).unwrap()).unwrap();
+    drop(pool);
+    let vault = open(folder);
+    let large = noise(LARGE);
+    let mut entries: Vec<(&[u8], Kind, &[u8])> = vec![
+        (b"letters", Kind::Folder, b""),
+        (b"letters/..\\..\\evil.txt", Kind::File, b"evil"),
+        (b"letters/C:autoexec.bat", Kind::File, b"drive"),
+        (b"letters/Gr\xc3\xb6\xc3\x9fe.txt", Kind::File, b"as it was"),
+        (b"letters/Meier \xff.txt", Kind::File, b"no UTF-8"),
+        (b"letters/Meier", Kind::Folder, b""),
+        (b"letters/Meier/old", Kind::Folder, b""),
+        (b"letters/Meier/old/1.txt", Kind::File, b"one"),
+        (b"letters/keepwell-receipt.txt", Kind::File, b"not ours"),
+        (b"letters/link", Kind::Symlink, b"/etc/passwd"),
+        (b"letters/open.doc", Kind::File, b"locked"),
+        (b"letters/pipe", Kind::Fifo, b""),
+        (b"scan.dcm", Kind::File, &large),
+    ];
+    let backup = |name: &str, entries: &[(&[u8], Kind, &[u8])]| {
+        let options = BackupOptions { name: name.to_owned(), level: 3, reread: Reread::NONE, intended: true };
+        vault.backup(&Tree::new(entries), &options, &NoProgress).unwrap().snapshot.to_string()
+    };
+    let first = backup("practice", &entries);
+    entries[3].2 = b"as it is now";
+    entries.push((b"new.txt", Kind::File, b"new"));
+    entries.retain(|(path, ..)| *path != b"letters/Meier/old/1.txt");
+    let second = backup("practice", &entries);
+    let other = backup("other", &[(b"secret.txt", Kind::File, b"of others")]);
+    let own = backup("keepwell-state", &[(b"users", Kind::File, b"proofs")]);
+    [first, second, other, own]
+}
+
+struct Stage {
+    folder: TempDir,
+    authd: SigningKey,
+    vaultd: Client,
+    household: Option<Household>,
+    first: String,
+    second: String,
+    other: String,
+    own: String,
+}
+
+impl Stage {
+    fn new() -> Self {
+        Self::spoilt(|_| ())
+    }
+
+    /// With something done to the disks before vaultd sees them.
+    fn spoilt(spoil: impl FnOnce(&Path)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let [first, second, other, own] = make_vault(&at("disks"));
+        spoil(&at("disks"));
+        let authd = SigningKey::from_bytes(&[3; 32]);
+        let key = GrantKey { boot: hex::encode(&BOOT), public_key: hex::encode(authd.verifying_key().as_bytes()) };
+        serve(&at("authd"), Router::new().route("/v1/key", get(async move || Json(key))));
+        serve(&at("keyd"), Router::new().route("/v1/open", post(async || keyring().encode().to_vec())));
+        let config = Config {
+            state: at("state"),
+            places: Places { pool: at("disks"), diskd: None, cache: at("cache"), keyd: at("keyd") },
+            ingest: at("ingest"),
+            authd: at("authd"),
+            notifyd: at("notifyd"),
+            name: "Test".into(),
+            slots: 2,
+        };
+        let appliance = Appliance::start(config).unwrap();
+        let household = Some(Household::start(&appliance).unwrap());
+        serve(&at("vaultd"), routes(appliance, Callers::only([uid()])));
+        let vaultd = Client::new("keepwell-vaultd", at("vaultd"), 30 * SECOND);
+        let stage = Self { folder, authd, vaultd, household, first, second, other, own };
+        stage.until("the vault is open", || stage.vaultd.get::<VaultState>("/v1/vault").unwrap().unready.is_none());
+        stage
+    }
+
+    fn until(&self, what: &str, condition: impl Fn() -> bool) {
+        let end = Instant::now() + 60 * SECOND;
+        while !condition() {
+            assert!(Instant::now() < end, "{what}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn grant(&self, verb: Verb, body: &Value) -> Grant {
+        let mut nonce = [0; 16];
+        getrandom::fill(&mut nonce).unwrap();
+        Grant {
+            boot: BOOT,
+            user: "olga".into(),
+            role: Role::Owner,
+            verb,
+            arguments: digest(&serde_json::to_vec(body).unwrap()),
+            nonce,
+            expires_at: now() + 60,
+            max_bytes: None,
+            shares: Scope::default(),
+        }
+    }
+
+    fn ask(&self, route: &str, verb: Verb, body: &Value) -> Result<Value, String> {
+        self.asked(route, body, &self.grant(verb, body))
+    }
+
+    fn asked(&self, route: &str, body: &Value, grant: &Grant) -> Result<Value, String> {
+        refused(self.vaultd.showing(grant.sign(&self.authd)).post::<Value>(route, body))
+    }
+
+    fn fetch(&self, route: &str, body: &Value) -> Result<Vec<u8>, String> {
+        self.fetched(route, body, &self.grant(Verb::Download, body))
+    }
+
+    fn fetched(&self, route: &str, body: &Value, grant: &Grant) -> Result<Vec<u8>, String> {
+        let mut out = Vec::new();
+        refused(self.vaultd.showing(grant.sign(&self.authd)).post_for_stream(route, body, &mut out)).map(|_| out)
+    }
+
+    /// What the ledger has of retrievals, in words.
+    fn retrieved(&self) -> Vec<String> {
+        let records = keepwell_audit::read(&self.folder.path().join("state/ledger"), 1, 10_000).unwrap();
+        let of = records.iter().filter(|record| record.event == keepwell_audit::Event::Retrieval);
+        of.filter_map(|record| match record.field("what") {
+            Some(keepwell_audit::Value::Text(what)) => Some(format!("{} {what}", record.actor)),
+            _ => None,
+        })
+        .collect()
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.household.take().into_iter().for_each(Household::end);
+    }
+}
+
+/// The code of a refusal; `broken off` for an answer that was not whole.
+fn refused<T>(answer: Result<T, ClientError>) -> Result<T, String> {
+    answer.map_err(|error| match error {
+        ClientError::Refused(refusal) => refusal.code,
+        ClientError::NoAnswer { .. } => "broken off".into(),
+        other => panic!("{other}"),
+    })
+}
+
+fn serve(socket: &Path, routes: Router) {
+    let listener = UnixListener::bind(socket).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(keepwell_api::serve(listener, Callers::only([uid()]).guard(routes))).unwrap();
+    });
+}
+
+fn uid() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed()
+}
+
+fn base64(bytes: &[u8]) -> Base64 {
+    bytes.to_vec().into()
+}
+
+fn path(snapshot: &str, path: &[u8]) -> Value {
+    json!({ "snapshot": snapshot, "path": base64(path) })
+}
+
+fn text(value: &Value) -> Vec<u8> {
+    serde_json::from_value::<Base64>(value.clone()).unwrap().as_ref().to_vec()
+}
+
+#[test]
+fn a_file_comes_whole_to_who_may_have_it_and_to_nobody_else() {
+    let stage = Stage::new();
+    let (route, body) = ("/v1/files/content", path(&stage.second, b"scan.dcm"));
+    assert!(stage.fetch(route, &body).unwrap() == noise(LARGE));
+    assert_eq!(stage.fetch(route, &path(&stage.second, b"new.txt")).unwrap(), b"new");
+    assert_eq!(stage.retrieved(), ["olga content"; 2]);
+    let good = || stage.grant(Verb::Download, &body);
+    let cases = [
+        (Grant { verb: Verb::FilesList, ..good() }, "grant-other-verb"),
+        (Grant { arguments: digest(b"{}"), ..good() }, "grant-other-arguments"),
+        (Grant { role: Role::Auditor, ..good() }, "role"),
+        (Grant { max_bytes: Some(LARGE as u64 - 1), ..good() }, "grant-too-small"),
+        (Grant { shares: Scope::new(vec!["other".into()]).unwrap(), ..good() }, "scope"),
+    ];
+    for (grant, code) in cases {
+        assert_eq!(stage.fetched(route, &body, &grant).unwrap_err(), code);
+    }
+    let used = Grant { max_bytes: Some(LARGE as u64), ..good() };
+    assert!(stage.fetched(route, &body, &used).is_ok());
+    assert_eq!(stage.fetched(route, &body, &used).unwrap_err(), "grant-used");
+    let second = stage.second.as_str();
+    for (snapshot, at, code) in [
+        (second, &b"letters"[..], "no-file"),
+        (second, b"letters/link", "no-file"),
+        (second, b"letters/open.doc", "gap"),
+        (second, b"nothing", "no-path"),
+        (second, b"letters/../new.txt", "invalid"),
+        ("nothing", b"new.txt", "no-snapshot"),
+        (&stage.own, b"users", "own-state"),
+    ] {
+        assert_eq!(stage.fetch(route, &path(snapshot, at)).unwrap_err(), code);
+    }
+    assert_eq!(stage.retrieved().len(), 3, "only what was sent");
+}
+
+#[test]
+fn who_hangs_up_takes_nobodys_place() {
+    let stage = Stage::new();
+    let body = path(&stage.second, b"scan.dcm");
+    for _ in 0..20 {
+        let bytes = serde_json::to_vec(&body).unwrap();
+        let mut stream = UnixStream::connect(stage.folder.path().join("vaultd")).unwrap();
+        let (length, grant) = (bytes.len(), stage.grant(Verb::Download, &body).sign(&stage.authd));
+        write!(stream, "POST /v1/files/content HTTP/1.1\r\nhost: box\r\nkeepwell-grant: {grant}\r\ncontent-length: {length}\r\n\r\n")
+            .unwrap();
+        stream.write_all(&bytes).unwrap();
+        stream.read_exact(&mut [0; 1_000]).unwrap();
+    }
+    stage.until("there is a place again", || match stage.fetch("/v1/files/content", &body) {
+        Ok(bytes) => bytes.len() == LARGE,
+        Err(code) => {
+            assert_eq!(code, "busy");
+            false
+        }
+    });
+}
+
+#[test]
+fn an_archive_holds_what_can_be_had_and_says_what_can_not() {
+    let stage = Stage::new();
+    let zip = |paths: &[&[u8]]| json!({ "snapshot": stage.second, "paths": paths.iter().map(|path| base64(path)).collect::<Vec<_>>() });
+    let body = zip(&[b"letters", b"scan.dcm"]);
+    let bytes = stage.fetch("/v1/files/zip", &body).unwrap();
+    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
+    let mut names: Vec<String> = archive.file_names().map(|name| name.unwrap().into_owned()).collect();
+    names.sort();
+    let expected = [
+        "keepwell-receipt.txt",
+        "letters/",
+        "letters/.._.._evil.txt",
+        "letters/C_autoexec.bat",
+        "letters/Größe.txt",
+        "letters/Meier \u{fffd}.txt",
+        "letters/Meier/",
+        "letters/Meier/old/",
+        "letters/keepwell-receipt.txt",
+        "scan.dcm",
+    ];
+    assert_eq!(names, expected);
+    let mut read = |name: &str| {
+        let mut file = archive.by_name(name).unwrap();
+        assert!(name == "keepwell-receipt.txt" || file.last_modified().unwrap().year() == 2020);
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).unwrap();
+        bytes
+    };
+    assert_eq!(read("letters/Größe.txt"), b"as it is now");
+    assert!(read("scan.dcm") == noise(LARGE));
+    let receipt = String::from_utf8(read("keepwell-receipt.txt")).unwrap();
+    for line in [
+        "letters/open.doc: the file could not be read",
+        "letters/pipe: it is no file",
+        "Links, left out: 1\n  letters/link\n",
+        "letters/..\\..\\evil.txt: is letters/.._.._evil.txt",
+        "letters/Meier \\xff.txt: is letters/Meier",
+        "6 files, ",
+    ] {
+        assert!(receipt.contains(line), "{line}\n{receipt}");
+    }
+    // One that would have our receipt's name.
+    let bytes = stage.fetch("/v1/files/zip", &zip(&[b"letters/keepwell-receipt.txt"])).unwrap();
+    let archive = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
+    let mut names: Vec<String> = archive.file_names().map(|name| name.unwrap().into_owned()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["keepwell-receipt (2).txt", "keepwell-receipt.txt"]);
+    // Everything.
+    assert!(zip::ZipArchive::new(Cursor::new(stage.fetch("/v1/files/zip", &zip(&[b""])).unwrap())).unwrap().len() > 10);
+    for (paths, code) in [(&[][..], "invalid"), (&[&b"letters"[..], b"letters/link"], "invalid"), (&[b"nothing"], "no-path")] {
+        assert_eq!(stage.fetch("/v1/files/zip", &zip(paths)).unwrap_err(), code);
+    }
+    let small = Grant { max_bytes: Some(LARGE as u64), ..stage.grant(Verb::Download, &body) };
+    assert_eq!(stage.fetched("/v1/files/zip", &body, &small).unwrap_err(), "grant-too-small");
+}
+
+/// Turns bits in every place of every large file of all disks.
+fn damage(folder: &Path) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path: PathBuf = entry.unwrap().path();
+        if path.is_dir() {
+            damage(&path);
+        } else if fs::metadata(&path).unwrap().len() > 4 << 20 {
+            let mut bytes = fs::read(&path).unwrap();
+            let from = bytes.len() / 2;
+            bytes[from..from + (4 << 20)].iter_mut().for_each(|byte| *byte ^= 0x55);
+            fs::write(&path, bytes).unwrap();
+        }
+    }
+}
+
+#[test]
+fn damage_breaks_off_what_is_sent() {
+    let stage = Stage::spoilt(damage);
+    assert_eq!(stage.fetch("/v1/files/content", &path(&stage.second, b"scan.dcm")).unwrap_err(), "broken off");
+    let body = json!({ "snapshot": stage.second, "paths": [base64(b"scan.dcm")] });
+    assert_eq!(stage.fetch("/v1/files/zip", &body).unwrap_err(), "broken off");
+    assert_eq!(stage.fetch("/v1/files/content", &path(&stage.second, b"new.txt")).unwrap(), b"new", "the others are as they were");
+}
+
+#[test]
+fn names_are_found_in_one_snapshot_and_in_all() {
+    let stage = Stage::new();
+    let list = |route: &str, body: Value| stage.ask(route, Verb::FilesList, &body);
+    let search = |at: &[u8], text: &[u8], limit: u32| {
+        list("/v1/files/search", json!({ "snapshot": stage.second, "path": base64(at), "text": base64(text), "limit": limit }))
+    };
+    let found = search(b"", "GRÖSSE".replace("SS", "ß").as_bytes(), 10).unwrap();
+    assert_eq!(text(&found["found"][0]["file"]["name"]), "Größe.txt".as_bytes());
+    assert_eq!(
+        (text(&found["found"][0]["folder"]), &found["more"], &found["damaged"]),
+        (b"letters".to_vec(), &json!(false), &json!(false))
+    );
+    assert_eq!(search(b"", b".TXT", 2).unwrap()["found"].as_array().unwrap().len(), 2);
+    assert_eq!(search(b"", b".TXT", 2).unwrap()["more"], true);
+    assert_eq!(search(b"letters/Meier", b"meier", 9).unwrap()["found"].as_array().unwrap().len(), 1);
+    assert_eq!(search(b"", b"x", 9).unwrap_err(), "invalid");
+    assert_eq!(search(b"", &[b'x'; 101], 9).unwrap_err(), "invalid");
+
+    let versions =
+        |share: &str, at: &[u8]| list("/v1/files/versions", json!({ "share": share, "path": base64(at) })).unwrap()["versions"].clone();
+    let both = versions("practice", "letters/Größe.txt".as_bytes());
+    assert_eq!(both.as_array().unwrap().len(), 2);
+    assert_eq!((&both[0]["snapshot"], &both[0]["file"]["size"], &both[1]["file"]["size"]), (&json!(stage.second), &json!(12), &json!(9)));
+    let same = versions("practice", b"scan.dcm");
+    assert_eq!((same.as_array().unwrap().len(), &same[0]["snapshots"]), (1, &json!(2)));
+    let gone = versions("practice", b"letters/Meier/old/1.txt");
+    assert_eq!((gone.as_array().unwrap().len(), &gone[0]["file"], &gone[1]["snapshot"]), (2, &Value::Null, &json!(stage.first)));
+    assert_eq!(versions("practice", b"new.txt").as_array().unwrap().len(), 1, "before that it was not there");
+
+    let compare = |at: &[u8], after: Option<&[u8]>, limit: u32| {
+        let after = after.map(base64);
+        let body = json!({ "older": stage.first, "newer": stage.second, "path": base64(at), "after": after, "limit": limit });
+        list("/v1/snapshots/compare", body).unwrap()
+    };
+    let all = compare(b"", None, 100);
+    let told = |changes: &Value| {
+        let one = |change: &Value| format!("{} {}", String::from_utf8_lossy(&text(&change["path"])), change["change"].as_str().unwrap());
+        changes["changes"].as_array().unwrap().iter().map(one).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&all), ["letters/Größe.txt content", "letters/Meier/old/1.txt removed", "new.txt added"]);
+    let page = compare(b"", Some("letters/Größe.txt".as_bytes()), 1);
+    assert_eq!((told(&page), &page["more"]), (vec!["letters/Meier/old/1.txt removed".to_owned()], &json!(true)));
+    assert_eq!(told(&compare(b"letters/Meier", None, 100)), ["letters/Meier/old/1.txt removed"]);
+    // From other shares, nothing.
+    let scope = Scope::new(vec!["practice".into()]).unwrap();
+    let body = json!({ "older": stage.first, "newer": stage.other, "limit": 1 });
+    let limited = Grant { shares: scope, ..stage.grant(Verb::FilesList, &body) };
+    assert_eq!(stage.asked("/v1/snapshots/compare", &body, &limited).unwrap_err(), "scope");
+    // A path that no record could hold.
+    let long: Vec<u8> = (0..300).flat_map(|_| [&b"/"[..], &[b'x'; 100]].concat()).collect();
+    assert_eq!(list("/v1/files", json!({ "snapshot": stage.second, "path": base64(&long), "limit": 1 })).unwrap_err(), "no-path");
+    assert!(stage.retrieved().contains(&"olga search".to_owned()) && stage.retrieved().contains(&"olga versions".to_owned()));
+}
+
+#[test]
+fn who_follows_hears_what_begins_and_ends() {
+    let stage = Stage::new();
+    let (sender, heard) = std::sync::mpsc::channel();
+    let follower = Client::new("keepwell-vaultd", stage.vaultd.path(), 30 * SECOND);
+    std::thread::spawn(move || {
+        follower
+            .follow("/v1/events", &mut |event| if sender.send(event).is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    });
+    let next = |wanted: &dyn Fn(&Event) -> bool| loop {
+        let event = heard.recv_timeout(60 * SECOND).unwrap();
+        if wanted(&event) {
+            return event;
+        }
+    };
+    assert!(matches!(heard.recv_timeout(60 * SECOND).unwrap(), Event::Status { .. }), "first of all");
+    let share = json!({ "name": "practice", "location": "smb://olga-meier@server.example/practice", "tier": "one" });
+    let added = stage.ask("/v1/shares", Verb::SharesAdd, &share).unwrap();
+    // It is due at once, and fails: nobody speaks to servers here.
+    let ended = next(&|event| matches!(event, Event::Run { run } if run.finished_at.is_some()));
+    let Event::Run { run } = ended else { unreachable!("it was asked for") };
+    assert_eq!((&json!(run.share), run.outcome, run.code.as_deref()), (&added["id"], Some(Outcome::Failed), Some("no-ingest")));
+    next(&|event| matches!(event, Event::Status { .. }));
+    // A test restore of what the vault has of this share.
+    let started = stage.ask("/v1/test-restores", Verb::TestRestore, &json!({ "tier": "one" })).unwrap();
+    let ended = next(&|event| matches!(event, Event::Restore { restore } if restore.finished_at.is_some()));
+    let Event::Restore { restore } = ended else { unreachable!("it was asked for") };
+    assert_eq!((&json!(restore.id), restore.outcome, restore.to.as_str()), (&started["id"], Some(Outcome::Complete), ""), "{restore:?}");
+    assert!(restore.files > 0);
+    let kept: RestoreState = stage.vaultd.get(&format!("/v1/restores/{}", restore.id)).unwrap();
+    assert_eq!(kept.outcome, Some(Outcome::Complete));
+    // Those who help see none of this by name.
+    let bundle = stage.ask("/v1/support-bundle", Verb::SupportBundle, &json!({})).unwrap();
+    let told = bundle.to_string();
+    for name in ["practice", "server.example", "olga", "meier", "letters"] {
+        assert!(!told.to_lowercase().contains(name), "{name} in {told}");
+    }
+    assert_eq!((&bundle["shares"][0]["protocol"], bundle["runs"].as_array().unwrap().is_empty()), (&json!("smb"), false));
+}
+
+#[test]
+fn a_clock_is_confirmed_as_it_was_shown() {
+    let stage = Stage::new();
+    let confirm = |at: i64| stage.ask("/v1/clock/confirm", Verb::SettingsChange, &json!({ "at": at }));
+    assert_eq!(confirm(now() - 400).unwrap_err(), "other-time");
+    assert_eq!(confirm(now() + 400).unwrap_err(), "other-time");
+    let moved = confirm(now()).unwrap()["moved_s"].as_i64().unwrap();
+    assert!(moved.abs() <= 2, "{moved}");
+    assert_eq!(stage.ask("/v1/clock/confirm", Verb::LogRead, &json!({ "at": now() })).unwrap_err(), "grant-other-verb");
+}
