@@ -43,6 +43,9 @@ pub enum Trouble {
     /// The role may not.
     #[error("Your role may not do this. Nothing was done.")]
     Role,
+    /// What was typed can't be.
+    #[error("{0} Nothing was changed.")]
+    Typed(crate::pages::address::TypedWrong),
     /// Anything else that was refused.
     #[error("{}", sentence(.0))]
     Refused(Refusal),
@@ -102,6 +105,12 @@ impl Neighbours {
         self.call(move || client.get(&route)).await?.map_err(of_vaultd)
     }
 
+    /// The same for what takes longer than a page usually waits.
+    pub async fn get_slowly<T: DeserializeOwned + Send + 'static>(&self, route: impl Into<String>) -> Result<T, Trouble> {
+        let (client, route) = (self.slow_vaultd.clone(), route.into());
+        self.call(move || client.get(&route)).await?.map_err(of_vaultd)
+    }
+
     /// Asks authd. The request is wiped afterwards if its parts are.
     pub async fn authd<T: DeserializeOwned + Send + 'static>(
         &self,
@@ -146,6 +155,11 @@ impl Neighbours {
         Ok(granted.grant)
     }
 
+    /// vaultd for what takes long and comes piece by piece; the wait is between two pieces.
+    pub fn streaming(&self, grant: String) -> Client {
+        self.slow_vaultd.showing(grant)
+    }
+
     async fn call<T: Send + 'static>(&self, ask: impl FnOnce() -> T + Send + 'static) -> Result<T, Trouble> {
         let _place: SemaphorePermit<'_> =
             tokio::time::timeout(QUEUE, self.calls.acquire()).await.ok().and_then(Result::ok).ok_or(Trouble::Busy)?;
@@ -161,7 +175,7 @@ pub fn body(request: &impl Serialize) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(serde_json::to_vec(request).expect("requests are plain data"))
 }
 
-fn of_vaultd(error: ClientError) -> Trouble {
+pub(crate) fn of_vaultd(error: ClientError) -> Trouble {
     told(&error);
     match error {
         ClientError::Refused(refusal) => match refusal.code.as_str() {

@@ -1,9 +1,21 @@
 //! Which pages there are, and who may see each: one table, from which the routes, the navigation and the tests are made.
 
+pub mod account;
+pub mod address;
 pub mod assets;
+pub mod disks;
 pub mod frame;
 pub mod front;
+pub mod help;
+pub mod incidents;
+pub mod keys;
+pub mod log;
+pub mod people;
+pub mod policies;
 pub mod restore;
+pub mod runs;
+pub mod settings;
+pub mod shares;
 pub mod sign_in;
 pub mod trouble;
 
@@ -41,12 +53,63 @@ pub struct Page {
 use Role::{Auditor, Operator, Owner, RestoreOnly, Security, Technician};
 
 const ALL: Who = Who::Roles(Role::ALL);
+const RUNNING: Who = Who::Roles(&[Owner, Operator, Technician]);
+const LOOKING: Who = Who::Roles(&[Owner, Operator, Technician, Auditor]);
+const DECIDING: Who = Who::Roles(&[Owner, Operator]);
+const GUARDING: Who = Who::Roles(&[Owner, Security]);
+const READING: Who = Who::Roles(&[Owner, Security, Auditor]);
+const TAKING: Who = Who::Roles(&[Owner, Operator, Technician, Security]);
+const OWNING: Who = Who::Roles(&[Owner]);
+const RESTORING: Who = Who::Roles(&[Owner, Operator, RestoreOnly]);
 
 /// All pages.
 pub const PAGES: &[Page] = &[
     Page { path: "/", who: ALL, routes: || get(front::page) },
     Page { path: "/sign-in", who: Who::Anybody, routes: || get(sign_in::page).post(sign_in::sign_in) },
     Page { path: "/sign-out", who: Who::Anybody, routes: || post(sign_in::sign_out) },
+    Page { path: "/shares", who: RUNNING, routes: || get(shares::list) },
+    Page { path: "/shares/add", who: DECIDING, routes: || get(shares::add_form).post(shares::add) },
+    Page { path: "/shares/{id}", who: RUNNING, routes: || get(shares::one) },
+    Page { path: "/shares/{id}/run", who: RUNNING, routes: || post(shares::run) },
+    Page { path: "/shares/{id}/pause", who: DECIDING, routes: || post(shares::pause) },
+    Page { path: "/shares/{id}/change", who: DECIDING, routes: || post(shares::change) },
+    Page { path: "/shares/{id}/remove", who: DECIDING, routes: || get(shares::remove_form).post(shares::remove) },
+    Page { path: "/runs/{id}", who: LOOKING, routes: || get(runs::page) },
+    Page { path: "/runs/{id}/cancel", who: RUNNING, routes: || post(runs::cancel) },
+    Page { path: "/restore", who: RESTORING, routes: || get(restore::start::page) },
+    Page { path: "/restore/drafts", who: RESTORING, routes: || post(restore::start::begin) },
+    Page { path: "/restore/drafts/{id}/when", who: RESTORING, routes: || get(restore::calendar::page).post(restore::calendar::choose) },
+    Page { path: "/restore/drafts/{id}/what", who: RESTORING, routes: || get(restore::browse::folder) },
+    Page { path: "/restore/drafts/{id}/search", who: RESTORING, routes: || post(restore::browse::search) },
+    Page { path: "/restore/drafts/{id}/found", who: RESTORING, routes: || get(restore::browse::found) },
+    Page { path: "/restore/drafts/{id}/versions", who: RESTORING, routes: || get(restore::browse::versions) },
+    Page { path: "/restore/drafts/{id}/choose", who: RESTORING, routes: || post(restore::browse::choose) },
+    Page { path: "/restore/drafts/{id}/where", who: RESTORING, routes: || get(restore::place::page) },
+    Page { path: "/restore/drafts/{id}/download", who: RESTORING, routes: || post(restore::download::send) },
+    Page { path: "/restore/drafts/{id}/check", who: RESTORING, routes: || get(restore::place::checked).post(restore::place::check) },
+    Page { path: "/restore/drafts/{id}/begin", who: RESTORING, routes: || post(restore::place::begin) },
+    Page { path: "/restore/jobs/{id}", who: RESTORING, routes: || get(restore::job::page) },
+    Page { path: "/restore/jobs/{id}/cancel", who: RESTORING, routes: || post(restore::job::cancel) },
+    Page { path: "/incidents", who: TAKING, routes: || get(incidents::page) },
+    Page { path: "/incidents/{id}/take", who: TAKING, routes: || post(incidents::take) },
+    Page { path: "/disks", who: RUNNING, routes: || get(disks::page) },
+    Page { path: "/keys", who: GUARDING, routes: || get(keys::page) },
+    Page { path: "/people", who: GUARDING, routes: || get(people::page) },
+    Page { path: "/people/add", who: OWNING, routes: || post(people::add) },
+    Page { path: "/people/{verb}", who: OWNING, routes: || post(people::change) },
+    Page { path: "/policies", who: DECIDING, routes: || get(policies::page).post(policies::change) },
+    Page { path: "/log", who: READING, routes: || get(log::page) },
+    Page { path: "/settings", who: RUNNING, routes: || get(settings::page) },
+    Page { path: "/settings/channel", who: RUNNING, routes: || post(settings::channel) },
+    Page { path: "/settings/clock", who: RUNNING, routes: || post(settings::clock) },
+    Page { path: "/settings/bundle", who: RUNNING, routes: || post(settings::bundle) },
+    Page { path: "/help", who: ALL, routes: || get(help::page) },
+    Page { path: "/account", who: ALL, routes: || get(account::page) },
+    Page { path: "/account/password", who: ALL, routes: || post(account::change_password) },
+    Page { path: "/account/factor", who: ALL, routes: || post(account::change_factor) },
+    Page { path: "/enrol", who: Who::Anybody, routes: || get(account::enrol_form).post(account::enrol) },
+    Page { path: "/claim", who: Who::Anybody, routes: || get(account::claim_form).post(account::claim) },
+    Page { path: "/authority.pem", who: Who::Anybody, routes: || get(help::authority) },
     Page { path: "/live", who: ALL, routes: || get(live::stream) },
     Page { path: "/assets/{file}", who: Who::Asset, routes: || get(assets::file) },
 ];

@@ -176,6 +176,11 @@ impl Times {
         }
     }
 
+    /// When something is due that may be late already.
+    pub fn due(&self, at: i64) -> String {
+        if at <= self.now { "as soon as possible".into() } else { self.at(at).text }
+    }
+
     /// The day in the practice's zone.
     pub fn day(&self, at: i64) -> jiff::civil::Date {
         self.zoned(at).date()

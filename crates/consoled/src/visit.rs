@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
 use keepwell_api::Base64;
 use keepwell_api::auth::Session;
-use keepwell_api::grants::{Role, Verb, allows};
+use keepwell_api::grants::{Role, Verb, allows, needs_fresh_factor};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -86,6 +86,11 @@ impl Visit {
     /// Whether their role may do this.
     pub fn may(&self, verb: Verb) -> bool {
         self.role().is_some_and(|role| allows(role, verb))
+    }
+
+    /// Whether this would be asked for with a new code of theirs.
+    pub fn needs_code(&self, verb: Verb) -> bool {
+        needs_fresh_factor(verb, None) && self.person.as_ref().is_some_and(|person| person.known.fresh_until <= self.now())
     }
 
     /// Unix seconds.

@@ -135,7 +135,7 @@ fn share(share: &ShareStatus, times: &Times, is_now: bool) -> Share {
         tier: share.tier.number(),
         mark: if is_now { view::of_share(share.state) } else { view::UNKNOWN },
         words: share.words.clone(),
-        next: if share.running { "now".into() } else { times.at(share.next_due.at.0).text },
+        next: if share.running { "now".into() } else { times.due(share.next_due.at.0) },
     }
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn failed(visit: &Visit, trouble: &Trouble) -> Response {
         Trouble::SignedOut => return visit.go("/sign-in", None),
         Trouble::Role => (StatusCode::FORBIDDEN, "Not for your role"),
         Trouble::Refused(refusal) if refusal.status == 404 => (StatusCode::NOT_FOUND, "There is no such thing"),
-        Trouble::Refused(_) | Trouble::StepUp => (StatusCode::CONFLICT, "Not done"),
+        Trouble::Refused(_) | Trouble::StepUp | Trouble::Typed(_) => (StatusCode::CONFLICT, "Not done"),
         Trouble::Silent | Trouble::NoAuthority | Trouble::Busy => (StatusCode::SERVICE_UNAVAILABLE, "Unknown"),
     };
     let page = TroublePage { frame: visit.frame("Unknown"), heading, text: trouble.to_string(), what_works: WORKS };

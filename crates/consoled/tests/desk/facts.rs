@@ -33,7 +33,8 @@ pub fn practice(now: i64) -> Status {
     book.owe(Duty::disk("2"), At(now.0 - 9 * DAY));
     book.fail(&Duty::disk("2"), At(now.0 - 3_600), "suspect", Vec::new());
     incidents.review(&book, now);
-    let pool = PoolFacts { readable: true, redundant: true, room: Room::Ample, free_bytes: 5_900_000_000_000, total_bytes: 8_000_000_000_000 };
+    let pool =
+        PoolFacts { readable: true, redundant: true, room: Room::Ample, free_bytes: 5_900_000_000_000, total_bytes: 8_000_000_000_000 };
     let disk = |name: &str, state: &str| DiskFacts { name: name.into(), state: state.into() };
     let facts = Facts {
         gathered: now,

@@ -10,8 +10,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use keepwell_api::grants::{HEADER, digest};
 use keepwell_api::vault::{
-    Counts, File, Files, Found, FoundFiles, Gap, Gaps, LogRecord, LogVerdict, Outcome, RestoreState, Run, Share, Snapshot, Tier, VaultState,
-    Version, Versions,
+    Counts, File, Files, Found, FoundFiles, Gap, Gaps, LogRecord, LogVerdict, Outcome, RestoreState, Run, Share, Snapshot, Tier,
+    VaultState, Version, Versions,
 };
 use keepwell_api::{Refusal, hex};
 use keepwell_duties::{Policy, Status};
@@ -203,8 +203,7 @@ async fn begin_restore(State(vaultd): State<Vaultd>, headers: HeaderMap, body: B
     let mut inner = vaultd.0.lock().unwrap();
     let id = inner.restores.len() as u64 + 1;
     let mut state = restore(id, inner.now, Some(Outcome::Complete));
-    (state.dry_run, state.missing, state.to) =
-        (request["dry_run"].as_bool().unwrap(), 0, request["to"].as_str().unwrap().to_owned());
+    (state.dry_run, state.missing, state.to) = (request["dry_run"].as_bool().unwrap(), 0, request["to"].as_str().unwrap().to_owned());
     state.skipped = 2;
     inner.restores.push(state);
     Json(json!({ "id": id })).into_response()
@@ -215,7 +214,11 @@ async fn started(State(vaultd): State<Vaultd>, headers: HeaderMap, body: Bytes) 
 }
 
 async fn act(State(vaultd): State<Vaultd>, headers: HeaderMap, body: Bytes) -> Response {
-    vaultd.granted(&headers, &body, |request, _| if request.get("location").is_some() { json!({ "id": facts::SHARES[0].0 }) } else { json!({}) })
+    vaultd.granted(
+        &headers,
+        &body,
+        |request, _| if request.get("location").is_some() { json!({ "id": facts::SHARES[0].0 }) } else { json!({}) },
+    )
 }
 
 async fn snapshots(State(vaultd): State<Vaultd>, headers: HeaderMap, body: Bytes) -> Response {

@@ -1,5 +1,173 @@
-//! Restores that are being prepared.
+//! A restore that is being prepared: what was chosen so far. Paths have numbers that mean something in this draft alone, so that names stand in no address.
+
+use std::collections::{HashMap, VecDeque};
+
+use keepwell_api::Base64;
+use keepwell_api::vault::{Restore, Snapshot};
+
+/// Of one session; the oldest goes.
+const DRAFTS_MAX: usize = 8;
+/// Paths that a draft remembers; the oldest go, and are chosen anew.
+const PATHS_MAX: usize = 10_000;
 
 /// Those of one session.
 #[derive(Debug, Default)]
-pub struct Drafts;
+pub struct Drafts(VecDeque<Draft>);
+
+impl Drafts {
+    /// Begins one.
+    pub fn begin(&mut self, draft: Draft) {
+        while self.0.len() >= DRAFTS_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back(draft);
+    }
+
+    /// The one with this id.
+    pub fn get(&self, id: &str) -> Option<&Draft> {
+        self.0.iter().find(|draft| draft.id == id)
+    }
+
+    /// The same, to change it.
+    pub fn get_mut(&mut self, id: &str) -> Option<&mut Draft> {
+        self.0.iter_mut().find(|draft| draft.id == id)
+    }
+
+    /// It was carried out: passwords in it are wiped.
+    pub fn end(&mut self, id: &str) {
+        self.0.retain(|draft| draft.id != id);
+    }
+}
+
+/// What is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its path; empty for all of the snapshot.
+    pub path: Vec<u8>,
+    /// Whether it is a folder.
+    pub folder: bool,
+    /// Bytes of a file.
+    pub size: Option<u64>,
+}
+
+/// One.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// Its id.
+    pub id: String,
+    /// Name of the share.
+    pub share: String,
+    /// The share's snapshots, newest first.
+    pub snapshots: Vec<Snapshot>,
+    /// The one that was chosen.
+    pub snapshot: Option<Snapshot>,
+    /// What was last looked for, and in which folder.
+    pub search: Option<(String, Vec<u8>)>,
+    /// What is wanted.
+    pub wanted: Vec<Wanted>,
+    /// Where to, with a password that is used once; and the check of it.
+    pub order: Option<(Restore, u64)>,
+    paths: Paths,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Paths {
+    numbers: HashMap<Vec<u8>, u64>,
+    known: VecDeque<Wanted>,
+    first: u64,
+}
+
+impl Draft {
+    /// Nothing chosen but the share.
+    pub fn new(id: String, share: String, snapshots: Vec<Snapshot>) -> Self {
+        Self { id, share, snapshots, snapshot: None, search: None, wanted: Vec::new(), order: None, paths: Paths::default() }
+    }
+
+    /// The number of a path.
+    pub fn number(&mut self, wanted: Wanted) -> u64 {
+        let paths = &mut self.paths;
+        if let Some(number) = paths.numbers.get(&wanted.path) {
+            let at = usize::try_from(number - paths.first).unwrap_or(usize::MAX);
+            if let Some(known) = paths.known.get_mut(at) {
+                *known = wanted;
+            }
+            return *number;
+        }
+        if paths.known.len() >= PATHS_MAX
+            && let Some(oldest) = paths.known.pop_front()
+        {
+            paths.numbers.remove(&oldest.path);
+            paths.first += 1;
+        }
+        let number = paths.first + paths.known.len() as u64;
+        paths.numbers.insert(wanted.path.clone(), number);
+        paths.known.push_back(wanted);
+        number
+    }
+
+    /// What has this number, if it is remembered.
+    pub fn numbered(&self, number: u64) -> Option<&Wanted> {
+        let at = usize::try_from(number.checked_sub(self.paths.first)?).ok()?;
+        self.paths.known.get(at)
+    }
+}
+
+/// A path's last name.
+pub fn last(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
+}
+
+/// The folder that it is in.
+pub fn parent(path: &[u8]) -> &[u8] {
+    path.iter().rposition(|byte| *byte == b'/').map_or(&[], |slash| &path[..slash])
+}
+
+/// An entry of a folder.
+pub fn joined(folder: &[u8], name: &[u8]) -> Vec<u8> {
+    if folder.is_empty() { name.to_vec() } else { [folder, b"/", name].concat() }
+}
+
+/// As the API has it.
+pub fn base64(path: &[u8]) -> Base64 {
+    Base64::from(path.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(path: &str) -> Wanted {
+        Wanted { path: path.as_bytes().to_vec(), folder: false, size: None }
+    }
+
+    #[test]
+    fn a_path_keeps_its_number_until_it_is_forgotten() {
+        let mut draft = Draft::new("d".into(), "EHR".into(), Vec::new());
+        let first = draft.number(wanted("a"));
+        assert_eq!(draft.number(wanted("a")), first);
+        assert_eq!(draft.numbered(first), Some(&wanted("a")));
+        for n in 0..PATHS_MAX {
+            draft.number(wanted(&n.to_string()));
+        }
+        assert_eq!(draft.numbered(first), None);
+        let last = draft.number(wanted("9999"));
+        assert_eq!(draft.numbered(last), Some(&wanted("9999")));
+        assert_eq!((draft.numbered(last + 1), draft.numbered(u64::MAX)), (None, None));
+    }
+
+    #[test]
+    fn paths_are_taken_apart_and_put_together() {
+        assert_eq!((last(b"a/b/c"), parent(b"a/b/c")), (&b"c"[..], &b"a/b"[..]));
+        assert_eq!((last(b"a"), parent(b"a"), last(b"")), (&b"a"[..], &b""[..], &b""[..]));
+        assert_eq!((joined(b"", b"a"), joined(b"a", b"b")), (b"a".to_vec(), b"a/b".to_vec()));
+    }
+
+    #[test]
+    fn drafts_are_bounded() {
+        let mut drafts = Drafts::default();
+        (0..20).for_each(|n| drafts.begin(Draft::new(n.to_string(), "EHR".into(), Vec::new())));
+        assert!(drafts.get("11").is_none() && drafts.get("12").is_some());
+        drafts.end("12");
+        assert!(drafts.get("12").is_none());
+    }
+}

@@ -1,0 +1,107 @@
+//! The disks: what each is to the box, and how it is. Looks only.
+
+use askama::Template;
+use axum::response::Response;
+use keepwell_api::disks::Standing;
+use keepwell_api::vault::{BoxDisk, BoxDisks, Membership};
+
+use super::frame::{self, Frame};
+use super::runs::capital;
+use crate::app::HowItIs;
+use crate::neighbours::Trouble;
+use crate::view::{self, Mark, Times, When};
+use crate::visit::Visit;
+
+#[derive(Template)]
+#[template(path = "disks.html")]
+struct DisksPage {
+    frame: Frame,
+    disks: Result<Known, Trouble>,
+    room: Option<(String, u64, u64)>,
+    redundant: Option<bool>,
+}
+
+struct Known {
+    members: Vec<Bay>,
+    others: Vec<Bay>,
+    silent: Option<String>,
+    to_mend: u64,
+}
+
+struct Bay {
+    name: String,
+    what: String,
+    mark: Mark,
+    model: String,
+    serial: String,
+    facts: String,
+    reasons: Vec<String>,
+    asked: Option<When>,
+}
+
+/// The page.
+pub(crate) async fn page(visit: Visit) -> Response {
+    let times = frame::times(&visit);
+    let (disks, status) = tokio::join!(visit.app.neighbours.get::<BoxDisks>("/v1/disks"), visit.app.status());
+    let pool = match &status {
+        HowItIs::Now(status) => status.pool,
+        HowItIs::Silent(..) => None,
+    };
+    visit.show(&DisksPage {
+        frame: visit.frame("Disks").reloading(60),
+        disks: disks.map(|disks| known(&disks, &times)),
+        room: pool.map(|pool| {
+            let text = format!("{} free of {}", view::size(pool.free_bytes), view::size(pool.total_bytes));
+            (text, pool.total_bytes.saturating_sub(pool.free_bytes), pool.total_bytes)
+        }),
+        redundant: pool.map(|pool| pool.redundant),
+    })
+}
+
+fn known(disks: &BoxDisks, times: &Times) -> Known {
+    let (members, others): (Vec<_>, Vec<_>) = disks.disks.iter().partition(|disk| disk.membership != Membership::None);
+    Known {
+        members: members.into_iter().map(|disk| bay(disk, times)).collect(),
+        others: others.into_iter().map(|disk| bay(disk, times)).collect(),
+        silent: disks.diskd_silent.as_deref().map(capital),
+        to_mend: disks.to_mend,
+    }
+}
+
+fn bay(disk: &BoxDisk, times: &Times) -> Bay {
+    let name = disk.pool_name.clone().unwrap_or_else(|| "Not in use".into());
+    let what = match disk.membership {
+        Membership::Member => "Holds copies.",
+        Membership::Missing => "The box waits for it: it holds copies, and is not there.",
+        Membership::Leaving => "Its copies are moving to the others. Leave it in until that is done.",
+        Membership::None => "Holds no copies of this box.",
+    };
+    let missing = Mark { status: "bad", icon: "broken", word: "Missing" };
+    let Some(of) = &disk.disk else {
+        let mark = if disk.membership == Membership::Missing { missing } else { view::UNKNOWN };
+        let (model, serial, facts, asked) = (String::new(), String::new(), String::new(), None);
+        return Bay { name, what: what.into(), mark, model, serial, facts, reasons: Vec::new(), asked };
+    };
+    let mut facts = vec![format!("{}, {}", view::size(of.size_bytes), of.bus)];
+    facts.extend(of.health.temperature_celsius.map(|degrees| format!("{degrees} °C")));
+    facts.extend(of.health.power_on_hours.map(|hours| format!("{} hours", view::number(hours))));
+    facts.extend(of.health.wear_percent.map(|part| format!("{part} % worn")));
+    let state = match (&disk.membership, &of.standing) {
+        (Membership::None, Standing::Blank) => " It is blank.",
+        (Membership::None, Standing::Own { .. }) => " The box itself runs from it.",
+        (Membership::None, Standing::Foreign { .. } | Standing::OtherBox { .. }) => {
+            " Something else is on it, and nothing here touches it."
+        }
+        _ => "",
+    };
+    Bay {
+        name,
+        what: format!("{what}{state}"),
+        mark: if disk.membership == Membership::Missing { missing } else { view::of_verdict(of.health.verdict) },
+        model: view::name(of.model.as_bytes()),
+        serial: of.serial.to_string(),
+        facts: facts.join(", "),
+        reasons: of.health.reasons.iter().map(|reason| capital(&reason.text)).collect(),
+        asked: of.health.polled_at.map(|at| times.at(at)),
+    }
+}

@@ -1,0 +1,153 @@
+//! Who may do what: the list, and what an owner changes in it. authd decides and keeps; the console knows nobody's password.
+
+use askama::Template;
+use axum::extract::Path;
+use axum::response::Response;
+use keepwell_api::auth::{AddUser, ByOwner, ChangeRole, SetUp, User, UserState, Users};
+use keepwell_api::grants::{Role, Scope, Verb};
+
+use super::frame::{self, Frame};
+use super::trouble;
+use crate::neighbours::Trouble;
+use crate::view::{Mark, Times, When};
+use crate::visit::Visit;
+
+#[derive(Template)]
+#[template(path = "people.html")]
+struct PeoplePage {
+    frame: Frame,
+    people: Result<Vec<Row>, Trouble>,
+    roles: Vec<(&'static str, &'static str, &'static str)>,
+    may_change: bool,
+    needs_code: bool,
+}
+
+struct Row {
+    number: usize,
+    name: String,
+    role: &'static str,
+    role_word: &'static str,
+    mark: Mark,
+    note: String,
+    added: When,
+    last: Option<When>,
+    shares: String,
+    own: bool,
+}
+
+/// The page.
+pub(crate) async fn page(visit: Visit) -> Response {
+    let times = frame::times(&visit);
+    let own = visit.person_if_any().map(|person| person.known.user.clone()).unwrap_or_default();
+    let people = visit.app.neighbours.ask_authd::<Users>("/v1/users").await;
+    let people = people.map(|people| people.users.iter().enumerate().map(|(number, user)| row(number, user, &own, &times)).collect());
+    visit.show(&PeoplePage {
+        frame: visit.frame("People"),
+        people,
+        roles: Role::ALL.iter().map(|role| (role.as_str(), frame::role(*role), does(*role))).collect(),
+        may_change: visit.may(Verb::UsersManage),
+        needs_code: visit.needs_code(Verb::UsersManage),
+    })
+}
+
+fn row(number: usize, user: &User, own: &str, times: &Times) -> Row {
+    let (mark, note) = match user.state {
+        UserState::Active => (Mark { status: "ok", icon: "tick", word: "Can sign in" }, String::new()),
+        UserState::SetUp => {
+            (Mark { status: "warn", icon: "clock", word: "Not set up yet" }, "Waits for the set-up code to be used.".into())
+        }
+        UserState::LockedOut { until } => (
+            Mark { status: "warn", icon: "slash", word: "Locked out" },
+            format!("Too many wrong attempts; until {}.", times.at(until).text),
+        ),
+        UserState::Disabled => (Mark { status: "muted", icon: "slash", word: "Disabled" }, String::new()),
+    };
+    Row {
+        number,
+        name: user.name.clone(),
+        role: user.role.as_str(),
+        role_word: frame::role(user.role),
+        mark,
+        note,
+        added: times.at(user.added_at),
+        last: user.signed_in_at.map(|at| times.at(at)),
+        shares: user.shares.names().join(", "),
+        own: user.name == own,
+    }
+}
+
+/// What a role is for.
+fn does(role: Role) -> &'static str {
+    match role {
+        Role::Owner => "Everything, people and looser promises too.",
+        Role::Operator => "Runs it day by day: all but people and looser promises.",
+        Role::RestoreOnly => "Gets files back, and nothing else.",
+        Role::Auditor => "Reads the log. Never sees names of files.",
+        Role::Technician => "Keeps it running. Never sees names of files.",
+        Role::Security => "Reads the log and takes incidents.",
+    }
+}
+
+#[derive(Template)]
+#[template(path = "set_up.html")]
+struct SetUpPage {
+    frame: Frame,
+    name: String,
+    code: String,
+    until: When,
+    host: String,
+}
+
+fn shown(visit: &Visit, name: &str, made: Result<SetUp, Trouble>) -> Response {
+    match made {
+        Ok(made) => visit.show(&SetUpPage {
+            frame: visit.frame("Set-up code"),
+            name: name.to_owned(),
+            code: String::from_utf8_lossy(made.code.as_ref()).into_owned(),
+            until: frame::times(visit).at(made.expires_at),
+            host: visit.host.to_string(),
+        }),
+        Err(trouble) => visit.after::<()>("/people", Err(trouble), ""),
+    }
+}
+
+/// Adds somebody.
+pub(crate) async fn add(visit: Visit) -> Response {
+    let Some(session) = visit.person_if_any().map(|person| person.session.clone()) else { return visit.go("/sign-in", None) };
+    let (name, role) = (visit.form.text("name").to_owned(), visit.form.text("role").parse().unwrap_or(Role::RestoreOnly));
+    let names = visit.form.text("shares").split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    let shares = if role == Role::RestoreOnly { Scope::new(names).unwrap_or_default() } else { Scope::default() };
+    let ask = AddUser { session, name: name.clone(), role, shares, code: visit.form.code() };
+    let made = visit.app.neighbours.authd("/v1/users", ask).await;
+    shown(&visit, &name, made)
+}
+
+/// A way for a name into a route of authd's.
+pub(crate) fn route(name: &str, verb: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let name: String = name.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect();
+    format!("/v1/users/{name}/{verb}")
+}
+
+/// Disables somebody, has them enrol again, or gives them another role.
+pub(crate) async fn change(visit: Visit, Path(verb): Path<String>) -> Response {
+    let Some(session) = visit.person_if_any().map(|person| person.session.clone()) else { return visit.go("/sign-in", None) };
+    let (name, code) = (visit.form.text("name").to_owned(), visit.form.code());
+    let authd = &visit.app.neighbours;
+    match verb.as_str() {
+        "disable" => {
+            let done = authd.authd::<serde_json::Value>(route(&name, "disable"), ByOwner { session, code }).await;
+            visit.after("/people", done, "Disabled: they can't sign in any more, and are signed out everywhere.")
+        }
+        "reset" => {
+            let made = authd.authd(route(&name, "reset"), ByOwner { session, code }).await;
+            shown(&visit, &name, made)
+        }
+        "role" => {
+            let Ok(role) = visit.form.text("role").parse() else { return trouble::missing(&visit, "There is no such role.") };
+            let done = authd.authd::<serde_json::Value>(route(&name, "role"), ChangeRole { session, role, code }).await;
+            visit.after("/people", done, "The role was changed. It holds from their next click on.")
+        }
+        _ => trouble::missing(&visit, "There is no such page."),
+    }
+}

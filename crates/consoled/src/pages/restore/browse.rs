@@ -1,0 +1,287 @@
+//! The second step: which files. Folders page by page, a search by name, and all versions of one file.
+
+use askama::Template;
+use axum::extract::{Path, Query};
+use axum::response::Response;
+use keepwell_api::grants::Verb;
+use keepwell_api::vault::{File, Files, FoundFiles, ListFiles, ListVersions, SearchFiles, Snapshot, Versions};
+use serde::Deserialize;
+
+use super::draft::{Draft, Wanted, base64, joined, last, parent};
+use super::{Step, at, change, draft, steps};
+use crate::neighbours::Trouble;
+use crate::pages::frame::{self, Frame};
+use crate::pages::trouble;
+use crate::view::{self, Mark, Times, When};
+use crate::visit::Visit;
+
+/// Rows on a page.
+const ROWS: u32 = 200;
+
+/// Which folder, and from where on: numbers of paths.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Where {
+    #[serde(default, rename = "in")]
+    folder: Option<u64>,
+    #[serde(default)]
+    after: Option<u64>,
+}
+
+/// An entry in a list.
+struct Row {
+    number: u64,
+    name: String,
+    folder: bool,
+    kind: String,
+    size: String,
+    changed: Option<When>,
+    note: String,
+    path: String,
+}
+
+struct Crumb {
+    number: u64,
+    name: String,
+}
+
+#[derive(Template)]
+#[template(path = "restore_what.html")]
+struct WhatPage {
+    frame: Frame,
+    steps: Vec<Step>,
+    id: String,
+    share: String,
+    as_of: When,
+    mark: Mark,
+    crumbs: Vec<Crumb>,
+    folder: u64,
+    search: Option<String>,
+    rows: Result<Vec<Row>, Trouble>,
+    more: Option<String>,
+    first_page: bool,
+}
+
+/// A folder.
+pub(crate) async fn folder(visit: Visit, Path(id): Path<String>, Query(wanted): Query<Where>) -> Response {
+    let (draft, snapshot) = match chosen(&visit, &id) {
+        Ok(chosen) => chosen,
+        Err(answer) => return answer,
+    };
+    let folder = match wanted.folder.map(|number| draft.numbered(number).cloned()) {
+        None => Vec::new(),
+        Some(Some(folder)) => folder.path,
+        Some(None) => return visit.go(&at(&id, "what"), None),
+    };
+    let after = wanted.after.and_then(|number| draft.numbered(number)).map(|entry| base64(last(&entry.path)));
+    let first_page = after.is_none();
+    let ask = ListFiles { snapshot: snapshot.id.clone(), path: base64(&folder), after, limit: ROWS };
+    let files = visit.granted::<Files>(Verb::FilesList, "/v1/files", &ask).await;
+    let times = frame::times(&visit);
+    let shown = change(&visit, &id, |draft| {
+        let number = draft.number(Wanted { path: folder.clone(), folder: true, size: None });
+        let rows = files.map(|files| {
+            let rows: Vec<_> = files.files.iter().map(|file| row(draft, &folder, file, &times)).collect();
+            (rows, files.more)
+        });
+        (number, crumbs(draft, &folder), rows)
+    });
+    let Ok((number, crumbs, rows)) = shown else { return visit.go("/restore", None) };
+    let more = match &rows {
+        Ok((rows, true)) => rows.last().map(|row| format!("{}?in={number}&after={}", at(&id, "what"), row.number)),
+        _ => None,
+    };
+    show(&visit, &draft, &snapshot, (crumbs, number, None, rows.map(|(rows, _)| rows), more, first_page))
+}
+
+/// What a search found last.
+pub(crate) async fn found(visit: Visit, Path(id): Path<String>) -> Response {
+    let (draft, snapshot) = match chosen(&visit, &id) {
+        Ok(chosen) => chosen,
+        Err(answer) => return answer,
+    };
+    let Some((text, folder)) = draft.search.clone() else { return visit.go(&at(&id, "what"), None) };
+    let ask = SearchFiles { snapshot: snapshot.id.clone(), path: base64(&folder), text: base64(text.as_bytes()), limit: ROWS };
+    let found = visit.granted::<FoundFiles>(Verb::FilesList, "/v1/files/search", &ask).await;
+    let times = frame::times(&visit);
+    let shown = change(&visit, &id, |draft| {
+        let number = draft.number(Wanted { path: folder.clone(), folder: true, size: None });
+        let rows = found.map(|found| {
+            let rows: Vec<_> = found.found.iter().map(|one| row(draft, one.folder.as_ref(), &one.file, &times)).collect();
+            (rows, found.more)
+        });
+        (number, crumbs(draft, &folder), rows)
+    });
+    let Ok((number, crumbs, rows)) = shown else { return visit.go("/restore", None) };
+    let more = matches!(rows, Ok((_, true))).then(String::new);
+    show(&visit, &draft, &snapshot, (crumbs, number, Some(text), rows.map(|(rows, _)| rows), more, true))
+}
+
+type Shown = (Vec<Crumb>, u64, Option<String>, Result<Vec<Row>, Trouble>, Option<String>, bool);
+
+fn show(visit: &Visit, draft: &Draft, snapshot: &Snapshot, (crumbs, folder, search, rows, more, first_page): Shown) -> Response {
+    visit.show(&WhatPage {
+        frame: visit.frame("Restore: what"),
+        steps: steps(1),
+        id: draft.id.clone(),
+        share: draft.share.clone(),
+        as_of: frame::times(visit).at(snapshot.taken_at),
+        mark: view::of_outcome(Some(snapshot.outcome)),
+        crumbs,
+        folder,
+        search,
+        rows,
+        more,
+        first_page,
+    })
+}
+
+/// Looks for a name. It comes as a form, so that it stands in no address.
+pub(crate) async fn search(visit: Visit, Path(id): Path<String>) -> Response {
+    let (text, folder) = (visit.form.some("text").unwrap_or_default(), visit.form.number("in"));
+    if !(2..=100).contains(&text.chars().count()) {
+        let notice = crate::sessions::Notice { good: false, text: "Enter 2 to 100 letters of a name to look for.".into() };
+        return visit.go(&at(&id, "what"), Some(notice));
+    }
+    let kept = change(&visit, &id, |draft| {
+        let folder = folder.and_then(|number| draft.numbered(number)).map_or_else(Vec::new, |folder| folder.path.clone());
+        draft.search = Some((text, folder));
+    });
+    match kept {
+        Ok(()) => visit.go(&at(&id, "found"), None),
+        Err(_) => visit.go("/restore", None),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "restore_versions.html")]
+struct VersionsPage {
+    frame: Frame,
+    steps: Vec<Step>,
+    id: String,
+    name: String,
+    number: u64,
+    folder: u64,
+    versions: Result<Vec<VersionLine>, Trouble>,
+}
+
+struct VersionLine {
+    snapshot: String,
+    at: When,
+    first: Option<When>,
+    size: String,
+    changed: Option<When>,
+    note: String,
+    there: bool,
+    chosen: bool,
+}
+
+/// Which path: its number.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Of {
+    of: u64,
+}
+
+/// All versions of a file.
+pub(crate) async fn versions(visit: Visit, Path(id): Path<String>, Query(of): Query<Of>) -> Response {
+    let (draft, snapshot) = match chosen(&visit, &id) {
+        Ok(chosen) => chosen,
+        Err(answer) => return answer,
+    };
+    let Some(wanted) = draft.numbered(of.of).cloned() else { return visit.go(&at(&id, "what"), None) };
+    let ask = ListVersions { share: draft.share.clone(), path: base64(&wanted.path) };
+    let versions = visit.granted::<Versions>(Verb::FilesList, "/v1/files/versions", &ask).await;
+    let times = frame::times(&visit);
+    let folder = Wanted { path: parent(&wanted.path).to_vec(), folder: true, size: None };
+    let Ok(folder) = change(&visit, &id, |draft| draft.number(folder)) else { return visit.go("/restore", None) };
+    let line = |version: &keepwell_api::vault::Version| VersionLine {
+        at: times.at(version.taken_at),
+        first: (version.first_taken_at != version.taken_at).then(|| times.at(version.first_taken_at)),
+        size: version.file.as_ref().and_then(|file| file.size).map_or_else(String::new, view::size),
+        changed: version.file.as_ref().and_then(|file| file.changed_at).map(|at| times.at(at)),
+        note: version.file.as_ref().map_or_else(|| "Not there at that time".into(), note),
+        there: version.file.is_some(),
+        chosen: version.snapshot == snapshot.id,
+        snapshot: version.snapshot.clone(),
+    };
+    visit.show(&VersionsPage {
+        frame: visit.frame("Restore: versions"),
+        steps: steps(1),
+        id,
+        name: view::name(&wanted.path),
+        number: of.of,
+        folder,
+        versions: versions.map(|versions| versions.versions.iter().map(line).collect()),
+    })
+}
+
+/// Takes what was ticked, or all of a folder; and another version's snapshot, where one was chosen.
+pub(crate) async fn choose(visit: Visit, Path(id): Path<String>) -> Response {
+    let numbers: Vec<u64> = match visit.form.number("all") {
+        Some(folder) => vec![folder],
+        None => visit.form.all("pick").filter_map(|number| number.parse().ok()).take(200).collect(),
+    };
+    let snapshot = visit.form.some("snapshot");
+    let chosen = change(&visit, &id, |draft| {
+        if let Some(wanted) = snapshot
+            && let Some(one) = draft.snapshots.iter().find(|one| one.id == wanted)
+        {
+            draft.snapshot = Some(one.clone());
+        }
+        draft.wanted = numbers.iter().filter_map(|number| draft.numbered(*number).cloned()).collect();
+        draft.order = None;
+        !draft.wanted.is_empty()
+    });
+    match chosen {
+        Ok(true) => visit.go(&at(&id, "where"), None),
+        Ok(false) => {
+            let notice = crate::sessions::Notice { good: false, text: "Tick what you want back, or take the whole folder.".into() };
+            visit.go(&at(&id, "what"), Some(notice))
+        }
+        Err(_) => visit.go("/restore", None),
+    }
+}
+
+/// A draft of which it is known as of when.
+pub(crate) fn chosen(visit: &Visit, id: &str) -> Result<(Draft, Snapshot), Response> {
+    let draft = draft(visit, id)?;
+    match draft.snapshot.clone() {
+        Some(snapshot) => Ok((draft, snapshot)),
+        None if draft.snapshots.is_empty() => Err(trouble::missing(visit, "There is no copy of this share yet.")),
+        None => Err(visit.go(&at(id, "when"), None)),
+    }
+}
+
+fn row(draft: &mut Draft, folder: &[u8], file: &File, times: &Times) -> Row {
+    let is_folder = file.kind == "folder";
+    let path = joined(folder, file.name.as_ref());
+    let shown = view::name(folder);
+    Row {
+        number: draft.number(Wanted { path, folder: is_folder, size: file.size }),
+        name: view::name(file.name.as_ref()),
+        folder: is_folder,
+        kind: file.kind.clone(),
+        size: file.size.map_or_else(String::new, view::size),
+        changed: file.changed_at.map(|at| times.at(at)),
+        note: note(file),
+        path: shown,
+    }
+}
+
+fn note(file: &File) -> String {
+    match (&file.gap, file.inconsistent) {
+        (Some(why), _) => format!("Not in this copy, or not whole: {why}"),
+        (None, true) => "Changed while it was copied: it may be inconsistent".into(),
+        (None, false) => String::new(),
+    }
+}
+
+fn crumbs(draft: &mut Draft, folder: &[u8]) -> Vec<Crumb> {
+    let mut all = vec![Crumb { number: draft.number(Wanted { path: Vec::new(), folder: true, size: None }), name: draft.share.clone() }];
+    let ends = folder.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at).chain([folder.len()]);
+    for end in ends.filter(|end| *end > 0) {
+        let path = folder[..end].to_vec();
+        let name = view::name(last(&path));
+        all.push(Crumb { number: draft.number(Wanted { path, folder: true, size: None }), name });
+    }
+    all
+}

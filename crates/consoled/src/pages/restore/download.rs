@@ -1,0 +1,173 @@
+//! The other end of a restore: a file, or several as an archive, to the browser. Goes through in pieces and is kept nowhere.
+
+use std::io;
+use std::sync::mpsc::{SyncSender, sync_channel};
+
+use axum::extract::Path;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use keepwell_api::grants::{Verb, needs_fresh_factor};
+use keepwell_api::outflow::{Outflow, outflow};
+use keepwell_api::vault::{Download, DownloadZip};
+use keepwell_api::{Client, ClientError};
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+use super::at;
+use super::browse::chosen;
+use super::draft::{Wanted, base64, last};
+use crate::neighbours::{self, Trouble};
+use crate::visit::Visit;
+
+/// Pieces between the two ends.
+const PIECES: usize = 4;
+
+/// How many bytes it is, where that is known beforehand.
+pub(crate) fn bound(wanted: &[Wanted]) -> Option<u64> {
+    wanted.iter().map(|one| one.size.filter(|_| !one.folder)).sum()
+}
+
+/// Whether a new code would be asked for.
+pub(crate) fn needs_code(visit: &Visit, bytes: Option<u64>) -> bool {
+    let is_fresh = visit.person_if_any().is_some_and(|person| person.known.fresh_until > visit.now());
+    needs_fresh_factor(Verb::Download, bytes) && !is_fresh
+}
+
+/// Sends it.
+pub(crate) async fn send(visit: Visit, Path(id): Path<String>) -> Response {
+    let (draft, snapshot) = match chosen(&visit, &id) {
+        Ok(chosen) => chosen,
+        Err(answer) => return answer,
+    };
+    let (snapshot, bytes) = (snapshot.id, bound(&draft.wanted));
+    let answer = match &draft.wanted[..] {
+        [] => return visit.go(&at(&id, "what"), None),
+        [one] if !one.folder => {
+            let ask = Download { snapshot, path: base64(&one.path) };
+            stream(&visit, "/v1/files/content", ask, (bytes, bytes))
+                .await
+                .map(|body| named(body, last(&one.path), "application/octet-stream"))
+        }
+        several => {
+            let name = [draft.share.as_bytes(), b".zip"].concat();
+            let ask = DownloadZip { snapshot, paths: several.iter().map(|one| base64(&one.path)).collect() };
+            // An archive is longer than what is in it.
+            stream(&visit, "/v1/files/zip", ask, (None, None)).await.map(|body| named(body, &name, "application/zip"))
+        }
+    };
+    answer.unwrap_or_else(|trouble| visit.after::<()>(&at(&id, "where"), Err(trouble), ""))
+}
+
+/// Begins it, and answers once it has begun: what is refused is refused before a byte was sent.
+async fn stream(
+    visit: &Visit,
+    route: &'static str,
+    ask: impl Serialize + Send + 'static,
+    (length, max_bytes): (Option<u64>, Option<u64>),
+) -> Result<axum::body::Body, Trouble> {
+    let person = visit.person()?;
+    let grant =
+        visit.app.neighbours.grant((&person.session, visit.form.code()), Verb::Download, &neighbours::body(&ask), max_bytes).await?;
+    let client = visit.app.neighbours.streaming(grant);
+    let (out, body) = outflow(length);
+    let (begun, has_begun) = oneshot::channel();
+    let (pieces, taken) = sync_channel::<Vec<u8>>(PIECES);
+    let (ended, has_ended) = oneshot::channel();
+    tokio::task::spawn_blocking(move || fetch(&client, route, &ask, Pipe { pieces, begun: Some(begun) }, ended));
+    let runtime = tokio::runtime::Handle::current();
+    tokio::task::spawn_blocking(move || runtime.block_on(pass_on(&out, || taken.recv().ok(), has_ended)));
+    has_begun.await.unwrap_or(Err(Trouble::Busy)).map(|()| body)
+}
+
+fn fetch(client: &Client, route: &str, ask: &impl Serialize, mut pipe: Pipe, ended: oneshot::Sender<bool>) {
+    let done = client.post_for_stream(route, ask, &mut pipe);
+    let good = done.is_ok();
+    let begun = pipe.begun.take();
+    drop(pipe);
+    match (begun, done) {
+        (Some(begun), Ok(_)) => drop(begun.send(Ok(()))),
+        (Some(begun), Err(error)) => drop(begun.send(Err(neighbours::of_vaultd(error)))),
+        (None, Err(ClientError::NotTaken { .. })) => tracing::debug!("a download was not taken to its end"),
+        (None, Err(error)) => tracing::warn!(error = &error as &dyn std::error::Error, "a download broke off"),
+        (None, Ok(_)) => {}
+    }
+    let _ = ended.send(good);
+}
+
+/// Without a good end the answer breaks off, so that nobody takes a part for the whole.
+async fn pass_on(out: &Outflow, mut next: impl FnMut() -> Option<Vec<u8>>, ended: oneshot::Receiver<bool>) {
+    while let Some(piece) = next() {
+        if out.put(piece).await.is_err() {
+            return;
+        }
+    }
+    if ended.await == Ok(true) {
+        let _ = out.end().await;
+    }
+}
+
+/// Where the answer goes, from a thread that may wait.
+struct Pipe {
+    pieces: SyncSender<Vec<u8>>,
+    begun: Option<oneshot::Sender<Result<(), Trouble>>>,
+}
+
+impl io::Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(begun) = self.begun.take() {
+            let _ = begun.send(Ok(()));
+        }
+        self.pieces.send(bytes.to_vec()).map_err(|_| io::ErrorKind::BrokenPipe)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// To be kept as a file, never to be shown or run.
+fn named(body: axum::body::Body, name: &[u8], kind: &'static str) -> Response {
+    let mut answer = body.into_response();
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    if let Ok(value) = HeaderValue::from_str(&disposition(name)) {
+        headers.insert(header::CONTENT_DISPOSITION, value);
+    }
+    answer
+}
+
+/// RFC 6266 with a name as in RFC 8187: nothing in it can end the header.
+fn disposition(name: &[u8]) -> String {
+    let name = String::from_utf8_lossy(name);
+    let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || " .-_()".contains(c) { c } else { '_' }).collect();
+    let exact: String = name
+        .bytes()
+        .map(
+            |byte| {
+                if byte.is_ascii_alphanumeric() || b".-_".contains(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+            },
+        )
+        .collect();
+    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{exact}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_end_no_header() {
+        assert_eq!(
+            disposition("a\"b\r\nc: ü.txt".as_bytes()),
+            "attachment; filename=\"a_b__c_ _.txt\"; filename*=UTF-8''a%22b%0D%0Ac%3A%20%C3%BC.txt"
+        );
+    }
+
+    #[test]
+    fn a_bound_is_known_or_not() {
+        let one = |folder, size| Wanted { path: b"a".to_vec(), folder, size };
+        assert_eq!(bound(&[one(false, Some(5)), one(false, Some(6))]), Some(11));
+        assert_eq!((bound(&[one(false, Some(5)), one(true, None)]), bound(&[one(false, None)])), (None, None));
+    }
+}

@@ -1,0 +1,144 @@
+//! How the box's messages reach people, its clock, its certificate, and what somebody who helps needs to know. Secrets of channels are never shown again.
+
+use askama::Template;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use keepwell_api::grants::Verb;
+use keepwell_api::notices::{Address, Channel, Email, HookUrl, Host, Line, MailTls, Syslog, SyslogTransport, Webhook};
+use keepwell_api::vault::{ClockConfirmed, ConfirmClock, Done, SetChannel};
+
+use super::frame::{self, Frame};
+use crate::app::HowItIs;
+use crate::form::Form;
+use crate::sessions::Notice;
+use crate::view::When;
+use crate::visit::Visit;
+
+#[derive(Template)]
+#[template(path = "settings.html")]
+struct SettingsPage {
+    frame: Frame,
+    box_name: String,
+    zone: String,
+    fingerprint: String,
+    now: When,
+    now_s: i64,
+    doubt: Option<String>,
+    needs_code: bool,
+    may_bundle: bool,
+}
+
+/// The page.
+pub(crate) async fn page(visit: Visit) -> Response {
+    let doubt = match visit.app.status().await {
+        HowItIs::Now(status) => status.doubt.map(|doubt| keepwell_duties::words::duration(doubt.ahead_s.saturating_abs())),
+        HowItIs::Silent(..) => None,
+    };
+    let settings = &visit.app.settings;
+    visit.show(&SettingsPage {
+        frame: visit.frame("Settings"),
+        box_name: settings.box_name.clone(),
+        zone: settings.zone.iana_name().unwrap_or("as the machine's").to_owned(),
+        fingerprint: settings.authority.1.clone(),
+        now: frame::times(&visit).full(visit.now()),
+        now_s: visit.now(),
+        doubt,
+        needs_code: visit.needs_code(Verb::SettingsChange),
+        may_bundle: visit.may(Verb::SupportBundle),
+    })
+}
+
+/// Sets a channel, or takes one away.
+pub(crate) async fn channel(visit: Visit) -> Response {
+    let form = &visit.form;
+    let channel = match form.text("kind") {
+        "remove" => None,
+        kind => match typed(form, kind) {
+            Some(channel) => Some(channel),
+            None => {
+                let text = "Something in that form can't be: look at names, addresses and the port. Nothing was changed.".into();
+                return visit.go("/settings", Some(Notice { good: false, text }));
+            }
+        },
+    };
+    let well = if channel.is_some() { "Messages go there too from now on." } else { "Messages do not go there any more." };
+    let ask = SetChannel { name: form.text("name").to_owned(), channel };
+    let done = visit.granted::<Done>(Verb::SettingsChange, "/v1/channels", &ask).await;
+    visit.after("/settings", done, well)
+}
+
+fn typed(form: &Form, kind: &str) -> Option<Channel> {
+    match kind {
+        "email" => {
+            let to: Option<Vec<_>> = form.text("to").split([',', ' ', ';']).filter(|one| !one.is_empty()).map(Address::parse).collect();
+            Some(Channel::Email(Email {
+                server: Host::parse(form.text("server"))?,
+                port: form.number("port")?,
+                tls: if form.text("tls") == "start-tls" { MailTls::StartTls } else { MailTls::Implicit },
+                user: match form.some("user") {
+                    Some(user) => Some(Line::parse(&user)?),
+                    None => None,
+                },
+                password: form.some_secret("password"),
+                from: Address::parse(form.text("from"))?,
+                to: to.filter(|to| !to.is_empty())?,
+                ca_pem: None,
+            }))
+        }
+        "webhook" => Some(Channel::Webhook(Webhook {
+            url: HookUrl::parse(form.text("url"))?,
+            secret: form.some_secret("secret").filter(|secret| secret.as_ref().len() >= 16)?,
+            ca_pem: None,
+        })),
+        "syslog" => Some(Channel::Syslog(Syslog {
+            server: Host::parse(form.text("server"))?,
+            port: form.number("port")?,
+            transport: match form.text("transport") {
+                "udp" => SyslogTransport::Udp,
+                "tcp" => SyslogTransport::Tcp,
+                _ => SyslogTransport::Tls,
+            },
+            ca_pem: None,
+        })),
+        _ => None,
+    }
+}
+
+/// A person says that the clock is right.
+pub(crate) async fn clock(visit: Visit) -> Response {
+    let Some(at) = visit.form.number("at") else { return visit.go("/settings", None) };
+    let done = visit.granted::<ClockConfirmed>(Verb::SettingsChange, "/v1/clock/confirm", &ConfirmClock { at }).await;
+    visit.after("/settings", done, "The time is confirmed.")
+}
+
+/// What somebody who helps needs: no names in it.
+pub(crate) async fn bundle(visit: Visit) -> Response {
+    let empty = serde_json::json!({});
+    match visit.granted::<serde_json::Value>(Verb::SupportBundle, "/v1/support-bundle", &empty).await {
+        Ok(bundle) => {
+            let mut answer = serde_json::to_string_pretty(&bundle).unwrap_or_default().into_response();
+            let headers = answer.headers_mut();
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"keepwell-support.json\""));
+            answer
+        }
+        Err(trouble) => visit.after::<()>("/settings", Err(trouble), ""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_are_what_was_typed_or_none() {
+        let mail = "server=mail.example.org&port=465&tls=implicit&user=box&password=x&from=box@example.org&to=a@example.org,+b@example.org";
+        let Some(Channel::Email(email)) = typed(&Form::parse(mail.as_bytes()), "email") else { panic!("a channel") };
+        assert_eq!((email.to.len(), email.port), (2, 465));
+        for bad in ["", "server=a b&port=1&from=a@b&to=c@d", "server=a&port=x&from=a@b&to=c@d", "server=a&port=1&from=a@b&to="] {
+            assert!(typed(&Form::parse(bad.as_bytes()), "email").is_none(), "{bad}");
+        }
+        assert!(typed(&Form::parse(b"url=https://a.example/x&secret=short"), "webhook").is_none());
+        assert!(typed(&Form::parse(b"url=https://a.example/x&secret=0123456789abcdef"), "webhook").is_some());
+    }
+}
