@@ -1,7 +1,10 @@
 #!/usr/bin/python3
-"""A box that loses everything but its vault: shares with their passwords, policies, users and history come back from it by themselves, and backups go on."""
+"""A box forgets at night what its policies do not keep, and nothing else. Then it loses everything but its vault: shares with their passwords, policies, users and history come back
+from it by themselves, what was forgotten does not, and backups go on."""
 
+import json
 import shutil
+import sqlite3
 
 from lib import trees
 from lib.appliance import Appliance
@@ -17,9 +20,11 @@ def main():
     server = Samba(checks.scratch / "samba")
     box = Appliance(checks.scratch / "box")
     with checks.part("a practice"):
-        before = practice(box, server)
+        practice(box, server)
+    with checks.part("a night"):
+        kept = night(box, server)
     with checks.part("all but the vault is lost"):
-        lost(box, before)
+        lost(box, told(box), kept)
     checks.finish()
 
 
@@ -36,7 +41,6 @@ def practice(box, server):
     # What was changed last is kept within a minute, and what happened with it.
     at = box.get("vaultd", "/v1/status")["at"]
     checks.check("the state is kept in the vault", until(lambda: proven(box) > at, 150), box.get("vaultd", "/v1/status").get("duties"))
-    return told(box)
 
 
 def proven(box):
@@ -51,7 +55,55 @@ def told(box):
     return {"shares": shares, "policies": box.get("vaultd", "/v1/policies"), "runs": runs, "users": users}
 
 
-def lost(box, before):
+def night(box, server):
+    """Three more runs on the same day, of which a policy keeps one: it stays with the newest, the others go."""
+    tree = {}
+    for version in range(3):
+        trees.put(server.share / "letter", f"version {version}\n".encode())
+        tree = {path.relative_to(server.share): path.read_bytes() for path in server.share.rglob("*") if path.is_file()}
+        server.give()
+        box("runs", "start", "EHR", "--wait")
+    few = box.promise(one={"cadence_s": 1800, "copy_age_goal_s": 4000, "keep": {"hourly": 0, "daily": 1, "weekly": 0, "monthly": 0}})
+    checks.check("a policy keeps very little", all(answer.status == 200 for answer in few), few)
+    before = snapshots(box)
+    today = [one for one in before if one["taken_at"] // 86400 == before[-1]["taken_at"] // 86400]
+    kept = sorted({today[0]["id"], before[-1]["id"]})
+    checks.check("there are old snapshots", len(before) >= 5, before)
+    at_once(box)
+    checks.check("what no policy keeps is gone", until(lambda: len(snapshots(box)) < len(before), 90), snapshots(box))
+    after = snapshots(box)
+    checks.check("the first of the day and the newest stay", sorted(one["id"] for one in after) == kept, (kept, after))
+    server.add("back")
+    restored = box("restore", before[-1]["id"], "--to", server.url_of("back"), "--password-file", server.password, "--wait")
+    back = {path.relative_to(server.folder / "back"): path.read_bytes() for path in (server.folder / "back").rglob("*") if path.is_file()}
+    checks.check("what is kept comes back exactly", restored.status == 0 and back == tree, (restored, sorted(set(tree) ^ set(back))))
+    gone = next(one["id"] for one in before if one["id"] not in kept)
+    server.add("again")
+    refused = box("restore", gone, "--to", server.url_of("again"), "--password-file", server.password, "--wait")
+    checks.check("what is gone is refused by name", refused.status != 0 and "forgotten" in str(refused), refused)
+    records = [record["fields"] for record in box("log", "--limit", 1000).report.get("records", []) if record["event"] == "deletion"]
+    phases = [fields.get("phase") for fields in records]
+    checks.check("the log has it before it happened, and after", phases == ["begun", "done"] and all(gone in fields["snapshots"] for fields in records), records)
+    return kept
+
+
+def snapshots(box):
+    of_share = [one for one in box("snapshots").report.get("snapshots", []) if one["share"] == "EHR"]
+    return sorted(of_share, key=lambda one: one["taken_at"])
+
+
+def at_once(box):
+    """It is night: the box believes that the last one was long ago."""
+    box.stop()
+    with sqlite3.connect(box.folder / "state/vaultd/state.sqlite") as state:
+        state.execute("INSERT OR REPLACE INTO documents VALUES ('forgetting', ?)", [json.dumps({"at": 0})])
+    state.close()
+    box.start()
+    box.settled()
+    box.sign_in()
+
+
+def lost(box, before, kept):
     box.stop()
     for program in ("vaultd", "authd"):
         shutil.rmtree(box.folder / "state" / program)
@@ -64,6 +116,7 @@ def lost(box, before):
     same = {number: run for number, run in after["runs"].items() if number in before["runs"]}
     checks.check("the same history", same == before["runs"], (before["runs"], after["runs"]))
     box.sign_in()
+    checks.check("what was forgotten stays so", sorted(one["id"] for one in snapshots(box)) == kept, snapshots(box))
     run = box("runs", "start", "EHR", "--wait")
     counts = run.report.get("run", {}).get("counts", {})
     checks.check("backups go on with the password that was kept, and read nothing twice", run.status == 0 and counts.get("read_bytes", 1) <= 100_000, run)

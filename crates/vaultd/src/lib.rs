@@ -13,6 +13,7 @@ mod download;
 pub mod engine;
 mod error;
 mod events;
+mod forgetting;
 mod gate;
 mod keeping;
 mod metrics;

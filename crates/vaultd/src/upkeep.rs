@@ -8,7 +8,7 @@ use keepwell_vault::{NoProgress, ScrubCursor, Vault};
 
 use crate::appliance::Appliance;
 use crate::error::VaultdError;
-use crate::{keeping, neighbours, trial, verbs};
+use crate::{forgetting, keeping, neighbours, trial, verbs};
 use keepwell_api::error::chain;
 
 /// Often enough to end soon when the program does.
@@ -31,10 +31,11 @@ pub(crate) fn run(appliance: &Appliance, stop: &AtomicBool) {
         let opened = appliance.engine.vault();
         if let (Ok(vault), true) = (opened, Instant::now() >= next) {
             next = Instant::now() + MINUTE;
-            let tasks: [(&str, Task<'_>); 5] = [
+            let tasks: [(&str, Task<'_>); 6] = [
                 ("check its log", &mut || checked.log(appliance)),
                 ("ask its neighbours", &mut || neighbours::ask(appliance)),
                 ("keep its state in the vault", &mut || kept.keep(appliance, &vault)),
+                ("forget what no policy keeps", &mut || forgetting::forget_due(appliance, &vault)),
                 ("test a restore", &mut || trial::test_due(appliance, &vault)),
                 ("read the pool again", &mut || scrub(appliance, &vault)),
             ];

@@ -1,0 +1,209 @@
+//! Forgets, once a night, the snapshots that no policy keeps any longer. Owns when, and the record before and after; which, `keepwell-duties` decides, and the vault has the last
+//! word. Never while the machine's clock is doubted, and never a snapshot of a share that is not there any more: that is for a person to say.
+
+use std::collections::BTreeSet;
+
+use keepwell_audit::{Event, Value};
+use keepwell_duties::{self as duties, At, Keep, Tier, Worth};
+use keepwell_format::SnapshotId;
+use keepwell_format::manifest::Outcome;
+use keepwell_vault::{Snapshot, Vault, VaultError};
+use serde::{Deserialize, Serialize};
+
+use crate::appliance::Appliance;
+use crate::error::VaultdError;
+use crate::keeping;
+use crate::state::SETTLED;
+use crate::watch::Policies;
+
+const DOCUMENT: &str = "forgetting";
+const DAY: i64 = 86_400;
+/// Two o'clock, UTC, in seconds of the day.
+const NIGHT: i64 = 7_200;
+/// Snapshots that are forgotten at a time: their ids fit one field of the ledger.
+const BATCH: usize = 200;
+/// Of the box's own state. It is written after each change, and is small.
+const OWN: Keep = Keep { hourly: 24, daily: 14, weekly: 8, monthly: 12 };
+/// Restores that may be under way at a time are far fewer.
+const RESTORES: u32 = 10_000;
+
+/// What is known of the last night.
+#[derive(Debug, Serialize, Deserialize)]
+struct Night {
+    /// When it was, box time.
+    at: At,
+    /// Ids of what was about to be forgotten when this was written.
+    #[serde(default)]
+    begun: Vec<String>,
+    /// Why.
+    #[serde(default)]
+    reason: String,
+}
+
+/// Does what the night asks for, if it is time. A program that ended in the middle is taken up here.
+pub(crate) fn forget_due(appliance: &Appliance, vault: &Vault) -> Result<(), VaultdError> {
+    let settled = appliance.state.document::<bool>(SETTLED)?.unwrap_or(false);
+    if !settled || appliance.clock.doubt().is_some() {
+        return Ok(());
+    }
+    let now = At(appliance.clock.believed());
+    let Some(mut night) = appliance.state.document::<Night>(DOCUMENT)? else {
+        // A box that is new, or has just taken a vault over, gives people a day to look at its policies.
+        return Ok(appliance.state.note(DOCUMENT, &Night { at: now, begun: Vec::new(), reason: String::new() })?);
+    };
+    carry_out(appliance, vault, &mut night)?;
+    if !is_due(night.at, now) {
+        return Ok(());
+    }
+    let policies = Policies::load(&appliance.state)?;
+    let mut rules: Vec<(String, Keep)> =
+        appliance.state.shares()?.into_iter().map(|share| (share.name, policies.of(share.tier).keep)).collect();
+    rules.push((keeping::NAME.to_owned(), OWN));
+    let restored: BTreeSet<String> = appliance.state.restores(true, RESTORES)?.into_iter().map(|restore| restore.snapshot).collect();
+    let mut chosen = choose(&vault.snapshots()?, &rules, now);
+    chosen.retain(|id| !restored.contains(&id.to_string()));
+    (night.at, night.reason) = (now, reason(&policies));
+    appliance.state.note(DOCUMENT, &night)?;
+    for batch in chosen.chunks(BATCH) {
+        night.begun = batch.iter().map(ToString::to_string).collect();
+        appliance.state.note(DOCUMENT, &night)?;
+        carry_out(appliance, vault, &mut night)?;
+    }
+    Ok(())
+}
+
+/// Whether two o'clock has been since then. A night of the future was counted by a clock that was wrong.
+fn is_due(last: At, now: At) -> bool {
+    let two = now.0 - (now.0 - NIGHT).rem_euclid(DAY);
+    !last.has_been(now) || last.0 < two
+}
+
+/// What no rule keeps, by the names that rules are for. The last accepted snapshot of a name, as the vault counts them, always stays.
+fn choose(snapshots: &[Snapshot], rules: &[(String, Keep)], now: At) -> Vec<SnapshotId> {
+    let mut chosen = Vec::new();
+    for (name, keep) in rules {
+        let of_name = || snapshots.iter().filter(|snapshot| snapshot.body.name == *name);
+        let last = of_name().rfind(|snapshot| snapshot.body.outcome != Outcome::Held).map(|snapshot| snapshot.id);
+        let known: Vec<_> = of_name().map(worth).collect();
+        chosen.extend(duties::forget(&known, keep, now).into_iter().filter(|id| Some(*id) != last));
+    }
+    chosen
+}
+
+fn worth(snapshot: &Snapshot) -> duties::Snapshot<SnapshotId> {
+    let worth = match snapshot.body.outcome {
+        Outcome::Complete => Worth::Complete,
+        Outcome::Partial => Worth::Partial,
+        Outcome::Held => Worth::Held,
+    };
+    duties::Snapshot { id: snapshot.id, received: At(snapshot.body.started.seconds), worth }
+}
+
+/// In words that still say something in years.
+fn reason(policies: &Policies) -> String {
+    let words = |keep: Keep| format!("{} hours, {} days, {} weeks, {} months", keep.hourly, keep.daily, keep.weekly, keep.monthly);
+    let tiers = Tier::ALL.map(|tier| format!("tier {} keeps {}", tier.number(), words(policies.of(tier).keep)));
+    format!("by policy: {}; the box's own state {}", tiers.join("; "), words(OWN))
+}
+
+/// Forgets what was begun. The ledger has it before it happens, and what became of it.
+fn carry_out(appliance: &Appliance, vault: &Vault, night: &mut Night) -> Result<(), VaultdError> {
+    let ids: Vec<SnapshotId> = night.begun.iter().filter_map(|id| id.parse().ok()).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    record(appliance, "begun", night, night.reason.clone())?;
+    let (phase, text) = match vault.forget(&ids, &night.reason, appliance.clock.believed()) {
+        Ok(_) => ("done", night.reason.clone()),
+        // The vault keeps one of them, or has too few disks for it tonight: all of them stay until the next night.
+        Err(error @ (VaultError::NotForgotten(_) | VaultError::NoSnapshot(_))) => {
+            tracing::warn!(%error, "old snapshots were not forgotten tonight");
+            ("refused", error.to_string())
+        }
+        Err(other) => return Err(other.into()),
+    };
+    record(appliance, phase, night, text)?;
+    night.begun.clear();
+    appliance.state.note(DOCUMENT, &*night)?;
+    appliance.changed();
+    Ok(())
+}
+
+fn record(appliance: &Appliance, phase: &str, night: &Night, reason: String) -> Result<(), VaultdError> {
+    let fields = vec![
+        ("phase".to_owned(), Value::Text(phase.to_owned())),
+        ("count".to_owned(), Value::Number(i64::try_from(night.begun.len()).unwrap_or(i64::MAX))),
+        ("snapshots".to_owned(), Value::Text(night.begun.join(" "))),
+        ("reason".to_owned(), Value::Text(reason)),
+    ];
+    appliance.record("vaultd", Event::Deletion, fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use keepwell_format::manifest::{ManifestBody, SeqRanges, Statistics};
+    use keepwell_format::port::Encoding;
+    use keepwell_format::{BlobId, Time};
+
+    use super::*;
+
+    fn snapshot(n: u8, name: &str, started: i64, outcome: Outcome) -> Snapshot {
+        let at = Time { seconds: started, nanos: 0 };
+        let body = ManifestBody {
+            name: name.into(),
+            source: String::new(),
+            identity: String::new(),
+            encoding: Encoding::Bytes,
+            outcome,
+            started: at,
+            finished: at,
+            depth: 0,
+            root: BlobId([1; 32]),
+            base: SnapshotId::NONE,
+            gaps: Vec::new(),
+            statistics: Statistics::default(),
+            program: String::new(),
+            held: String::new(),
+        };
+        let (sequence, previous, needs) = (n.into(), SnapshotId::NONE, SeqRanges::new());
+        Snapshot { id: SnapshotId([n; 32]), sequence, previous, received: started, needs, body }
+    }
+
+    #[test]
+    fn a_night_comes_once_a_day() {
+        let day = |n: i64, hour: i64| At(n * DAY + hour * 3_600);
+        for (last, now, due) in [
+            (day(9, 3), day(10, 1), false),
+            (day(9, 3), day(10, 2), true),
+            (day(9, 1), day(9, 3), true),
+            (day(10, 2), day(10, 23), false),
+            (day(0, 0), day(10, 1), true),
+            (day(10, 5), day(12, 1), true),
+            (day(99, 5), day(12, 1), true),
+        ] {
+            assert_eq!(is_due(last, now), due, "{last:?}, {now:?}");
+        }
+    }
+
+    #[test]
+    fn only_names_with_a_rule_lose_snapshots_and_never_their_last() {
+        let keep = Keep { hourly: 0, daily: 1, weekly: 0, monthly: 0 };
+        let now = At(100 * DAY);
+        let complete = |n, name, at| snapshot(n, name, at, Outcome::Complete);
+        let all = [
+            complete(1, "EHR", 98 * DAY),
+            complete(2, "gone", 98 * DAY),
+            snapshot(3, "EHR", 98 * DAY + 1, Outcome::Held),
+            complete(4, "EHR", 99 * DAY),
+            complete(5, "gone", 99 * DAY),
+            complete(6, "EHR", 99 * DAY + 9),
+            complete(7, "EHR", 99 * DAY + 10),
+            // By a clock that stood behind: the oldest by its time, and what the next run builds on.
+            complete(8, "EHR", 97 * DAY),
+        ];
+        let chosen = choose(&all, &[("EHR".into(), keep), ("none".into(), keep)], now);
+        assert_eq!(chosen, [1, 6].map(|n| SnapshotId([n; 32])));
+        let ahead = choose(&all, &[("EHR".into(), keep)], At(0));
+        assert_eq!(ahead, [], "what seems to come from the future stays");
+    }
+}
