@@ -1,6 +1,7 @@
 //! Blobs in and out of the pool.
 
 mod reader;
+mod windows;
 mod writer;
 
 pub(crate) use reader::{BlobReader, pack_name};

@@ -85,7 +85,7 @@ impl Vault {
         go_on: &(dyn Fn() -> bool + Sync),
     ) -> Result<Found, VaultError> {
         let index = Neighbours::new(&*self.index);
-        let reader = BlobReader::new(&self.pool, &self.keys, &index);
+        let reader = BlobReader::of_many(&self.pool, &self.keys, &index);
         let thorough = self.reader();
         std::thread::scope(|scope| {
             let lanes = Lanes::start(scope, self.env.workers);

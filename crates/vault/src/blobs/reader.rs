@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use keepwell_format::{BlobId, PackId};
 use keepwell_storage::{Class, ObjectId, ObjectName, Pool, PoolError};
 
+use super::windows::Windows;
 use crate::VaultError;
 use crate::index::{Index, Location};
 use crate::keys::Keys;
@@ -19,6 +20,8 @@ pub(crate) struct BlobReader<'a> {
     pub(crate) stats: ReadStats,
     /// The pack last put together from redundancy: neighbours are likely to be asked for next.
     rebuilt: Mutex<Option<(PackId, Arc<Vec<u8>>)>>,
+    /// For whoever reads many small ones that lie together.
+    windows: Option<Windows>,
 }
 
 /// What reading met with.
@@ -30,7 +33,12 @@ pub(crate) struct ReadStats {
 
 impl<'a> BlobReader<'a> {
     pub(crate) fn new(pool: &'a Pool, keys: &'a Keys, index: &'a dyn Index) -> Self {
-        Self { pool, keys, index, stats: ReadStats::default(), rebuilt: Mutex::new(None) }
+        Self { pool, keys, index, stats: ReadStats::default(), rebuilt: Mutex::new(None), windows: None }
+    }
+
+    /// For many small ones that lie together.
+    pub(crate) fn of_many(pool: &'a Pool, keys: &'a Keys, index: &'a dyn Index) -> Self {
+        Self { windows: Some(Windows::default()), ..Self::new(pool, keys, index) }
     }
 
     /// The whole plaintext of a blob.
@@ -76,6 +84,11 @@ impl<'a> BlobReader<'a> {
 
     /// Reads just the frame.
     fn fast(&self, place: &Location) -> Result<Vec<u8>, String> {
+        let near = self.windows.as_ref().and_then(|windows| windows.read(self.pool, place.pack, place.offset, place.stored_len));
+        // What is damaged there may be whole on another disk.
+        if let Some(Ok(plain)) = near.map(|sealed| open_frame(self.keys, &place.frame, &sealed)) {
+            return Ok(plain);
+        }
         let sealed = self.pool.read_range(pack_name(place.pack), place.offset, place.stored_len as usize).map_err(|e| e.to_string())?;
         open_frame(self.keys, &place.frame, &sealed)
     }
