@@ -58,6 +58,7 @@ test: setup  ## everything that has to pass before a change goes in
 	@$(stage) notices        tests/scenario notices
 	@$(stage) alerts         tests/scenario alerts
 	@$(stage) box-state      tests/scenario box-state
+	@$(stage) box-people     tests/scenario box-people
 	@$(stage) box-slow       tests/scenario box-slow
 	@$(stage) box-kills      tests/scenario box-kills
 	@$(stage) box-year       tests/scenario box-year

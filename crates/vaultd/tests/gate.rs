@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use axum::routing::get;
 use axum::{Json, Router};
 use keepwell_api::auth::GrantKey;
-use keepwell_api::grants::{Grant, Role, Scope, SigningKey, Verb, allows, digest};
+use keepwell_api::grants::{Grant, Role, Scope, SigningKey, Verb, allows, digest, takes_scope};
 use keepwell_api::vault::{Cancel, LogVerdict};
 use keepwell_api::{Callers, Client, ClientError, hex};
 use keepwell_vaultd::appliance::{Appliance, Config};
@@ -163,6 +163,11 @@ fn without_a_good_grant_nothing_is_done() {
         refused(route, body, Grant { arguments: digest(b"{}x"), ..good() }.sign(&stage.authd), "grant-other-arguments");
         let (_, other, _) = everything.iter().find(|(_, other, _)| other != verb).unwrap();
         refused(route, body, Grant { verb: *other, ..good() }.sign(&stage.authd), "grant-other-verb");
+        // A limit to shares that the verb knows nothing of.
+        if !takes_scope(*verb) {
+            let shares = Scope::new(vec!["EHR".into()]).unwrap();
+            refused(route, body, Grant { shares, ..good() }.sign(&stage.authd), "scope");
+        }
         if let Some(role) = Role::ALL.iter().find(|role| !allows(**role, *verb)) {
             refused(route, body, Grant { role: *role, ..good() }.sign(&stage.authd), "role");
         }
