@@ -14,7 +14,7 @@ use crate::snapshot::Snapshot;
 use crate::vault::Vault;
 
 /// Holes come in pieces of so many zeros.
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// A file whose content the vault has.
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ impl StoredFile {
 #[derive(Clone, Debug)]
 pub enum Below {
     /// An entry.
-    Entry(Key, Node),
+    Entry(Key, Box<Node>),
     /// Entries from this key on are lost; those behind them come next.
     Lost(Key),
 }
@@ -147,7 +147,7 @@ impl Vault {
             }
             let Some((key, node)) = next.filter(|(key, _)| key.is_in(from)) else { break };
             any = true;
-            if visit(Below::Entry(key, node)).is_break() {
+            if visit(Below::Entry(key, Box::new(node))).is_break() {
                 return Ok(());
             }
         }

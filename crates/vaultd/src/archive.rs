@@ -83,7 +83,7 @@ impl<'a> Archive<'a> {
         let mut stop = None;
         let walked = vault.walk_below(snapshot, key, &mut |below| {
             let put = match below {
-                Below::Entry(key, node) => self.entry(&key, node),
+                Below::Entry(key, node) => self.entry(&key, *node),
                 Below::Lost(key) => {
                     self.receipt.missing.add(&key, "and what follows it: this part of the backup's catalog can't be read any more");
                     Ok(())

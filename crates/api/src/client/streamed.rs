@@ -16,6 +16,9 @@ use crate::vault::Event;
 
 /// Events, or comments in their place, come at least every 15 s.
 const SILENCE_MAX: Duration = Duration::from_secs(45);
+/// Takes a piece, and says whether more are wanted.
+type Take<'a> = &'a mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>, ClientError>;
+
 /// Longest line of an event.
 const LINE_MAX: usize = 1 << 20;
 
@@ -53,7 +56,7 @@ impl Client {
         route: &str,
         body: Zeroizing<Vec<u8>>,
         patience: Duration,
-        take: &mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>, ClientError>,
+        take: Take<'_>,
     ) -> Result<(), ClientError> {
         self.waiting(async {
             let sent = tokio::time::timeout(self.deadline, self.send(method, route, body));

@@ -30,7 +30,7 @@ impl<'a> Neighbours<'a> {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let count = asked.entry(*pack).or_default();
         *count += 1;
-        *count % WORTH == 0
+        count.is_multiple_of(WORTH)
     }
 
     fn learn(&self, pack: &PackId) -> Result<(), VaultError> {
