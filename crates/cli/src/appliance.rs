@@ -1,6 +1,7 @@
 //! `keepwell status, shares, runs, restore, users` and so on: what a person asks of a box, or tells it, through the sockets of its programs. Holds no
 //! key, opens no disk, decides nothing: whether somebody may do something, authd and vaultd say.
 
+mod archive;
 pub(crate) mod args;
 mod authenticator;
 mod clock;
@@ -49,7 +50,7 @@ pub(crate) fn run(command: &ApplianceCommand, place: &Place, answer: &mut Answer
         ApplianceCommand::Log(args) => log::run(args, place, answer),
         ApplianceCommand::Channels(command) => settings::channels(command, place, answer),
         ApplianceCommand::Policies(command) => settings::policies(command, place, answer),
-        ApplianceCommand::TestRestore => trial::run(place, answer),
+        ApplianceCommand::TestRestore(args) => trial::run(args, place, answer),
         ApplianceCommand::Clock(ClockCommand::Confirm { yes }) => clock::confirm(*yes, place, answer),
         ApplianceCommand::SupportBundle(args) => download::bundle(args, place, answer),
         ApplianceCommand::SignIn(args) => session::sign_in(place, args, answer),

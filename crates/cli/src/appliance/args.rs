@@ -56,7 +56,8 @@ pub(crate) enum ApplianceCommand {
     #[command(subcommand)]
     Policies(PoliciesCommand),
     /// Restore a sample of files to a place of the box's own now, and compare: what the box does by itself every month
-    TestRestore,
+    #[command(after_help = RUN_CODES)]
+    TestRestore(TestRestoreArgs),
     /// The box's clock
     #[command(subcommand)]
     Clock(ClockCommand),
@@ -105,7 +106,7 @@ impl ApplianceCommand {
             Self::Channels(ChannelsCommand::Remove { .. }) => "channels remove",
             Self::Policies(PoliciesCommand::List) => "policies list",
             Self::Policies(PoliciesCommand::Set { .. }) => "policies set",
-            Self::TestRestore => "test-restore",
+            Self::TestRestore(_) => "test-restore",
             Self::Clock(ClockCommand::Confirm { .. }) => "clock confirm",
             Self::SupportBundle(_) => "support-bundle",
             Self::SignIn(_) => "sign-in",
@@ -344,6 +345,16 @@ pub(crate) struct EventsArgs {
     /// Go on until Ctrl-C [default: end with what is under way now]
     #[arg(long)]
     pub(crate) follow: bool,
+}
+
+/// `test-restore`.
+#[derive(Debug, Args)]
+pub(crate) struct TestRestoreArgs {
+    /// Of this tier alone
+    #[arg(long, value_enum)]
+    pub(crate) tier: Option<TierArg>,
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
 }
 
 /// `clock`.

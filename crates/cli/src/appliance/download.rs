@@ -6,11 +6,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use keepwell_api::Base64;
-use keepwell_api::grants::Verb;
+use keepwell_api::grants::{UNASKED_DOWNLOAD_BYTES, Verb};
 use keepwell_api::vault::{Download, DownloadZip};
 use serde::Serialize;
 use serde_json::json;
 
+use super::archive;
 use super::args::{BundleArgs, DownloadArgs};
 use super::new_file::NewFile;
 use super::place::Place;
@@ -20,6 +21,8 @@ use crate::text;
 
 /// vaultd's word for a path that has no bytes of its own.
 const NO_FILE: &str = "no-file";
+/// Its word for a grant for fewer bytes than there are.
+const GRANT_TOO_SMALL: &str = "grant-too-small";
 
 /// `download`.
 pub(crate) fn run(args: &DownloadArgs, place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
@@ -28,20 +31,33 @@ pub(crate) fn run(args: &DownloadArgs, place: &Place, answer: &mut Answer) -> Re
     let snapshot = args.snapshot.clone();
     if let ([path], false) = (&*paths, args.zip) {
         let request = Download { snapshot: snapshot.clone(), path: path.clone() };
-        match sink.fetch("/v1/files/content", Verb::Download, &request, place) {
+        match sink.files("/v1/files/content", &request, place) {
             Err(error) if error.code() == Some(NO_FILE) => {}
-            written => return sink.finish(written?, "file", answer),
+            written => {
+                sink.finish(written?, "file", answer)?;
+                return Ok(Exit::Complete);
+            }
         }
     }
-    let written = sink.fetch("/v1/files/zip", Verb::Download, &DownloadZip { snapshot, paths }, place)?;
-    sink.finish(written, "zip", answer)
+    let written = sink.files("/v1/files/zip", &DownloadZip { snapshot, paths }, place)?;
+    let missing = sink.missing()?;
+    sink.finish(written, "zip", answer)?;
+    answer.field("missing", missing);
+    match missing {
+        None => tell("hint", "The archive's last entry, keepwell-receipt.txt, says whether anything is missing from it.", false),
+        Some(0) => {}
+        Some(missing) => answer
+            .line(format_args!("Missing from it: {}. Its last entry, keepwell-receipt.txt, says which.", text::count(missing, "file"))),
+    }
+    Ok(Exit::of(missing.unwrap_or(0) == 0))
 }
 
 /// `support-bundle`.
 pub(crate) fn bundle(args: &BundleArgs, place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
     let mut sink = Sink::of(&args.to, false, answer.is_json())?;
-    let written = sink.fetch("/v1/support-bundle", Verb::SupportBundle, &json!({}), place)?;
-    sink.finish(written, "support bundle", answer)
+    let written = sink.fetch("/v1/support-bundle", Verb::SupportBundle, &json!({}), None, place)?;
+    sink.finish(written, "support bundle", answer)?;
+    Ok(Exit::Complete)
 }
 
 /// Names with `/` between them, without one at either end; all of one folder, as an archive has one.
@@ -81,17 +97,33 @@ impl<'a> Sink<'a> {
         Ok(Self::Stdout)
     }
 
+    /// Files, with as small a grant as does: a large one takes the second factor.
+    fn files(&mut self, route: &str, request: &impl Serialize, place: &Place) -> Result<u64, CliError> {
+        match self.fetch(route, Verb::Download, request, Some(UNASKED_DOWNLOAD_BYTES), place) {
+            Err(error) if error.code() == Some(GRANT_TOO_SMALL) => self.fetch(route, Verb::Download, request, None, place),
+            written => written,
+        }
+    }
+
     /// Asks for the bytes, and takes them in. Answers their number.
-    fn fetch(&mut self, route: &str, verb: Verb, request: &impl Serialize, place: &Place) -> Result<u64, CliError> {
-        let client = place.allowed(verb, request)?;
+    fn fetch(&mut self, route: &str, verb: Verb, request: &impl Serialize, max_bytes: Option<u64>, place: &Place) -> Result<u64, CliError> {
+        let client = place.allowed(verb, request, max_bytes)?;
         Ok(match self {
             Self::Stdout => client.post_for_stream(route, request, &mut io::stdout().lock())?,
             Self::File(file, _) => client.post_for_stream(route, request, file)?,
         })
     }
 
+    /// Of an archive, how much is missing from it, where that can be seen.
+    fn missing(&self) -> Result<Option<u64>, CliError> {
+        match self {
+            Self::Stdout => Ok(None),
+            Self::File(file, _) => archive::missing(file.part()).map(Some),
+        }
+    }
+
     /// All of it came.
-    fn finish(self, written: u64, what: &str, answer: &mut Answer) -> Result<Exit, CliError> {
+    fn finish(self, written: u64, what: &str, answer: &mut Answer) -> Result<(), CliError> {
         match self {
             Self::Stdout => tell("done", &format!("{what}: {}", text::count(written, "byte")), false),
             Self::File(file, to) => {
@@ -102,7 +134,7 @@ impl<'a> Sink<'a> {
                 answer.line(format_args!("{} is there: {what}, {}.", to.display(), text::size(written)));
             }
         }
-        Ok(Exit::Complete)
+        Ok(())
     }
 }
 

@@ -77,9 +77,15 @@ pub(crate) fn search(
     answer.list("found", &found.found, found_line, found_value);
     answer.field("more", found.more);
     if found.more {
-        answer.line("There are more: give more of the name, or --path.");
+        answer.line("There are more, or may be: give more of the name, or --path.");
     }
-    Ok(Exit::Complete)
+    answer.field("damaged", found.damaged);
+    if found.damaged {
+        answer.line(
+            "A part of the snapshot's list of files can't be read any more, and what was in it is not found: look at 'keepwell status'.",
+        );
+    }
+    Ok(Exit::of(!found.damaged))
 }
 
 fn whole_path(found: &Found) -> Vec<u8> {

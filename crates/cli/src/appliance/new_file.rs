@@ -50,6 +50,11 @@ impl NewFile {
         Ok(())
     }
 
+    /// Where it is until then.
+    pub(crate) fn part(&self) -> &Path {
+        &self.part
+    }
+
     /// Gives it its name: bytes to the disk, name, folder to the disk.
     pub(crate) fn finish(self) -> Result<(), CliError> {
         self.file.sync_all().map_err(CliError::file("write", &self.part))?;

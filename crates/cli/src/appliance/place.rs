@@ -65,14 +65,14 @@ impl Place {
 
     /// Has vaultd do something that whoever is signed in here may do.
     pub(crate) fn granted<T: DeserializeOwned>(&self, verb: Verb, route: &str, body: &impl Serialize) -> Result<T, CliError> {
-        Ok(self.allowed(verb, body)?.post(route, body)?)
+        Ok(self.allowed(verb, body, None)?.post(route, body)?)
     }
 
-    /// vaultd, shown a grant for this very body: for one request.
-    pub(crate) fn allowed(&self, verb: Verb, body: &impl Serialize) -> Result<Client, CliError> {
+    /// vaultd, shown a grant for this very body and at most so many bytes of an answer: for one request.
+    pub(crate) fn allowed(&self, verb: Verb, body: &impl Serialize, max_bytes: Option<u64>) -> Result<Client, CliError> {
         let session = session::current(self)?;
         let bytes = Zeroizing::new(serde_json::to_vec(body).expect("requests are plain data"));
-        let mut request = AskGrant::in_session(session, verb, hex::encode(&digest(&bytes)), None);
+        let mut request = AskGrant::in_session(session, verb, hex::encode(&digest(&bytes)), max_bytes);
         let granted: Granted = session::proving(self, |code| {
             request.code = code;
             self.authd().post("/v1/grants", &request)

@@ -32,12 +32,17 @@ pub(crate) fn run(args: &BoxRestoreArgs, place: &Place, answer: &mut Answer) -> 
         dry_run: args.dry_run,
     };
     let started: Started = place.granted(Verb::Restore, "/v1/restores", &request)?;
-    if !args.wait.wait {
-        answer.field("id", started.id);
-        answer.line(format_args!("Restore {} has begun.", started.id));
-        return Ok(Exit::Complete);
+    begun(&started, "Restore", args.wait.wait, place, answer)
+}
+
+/// One that was begun just now.
+pub(super) fn begun(started: &Started, what: &str, wait: bool, place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
+    if wait {
+        return show(started.id, true, place, answer);
     }
-    show(started.id, true, place, answer)
+    answer.field("id", started.id);
+    answer.line(format_args!("{what} {} has begun.", started.id));
+    Ok(Exit::Complete)
 }
 
 /// `restores`.
@@ -85,12 +90,12 @@ fn show(id: u64, wait: bool, place: &Place, answer: &mut Answer) -> Result<Exit,
 pub(super) fn line(restore: &RestoreState) -> String {
     let state = restore.outcome.as_ref().map_or_else(|| "under way".into(), word);
     let dry = if restore.dry_run { ", nothing written" } else { "" };
-    let [by, to] = [&restore.by, &restore.to].map(|text| text::shown(text.as_bytes()));
+    let by = text::shown(restore.by.as_bytes());
+    let what = if is_test(restore) { "test".into() } else { format!("snapshot {}{}", restore.snapshot, target(restore)) };
     format!(
-        "{}  {} UTC  {by}  snapshot {} to {to}  {state}  ({}, {}{dry})",
+        "{}  {} UTC  {by}  {what}  {state}  ({}, {}{dry})",
         restore.id,
         text::time(restore.started_at),
-        restore.snapshot,
         text::count(restore.files, "file"),
         text::size(restore.written_bytes)
     )
@@ -106,10 +111,21 @@ fn rule(arg: Option<ConflictArg>) -> Conflict {
     }
 }
 
+/// Of samples, to a place of the box's own.
+fn is_test(restore: &RestoreState) -> bool {
+    restore.snapshot.is_empty()
+}
+
+/// Where to, where that is told.
+fn target(restore: &RestoreState) -> String {
+    if restore.to.is_empty() { String::new() } else { format!(" to {}", text::shown(restore.to.as_bytes())) }
+}
+
 fn lines(restore: &RestoreState) -> Vec<String> {
     let outcome = restore.outcome.as_ref().map_or_else(|| "under way".into(), word);
     let why = restore.why.as_ref().map(|why| format!(": {}", text::shown(why.as_bytes()))).unwrap_or_default();
-    let mut lines = vec![format!("Restore {} to {}: {outcome}{why}.", restore.id, text::shown(restore.to.as_bytes()))];
+    let what = if is_test(restore) { "Test restore" } else { "Restore" };
+    let mut lines = vec![format!("{what} {}{}: {outcome}{why}.", restore.id, target(restore))];
     let written = if restore.dry_run { "would be written; nothing was" } else { "written" };
     lines.push(format!("  {}, {} {written}.", text::count(restore.files, "file"), text::size(restore.written_bytes)));
     if restore.compared > 0 {

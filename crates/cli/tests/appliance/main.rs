@@ -5,6 +5,7 @@
 mod scripted;
 mod told;
 
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 
 use scripted::{Box, Reply, content};
@@ -29,13 +30,32 @@ fn a_file_comes_as_it_is_and_for_its_user_alone() {
 #[test]
 fn what_is_no_file_comes_as_an_archive() {
     let the_box = Box::signed_in();
-    let routes = [("/v1/files/content", Reply::refusal("409 Conflict", "no-file")), ("/v1/files/zip", Reply::bytes(b"PK"))];
+    let archive = archive("2 files\n\nMissing from this archive: 1\n  a: locked\n");
+    let routes = [("/v1/files/content", Reply::refusal("409 Conflict", "no-file")), ("/v1/files/zip", Reply::bytes(&archive))];
     the_box.program("vaultd", &routes);
     let to = the_box.at("zip");
     let told = the_box.ask(&["download", "latest", "letters/", "--to", to.to_str().unwrap()]);
-    assert_eq!((told.exit, &told.answer["form"]), (0, &json!("zip")), "{told:?}");
+    assert_eq!((told.exit, &told.answer["form"], &told.answer["missing"]), (3, &json!("zip"), &json!(1)), "{told:?}");
     assert_eq!(the_box.bodies("vaultd", "/v1/files/zip"), [json!({ "snapshot": "latest", "paths": ["bGV0dGVycw=="] })]);
-    assert_eq!(content(&to), b"PK");
+    assert_eq!(content(&to), archive);
+}
+
+/// One with nothing but its receipt, made as the box makes it: without going back.
+fn archive(receipt: &str) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new_stream(Vec::new());
+    zip.start_file("keepwell-receipt.txt", zip::write::SimpleFileOptions::default()).unwrap();
+    zip.write_all(receipt.as_bytes()).unwrap();
+    zip.finish().unwrap().into_inner()
+}
+
+#[test]
+fn what_is_large_takes_a_grant_without_a_bound() {
+    let the_box = Box::signed_in();
+    the_box.program("vaultd", &[("/v1/files/content", Reply::refusal("403 Forbidden", "grant-too-small"))]);
+    let told = the_box.ask(&["download", "latest", "a", "--to", the_box.at("a").to_str().unwrap()]);
+    assert_eq!((told.exit, &told.answer["code"]), (1, &json!("grant-too-small")), "{told:?}");
+    let bounds: Vec<_> = the_box.bodies("authd", "/v1/grants").into_iter().map(|body| body["max_bytes"].clone()).collect();
+    assert_eq!(bounds, [json!(256 << 20), json!(null)]);
 }
 
 #[test]
