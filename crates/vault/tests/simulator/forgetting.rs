@@ -27,7 +27,8 @@ fn versions(disks: &[Arc<MemoryDisk>], count: usize) -> (Vault, Vec<Tree>, Vec<S
     for _ in 0..count {
         let report = backup(&vault, &tree).unwrap();
         assert_ne!(report.outcome, Outcome::Held);
-        (trees.push(tree.clone()), ids.push(report.snapshot));
+        trees.push(tree.clone());
+        ids.push(report.snapshot);
         tree.change(&mut random);
     }
     (vault, trees, ids)
