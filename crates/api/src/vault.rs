@@ -361,9 +361,9 @@ pub struct Restore {
 pub struct RestoreState {
     /// Its number.
     pub id: u64,
-    /// The snapshot's id.
+    /// The snapshot's id; empty for a test of several.
     pub snapshot: String,
-    /// Where to.
+    /// Where to; empty for a test, which goes to a place of the box's own.
     pub to: String,
     /// Who wanted it.
     pub by: String,
