@@ -11,6 +11,9 @@ use crate::app::HowItIs;
 use crate::view::{self, Mark, Times, When};
 use crate::visit::Visit;
 
+/// Incidents on the front page; the others are one click away.
+const TODO: usize = 4;
+
 #[derive(Template)]
 #[template(path = "front.html")]
 struct FrontPage {
@@ -30,6 +33,7 @@ struct Known {
     answers: Vec<Answer>,
     shares: Vec<Share>,
     todo: Vec<ToDo>,
+    further: usize,
     running: String,
     room: Option<(String, u64, u64)>,
     doubt: Option<String>,
@@ -49,6 +53,7 @@ pub(crate) struct ProofLine {
     pub(crate) mark: Mark,
     pub(crate) proven: Option<When>,
     pub(crate) until: Option<When>,
+    pub(crate) failed: Option<When>,
 }
 
 struct Share {
@@ -104,7 +109,8 @@ fn known(status: &Status, times: &Times, last: Option<When>) -> Known {
         words: if is_now { status.words.clone() } else { format!("Last known: {}. {}", status.headline, status.words) },
         answers: answers.collect(),
         shares: status.shares.iter().map(|one| share(one, times, is_now)).collect(),
-        todo: todo(status),
+        todo: todo(status).into_iter().take(TODO).collect(),
+        further: status.todo.len().saturating_sub(TODO),
         running: view::count(status.running.into(), "backup is running", "backups are running"),
         room: status.pool.filter(|_| is_now).map(|pool| {
             let used = pool.total_bytes.saturating_sub(pool.free_bytes);
@@ -165,7 +171,11 @@ pub(crate) fn proof_line(duty: &Duty, standing: &Standing, status: &Status, time
         Standing::NeverProven { .. } | Standing::Failed { .. } | Standing::Unknown => (None, None),
     };
     let mark = if is_now { view::of_standing(standing) } else { view::UNKNOWN };
-    ProofLine { promise: promise(duty, status), mark, proven: proven.map(|at| times.at(at)), until: until.map(|at| times.at(at)) }
+    let failed = match standing {
+        Standing::Failed { at, .. } => Some(times.at(at.0)),
+        _ => None,
+    };
+    ProofLine { promise: promise(duty, status), mark, proven: proven.map(|at| times.at(at)), until: until.map(|at| times.at(at)), failed }
 }
 
 fn promise(duty: &Duty, status: &Status) -> String {

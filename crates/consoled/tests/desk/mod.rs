@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses its own part of it, and one is an example")]
 
 pub mod authd;
+pub mod browser;
 pub mod facts;
 pub mod vaultd;
 
