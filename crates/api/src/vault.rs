@@ -11,8 +11,8 @@ mod support;
 pub use events::Event;
 pub use pool::*;
 pub use reading::*;
-pub use support::*;
 use serde::{Deserialize, Serialize};
+pub use support::*;
 
 use crate::Base64;
 

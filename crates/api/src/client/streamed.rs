@@ -50,14 +50,7 @@ impl Client {
         })
     }
 
-    fn pieces(
-        &self,
-        method: Method,
-        route: &str,
-        body: Zeroizing<Vec<u8>>,
-        patience: Duration,
-        take: Take<'_>,
-    ) -> Result<(), ClientError> {
+    fn pieces(&self, method: Method, route: &str, body: Zeroizing<Vec<u8>>, patience: Duration, take: Take<'_>) -> Result<(), ClientError> {
         self.waiting(async {
             let sent = tokio::time::timeout(self.deadline, self.send(method, route, body));
             let (mut answer, driver) = sent.await.map_err(|_| self.late())??;
