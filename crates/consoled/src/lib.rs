@@ -1,5 +1,6 @@
 //! The local web console as a library: everything but arguments and the process. Relays what people prove to authd and what they ask to vaultd; holds no key,
 //! no credential and no data, and has no right of its own.
+#![allow(clippy::result_large_err, reason = "what keeps a page from being shown is another page; they are made once for each request")]
 
 pub mod app;
 pub mod authority;

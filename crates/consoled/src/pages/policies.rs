@@ -144,7 +144,7 @@ fn hours(form: &Form, before: Option<&Weekly>) -> Option<Weekly> {
     }
     let minute = |name: &str| {
         let (hours, minutes) = form.text(name).split_once(':')?;
-        Some(hours.parse::<u16>().ok()?.checked_mul(60)?.checked_add(minutes.parse::<u16>().ok()?)?)
+        hours.parse::<u16>().ok()?.checked_mul(60)?.checked_add(minutes.parse::<u16>().ok()?)
     };
     Some(Weekly {
         days: form.all("day").filter_map(|day| day.parse().ok()).collect(),

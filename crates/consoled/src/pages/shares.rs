@@ -111,8 +111,11 @@ struct SharePage {
     needs_code: bool,
     promises: Vec<ProofLine>,
     runs: Result<Vec<RunLine>, Trouble>,
-    days: Option<Result<Vec<(String, Vec<SnapshotLine>)>, Trouble>>,
+    days: Option<Result<Vec<Day>, Trouble>>,
 }
+
+/// What it is called, and its snapshots.
+type Day = (String, Vec<SnapshotLine>);
 
 struct Rights {
     run: bool,
@@ -178,7 +181,7 @@ pub(crate) async fn snapshots(visit: &Visit, share: &str) -> Result<Vec<Snapshot
 }
 
 /// The newest 14 days that have any.
-fn by_day(all: &[Snapshot], times: &Times) -> Vec<(String, Vec<SnapshotLine>)> {
+fn by_day(all: &[Snapshot], times: &Times) -> Vec<Day> {
     let mut days: Vec<(jiff::civil::Date, Vec<SnapshotLine>)> = Vec::new();
     for snapshot in all {
         let (day, line) = (times.day(snapshot.taken_at), snapshot_line(snapshot, times));
