@@ -13,7 +13,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 stage = tests/stage
 programs = cli keyd diskd vaultd authd ingestd notifyd
 
-.PHONY: help setup build demo test test-long check bench scenario fuzz clean
+.PHONY: help setup build man demo test test-long check bench scenario fuzz clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,9 @@ setup:  ## install what the build and the tests need (Debian; root or sudo, only
 
 build:  ## the programs: target/release/keepwell and keepwell-{vaultd,ingestd,authd,notifyd,keyd,diskd,smart}
 	cargo build --release --locked $(programs:%=--package keepwell-%)
+
+man: build  ## the pages of the manual, in target/man; keepwell completions makes what shells want
+	@target/release/keepwell man --to target/man
 
 demo:  ## a whole box as real processes, and the servers that it backs up
 	@tests/setup build demo
@@ -59,6 +62,7 @@ test: setup  ## everything that has to pass before a change goes in
 	@$(stage) alerts         tests/scenario alerts
 	@$(stage) box-state      tests/scenario box-state
 	@$(stage) box-people     tests/scenario box-people
+	@$(stage) box-commands   tests/scenario box-commands
 	@$(stage) box-slow       tests/scenario box-slow
 	@$(stage) box-kills      tests/scenario box-kills
 	@$(stage) box-year       tests/scenario box-year
