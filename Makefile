@@ -65,6 +65,7 @@ test: setup  ## everything that has to pass before a change goes in
 	@$(stage) box-commands   tests/scenario box-commands
 	@$(stage) box-slow       tests/scenario box-slow
 	@$(stage) box-kills      tests/scenario box-kills
+	@$(stage) box-disks      tests/scenario box-disks
 	@$(stage) box-year       tests/scenario box-year
 	@$(stage) total
 

@@ -85,6 +85,12 @@ impl Client {
         Self { grant: Some(grant), ..self.clone() }
     }
 
+    /// The same for what takes longer, or may take less.
+    #[must_use]
+    pub fn within(&self, deadline: Duration) -> Self {
+        Self { deadline, ..self.clone() }
+    }
+
     /// Its socket.
     pub fn path(&self) -> &Path {
         &self.path

@@ -5,6 +5,7 @@ mod archive;
 pub(crate) mod args;
 mod authenticator;
 mod clock;
+pub(crate) mod disks;
 mod download;
 mod events;
 mod files;

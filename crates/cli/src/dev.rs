@@ -78,7 +78,7 @@ fn start(args: &DevArgs, home: &Home, answer: &mut Answer) -> Result<Running, Cl
     running.add(&programs::authd(home)?, home)?;
     running.add(&programs::notifyd(home)?, home)?;
     running.add(&programs::ingestd(home)?, home)?;
-    running.add(&programs::vaultd(home, args.runs)?, home)?;
+    running.add(&programs::vaultd(home, args.runs, args.diskd.as_deref())?, home)?;
     first::sign_in(home)?;
     await_vault(home)?;
     Ok(running)

@@ -3,7 +3,7 @@
 
 pub(crate) mod args;
 mod pool;
-mod words;
+pub(crate) mod words;
 
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal, Write};
@@ -11,7 +11,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use keepwell_api::Client;
+use keepwell_api::{Client, ClientError};
 use keepwell_api::disks::{
     Disk, DiskDetail, Disks, Job, Locate, Mounted, SOCKET, SelfTest, SelfTestKind, Standing, Typed, Verdict, Vitals,
 };
@@ -19,6 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use crate::appliance::disks as pool_disks;
 use crate::appliance::place::Place;
 use crate::exit::{CliError, Exit};
 use crate::output::{Answer, tell};
@@ -30,11 +31,18 @@ const PATIENCE: Duration = Duration::from_secs(2400);
 /// Between two looks at an erasure, which takes hours.
 const STEP: Duration = Duration::from_secs(2);
 
-/// Runs it.
+/// Runs it: through the box where it looks after a pool, through diskd alone for what only that does, and where the user named its socket or there is no box yet.
 pub(crate) fn run(command: &DisksCommand, place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
+    if command.socket().is_none()
+        && let Some(done) = pool_disks::run(command, place, answer)
+        && !matches!(&done, Err(CliError::Api(error)) if matches!(**error, ClientError::Unreachable { .. }) && command.is_diskds())
+    {
+        return done;
+    }
     let socket = command.socket().map_or_else(|| place.socket("diskd", SOCKET), Path::to_owned);
     let diskd = &Client::new("keepwell-diskd", socket, PATIENCE);
     match command {
+        DisksCommand::Add(_) | DisksCommand::Remove(_) => Err(CliError::Usage("only a box with a pool takes disks in and out".into())),
         DisksCommand::List(_) => list(diskd, answer),
         DisksCommand::Show(args) => show(args, diskd, answer),
         DisksCommand::Prepare(args) => prepare(args, diskd, answer),
@@ -88,27 +96,28 @@ impl Chosen {
 
     /// The serial number as the user typed it, with the command or now. One of another disk ends it before anything is done; diskd looks too.
     fn typed(&self, args: &DangerArgs, what: &str, answer: &Answer) -> Result<String, CliError> {
-        let typed = self.ask(args, what, answer)?;
+        let typed = ask(args.serial.as_deref(), what, answer)?;
         if typed.trim() == self.disk.serial.as_str() {
             return Ok(typed);
         }
         Err(CliError::Refused(format!("the serial number that was typed is not that of {}. Nothing was changed", name(&self.disk))))
     }
+}
 
-    fn ask(&self, args: &DangerArgs, what: &str, answer: &Answer) -> Result<String, CliError> {
-        if let Some(serial) = &args.serial {
-            return Ok(serial.clone());
-        }
-        if answer.is_json() || !io::stdin().is_terminal() {
-            return Err(CliError::Usage(format!("{what}: type its whole serial number with --serial if it is meant")));
-        }
-        let mut err = io::stderr();
-        // A prompt that can't be shown is no reason to go on or to stop: what is typed decides.
-        let _ = write!(err, "{what}.\nType the whole serial number of the disk to go on: ");
-        let mut line = String::new();
-        io::stdin().read_line(&mut line).map_err(CliError::file("read", "standard input"))?;
-        Ok(line.trim().to_owned())
+/// What the user typed as the serial number of a disk that is to be erased, with the command or now.
+pub(crate) fn ask(serial: Option<&str>, what: &str, answer: &Answer) -> Result<String, CliError> {
+    if let Some(serial) = serial {
+        return Ok(serial.to_owned());
     }
+    if answer.is_json() || !io::stdin().is_terminal() {
+        return Err(CliError::Usage(format!("{what}: type its whole serial number with --serial if it is meant")));
+    }
+    let mut err = io::stderr();
+    // A prompt that can't be shown is no reason to go on or to stop: what is typed decides.
+    let _ = write!(err, "{what}.\nType the whole serial number of the disk to go on: ");
+    let mut line = String::new();
+    io::stdin().read_line(&mut line).map_err(CliError::file("read", "standard input"))?;
+    Ok(line.trim().to_owned())
 }
 
 fn list(diskd: &Client, answer: &mut Answer) -> Result<Exit, CliError> {

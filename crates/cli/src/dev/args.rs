@@ -21,6 +21,9 @@ pub(crate) struct DevArgs {
     /// Runs at a time
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=8))]
     pub(crate) runs: u8,
+    /// The vault's disks are those that the diskd at this socket has mounted, and not folders
+    #[arg(long, value_name = "SOCKET")]
+    pub(crate) diskd: Option<PathBuf>,
     /// Keep the keys in a TPM made of software (swtpm), where that program is installed, and not behind a passphrase
     #[arg(long)]
     pub(crate) tpm: bool,

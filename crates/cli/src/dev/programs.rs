@@ -125,7 +125,7 @@ pub(crate) fn ingestd(home: &Home) -> Result<Program, CliError> {
 }
 
 /// The vault.
-pub(crate) fn vaultd(home: &Home, runs: u8) -> Result<Program, CliError> {
+pub(crate) fn vaultd(home: &Home, runs: u8, diskd: Option<&Path>) -> Result<Program, CliError> {
     let mut program = with_state(ours("vaultd", home)?, home);
     // It has no verb.
     program.arguments.remove(0);
@@ -136,6 +136,9 @@ pub(crate) fn vaultd(home: &Home, runs: u8) -> Result<Program, CliError> {
         program.arguments.extend([option.into(), home.socket(name).into()]);
     }
     program.arguments.extend(["--runs".into(), runs.to_string().into()]);
+    if let Some(diskd) = diskd {
+        program.arguments.extend(["--diskd-socket".into(), diskd.into(), "--pool-from-diskd".into()]);
+    }
     Ok(program)
 }
 

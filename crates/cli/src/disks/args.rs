@@ -9,6 +9,10 @@ use clap::{Args, Subcommand};
 pub(crate) enum DisksCommand {
     /// List the disks: what each is to this box, and how healthy it is
     List(SocketArgs),
+    /// Take a disk into the pool: it is prepared, and the data is spread over it too. What is on it is gone
+    Add(AddArgs),
+    /// Empty a disk of the pool on to the others, so that it can be taken out
+    Remove(RemoveArgs),
     /// Say all that is known of a disk, with its past and the certificate of its last erasure
     Show(DiskArgs),
     /// Make a disk one of this box's. What is on it is gone
@@ -34,6 +38,8 @@ impl DisksCommand {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::List(_) => "list",
+            Self::Add(_) => "add",
+            Self::Remove(_) => "remove",
             Self::Show(_) => "show",
             Self::Prepare(_) => "prepare",
             Self::Mount(_) => "mount",
@@ -46,6 +52,11 @@ impl DisksCommand {
         }
     }
 
+    /// Whether diskd can do it alone.
+    pub(crate) fn is_diskds(&self) -> bool {
+        !matches!(self, Self::Add(_) | Self::Remove(_))
+    }
+
     /// The socket that the user named.
     pub(crate) fn socket(&self) -> Option<&Path> {
         let socket = match self {
@@ -53,6 +64,8 @@ impl DisksCommand {
             Self::Show(args) | Self::Unmount(args) | Self::Grow(args) => &args.socket,
             Self::Prepare(args) | Self::Mount(args) => &args.disk.socket,
             Self::Erase(args) => &args.danger.disk.socket,
+            // The pool's, which diskd knows nothing of.
+            Self::Add(_) | Self::Remove(_) => return None,
             Self::SelfTest(args) => &args.disk.socket,
             Self::Locate(args) => &args.disk.socket,
         };
@@ -74,6 +87,28 @@ pub(crate) struct DiskArgs {
     #[command(flatten)]
     pub(crate) socket: SocketArgs,
     /// Serial number, the beginning of one, or the kernel's name for it now (sda)
+    #[arg(value_name = "DISK")]
+    pub(crate) disk: String,
+}
+
+/// `add`.
+#[derive(Debug, Args)]
+pub(crate) struct AddArgs {
+    /// Serial number, or the beginning of one
+    #[arg(value_name = "DISK")]
+    pub(crate) disk: String,
+    /// The whole serial number, typed from the disk's sticker; asked for on a terminal
+    #[arg(long, value_name = "TYPED")]
+    pub(crate) serial: Option<String>,
+    /// The disk of the pool in whose place it comes, by its serial number: that one is given up
+    #[arg(long, value_name = "OLD")]
+    pub(crate) replaces: Option<String>,
+}
+
+/// `remove`.
+#[derive(Debug, Args)]
+pub(crate) struct RemoveArgs {
+    /// Its serial number, as 'keepwell disks list' shows it
     #[arg(value_name = "DISK")]
     pub(crate) disk: String,
 }

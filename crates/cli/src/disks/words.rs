@@ -7,12 +7,12 @@ use crate::output::Answer;
 use crate::text;
 
 /// `Seagate IronWolf 4.0 TB, serial number ZX1`.
-pub(super) fn name(disk: &Disk) -> String {
+pub(crate) fn name(disk: &Disk) -> String {
     format!("{} ({}), serial number {}", text::shown(disk.model.as_bytes()), text::size(disk.size_bytes), disk.serial)
 }
 
 /// What a disk is to this box, after "is".
-pub(super) fn standing(standing: &Standing) -> String {
+pub(crate) fn standing(standing: &Standing) -> String {
     let mounted = |at: &Option<String>| at.as_ref().map_or_else(|| ", not mounted".into(), |at| format!(", mounted at {at}"));
     match standing {
         Standing::Own { why } => format!("never touched: {why}"),
@@ -31,7 +31,7 @@ pub(super) fn standing(standing: &Standing) -> String {
 }
 
 /// One line of the list.
-pub(super) fn line(disk: &Disk) -> String {
+pub(crate) fn line(disk: &Disk) -> String {
     let device = if disk.device.is_empty() { "-" } else { &disk.device };
     let heat = disk.health.temperature_celsius.map_or_else(String::new, |celsius| format!(", {celsius} °C"));
     let kind = if disk.rotational { "turning" } else { "flash" };
@@ -40,7 +40,7 @@ pub(super) fn line(disk: &Disk) -> String {
 }
 
 /// Why a disk is not well, for people.
-pub(super) fn reasons(disk: &Disk, answer: &mut Answer) {
+pub(crate) fn reasons(disk: &Disk, answer: &mut Answer) {
     for reason in disk.health.reasons.iter().filter(|reason| reason.weight >= Verdict::Suspect) {
         answer.line(format_args!("{}: {}", disk.serial, reason.text));
     }

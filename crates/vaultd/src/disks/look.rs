@@ -179,7 +179,13 @@ fn judge(appliance: &Appliance, health: &PoolHealth) -> Answer<()> {
             }
             // No proof and no failure: that it is not known for a day is told by itself.
             Condition::Unknown => {}
-            Condition::Bad(code) => appliance.watch.seen(&duty, Err((&code, Numbers::new())), appliance),
+            Condition::Bad(code) => {
+                // One that fails may have to be emptied; one that is missing is waited for.
+                if code != "missing" && appliance.watch.failure(&duty).as_deref() != Some(&code) {
+                    appliance.disks.mend_by(Instant::now());
+                }
+                appliance.watch.seen(&duty, Err((&code, Numbers::new())), appliance);
+            }
         }
     }
     Ok(())
