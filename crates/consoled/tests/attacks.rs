@@ -1,4 +1,5 @@
 //! What a browser, a page elsewhere and a network may try with the console.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod desk;
 

@@ -12,7 +12,7 @@ use crate::view::{self, Mark, Times, When};
 use crate::visit::Visit;
 
 /// Incidents on the front page; the others are one click away.
-const TODO: usize = 4;
+const FIRST: usize = 4;
 
 #[derive(Template)]
 #[template(path = "front.html")]
@@ -109,8 +109,8 @@ fn known(status: &Status, times: &Times, last: Option<When>) -> Known {
         words: if is_now { status.words.clone() } else { format!("Last known: {}. {}", status.headline, status.words) },
         answers: answers.collect(),
         shares: status.shares.iter().map(|one| share(one, times, is_now)).collect(),
-        todo: todo(status).into_iter().take(TODO).collect(),
-        further: status.todo.len().saturating_sub(TODO),
+        todo: todo(status).into_iter().take(FIRST).collect(),
+        further: status.todo.len().saturating_sub(FIRST),
         running: view::count(status.running.into(), "backup is running", "backups are running"),
         room: status.pool.filter(|_| is_now).map(|pool| {
             let used = pool.total_bytes.saturating_sub(pool.free_bytes);

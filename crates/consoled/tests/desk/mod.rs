@@ -1,6 +1,12 @@
 //! A console between scripted neighbours on real Unix sockets. authd knows one person of each role and hands out grants that name what they are for; vaultd
 //! takes no other bytes than those, and has a small practice in it. Names that must not leak or run are in both.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test uses its own part of it, and one is an example")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::result_large_err,
+    reason = "each test uses its own part of it, and one is an example"
+)]
 
 pub mod authd;
 pub mod browser;
