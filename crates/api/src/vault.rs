@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use support::*;
 
 use crate::Base64;
+use crate::grants::Verb;
 
 /// Where vaultd listens.
 pub const SOCKET: &str = "/run/keepwell/vaultd.sock";
@@ -78,7 +79,7 @@ pub struct ShareAdded {
     pub id: String,
 }
 
-/// `POST /v1/shares/change`, verb `shares-change`. What is absent stays.
+/// `POST /v1/shares/change`, verb [`ChangeShare::verb`]. What is absent stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeShare {
@@ -96,6 +97,13 @@ pub struct ChangeShare {
     /// Whether it is backed up.
     #[serde(default)]
     pub paused: Option<bool>,
+}
+
+impl ChangeShare {
+    /// What it takes, for a share that has this tier now: a lower one promises less.
+    pub fn verb(&self, tier: Tier) -> Verb {
+        if self.tier.is_some_and(|wanted| wanted > tier) { Verb::PolicyLoosen } else { Verb::SharesChange }
+    }
 }
 
 /// `POST /v1/shares/remove`, verb `shares-remove`: it is not backed up any more, its password and runs are forgotten; its snapshots stay.
@@ -419,4 +427,18 @@ pub struct VaultState {
     pub degraded_objects: u64,
     /// Disks, and what is wrong with each; empty if nothing is.
     pub disks: Vec<(String, String)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lower_tier_takes_the_right_to_loosen() {
+        let to = |tier| ChangeShare { tier, ..ChangeShare::default() };
+        assert_eq!(to(Some(Tier::Three)).verb(Tier::One), Verb::PolicyLoosen);
+        assert_eq!(to(Some(Tier::One)).verb(Tier::Two), Verb::SharesChange);
+        assert_eq!(to(Some(Tier::Two)).verb(Tier::Two), Verb::SharesChange);
+        assert_eq!(to(None).verb(Tier::One), Verb::SharesChange);
+    }
 }

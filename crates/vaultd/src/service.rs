@@ -44,7 +44,7 @@ pub fn routes(appliance: Shared, callers: Callers) -> Router {
         .route("/v1/events", get(events))
         .route("/metrics", get(metrics_page));
     let granted = Router::new()
-        .route("/v1/shares/change", act(Verb::SharesChange, verbs::change_share))
+        .route("/v1/shares/change", post(change_share))
         .route("/v1/shares/remove", act(Verb::SharesRemove, verbs::remove_share))
         .route("/v1/runs/cancel", act(Verb::RunCancel, verbs::cancel_run))
         .route("/v1/restores/cancel", act(Verb::Restore, verbs::cancel_restore))
@@ -80,6 +80,10 @@ where
     T: Serialize + Send + 'static,
 {
     post(move |state, headers, body| granted(state, verb, headers, body, work))
+}
+
+async fn change_share(state: State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
+    granted_for(state, verbs::change_verb, headers, body, verbs::change_share).await
 }
 
 async fn set_policy(state: State<Shared>, headers: HeaderMap, body: Bytes) -> Response {

@@ -38,6 +38,13 @@ pub(crate) fn add_share(appliance: &Arc<Appliance>, grant: &Grant, new: AddShare
     Ok(ShareAdded { id: id.0 })
 }
 
+/// As for policies: another tier is another promise. Where the share can't be told, the change fails anyway.
+pub(crate) fn change_verb(appliance: &Appliance, body: &[u8]) -> Verb {
+    let change = serde_json::from_slice::<ChangeShare>(body).ok();
+    let tier = change.as_ref().and_then(|change| share(appliance, &change.id).ok()).map(|share| told::tier(share.tier));
+    change.zip(tier).map_or(Verb::SharesChange, |(change, tier)| change.verb(tier))
+}
+
 pub(crate) fn change_share(appliance: &Arc<Appliance>, grant: &Grant, change: ChangeShare) -> Answer<Done> {
     let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
     let mut share = share(appliance, &change.id)?;

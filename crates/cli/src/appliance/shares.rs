@@ -83,8 +83,9 @@ fn change(args: &ChangeShareArgs, place: &Place, answer: &mut Answer) -> Result<
     if request == ChangeShare::default() {
         return Err(CliError::Usage("nothing to change: give --location, --password-file, --tier, --pause or --resume".into()));
     }
-    request.id = find(place, &args.share)?.id;
-    let _: Done = place.granted(Verb::SharesChange, "/v1/shares/change", &request)?;
+    let share = find(place, &args.share)?;
+    request.id = share.id;
+    let _: Done = place.granted(request.verb(share.tier), "/v1/shares/change", &request)?;
     answer.field("id", &*request.id);
     answer.line(format_args!("Changed: '{}'.", text::shown(args.share.as_bytes())));
     Ok(Exit::Complete)
