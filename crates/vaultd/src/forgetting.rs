@@ -85,18 +85,19 @@ fn choose(snapshots: &[Snapshot], rules: &[(String, Keep)], now: At) -> Vec<Snap
         let of_name = || snapshots.iter().filter(|snapshot| snapshot.body.name == *name);
         let last = of_name().rfind(|snapshot| snapshot.body.outcome != Outcome::Held).map(|snapshot| snapshot.id);
         let known: Vec<_> = of_name().map(worth).collect();
-        chosen.extend(duties::forget(&known, keep, now).into_iter().filter(|id| Some(*id) != last));
+        chosen.extend(duties::forget(&known, keep, now).into_iter().map(|(_, id)| id).filter(|id| Some(*id) != last));
     }
     chosen
 }
 
-fn worth(snapshot: &Snapshot) -> duties::Snapshot<SnapshotId> {
+/// With its number first: that tells which of two runs of one second was the later.
+fn worth(snapshot: &Snapshot) -> duties::Snapshot<(u64, SnapshotId)> {
     let worth = match snapshot.body.outcome {
         Outcome::Complete => Worth::Complete,
         Outcome::Partial => Worth::Partial,
         Outcome::Held => Worth::Held,
     };
-    duties::Snapshot { id: snapshot.id, received: At(snapshot.body.started.seconds), worth }
+    duties::Snapshot { id: (snapshot.sequence, snapshot.id), received: At(snapshot.body.started.seconds), worth }
 }
 
 /// In words that still say something in years.
@@ -205,5 +206,9 @@ mod tests {
         assert_eq!(chosen, [1, 6].map(|n| SnapshotId([n; 32])));
         let ahead = choose(&all, &[("EHR".into(), keep)], At(0));
         assert_eq!(ahead, [], "what seems to come from the future stays");
+        let mut second = snapshot(1, "EHR", 99 * DAY + 10, Outcome::Complete);
+        second.sequence = 9;
+        let chosen = choose(&[complete(6, "EHR", 99 * DAY), complete(7, "EHR", 99 * DAY + 10), second], &[("EHR".into(), keep)], now);
+        assert_eq!(chosen, [SnapshotId([7; 32])], "of two in one second the later stays");
     }
 }
