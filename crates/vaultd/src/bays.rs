@@ -15,7 +15,7 @@ use keepwell_storage::{Disk, disk_at, disk_number};
 const PATIENCE: Duration = Duration::from_secs(20);
 /// A mount may have to replay what was written last.
 const MOUNTING: Duration = Duration::from_secs(120);
-/// A file system on a large, slow disk takes its time.
+/// A file system on a large, slow disk takes its time: who waits for it holds up nobody.
 const PREPARING: Duration = Duration::from_secs(2_400);
 
 /// The program that has the disks.
@@ -48,14 +48,15 @@ impl Diskd {
         self.client(PATIENCE).get("/v1/disks")
     }
 
-    /// Has it do something with a disk, within the time that preparing takes.
+    /// Has it do something with a disk, within the time that this takes.
     pub(crate) fn have<T: serde::de::DeserializeOwned>(
         &self,
         disk: &Known,
         verb: &str,
         body: &impl serde::Serialize,
     ) -> Result<T, ClientError> {
-        self.client(PREPARING).post(&format!("/v1/disks/{}/{verb}", disk.serial.in_route()), body)
+        let patience = if verb == "prepare" { PREPARING } else { MOUNTING };
+        self.client(patience).post(&format!("/v1/disks/{}/{verb}", disk.serial.in_route()), body)
     }
 
     /// Has a disk of this box mounted; one that is stays where it is.

@@ -8,7 +8,7 @@ mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use keepwell_api::disks::{Disk as Known, DiskDetail, Disks, Locate, SelfTest, Serial};
@@ -29,6 +29,8 @@ pub(crate) use adding::add;
 const DOCUMENT: &str = "disks";
 /// What is there is looked at this often.
 const LOOK: Duration = Duration::from_secs(5);
+/// What the box begins by itself takes no longer.
+const MOMENT: Duration = Duration::from_secs(5);
 
 type Answer<T> = Result<T, VaultdError>;
 
@@ -93,9 +95,28 @@ impl Shelf {
         self.hands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One change at a time: each is decided on what the one before left.
-    fn changing(&self) -> MutexGuard<'_, ()> {
-        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    /// One change at a time: each is decided on what the one before left. None while another goes on, which may wait for a disk to be prepared, and nobody behind it.
+    fn changing(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.changing.try_lock() {
+            Ok(held) => Some(held),
+            Err(TryLockError::Poisoned(held)) => Some(held.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// The same for a person, who waits for a moment.
+    fn change(&self) -> Answer<MutexGuard<'_, ()>> {
+        let until = Instant::now() + MOMENT;
+        loop {
+            match self.changing() {
+                Some(held) => return Ok(held),
+                None if Instant::now() < until => std::thread::sleep(Duration::from_millis(50)),
+                None => {
+                    let text = "another change of the disks goes on. Nothing was changed; try again when that one is done";
+                    return Err(VaultdError::Disk { code: "busy".into(), text: text.into() });
+                }
+            }
+        }
     }
 
     /// There is something to mend from then on; an earlier time stands.
@@ -156,7 +177,7 @@ pub(crate) fn told(appliance: &Appliance) -> Answer<BoxDisks> {
 
 /// `POST /v1/disks/remove`: what is on a disk goes to the others, and then it may be taken out.
 pub(crate) fn remove(appliance: &Arc<Appliance>, grant: &Grant, order: RemoveDisk) -> Answer<Done> {
-    let _one_at_a_time = appliance.disks.changing();
+    let _one_at_a_time = appliance.disks.change()?;
     let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
     diskd_of_pool(appliance)?;
     let id = member(appliance, &vault.disks(), &order.pool_name)?;

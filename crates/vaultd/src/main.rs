@@ -81,5 +81,7 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().max_blocking_threads(32).build()?;
     let served = runtime.block_on(keepwell_api::serve(listener, routes(appliance, Callers::only(callers))));
     household.end();
+    // What still waits for another program, such as a disk that is being prepared, is cut here as a loss of power would.
+    runtime.shutdown_background();
     served.context("vaultd can't go on")
 }

@@ -39,6 +39,8 @@ struct Script {
     disks: Vec<Disk>,
     asked: Vec<String>,
     silent: bool,
+    /// A disk takes its time to be prepared.
+    slow: bool,
 }
 
 type Shared = Arc<Mutex<Script>>;
@@ -97,8 +99,11 @@ async fn all(State(script): State<Shared>) -> Response {
 }
 
 async fn have(State(script): State<Shared>, Route((serial, verb)): Route<(String, String)>) -> Response {
+    script.lock().unwrap().asked.push(format!("{verb} {serial}"));
+    while verb == "prepare" && script.lock().unwrap().slow {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let mut script = script.lock().unwrap();
-    script.asked.push(format!("{verb} {serial}"));
     let at = script.folder.join(&serial);
     match verb.as_str() {
         "prepare" => {
@@ -131,7 +136,7 @@ impl Stage {
     fn new(has_pool: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        let mut script = Script { folder: at("disks"), disks: Vec::new(), asked: Vec::new(), silent: false };
+        let mut script = Script { folder: at("disks"), disks: Vec::new(), asked: Vec::new(), silent: false, slow: false };
         make_vault(&at("disks"));
         for serial in ["A", "B", "C"] {
             let standing = script.mounted(serial);
@@ -331,6 +336,22 @@ fn a_disk_joins_and_another_one_leaves() {
     // What has left may come in again, as if it were new.
     add("A", "A").unwrap();
     assert_eq!(stage.membership("A"), Some(Membership::Member));
+}
+
+#[test]
+fn nobody_waits_behind_a_disk_that_is_prepared() {
+    let stage = Stage::new(true);
+    stage.until("they are known by their serial numbers", |stage| stage.state("C").0 == "healthy");
+    stage.script.lock().unwrap().plug("D", Standing::Blank);
+    stage.script.lock().unwrap().slow = true;
+    std::thread::scope(|scope| {
+        let added = scope.spawn(|| stage.change("/v1/disks/add", &json!({ "serial": "D", "typed_serial": "D" })));
+        stage.until("it is being prepared", |stage| stage.script.lock().unwrap().asked.contains(&"prepare D".to_owned()));
+        assert_eq!(stage.change("/v1/disks/remove", &json!({ "pool_name": "A" })).unwrap_err(), "busy");
+        stage.script.lock().unwrap().slow = false;
+        added.join().unwrap().unwrap();
+    });
+    assert_eq!((stage.membership("A"), stage.membership("D")), (Some(Membership::Member), Some(Membership::Member)));
 }
 
 #[test]

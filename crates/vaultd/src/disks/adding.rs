@@ -17,7 +17,7 @@ use crate::error::VaultdError;
 
 /// `POST /v1/disks/add`.
 pub(crate) fn add(appliance: &Arc<Appliance>, grant: &Grant, order: AddDisk) -> Answer<Done> {
-    let _one_at_a_time = appliance.disks.changing();
+    let _one_at_a_time = appliance.disks.change()?;
     let diskd = diskd_of_pool(appliance)?;
     let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
     let serial = order.serial.as_str();

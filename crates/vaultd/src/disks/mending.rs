@@ -70,7 +70,8 @@ impl Keeper {
 
 /// A disk whose damage grows is emptied, on to a spare one where there is one: the machine of its life says so. Whether one was begun.
 fn empty_the_failing(appliance: &Appliance, vault: &Vault) -> Answer<bool> {
-    let _one_at_a_time = appliance.disks.changing();
+    // The next round comes: meanwhile the disks have to be looked at.
+    let Some(_one_at_a_time) = appliance.disks.changing() else { return Ok(false) };
     let health = vault.disks();
     let mut begun = false;
     for (name, disk) in members(appliance, &health)? {
