@@ -28,11 +28,12 @@ pub(crate) fn confirm(appliance: &Arc<Appliance>, grant: &Grant, order: ConfirmC
     ];
     appliance.record(&grant.user, Event::SettingChanged, fields)?;
     let moved_s = appliance.clock.confirm();
-    appliance.clock.keep(&appliance.state)?;
     if moved_s < 0 {
         appliance.state.shift_clocks(moved_s)?;
     }
     appliance.watch.moved(moved_s, appliance)?;
+    // Last: who is cut before this has copies that seem too old, never too new.
+    appliance.clock.keep(&appliance.state)?;
     appliance.changed();
     Ok(ClockConfirmed { moved_s })
 }

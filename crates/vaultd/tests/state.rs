@@ -106,3 +106,16 @@ fn a_grants_number_is_used_once() {
     assert!(!state.burn(&[1; 16], 100, 60).unwrap());
     assert!(state.burn(&[2; 16], 100, 60).unwrap());
 }
+
+#[test]
+fn what_is_to_be_said_does_not_wait_for_a_time_that_was_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = State::open(&folder.path().join("state.sqlite")).unwrap();
+    let (wrong, right) = (2_000_000_000, 1_800_000_000);
+    state.add_share(&share(1, "EHR"), wrong).unwrap();
+    state.post("mail", "{}", wrong + 60).unwrap();
+    state.shift_clocks(right - wrong).unwrap();
+    assert_eq!(state.channels_due(right).unwrap(), [""; 0]);
+    assert_eq!(state.channels_due(right + 60).unwrap(), ["mail"]);
+    assert_eq!(state.shares().unwrap()[0].added_at, right);
+}

@@ -63,12 +63,16 @@ impl State {
         rows.into_iter().map(run).collect()
     }
 
-    /// Moves what is known of all shares' runs, after box time was set back by a person.
+    /// Moves what is known of all shares' runs, and when messages are tried again, after box time was set back by a person.
     pub fn shift_clocks(&self, by: i64) -> Result<(), StateError> {
-        for mut share in self.shares()? {
-            share.clock.shift(by);
-            self.with("move its shares' times", |transaction| set_clock(transaction, &share.id.0, &share.clock))?;
-        }
+        let mut shares = self.shares()?;
+        shares.iter_mut().for_each(|share| share.clock.shift(by));
+        self.with("move its times", |transaction| {
+            shares.iter().try_for_each(|share| set_clock(transaction, &share.id.0, &share.clock))?;
+            transaction.execute("UPDATE shares SET added_at = added_at + ?1", [by])?;
+            // Else what was to be said would wait until the wrong time has come.
+            transaction.execute("UPDATE outbox SET next_at = next_at + ?1", [by])
+        })?;
         Ok(())
     }
 
