@@ -9,7 +9,7 @@ use keepwell_api::vault::{Conflict, Outcome, Restore, RestoreState};
 use keepwell_audit::{Event, Value};
 use keepwell_format::Key;
 use keepwell_ingest::{Call, Opening, TargetOrder};
-use keepwell_vault::{self as vault, RestoreOptions, RestoreReport};
+use keepwell_vault::{self as vault, RestoreOptions, RestoreReport, VaultError};
 use zeroize::Zeroizing;
 
 use crate::appliance::Appliance;
@@ -84,7 +84,12 @@ pub(crate) fn take_up(appliance: &Appliance) -> Result<(), VaultdError> {
     for mut restore in appliance.state.restores(true, u32::MAX)? {
         restore.finished_at = Some(appliance.clock.believed());
         restore.outcome = Some(Outcome::Cut);
-        restore.why = Some("the box or its program stopped in the middle: files that are there are whole, the others are missing".into());
+        let why = if restore.to.is_empty() {
+            "the box or its program stopped in the middle of this test; it says nothing about the copies"
+        } else {
+            "the box or its program stopped in the middle: files that are there are whole, the others are missing"
+        };
+        restore.why = Some(why.into());
         end(appliance, &restore)?;
     }
     Ok(())
@@ -125,7 +130,11 @@ impl Begun {
         match done {
             Ok((report, warnings)) => self.told(&report, warnings),
             Err(error) => {
-                self.state.why = Some(chain(&error));
+                self.state.why = Some(match &error {
+                    // Everybody may see this, and nobody without a grant sees a path.
+                    RunError::Vault(VaultError::NoPath(_)) => "the snapshot holds nothing at this path; nothing was written".into(),
+                    other => chain(other),
+                });
                 self.state.outcome = Some(match self.work.ended() {
                     Some(Ended::Cancelled) => Outcome::Cancelled,
                     Some(Ended::Stopping) => Outcome::Cut,
