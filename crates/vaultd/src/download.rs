@@ -32,6 +32,8 @@ const PIECE: usize = 256 << 10;
 const PATHS: std::ops::RangeInclusive<usize> = 1..=200;
 /// Entries of an archive: its directory is kept in memory until its end.
 const ENTRIES_MAX: u64 = 100_000;
+/// Bytes of their paths, for the same reason: names of 4 KiB are nothing but an attack.
+const NAMES_MAX: u64 = 32 << 20;
 
 /// A file that may be sent.
 pub(crate) struct OneFile {
@@ -96,17 +98,21 @@ fn enough(grant: &Grant, bytes: u64) -> Result<(), VaultdError> {
 
 /// Bytes of all files.
 fn size(vault: &Vault, snapshot: &Snapshot, keys: &[Key]) -> Result<u64, VaultdError> {
-    let (mut entries, mut bytes) = (0u64, 0u64);
+    let (mut entries, mut names, mut bytes) = (0u64, 0u64, 0u64);
     for key in keys {
         vault.walk_below(snapshot, key, &mut |below| {
             entries += 1;
-            if let Below::Entry(_, node) = below {
+            if let Below::Entry(key, node) = below {
+                names += key.as_bytes().len() as u64;
                 bytes = bytes.saturating_add(archive::size(vault, snapshot, &node));
             }
-            if entries > ENTRIES_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if entries > ENTRIES_MAX || names > NAMES_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
+        if entries > ENTRIES_MAX || names > NAMES_MAX {
+            return Err(VaultdError::TooLarge(ENTRIES_MAX));
+        }
     }
-    if entries > ENTRIES_MAX { Err(VaultdError::TooLarge(ENTRIES_MAX)) } else { Ok(bytes) }
+    Ok(bytes)
 }
 
 impl OneFile {

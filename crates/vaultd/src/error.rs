@@ -50,7 +50,7 @@ pub enum VaultdError {
     #[error("too many {0} already; try again in a minute")]
     TooMany(&'static str),
     /// More than is sent in one archive.
-    #[error("these are more than {0} files and folders: restore them to a share, or download fewer at a time")]
+    #[error("these are more than {0} files and folders, or their names are too long: restore them to a share, or download fewer at a time")]
     TooLarge(u64),
     /// The machine's clock is not what the person was shown.
     #[error("the machine's clock says {now}, which is more than five minutes from what was confirmed; nothing was changed")]
