@@ -127,7 +127,11 @@ impl Follower {
         let mut news = Vec::new();
         let (appliance, ended) = (&self.appliance, self.counted.is_none_or(|before| before.2 != count.2));
         for id in self.runs.changed(appliance, Kind::Run, ended)? {
-            news.push(Event::Run { run: verbs::run(appliance, id)? });
+            // A share that was removed has taken its runs with it.
+            match verbs::run(appliance, id) {
+                Err(VaultdError::NoSuch(_)) => {}
+                run => news.push(Event::Run { run: run? }),
+            }
         }
         for id in self.restores.changed(appliance, Kind::Restore, ended)? {
             let restore = RestoreState { to: String::new(), ..verbs::one_restore(appliance, id)? };

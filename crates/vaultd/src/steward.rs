@@ -58,7 +58,8 @@ impl Steward {
     fn look(&mut self) -> Result<(), VaultdError> {
         self.appliance.judged(self.appliance.clock.tick())?;
         self.open()?;
-        if self.opened {
+        // It may be closed for a while, to be opened with other disks: that is no failure of any share.
+        if self.opened && self.appliance.engine.vault().is_ok() {
             self.start_due()?;
         }
         if Instant::now() >= self.next_minute {
