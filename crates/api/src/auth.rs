@@ -92,7 +92,7 @@ pub struct SignedIn {
     pub role: Role,
 }
 
-/// `POST /v1/sign-out`, `POST /v1/sessions/check`.
+/// `POST /v1/sign-out`, `POST /v1/sessions/check`, `POST /v1/sessions/touch`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InSession {
@@ -111,7 +111,8 @@ pub struct ByOwner {
     pub code: Option<String>,
 }
 
-/// `POST /v1/sessions/check` answers. It does not count as a request of the person: a page that asks by itself keeps no session alive.
+/// `POST /v1/sessions/check` answers. It does not count as a request of the person: a page that asks by itself keeps no session alive. `POST /v1/sessions/touch` answers the same,
+/// and does count: for what a person looks at without a grant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
     /// Whose it is.

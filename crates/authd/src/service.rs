@@ -64,6 +64,7 @@ fn people_routes() -> Router<Shared> {
         .route("/v1/sign-in", post(sign_in))
         .route("/v1/sign-out", post(sign_out))
         .route("/v1/sessions/check", post(check))
+        .route("/v1/sessions/touch", post(touch))
         .route("/v1/password", post(password))
         .route("/v1/recovery-codes", post(recovery_codes))
         .route("/v1/authenticator", post(authenticator))
@@ -142,6 +143,10 @@ async fn sign_out(State(authority): State<Shared>, Json(request): Json<InSession
 
 async fn check(State(authority): State<Shared>, Json(request): Json<InSession>) -> Response {
     answer(authority, move |authority| authority.check(&request.session)).await
+}
+
+async fn touch(State(authority): State<Shared>, Json(request): Json<InSession>) -> Response {
+    answer(authority, move |authority| authority.touch(&request.session)).await
 }
 
 async fn password(State(authority): State<Shared>, from: Where, Json(request): Json<ChangePassword>) -> Response {

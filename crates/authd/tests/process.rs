@@ -90,6 +90,7 @@ fn verbs() -> Vec<(&'static str, &'static str, Value, [bool; 4])> {
         ("POST", "/v1/sign-in", sign_in, people),
         ("POST", "/v1/sign-out", session.clone(), people),
         ("POST", "/v1/sessions/check", session.clone(), people),
+        ("POST", "/v1/sessions/touch", session.clone(), people),
         ("POST", "/v1/password", password, people),
         ("POST", "/v1/recovery-codes", factor.clone(), people),
         ("POST", "/v1/authenticator", factor, people),

@@ -9,6 +9,7 @@ use axum::Extension;
 use axum::body::{Body, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -81,24 +82,26 @@ async fn admit(app: &Arc<App>, request: Request) -> Result<Request, Response> {
         return Err(plain(StatusCode::METHOD_NOT_ALLOWED, "Not so."));
     }
     let person = match &cookie {
-        Some(cookie) if page.who != Who::Asset => identify(app, cookie, page).await?,
+        Some(cookie) if page.who != Who::Asset => identify(app, cookie, page, is_persons(&parts)).await?,
         _ => None,
     };
     let (cookie, is_new) = match cookie {
         Some(cookie) => (cookie, false),
         None => (Cookie::new().map_err(|_| plain(StatusCode::INTERNAL_SERVER_ERROR, "This failed."))?, true),
     };
-    let visit = Visit::new(Arc::clone(app), page, cookie, is_new, person, form, host);
+    let by_script = header_text(&parts.headers, HeaderName::from_static("sec-fetch-dest")) == Some("empty");
+    let visit = Visit::new(Arc::clone(app), page, (cookie, is_new), person, form, (host, by_script));
     check_role(page, &visit)?;
     parts.extensions.insert(visit);
     Ok(Request::from_parts(parts, Body::empty()))
 }
 
 /// Who has this cookie, by authd's word of this moment.
-async fn identify(app: &Arc<App>, cookie: &Cookie, page: &'static Page) -> Result<Option<Person>, Response> {
+async fn identify(app: &Arc<App>, cookie: &Cookie, page: &'static Page, acts: bool) -> Result<Option<Person>, Response> {
     let Some(kept) = app.sessions.find(cookie) else { return Ok(None) };
     let session = locked(&kept).session().clone();
-    match app.neighbours.authd::<Session>("/v1/sessions/check", InSession { session: session.clone() }).await {
+    let route = if acts { "/v1/sessions/touch" } else { "/v1/sessions/check" };
+    match app.neighbours.authd::<Session>(route, InSession { session: session.clone() }).await {
         Ok(known) => Ok(Some(Person { known, session, kept })),
         Err(Trouble::SignedOut) => {
             app.sessions.end(cookie);
@@ -107,6 +110,11 @@ async fn identify(app: &Arc<App>, cookie: &Cookie, page: &'static Page) -> Resul
         Err(_) if page.who == Who::Anybody => Ok(None),
         Err(trouble) => Err(pages::trouble::standing_alone(app, page, &trouble)),
     }
+}
+
+/// Whether a person did this, and not a page by itself: that keeps nobody signed in.
+fn is_persons(parts: &Parts) -> bool {
+    parts.method == Method::POST || header_text(&parts.headers, HeaderName::from_static("sec-fetch-user")) == Some("?1")
 }
 
 fn check_role(page: &'static Page, visit: &Visit) -> Result<(), Response> {

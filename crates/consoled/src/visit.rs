@@ -44,6 +44,7 @@ pub struct Visit {
     pub host: Arc<str>,
     cookie: Cookie,
     is_new: bool,
+    by_script: bool,
     person: Option<Arc<Person>>,
 }
 
@@ -59,13 +60,12 @@ impl Visit {
     pub(crate) fn new(
         app: Arc<App>,
         page: &'static Page,
-        cookie: Cookie,
-        is_new: bool,
+        (cookie, is_new): (Cookie, bool),
         person: Option<Person>,
         form: Form,
-        host: String,
+        (host, by_script): (String, bool),
     ) -> Self {
-        Self { app, page, form: Arc::new(form), host: host.into(), cookie, is_new, person: person.map(Arc::new) }
+        Self { app, page, form: Arc::new(form), host: host.into(), cookie, is_new, by_script, person: person.map(Arc::new) }
     }
 
     /// Who asks, if anybody.
@@ -101,6 +101,11 @@ impl Visit {
     /// The cookie they came with, or got.
     pub fn cookie(&self) -> &Cookie {
         &self.cookie
+    }
+
+    /// Whether a page of theirs asks by itself, to bring itself up to date.
+    pub fn is_by_script(&self) -> bool {
+        self.by_script
     }
 
     /// What their forms carry.

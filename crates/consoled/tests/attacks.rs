@@ -110,6 +110,23 @@ async fn a_session_is_over_when_authd_says_so_and_after_signing_out() {
 }
 
 #[tokio::test]
+async fn a_page_that_asks_by_itself_keeps_nobody_signed_in() {
+    let desk = Desk::new().await;
+    let mut owner = Browser::of(&desk, "owner").await;
+    owner.post("/incidents/1/take", "").await;
+    let before = desk.authd.touched();
+    owner.looks = vec![("sec-fetch-dest", "empty")];
+    assert!(!owner.get("/incidents").await.body.contains("It is yours."), "what is to be said once is not said to a script");
+    owner.looks = Vec::new();
+    owner.looks.push(("sec-fetch-dest", "document"));
+    assert!(owner.get("/incidents").await.body.contains("It is yours."));
+    assert_eq!(desk.authd.touched(), before);
+    owner.looks.push(("sec-fetch-user", "?1"));
+    owner.get("/").await;
+    assert_eq!(desk.authd.touched(), before + 1);
+}
+
+#[tokio::test]
 async fn a_wrong_proof_tells_nothing() {
     let desk = Desk::new().await;
     let mut browser = Browser::new(&desk);

@@ -4,13 +4,13 @@ use keepwell_api::Base64;
 use keepwell_api::auth::{EventKind, Session, SignIn, SignedIn};
 use zeroize::Zeroizing;
 
-use super::Authority;
+use super::{Authority, Inside};
 use crate::account::{Account, Name};
 use crate::error::AuthError;
 use crate::lockout::Origin;
-use crate::sessions::IDLE_S;
+use crate::sessions::{Held, IDLE_S};
 use crate::store::Happened;
-use crate::world::random;
+use crate::world::{Now, random};
 
 impl Authority {
     /// Signs somebody in who knows the password, and has the authenticator or a recovery code.
@@ -46,9 +46,21 @@ impl Authority {
     pub fn check(&self, session: &Base64) -> Result<Session, AuthError> {
         let (inside, now) = (self.lock(), self.world.now());
         let held = inside.sessions.find(session, now).ok_or(AuthError::NoSession)?;
-        let account = inside.store.account(&held.user)?.filter(Account::is_active).ok_or(AuthError::NoSession)?;
-        let (expires_at, idle_until) = held.ends(now);
-        let (fresh_until, recovery_codes_left, shares) = (held.fresh_until(now), account.recovery_codes_left(), account.scope());
-        Ok(Session { user: account.name.into(), role: account.role, expires_at, idle_until, fresh_until, recovery_codes_left, shares })
+        said(&inside, held, now)
     }
+
+    /// The same for a request of the person's that takes no grant, such as looking at a page.
+    pub fn touch(&self, session: &Base64) -> Result<Session, AuthError> {
+        let (mut inside, now) = (self.lock(), self.world.now());
+        let held = inside.sessions.touch(session, now).ok_or(AuthError::NoSession)?;
+        said(&inside, &held, now)
+    }
+}
+
+/// What is known of who has a session.
+fn said(inside: &Inside, held: &Held, now: Now) -> Result<Session, AuthError> {
+    let account = inside.store.account(&held.user)?.filter(Account::is_active).ok_or(AuthError::NoSession)?;
+    let (expires_at, idle_until) = held.ends(now);
+    let (fresh_until, recovery_codes_left, shares) = (held.fresh_until(now), account.recovery_codes_left(), account.scope());
+    Ok(Session { user: account.name.into(), role: account.role, expires_at, idle_until, fresh_until, recovery_codes_left, shares })
 }

@@ -73,7 +73,8 @@ impl Frame {
             box_name: visit.app.settings.box_name.clone(),
             person: person.map(|person| (person.known.user.clone(), role(person.known.role))),
             links,
-            notice: person.and_then(|person| locked(&person.kept).notice.take()),
+            // Said to the person, and not to a script.
+            notice: person.filter(|_| !visit.is_by_script()).and_then(|person| locked(&person.kept).notice.take()),
             form: visit.form_token(),
             css: assets::css_path(),
             js: assets::js_path(),

@@ -27,6 +27,7 @@ pub struct Authd(Arc<Mutex<Inner>>);
 struct Inner {
     sessions: HashMap<Vec<u8>, (String, Role)>,
     began: u64,
+    touched: u64,
     /// From then on whatever is dangerous takes a code.
     stale: bool,
     /// What was asked for: user and verb.
@@ -49,6 +50,11 @@ impl Authd {
         self.0.lock().unwrap().asked.clone()
     }
 
+    /// How often somebody did something.
+    pub fn touched(&self) -> u64 {
+        self.0.lock().unwrap().touched
+    }
+
     /// How many are signed in.
     pub fn signed_in(&self) -> usize {
         self.0.lock().unwrap().sessions.len()
@@ -60,6 +66,7 @@ impl Authd {
             .route("/v1/sign-in", post(sign_in))
             .route("/v1/sign-out", post(sign_out))
             .route("/v1/sessions/check", post(check))
+            .route("/v1/sessions/touch", post(touch))
             .route("/v1/grants", post(grant))
             .route("/v1/users", get(users).post(add_user))
             .route("/v1/users/{name}/enrol", post(enrol))
@@ -105,6 +112,11 @@ async fn check(State(authd): State<Authd>, Json(ask): Json<InSession>) -> Respon
     let fresh_until = if authd.0.lock().unwrap().stale { 0 } else { now() + 200 };
     let (expires_at, idle_until, recovery_codes_left, shares) = (now() + 43_000, now() + 600, 8, Scope::default());
     Json(Session { user, role, expires_at, idle_until, fresh_until, recovery_codes_left, shares }).into_response()
+}
+
+async fn touch(state: State<Authd>, ask: Json<InSession>) -> Response {
+    state.0.0.lock().unwrap().touched += 1;
+    check(state, ask).await
 }
 
 async fn grant(State(authd): State<Authd>, Json(ask): Json<AskGrant>) -> Response {

@@ -48,6 +48,8 @@ pub struct Browser {
     pub cookie: Option<String>,
     pub extra: Vec<(&'static str, String)>,
     pub trust: Arc<ClientConfig>,
+    /// What it says of itself when it asks for a page.
+    pub looks: Vec<(&'static str, &'static str)>,
 }
 
 impl Browser {
@@ -57,7 +59,14 @@ impl Browser {
         let trust = ClientConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions().unwrap();
         let trust = Arc::new(trust.with_root_certificates(roots).with_no_client_auth());
         let extra = vec![("sec-fetch-site", "same-origin".to_owned()), ("origin", "null".to_owned())];
-        Self { at: desk.at, host: format!("localhost:{}", desk.at.port()), cookie: None, extra, trust }
+        Self {
+            at: desk.at,
+            host: format!("localhost:{}", desk.at.port()),
+            cookie: None,
+            extra,
+            trust,
+            looks: vec![("sec-fetch-user", "?1"), ("sec-fetch-dest", "document")],
+        }
     }
 
     /// Somebody of this role, signed in.
@@ -104,6 +113,11 @@ impl Browser {
         let mut request = Request::builder().method(&method).uri(path).header(header::HOST, &self.host);
         if let Some(cookie) = &self.cookie {
             request = request.header(header::COOKIE, cookie);
+        }
+        if method == Method::GET {
+            for (name, value) in &self.looks {
+                request = request.header(*name, *value);
+            }
         }
         if method == Method::POST {
             request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
