@@ -80,18 +80,18 @@ def moved_in(box, shelf, disks):
     known = {}
 
     def found():
-        listed = run("disks", "list", "--socket", shelf.diskd.socket).report.get("disks", [])
-        known.update({disk["device"]: disk["serial"] for disk in listed if disk["device"]})
+        known.update({disk["device"]: disk["serial"] for disk in shelf.known() if disk["standing"]["kind"] == "blank"})
         return all(bay.device.rsplit("/", 1)[1] in known for bay in shelf.bays)
 
     until(found)
     for bay in shelf.bays:
         disks.serial[bay] = known[bay.device.rsplit("/", 1)[1]]
     for bay in shelf.bays[:3]:
-        run("disks", "prepare", disks.serial[bay], "--serial", disks.serial[bay], "--socket", shelf.diskd.socket)
-        until(lambda bay=bay: mounted_at(shelf, disks.serial[bay]))
-    places = [mounted_at(shelf, disks.serial[bay]) for bay in shelf.bays[:3]]
-    checks.check("three disks are prepared and mounted", all(places), places)
+        serial = disks.serial[bay]
+        prepared = run("disks", "prepare", serial, "--serial", serial, "--socket", shelf.diskd.socket)
+        mounted = run("disks", "mount", serial, "--socket", shelf.diskd.socket)
+        checks.check("a disk is prepared and mounted", prepared.status == 0 and mounted.status == 0, f"{prepared}\n{mounted}")
+    places = [shelf.mounted_at(disks.serial[bay]) for bay in shelf.bays[:3]]
     box.stop()
     for number, place in enumerate(places, 1):
         subprocess.run(["cp", "-a", f"{box.folder}/disks/disk-{number}/.", place], check=True)
@@ -101,11 +101,6 @@ def moved_in(box, shelf, disks):
     box.start()
     members = until(lambda: all(disks.membership(bay) == "member" for bay in shelf.bays[:3]))
     checks.check("the box opens its vault on them, by their serial numbers", members and until(lambda: disks.state(shelf.bays[0]) == "healthy"), disks.told())
-
-
-def mounted_at(shelf, serial):
-    listed = run("disks", "list", "--socket", shelf.diskd.socket).report.get("disks", [])
-    return next((disk["standing"].get("mounted_at") for disk in listed if disk["serial"] == serial), None)
 
 
 def joins(disks):
@@ -137,7 +132,7 @@ def fails(disks):
 
 def pulled(box, disks):
     bay = disks.shelf.bays[0]
-    bay.pull()
+    disks.shelf.pull(bay, disks.serial[bay])
     missing = until(lambda: disks.membership(bay) == "missing", 90)
     checks.check("it is missing, which is an incident", missing and until(lambda: (disks.serial[bay], "missing") in disks.incidents()), disks.told())
     backup = box("runs", "start", "EHR", "--wait")
@@ -150,7 +145,7 @@ def pulled(box, disks):
 
 def replaced(box, disks):
     dead, new = disks.shelf.bays[2], disks.shelf.bays[4]
-    dead.pull()
+    disks.shelf.pull(dead, disks.serial[dead])
     checks.check("it is missing", until(lambda: disks.membership(dead) == "missing", 90), disks.told())
     gone = disks.change("remove", disks.serial[dead])
     checks.check("it can't be removed where the others are too few, in words", gone.status == 1 and gone.is_clear("disk"), gone)

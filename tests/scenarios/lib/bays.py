@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .box import DISKD, Program
 from .checks import RUNNING
-from .program import ROOT
+from .program import ROOT, run
 
 HEALTHY = json.loads((ROOT / "crates/diskd/tests/smart/sata-hdd-healthy.json").read_text())
 
@@ -49,11 +49,24 @@ class Shelf:
         RUNNING.append(self.unmount_all)
         self.diskd = Program(
             self.folder / "diskd", DISKD, "--state", self.folder / "state", "--mounts", self.mounts, "--keyd", keyd, "--smartctl", smartctl,
-            "--poll-every", 1, "--no-self-tests", "--allow-loop", self.files).start()
+            "--poll-every", 1, "--no-self-tests", "--no-automount", "--allow-loop", self.files).start()
 
     def plug(self, bay, **attributes):
         bay.plug()
         self.says(bay, **attributes)
+
+    def pull(self, bay, serial):
+        """Gone without a word: a loop device goes with its last user, so its mount goes first."""
+        bay.pull()
+        subprocess.run(["umount", "--lazy", self.mounted_at(serial)], check=True)
+        # diskd looks at once, as it does when a real disk goes; whatever it is asked.
+        run("disks", "unmount", serial, "--socket", self.diskd.socket)
+
+    def known(self):
+        return run("disks", "list", "--socket", self.diskd.socket).report.get("disks", [])
+
+    def mounted_at(self, serial):
+        return next((disk["standing"].get("mounted_at") for disk in self.known() if disk["serial"] == serial), None)
 
     def says(self, bay, **attributes):
         """What smartctl says of a disk from now on: raw values by attribute number, as `a197=8`."""

@@ -50,7 +50,7 @@ fn list(place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
     }
     let well = |disk: &BoxDisk| {
         let is_well = disk.disk.as_ref().is_none_or(|disk| disk.health.verdict < keepwell_api::disks::Verdict::Suspect);
-        is_well && disk.membership != Membership::Missing
+        disk.membership == Membership::None || is_well && disk.membership != Membership::Missing
     };
     Ok(Exit::of(all.diskd_silent.is_none() && all.to_mend == 0 && all.disks.iter().all(well)))
 }

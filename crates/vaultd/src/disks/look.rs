@@ -34,7 +34,7 @@ pub(super) fn look(appliance: &Appliance) -> Answer<()> {
         Err(_) => return Ok(()),
     };
     let there = match (diskd.filter(|diskd| diskd.has_pool), &known) {
-        (Some(diskd), Some(known)) => Some(appeared(appliance, diskd, known)),
+        (Some(diskd), Some(known)) => Some(appeared(appliance, &vault, diskd, known)?),
         // What nobody says is no reason to let go of anything.
         (Some(_), None) => None,
         (None, _) => bays::folders(&appliance.config.places.pool).ok(),
@@ -76,18 +76,27 @@ fn ask(appliance: &Appliance, diskd: &Diskd) -> Option<Disks> {
     }
 }
 
-/// What is mounted, this box's disks that have just been plugged in with it.
-fn appeared(appliance: &Appliance, diskd: &Diskd, known: &Disks) -> Vec<Bay> {
+/// What is mounted, and what has to be: this box's disks that have just been plugged in, and members that the pool lacks.
+fn appeared(appliance: &Appliance, vault: &Vault, diskd: &Diskd, known: &Disks) -> Answer<Vec<Bay>> {
     let connected = known.disks.iter().filter(|disk| disk.standing != Standing::Absent).map(|disk| disk.serial.clone()).collect();
     let before = std::mem::replace(&mut appliance.disks.seen().connected, connected);
+    let lacking: Vec<String> = {
+        let members = members(appliance, &vault.disks())?;
+        members.into_iter().filter(|(_, disk)| disk.state == DiskState::Missing).map(|(name, _)| name).collect()
+    };
+    let busy = |name: &str| appliance.disks.seen().busy.contains(name);
     let mut there = bays::mounted(known);
-    for disk in bays::unmounted(known).filter(|disk| !before.is_empty() && !before.contains(&disk.serial)) {
+    for disk in bays::unmounted(known).filter(|disk| !busy(disk.serial.as_str())) {
+        let is_new = !before.is_empty() && !before.contains(&disk.serial);
+        if !is_new && !lacking.iter().any(|name| name == disk.serial.as_str()) {
+            continue;
+        }
         match diskd.mount(disk) {
             Ok(bay) => there.push(bay),
             Err(error) => tracing::warn!(disk = %disk.serial, error = chain(&error), "a disk that appeared could not be mounted"),
         }
     }
-    there
+    Ok(there)
 }
 
 /// The pool follows what is there. False: it has to be opened again.
