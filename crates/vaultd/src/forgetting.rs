@@ -1,7 +1,7 @@
 //! Forgets, once a night, the snapshots that no policy keeps any longer. Owns when, and the record before and after; which, `keepwell-duties` decides, and the vault has the last
 //! word. Never while the machine's clock is doubted, and never a snapshot of a share that is not there any more: that is for a person to say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use keepwell_audit::{Event, Value};
 use keepwell_duties::{self as duties, At, Keep, Tier, Worth};
@@ -24,6 +24,8 @@ const NIGHT: i64 = 7_200;
 const BATCH: usize = 200;
 /// Of the box's own state. It is written after each change, and is small.
 const OWN: Keep = Keep { hourly: 24, daily: 14, weekly: 8, monthly: 12 };
+/// What failed is tried again after so long, seconds: each try is in the ledger.
+const RETRY: i64 = 3_600;
 /// Restores that may be under way at a time are far fewer.
 const RESTORES: u32 = 10_000;
 
@@ -38,6 +40,9 @@ struct Night {
     /// Why.
     #[serde(default)]
     reason: String,
+    /// When that failed.
+    #[serde(default)]
+    failed: Option<At>,
 }
 
 /// Does what the night asks for, if it is time. A program that ended in the middle is taken up here.
@@ -49,20 +54,26 @@ pub(crate) fn forget_due(appliance: &Appliance, vault: &Vault) -> Result<(), Vau
     let now = At(appliance.clock.believed());
     let Some(mut night) = appliance.state.document::<Night>(DOCUMENT)? else {
         // A box that is new, or has just taken a vault over, gives people a day to look at its policies.
-        return Ok(appliance.state.note(DOCUMENT, &Night { at: now, begun: Vec::new(), reason: String::new() })?);
+        return Ok(appliance.state.note(DOCUMENT, &Night { at: now, begun: Vec::new(), reason: String::new(), failed: None })?);
     };
-    carry_out(appliance, vault, &mut night)?;
+    if !night.begun.is_empty() {
+        if night.failed.is_some_and(|at| at.has_been(now) && now.since(at) < RETRY) {
+            return Ok(());
+        }
+        let all = vault.snapshots()?;
+        let chosen = unkept(appliance, &all, now)?;
+        let stays = take_what_is_wanted(&mut night.begun, &all, &chosen);
+        if !stays.is_empty() {
+            record(appliance, "refused", &stays, "they are wanted by now".to_owned())?;
+            appliance.state.note(DOCUMENT, &night)?;
+        }
+        carry_out(appliance, vault, &mut night)?;
+    }
     if !is_due(night.at, now) {
         return Ok(());
     }
-    let policies = Policies::load(&appliance.state)?;
-    let mut rules: Vec<(String, Keep)> =
-        appliance.state.shares()?.into_iter().map(|share| (share.name, policies.of(share.tier).keep)).collect();
-    rules.push((keeping::NAME.to_owned(), OWN));
-    let restored: BTreeSet<String> = appliance.state.restores(true, RESTORES)?.into_iter().map(|restore| restore.snapshot).collect();
-    let mut chosen = choose(&vault.snapshots()?, &rules, now);
-    chosen.retain(|id| !restored.contains(&id.to_string()));
-    (night.at, night.reason) = (now, reason(&policies));
+    let chosen = unkept(appliance, &vault.snapshots()?, now)?;
+    (night.at, night.reason) = (now, reason(&Policies::load(&appliance.state)?));
     appliance.state.note(DOCUMENT, &night)?;
     for batch in chosen.chunks(BATCH) {
         night.begun = batch.iter().map(ToString::to_string).collect();
@@ -70,6 +81,32 @@ pub(crate) fn forget_due(appliance: &Appliance, vault: &Vault) -> Result<(), Vau
         carry_out(appliance, vault, &mut night)?;
     }
     Ok(())
+}
+
+/// What no policy keeps now, and nobody restores.
+fn unkept(appliance: &Appliance, all: &[Snapshot], now: At) -> Result<Vec<SnapshotId>, VaultdError> {
+    let policies = Policies::load(&appliance.state)?;
+    let shares = appliance.state.shares()?;
+    let mut rules: Vec<(String, Keep)> = shares.iter().map(|share| (share.name.clone(), policies.of(share.tier).keep)).collect();
+    rules.push((keeping::NAME.to_owned(), OWN));
+    let added: BTreeMap<&str, i64> = shares.iter().map(|share| (&*share.name, share.added_at)).collect();
+    let restored: BTreeSet<String> = appliance.state.restores(true, RESTORES)?.into_iter().map(|restore| restore.snapshot).collect();
+    let mut chosen = choose(&of_these_shares(all, &added), &rules, now);
+    chosen.retain(|id| !restored.contains(&id.to_string()));
+    Ok(chosen)
+}
+
+/// Without those of a share that was removed and had the name of one that was added since: they are for a person to forget.
+fn of_these_shares(all: &[Snapshot], added: &BTreeMap<&str, i64>) -> Vec<Snapshot> {
+    let is_earlier = |one: &&Snapshot| added.get(&*one.body.name).is_some_and(|at| one.body.started.seconds < *at);
+    all.iter().filter(|one| !is_earlier(one)).cloned().collect()
+}
+
+/// What was begun was decided at another time: a snapshot that is still there, and is wanted by now, stays.
+fn take_what_is_wanted(begun: &mut Vec<String>, all: &[Snapshot], chosen: &[SnapshotId]) -> Vec<String> {
+    let chosen: BTreeSet<String> = chosen.iter().map(ToString::to_string).collect();
+    let there: BTreeSet<String> = all.iter().map(|one| one.id.to_string()).collect();
+    begun.extract_if(.., |id| there.contains(id) && !chosen.contains(id)).collect()
 }
 
 /// Whether two o'clock has been since then. A night of the future was counted by a clock that was wrong.
@@ -113,7 +150,7 @@ fn carry_out(appliance: &Appliance, vault: &Vault, night: &mut Night) -> Result<
     if ids.is_empty() {
         return Ok(());
     }
-    record(appliance, "begun", night, night.reason.clone())?;
+    record(appliance, "begun", &night.begun, night.reason.clone())?;
     let (phase, text) = match vault.forget(&ids, &night.reason, appliance.clock.believed()) {
         Ok(_) => ("done", night.reason.clone()),
         // The vault keeps one of them, or has too few disks for it tonight: all of them stay until the next night.
@@ -121,20 +158,24 @@ fn carry_out(appliance: &Appliance, vault: &Vault, night: &mut Night) -> Result<
             tracing::warn!(%error, "old snapshots were not forgotten tonight");
             ("refused", error.to_string())
         }
-        Err(other) => return Err(other.into()),
+        Err(other) => {
+            night.failed = Some(At(appliance.clock.believed()));
+            appliance.state.note(DOCUMENT, &*night)?;
+            return Err(other.into());
+        }
     };
-    record(appliance, phase, night, text)?;
-    night.begun.clear();
+    record(appliance, phase, &night.begun, text)?;
+    (night.begun, night.failed) = (Vec::new(), None);
     appliance.state.note(DOCUMENT, &*night)?;
     appliance.changed();
     Ok(())
 }
 
-fn record(appliance: &Appliance, phase: &str, night: &Night, reason: String) -> Result<(), VaultdError> {
+fn record(appliance: &Appliance, phase: &str, ids: &[String], reason: String) -> Result<(), VaultdError> {
     let fields = vec![
         ("phase".to_owned(), Value::Text(phase.to_owned())),
-        ("count".to_owned(), Value::Number(i64::try_from(night.begun.len()).unwrap_or(i64::MAX))),
-        ("snapshots".to_owned(), Value::Text(night.begun.join(" "))),
+        ("count".to_owned(), Value::Number(i64::try_from(ids.len()).unwrap_or(i64::MAX))),
+        ("snapshots".to_owned(), Value::Text(ids.join(" "))),
         ("reason".to_owned(), Value::Text(reason)),
     ];
     appliance.record("vaultd", Event::Deletion, fields)
@@ -184,6 +225,26 @@ mod tests {
         ] {
             assert_eq!(is_due(last, now), due, "{last:?}, {now:?}");
         }
+    }
+
+    #[test]
+    fn a_name_that_is_used_again_forgets_nothing_of_before() {
+        let keep = Keep { hourly: 0, daily: 1, weekly: 0, monthly: 0 };
+        let all: Vec<_> = (1..=6).map(|n| snapshot(n, "EHR", i64::from(n) * DAY, Outcome::Complete)).collect();
+        let chosen = |added| choose(&of_these_shares(&all, &[("EHR", added)].into()), &[("EHR".into(), keep)], At(9 * DAY));
+        assert_eq!(chosen(0).len(), 5);
+        assert_eq!(chosen(4 * DAY), [4, 5].map(|n| SnapshotId([n; 32])));
+        assert_eq!(chosen(7 * DAY), []);
+    }
+
+    #[test]
+    fn what_was_begun_and_is_wanted_by_now_stays() {
+        let all: Vec<_> = [1, 2].map(|n| snapshot(n, "EHR", DAY, Outcome::Complete)).into();
+        let text = |n| SnapshotId([n; 32]).to_string();
+        // The third was forgotten when the program ended: that it was still has to be recorded.
+        let mut begun = vec![text(1), text(2), text(3)];
+        assert_eq!(take_what_is_wanted(&mut begun, &all, &[SnapshotId([2; 32])]), [text(1)]);
+        assert_eq!(begun, [text(2), text(3)]);
     }
 
     #[test]
