@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use keepwell_api::error::chain;
 use keepwell_api::grants::Grant;
@@ -26,8 +27,8 @@ const RETRY: i64 = 6 * 3_600;
 /// Files above this are left out: the box's own disk has to hold them.
 const LARGEST: u64 = 1 << 30;
 
-/// Tests one tier whose time has come, if there is one.
-pub(crate) fn test_due(appliance: &Appliance, vault: &Vault) -> Result<(), VaultdError> {
+/// Tests one tier whose time has come, if there is one that has copies.
+pub(crate) fn test_due(appliance: &Appliance, vault: &Vault, stop: &AtomicBool) -> Result<(), VaultdError> {
     let now = At(appliance.clock.believed());
     let (book, _) = appliance.watch.copy();
     let due = |tier: &Tier| match book.standing(&Duty::test_restore(*tier), now) {
@@ -36,10 +37,21 @@ pub(crate) fn test_due(appliance: &Appliance, vault: &Vault) -> Result<(), Vault
         Standing::Failed { at, .. } => now.since(at) >= RETRY,
         Standing::Unknown => false,
     };
-    let Some(tier) = Tier::ALL.into_iter().find(due) else { return Ok(()) };
+    if !Tier::ALL.iter().any(due) {
+        return Ok(());
+    }
     // Else one goes on that a person wanted: this one has time.
     let Ok(_place) = appliance.doors.trial() else { return Ok(()) };
-    test(appliance, vault, tier, &Work::default()).map(drop)
+    let go_on = || !stop.load(Ordering::Acquire);
+    for tier in Tier::ALL.into_iter().filter(due) {
+        // One without copies, or whose test fails, keeps no other one waiting.
+        match test(appliance, vault, tier, &Work::default(), &go_on) {
+            Ok(Some(_)) => break,
+            Ok(None) => {}
+            Err(error) => tracing::error!(tier = tier.number(), error = chain(&error), "a restore could not be tested; it is tried again in a minute"),
+        }
+    }
+    Ok(())
 }
 
 /// Begins tests in a thread of its own, because a person wants them now.
@@ -115,7 +127,7 @@ impl Asked {
 
     fn all(&mut self) -> Result<(), VaultdError> {
         for tier in self.tiers.clone() {
-            let Some(seen) = test(&self.appliance, &self.vault, tier, &self.work)? else { continue };
+            let Some(seen) = test(&self.appliance, &self.vault, tier, &self.work, &|| self.work.ended().is_none())? else { continue };
             self.state.files += seen.files;
             self.state.written_bytes += seen.bytes;
             self.state.compared += seen.files;
@@ -135,8 +147,8 @@ struct Seen {
     lost: u64,
 }
 
-/// None if there is nothing to test, or it was ended.
-fn test(appliance: &Appliance, vault: &Vault, tier: Tier, work: &Work) -> Result<Option<Seen>, VaultdError> {
+/// None if there is nothing to test, or it was ended: that proves nothing.
+fn test(appliance: &Appliance, vault: &Vault, tier: Tier, work: &Work, go_on: &dyn Fn() -> bool) -> Result<Option<Seen>, VaultdError> {
     let shares: Vec<_> = appliance.state.shares()?.into_iter().filter(|share| share.tier == tier && !share.paused).collect();
     let snapshots = vault.snapshots()?;
     let newest = |name: &str| snapshots.iter().rfind(|s| s.body.name == name && s.body.outcome != manifest::Outcome::Held);
@@ -152,11 +164,15 @@ fn test(appliance: &Appliance, vault: &Vault, tier: Tier, work: &Work) -> Result
     for (n, snapshot) in copies.iter().enumerate() {
         let share_of = (wanted / copies.len()).max(1);
         for key in sample(vault, snapshot, share_of, u64::from_le_bytes(seed).wrapping_add(n as u64))? {
-            if work.ended().is_some() {
+            if !go_on() {
                 return Ok(None);
             }
             restore(vault, snapshot, key, &scratch, &mut seen, work)?;
         }
+    }
+    // Files of no copy, or all too large for the box's own disk.
+    if seen.files == 0 {
+        return Ok(None);
     }
     tell(appliance, tier, u64::from_le_bytes(seed), &seen)?;
     Ok(Some(seen))

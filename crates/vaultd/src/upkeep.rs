@@ -36,7 +36,7 @@ pub(crate) fn run(appliance: &Appliance, stop: &AtomicBool) {
                 ("ask its neighbours", &mut || neighbours::ask(appliance)),
                 ("keep its state in the vault", &mut || kept.keep(appliance, &vault)),
                 ("forget what no policy keeps", &mut || forgetting::forget_due(appliance, &vault)),
-                ("test a restore", &mut || trial::test_due(appliance, &vault)),
+                ("test a restore", &mut || trial::test_due(appliance, &vault, stop)),
                 ("read the pool again", &mut || scrub(appliance, &vault)),
             ];
             for (what, task) in tasks {
