@@ -48,7 +48,9 @@ pub(crate) fn test_due(appliance: &Appliance, vault: &Vault, stop: &AtomicBool) 
         match test(appliance, vault, tier, &Work::default(), &go_on) {
             Ok(Some(_)) => break,
             Ok(None) => {}
-            Err(error) => tracing::error!(tier = tier.number(), error = chain(&error), "a restore could not be tested; it is tried again in a minute"),
+            Err(error) => {
+                tracing::error!(tier = tier.number(), error = chain(&error), "a restore could not be tested; it is tried again in a minute")
+            }
         }
     }
     Ok(())
@@ -112,7 +114,7 @@ impl Asked {
             (None, Ok(Ok(()))) if state.differing + state.missing > 0 => {
                 (Outcome::Partial, Some("files came back otherwise than they were backed up, or not at all".to_owned()))
             }
-            (None, Ok(Ok(()))) if state.files == 0 => (Outcome::Failed, Some("there is no copy yet that could be tested".to_owned())),
+            (None, Ok(Ok(()))) if state.files == 0 => (Outcome::Failed, Some("there is no file yet that could be tested".to_owned())),
             (None, Ok(Ok(()))) => (Outcome::Complete, None),
             (None, Ok(Err(error))) => (Outcome::Failed, Some(chain(&error))),
             (None, Err(_)) => (Outcome::Failed, Some("the test met an error of the program; its log says more".to_owned())),
@@ -218,8 +220,9 @@ fn tell(appliance: &Appliance, tier: Tier, seed: u64, seen: &Seen) -> Result<(),
     fields.push(("tier".into(), Value::Number(i64::from(tier.number()))));
     fields.push(("seed".into(), Value::Text(format!("{seed:016x}"))));
     appliance.record("vaultd", Event::TestRestore, fields)?;
-    let good = seen.differing + seen.lost == 0;
-    appliance.watch.seen(&Duty::test_restore(tier), if good { Ok(numbers) } else { Err(("differs", numbers)) }, appliance);
+    let bad = seen.differing + seen.lost;
+    let told = vec![("differed".into(), number(bad)), ("tested".into(), number(seen.files))];
+    appliance.watch.seen(&Duty::test_restore(tier), if bad == 0 { Ok(numbers) } else { Err(("differs", told)) }, appliance);
     Ok(())
 }
 

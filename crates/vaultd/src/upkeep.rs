@@ -19,6 +19,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 const HISTORY: i64 = 6 * 3_600;
 /// All shards are read within so many days.
 const SCRUB_DAYS: u32 = 30;
+/// Document: objects that were found lost in this round.
+const LOST: &str = "scrub-lost";
 /// Bytes that are read in one go.
 const SCRUB_SLICE: u64 = 256 << 20;
 
@@ -99,13 +101,17 @@ fn scrub(appliance: &Appliance, vault: &Vault) -> Result<(), VaultdError> {
         return Ok(());
     }
     let report = vault.scrub(&mut cursor, due, now, &NoProgress)?;
+    let lost = appliance.state.document::<u64>(LOST)?.unwrap_or(0) + report.lost.len() as u64;
+    // Before the cursor: what is counted twice is told, what is not counted would be proven away at the round's end.
+    appliance.state.note(LOST, &if report.is_round_complete { 0 } else { lost })?;
     appliance.state.note("scrub", &cursor.encode())?;
     let duty = Duty::of_box(DutyKind::Scrub);
     let count = |things: usize| i64::try_from(things).unwrap_or(i64::MAX);
     if !report.lost.is_empty() {
-        let numbers = vec![("objects".into(), count(report.lost.len())), ("files".into(), count(report.files_lost.len()))];
+        let (objects, files) = (count(report.lost.len()), count(report.files_lost.len()));
+        let numbers = vec![("lost".into(), if files > 0 { files } else { objects }), ("objects".into(), objects), ("files".into(), files)];
         appliance.watch.seen(&duty, Err(("lost", numbers)), appliance);
-    } else if report.is_round_complete {
+    } else if report.is_round_complete && lost == 0 {
         appliance.watch.seen(&duty, Ok(vec![("objects".into(), report.total_objects.cast_signed())]), appliance);
     }
     Ok(())
