@@ -6,8 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::Scope;
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use keepwell_api::notices::{self, CALL_DEADLINE, Channel, Delivered, Delivery, Kind, Line, Notice, Severity, Word};
-use keepwell_api::{Client, ClientError};
+use keepwell_api::{Client, ClientError, Refusal};
 use keepwell_audit::{Event, Value};
 use keepwell_duties::{Announcement, Duty, DutyKind, Numbers, Said, Severity as Worth, ShareId, words};
 
@@ -141,7 +142,7 @@ impl Outbox<'_> {
         // Without the vault the settings can't be opened: what is to be sent waits.
         let Ok(vault) = appliance.engine.vault() else { return Ok(()) };
         let channels: Channels = appliance.state.document(DOCUMENT)?.unwrap_or_default();
-        let opened = channels.get(name).and_then(|sealed| vault.open_note(&purpose(name), sealed).ok());
+        let opened = channels.get(name).map(|sealed| vault.open_note(&purpose(name), sealed).ok());
         let notifyd = Client::new("keepwell-notifyd", &appliance.config.notifyd, CALL_DEADLINE);
         for letter in appliance.state.letters(name, now, ROUND)? {
             if self.stop.load(Ordering::Acquire) {
@@ -152,10 +153,14 @@ impl Outbox<'_> {
                 appliance.state.take_out(letter.id)?;
                 continue;
             };
-            // Of another release: a person has to set the channel again.
-            let Ok(channel) = serde_json::from_slice::<Channel>(json) else { return Ok(()) };
             let at = notice.at;
-            let sent: Result<Delivered, ClientError> = notifyd.post("/v1/send", &Delivery { channel, notice });
+            let sent: Result<Delivered, ClientError> = match json.as_ref().map(|json| serde_json::from_slice::<Channel>(json)) {
+                Some(Ok(channel)) => notifyd.post("/v1/send", &Delivery { channel, notice }),
+                // Of another release, or damaged: a person has to set the channel again, and is told so.
+                _ => {
+                    Err(ClientError::Refused(Refusal::text(StatusCode::CONFLICT, "settings", "the settings of the channel can't be read")))
+                }
+            };
             settle(appliance, &letter, at, sent, now)?;
         }
         Ok(())
@@ -171,6 +176,10 @@ fn settle(appliance: &Appliance, letter: &Letter, at: i64, sent: Result<Delivere
     let error = match sent {
         Ok(delivered) => {
             appliance.state.take_out(letter.id)?;
+            // That one channel works is no proof that all do.
+            if delivered.refused.is_empty() && appliance.state.is_any_tried_in_vain()? {
+                return Ok(());
+            }
             let refused = i64::try_from(delivered.refused.len()).unwrap_or(i64::MAX);
             let looked = if refused == 0 { Ok(Numbers::new()) } else { Err(("recipients", vec![("refused".into(), refused)])) };
             appliance.watch.seen(&duty, looked, appliance);

@@ -37,8 +37,9 @@ impl State {
     /// Those of a channel whose time has come, oldest first.
     pub fn letters(&self, channel: &str, now: i64, limit: u32) -> Result<Vec<Letter>, StateError> {
         self.with("read what is to be sent", |transaction| {
-            let mut statement = transaction
-                .prepare_cached("SELECT id, channel, notice, tries FROM outbox WHERE channel = ?1 AND next_at <= ?2 ORDER BY id LIMIT ?3")?;
+            let mut statement = transaction.prepare_cached(
+                "SELECT id, channel, notice, tries FROM outbox WHERE channel = ?1 AND next_at <= ?2 ORDER BY id LIMIT ?3",
+            )?;
             statement.query_map(params![channel, now, limit], letter)?.collect()
         })
     }
@@ -47,6 +48,13 @@ impl State {
     pub fn unsent(&self) -> Result<u64, StateError> {
         self.with("count what is to be sent", |transaction| {
             transaction.query_row("SELECT count(*) FROM outbox", [], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
+        })
+    }
+
+    /// Whether a message that waits could not be sent when it was tried.
+    pub fn is_any_tried_in_vain(&self) -> Result<bool, StateError> {
+        self.with("read what is to be sent", |transaction| {
+            transaction.query_row("SELECT EXISTS (SELECT 1 FROM outbox WHERE tries > 0)", [], |row| row.get(0))
         })
     }
 
