@@ -81,16 +81,25 @@ fn start(args: &DevArgs, home: &Home, answer: &mut Answer) -> Result<Running, Cl
     running.add(&programs::vaultd(home, args.runs, args.diskd.as_deref())?, home)?;
     first::sign_in(home)?;
     await_vault(home)?;
+    if let Some(at) = args.console {
+        let (program, at) = programs::consoled(home, at)?;
+        running.add(&program, home)?;
+        running.console = Some(json!({ "url": format!("https://{at}"), "fingerprint": programs::fingerprint(&program, home)? }));
+    }
     Ok(running)
 }
 
 /// The programs, in the order in which they were started.
 #[derive(Default)]
-struct Running(Vec<Kept>);
+struct Running {
+    kept: Vec<Kept>,
+    /// Where browsers find the console, and how they know it.
+    console: Option<Value>,
+}
 
 impl Running {
     fn add(&mut self, program: &Program, home: &Home) -> Result<(), CliError> {
-        self.0.push(Kept::start(program.clone(), home)?);
+        self.kept.push(Kept::start(program.clone(), home)?);
         let end = Instant::now() + START;
         while !program.answers() {
             if Instant::now() > end {
@@ -105,7 +114,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        while let Some(kept) = self.0.pop() {
+        while let Some(kept) = self.kept.pop() {
             drop(kept);
         }
     }
@@ -135,16 +144,22 @@ fn ready(home: &Home, running: &Running, answer: &mut Answer) -> Result<(), CliE
         ));
         answer.line(format_args!("  keepwell --box {folder} status"));
         answer.line(format_args!("  keepwell --box {folder} {}", first::how_to_sign_in(home)));
+        if let Some(console) = &running.console {
+            let said = |name: &str| console[name].as_str().unwrap_or_default().to_owned();
+            answer.line(format_args!("  console: {}", said("url")));
+            answer.line(format_args!("  the fingerprint of its certificate authority: {}", said("fingerprint")));
+        }
         answer.line("It runs until Ctrl-C.");
         return answer.flush();
     }
-    let of = |value: &dyn Fn(&Kept) -> Value| running.0.iter().map(|kept| (kept.name().to_owned(), value(kept))).collect::<Map<_, _>>();
+    let of = |value: &dyn Fn(&Kept) -> Value| running.kept.iter().map(|kept| (kept.name().to_owned(), value(kept))).collect::<Map<_, _>>();
     let line = json!({
         "event": "ready",
         "folder": home.folder.to_string_lossy(),
         "sockets": of(&|kept| json!(kept.socket().map(|path| path.to_string_lossy().into_owned()))),
         "pids": of(&|kept| json!(kept.pid())),
         "owner": first::owner_fields(home),
+        "console": running.console,
     });
     let mut out = io::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush()).map_err(CliError::Output)

@@ -1,6 +1,7 @@
 //! The shape of `keepwell dev`. Parses; never opens a file.
 
 use std::ffi::OsString;
+use std::net::SocketAddrV4;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -24,6 +25,9 @@ pub(crate) struct DevArgs {
     /// The vault's disks are those that the diskd at this socket has mounted, and not folders
     #[arg(long, value_name = "SOCKET")]
     pub(crate) diskd: Option<PathBuf>,
+    /// Start the web console too, at this address of this machine; port 0 for any that is free
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "127.0.0.1:8443")]
+    pub(crate) console: Option<SocketAddrV4>,
     /// Keep the keys in a TPM made of software (swtpm), where that program is installed, and not behind a passphrase
     #[arg(long)]
     pub(crate) tpm: bool,

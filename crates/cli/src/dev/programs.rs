@@ -1,7 +1,7 @@
 //! The programs of a box in a folder: which, with which arguments, in whose place of the machine's. Starts none.
 
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -140,6 +140,30 @@ pub(crate) fn vaultd(home: &Home, runs: u8, diskd: Option<&Path>) -> Result<Prog
         program.arguments.extend(["--diskd-socket".into(), diskd.into(), "--pool-from-diskd".into()]);
     }
     Ok(program)
+}
+
+/// The web console: where browsers find it, too.
+pub(crate) fn consoled(home: &Home, at: SocketAddrV4) -> Result<(Program, SocketAddrV4), CliError> {
+    if !at.ip().is_loopback() {
+        return Err(CliError::Usage("a box for trying out shows its console to this machine alone: --console 127.0.0.1:8443".into()));
+    }
+    let free = || TcpListener::bind(at).and_then(|listener| listener.local_addr()).map(|bound| bound.port());
+    let port =
+        if at.port() == 0 { free().map_err(|error| CliError::Refused(format!("there is no free port: {error}")))? } else { at.port() };
+    let at = SocketAddrV4::new(*at.ip(), port);
+    let mut program = Program::new("consoled", beside("keepwell-consoled")?, Door::Port(port));
+    program.arguments = vec!["serve".into(), "--listen".into(), at.to_string().into(), "--name".into(), "A box for trying out".into()];
+    for name in ["authd", "vaultd"] {
+        program.arguments.extend([format!("--{name}").into(), home.socket(name).into()]);
+    }
+    Ok((with_state(program, home), at))
+}
+
+/// What its certificate authority is known by.
+pub(crate) fn fingerprint(consoled: &Program, home: &Home) -> Result<String, CliError> {
+    let done = Command::new(&consoled.binary).arg("fingerprint").arg("--state").arg(home.at("state/consoled")).output();
+    let done = done.map_err(CliError::file("run", &consoled.binary))?;
+    Ok(String::from_utf8_lossy(&done.stdout).trim().to_owned())
 }
 
 fn ours(name: &'static str, home: &Home) -> Result<Program, CliError> {
