@@ -277,11 +277,16 @@ pub(crate) async fn pause(visit: Visit, Path(id): Path<String>) -> Response {
     visit.after(&back(&id), done, if paused { "It is paused: it is not backed up until you go on." } else { "It is backed up again." })
 }
 
-/// Changes address, password or tier.
+/// Changes address, password or tier. A lower tier promises less, and takes who may do that.
 pub(crate) async fn change(visit: Visit, Path(id): Path<String>) -> Response {
+    let share = match visit.app.neighbours.get::<Vec<Share>>("/v1/shares").await {
+        Ok(shares) => shares.into_iter().find(|share| share.id == id),
+        Err(trouble) => return visit.after::<()>(&back(&id), Err(trouble), ""),
+    };
+    let Some(share) = share else { return trouble::missing(&visit, "There is no such share; it may have been removed.") };
     let typed = Address::typed(&visit.form);
     // An address that nobody touched may say more than the form shows.
-    let location = match typed == Address::parse(visit.form.text("was")) {
+    let location = match typed == Address::parse(&share.location) {
         true => Ok(None),
         false => typed.location().map(Some),
     };
@@ -289,14 +294,9 @@ pub(crate) async fn change(visit: Visit, Path(id): Path<String>) -> Response {
         Ok(location) => location,
         Err(why) => return visit.after::<()>(&back(&id), Err(Trouble::Typed(why)), ""),
     };
-    let ask =
-        ChangeShare { id: id.clone(), location, password: visit.form.some_secret("password"), tier: Some(tier(&visit)), paused: None };
-    // What it takes depends on what is promised now; a share that is gone is refused whatever is shown.
-    let verb = match visit.app.neighbours.get::<Vec<Share>>("/v1/shares").await {
-        Ok(shares) => shares.iter().find(|share| share.id == id).map_or(Verb::SharesChange, |share| ask.verb(share.tier)),
-        Err(trouble) => return visit.after::<()>(&back(&id), Err(trouble), ""),
-    };
-    let done = visit.granted::<Done>(verb, "/v1/shares/change", &ask).await;
+    let tier = Some(tier(&visit)).filter(|tier| *tier != share.tier);
+    let ask = ChangeShare { id: id.clone(), location, password: visit.form.some_secret("password"), tier, paused: None };
+    let done = visit.granted::<Done>(ask.verb(share.tier), "/v1/shares/change", &ask).await;
     visit.after(&back(&id), done, "The share was changed. The next backup uses what you entered.")
 }
 
