@@ -123,6 +123,7 @@ pub(crate) fn versions(appliance: &Arc<Appliance>, grant: &Grant, order: ListVer
     let mut found = History::default();
     for snapshot in vault.snapshots()?.into_iter().rev().filter(|snapshot| snapshot.body.name == order.share) {
         if found.versions.len() == VERSIONS_MAX || Instant::now() >= until {
+            found.more = true;
             break;
         }
         found.meet(&vault, &snapshot, &key)?;
@@ -131,7 +132,7 @@ pub(crate) fn versions(appliance: &Arc<Appliance>, grant: &Grant, order: ListVer
     if found.versions.last().is_some_and(|version| version.file.is_none()) {
         found.versions.pop();
     }
-    Ok(Versions { versions: found.versions })
+    Ok(Versions { versions: found.versions, more: found.more })
 }
 
 /// What was at a path, from the newest snapshot back.
@@ -140,6 +141,8 @@ struct History {
     versions: Vec<Version>,
     /// Root of the catalog that was looked at last, and what it had.
     last: Option<(BlobId, Option<Node>)>,
+    /// Some were not looked at.
+    more: bool,
 }
 
 impl History {
@@ -150,8 +153,8 @@ impl History {
             Some((root, node)) if *root == snapshot.body.root => node.clone(),
             _ => match vault.entry(snapshot, key) {
                 // What is damaged in one says nothing about the others.
-                Err(VaultError::BlobLost { .. }) => {
-                    self.last = before;
+                Err(VaultError::BlobLost { .. } | VaultError::Format { .. }) => {
+                    (self.last, self.more) = (before, true);
                     return Ok(());
                 }
                 read => read?,

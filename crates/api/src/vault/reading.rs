@@ -94,6 +94,9 @@ pub struct Version {
 pub struct Versions {
     /// Newest first, at most 1,000.
     pub versions: Vec<Version>,
+    /// There may be others: older ones, or in snapshots that could not be read.
+    #[serde(default)]
+    pub more: bool,
 }
 
 /// `POST /v1/snapshots/compare`, verb `files-list`: what differs between two snapshots.

@@ -25,10 +25,14 @@ pub(crate) fn versions(named: &str, path: &OsStr, place: &Place, answer: &mut An
     let shares: Vec<Share> = place.vaultd().get("/v1/shares")?;
     let share = shares.into_iter().find(|share| share.id == named).map_or_else(|| named.to_owned(), |share| share.name);
     let found: Versions = place.granted(Verb::FilesList, "/v1/files/versions", &ListVersions { share, path: bytes(path) })?;
-    if found.versions.is_empty() {
+    if found.versions.is_empty() && !found.more {
         answer.line("No snapshot of this share has anything there.");
     }
     answer.list("versions", &found.versions, version_line, version_value);
+    answer.field("more", found.more);
+    if found.more {
+        answer.line("There may be other versions: not all snapshots could be looked at.");
+    }
     Ok(Exit::Complete)
 }
 

@@ -276,7 +276,7 @@ async fn versions(State(vaultd): State<Vaultd>, headers: HeaderMap, body: Bytes)
             snapshots: 4,
             file: (n != 2).then(|| file(CANARY, "file", now - n * 86_400)),
         };
-        Versions { versions: (0..4).map(version).collect() }
+        Versions { versions: (0..4).map(version).collect(), more: false }
     })
 }
 

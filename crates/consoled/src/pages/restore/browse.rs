@@ -162,6 +162,7 @@ struct VersionsPage {
     number: u64,
     folder: u64,
     versions: Result<Vec<VersionLine>, Trouble>,
+    more: bool,
 }
 
 struct VersionLine {
@@ -210,6 +211,7 @@ pub(crate) async fn versions(visit: Visit, Path(id): Path<String>, Query(of): Qu
         name: view::name(&wanted.path),
         number: of.of,
         folder,
+        more: versions.as_ref().is_ok_and(|versions| versions.more),
         versions: versions.map(|versions| versions.versions.iter().map(line).collect()),
     })
 }
