@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use keepwell_api::vault::Unready;
 use keepwell_duties::schedule::Room;
 use keepwell_duties::{At, Candidate, Duty, DutyKind, Numbers, Running, next_due, pick};
 use keepwell_vault::Vault;
@@ -21,6 +22,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// A vault that could not be opened is tried again.
 const REOPEN: Duration = Duration::from_secs(5);
 
+/// A vault that was open may be closed so long, to be opened with other disks, without anybody being told.
+const CLOSED_MAX: Duration = Duration::from_secs(600);
 /// Runs at once whose servers do not answer; with more, nothing is started.
 const SILENT_MAX: usize = 32;
 
@@ -31,6 +34,7 @@ pub(crate) fn run(appliance: &Arc<Appliance>, stop: &AtomicBool) {
         opened: false,
         next_open: Instant::now(),
         next_minute: Instant::now(),
+        closed: None,
         room: Room::default(),
     };
     let mut seen = 0;
@@ -51,6 +55,8 @@ struct Steward {
     opened: bool,
     next_open: Instant,
     next_minute: Instant,
+    /// Since when it is closed, after it was open.
+    closed: Option<Instant>,
     room: Room,
 }
 
@@ -85,12 +91,17 @@ impl Steward {
                 self.appliance.watch.seen(&keys, Ok(Numbers::new()), &self.appliance);
                 self.next_minute = Instant::now();
             }
-            Err(unready) if matches!(&*unready.code, "locked" | "keyd-silent") => {
-                self.appliance.watch.seen(&keys, Err(("locked", Numbers::new())), &self.appliance);
-            }
-            Err(_) => self.appliance.watch.seen(&Duty::of_box(DutyKind::Pool), Err(("unreadable", Numbers::new())), &self.appliance),
+            Err(unready) => self.unready(&unready),
         }
         Ok(())
+    }
+
+    fn unready(&self, unready: &Unready) {
+        let (kind, code) = match &*unready.code {
+            "locked" | "keyd-silent" => (DutyKind::Keys, "locked"),
+            _ => (DutyKind::Pool, "unreadable"),
+        };
+        self.appliance.watch.seen(&Duty::of_box(kind), Err((code, Numbers::new())), &self.appliance);
     }
 
     /// Starts the runs whose time has come.
@@ -131,8 +142,18 @@ impl Steward {
 
     fn minute(&mut self) -> Result<(), VaultdError> {
         self.appliance.clock.keep(&self.appliance.state)?;
-        if let Ok(vault) = self.appliance.engine.vault() {
-            self.look_at_pool(&vault);
+        match self.appliance.engine.vault() {
+            Ok(vault) => {
+                self.closed = None;
+                self.look_at_pool(&vault);
+            }
+            // No run begins meanwhile, so none says so by failing.
+            Err(unready) if self.opened => {
+                if self.closed.get_or_insert_with(Instant::now).elapsed() >= CLOSED_MAX {
+                    self.unready(&unready);
+                }
+            }
+            Err(_) => {}
         }
         self.appliance.watch.keep(&self.appliance)
     }
