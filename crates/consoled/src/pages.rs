@@ -77,6 +77,7 @@ pub const PAGES: &[Page] = &[
     Page { path: "/runs/{id}", who: LOOKING, routes: || get(runs::page) },
     Page { path: "/runs/{id}/cancel", who: RUNNING, routes: || post(runs::cancel) },
     Page { path: "/restore", who: RESTORING, routes: || get(restore::start::page) },
+    Page { path: "/restore/test", who: DECIDING, routes: || post(restore::start::test) },
     Page { path: "/restore/drafts", who: RESTORING, routes: || post(restore::start::begin) },
     Page { path: "/restore/drafts/{id}/when", who: RESTORING, routes: || get(restore::calendar::page).post(restore::calendar::choose) },
     Page { path: "/restore/drafts/{id}/what", who: RESTORING, routes: || get(restore::browse::folder) },

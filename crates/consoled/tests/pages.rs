@@ -3,11 +3,14 @@
 
 mod desk;
 
+use std::time::Duration;
+
 use axum::http::{StatusCode, header};
 use desk::browser::{Answer, Browser};
 use desk::{Desk, facts};
 use keepwell_api::grants::Role;
 use keepwell_consoled::pages::{PAGES, Page, Who};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A page that only takes forms, and one that is streamed.
 const NO_PAGE: [&str; 5] = ["/live", "/assets/{file}", "/authority.pem", "/sign-in", "/claim"];
@@ -201,4 +204,23 @@ async fn a_restore_from_its_share_to_its_receipt_without_a_script() {
     assert_eq!(operator.get(&format!("/restore/drafts/{id}/check")).await.status, StatusCode::NOT_FOUND);
     let mut other = Browser::of(&desk, "restore-only").await;
     assert_eq!(other.get(begun.goes_to()).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn who_looks_on_hears_that_something_changed_and_no_name() {
+    let desk = Desk::new().await;
+    let owner = Browser::of(&desk, "owner").await;
+    let mut stream = owner.connect().await.unwrap();
+    let ask = format!("GET /live HTTP/1.1\r\nHost: {}\r\nCookie: {}\r\n\r\n", owner.host, owner.cookie.as_deref().unwrap());
+    stream.write_all(ask.as_bytes()).await.unwrap();
+    let (mut heard, mut piece) = (String::new(), [0; 4096]);
+    // The console's ear may not be at vaultd's door yet.
+    while !heard.contains("data:") {
+        desk.vaultd.happens();
+        if let Ok(read) = tokio::time::timeout(Duration::from_millis(200), stream.read(&mut piece)).await {
+            heard.push_str(&String::from_utf8_lossy(&piece[..read.unwrap()]));
+        }
+    }
+    assert!(heard.contains("text/event-stream") && heard.contains("{\"kind\":\"status\"}"), "{heard}");
+    assert!(!heard.contains("EHR"));
 }

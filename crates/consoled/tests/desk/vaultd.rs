@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use keepwell_api::grants::{HEADER, digest};
+use keepwell_api::outflow::outflow;
 use keepwell_api::vault::{
     Counts, File, Files, Found, FoundFiles, Gap, Gaps, LogRecord, LogVerdict, Outcome, RestoreState, Run, Share, Snapshot, Tier,
     VaultState, Version, Versions,
@@ -17,6 +18,7 @@ use keepwell_api::{Refusal, hex};
 use keepwell_duties::{Policy, Status};
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::sync::broadcast;
 
 use super::{CANARY, facts};
 
@@ -30,12 +32,19 @@ struct Inner {
     status: Status,
     done: Vec<(String, Value)>,
     restores: Vec<RestoreState>,
+    happened: broadcast::Sender<()>,
 }
 
 impl Vaultd {
     pub fn new(now: i64) -> Self {
         let restores = vec![restore(1, now, Some(Outcome::Partial)), restore(2, now, None)];
-        Self(Arc::new(Mutex::new(Inner { now, status: facts::practice(now), done: Vec::new(), restores })))
+        Self(Arc::new(Mutex::new(Inner {
+            now,
+            status: facts::practice(now),
+            done: Vec::new(),
+            restores,
+            happened: broadcast::channel(8).0,
+        })))
     }
 
     pub fn says(&self, status: Status) {
@@ -45,6 +54,11 @@ impl Vaultd {
     /// What was done, with a good grant: verb and request.
     pub fn done(&self) -> Vec<(String, Value)> {
         self.0.lock().unwrap().done.clone()
+    }
+
+    /// Something changed, for whoever listens.
+    pub fn happens(&self) {
+        let _ = self.0.lock().unwrap().happened.send(());
     }
 
     pub fn routes(&self) -> Router {
@@ -73,6 +87,8 @@ impl Vaultd {
             .route("/v1/log", post(log))
             .route("/v1/log/verify", get(verify))
             .route("/v1/disks", get(disks))
+            .route("/v1/test-restores", post(started))
+            .route("/v1/events", get(events))
             .with_state(self.clone())
     }
 
@@ -337,4 +353,17 @@ async fn disks(State(vaultd): State<Vaultd>) -> Json<Value> {
                   disk(4, "none", "healthy", json!([]))],
         "diskd_silent": null, "to_mend": 214
     }))
+}
+
+async fn events(State(vaultd): State<Vaultd>) -> Response {
+    let (out, body) = outflow(None);
+    let mut happened = vaultd.0.lock().unwrap().happened.subscribe();
+    tokio::spawn(async move {
+        while out.put("event: status\ndata: {\"kind\":\"status\",\"at\":1}\n\n").await.is_ok() {
+            if happened.recv().await.is_err() {
+                break;
+            }
+        }
+    });
+    body.into_response()
 }

@@ -58,6 +58,7 @@ struct WhatPage {
     search: Option<String>,
     rows: Result<Vec<Row>, Trouble>,
     more: Option<String>,
+    damaged: bool,
     first_page: bool,
 }
 
@@ -90,7 +91,7 @@ pub(crate) async fn folder(visit: Visit, Path(id): Path<String>, Query(wanted): 
         Ok((rows, true)) => rows.last().map(|row| format!("{}?in={number}&after={}", at(&id, "what"), row.number)),
         _ => None,
     };
-    show(&visit, &draft, &snapshot, (crumbs, number, None, rows.map(|(rows, _)| rows), more, first_page))
+    show(&visit, &draft, &snapshot, (crumbs, number, None, rows.map(|(rows, _)| rows), more, (false, first_page)))
 }
 
 /// What a search found last.
@@ -107,18 +108,19 @@ pub(crate) async fn found(visit: Visit, Path(id): Path<String>) -> Response {
         let number = draft.number(Wanted { path: folder.clone(), folder: true, size: None });
         let rows = found.map(|found| {
             let rows: Vec<_> = found.found.iter().map(|one| row(draft, one.folder.as_ref(), &one.file, &times)).collect();
-            (rows, found.more)
+            (rows, found.more, found.damaged)
         });
         (number, crumbs(draft, &folder), rows)
     });
     let Ok((number, crumbs, rows)) = shown else { return visit.go("/restore", None) };
-    let more = matches!(rows, Ok((_, true))).then(String::new);
-    show(&visit, &draft, &snapshot, (crumbs, number, Some(text), rows.map(|(rows, _)| rows), more, true))
+    let more = matches!(rows, Ok((_, true, _))).then(String::new);
+    let damaged = matches!(rows, Ok((_, _, true)));
+    show(&visit, &draft, &snapshot, (crumbs, number, Some(text), rows.map(|(rows, ..)| rows), more, (damaged, true)))
 }
 
-type Shown = (Vec<Crumb>, u64, Option<String>, Result<Vec<Row>, Trouble>, Option<String>, bool);
+type Shown = (Vec<Crumb>, u64, Option<String>, Result<Vec<Row>, Trouble>, Option<String>, (bool, bool));
 
-fn show(visit: &Visit, draft: &Draft, snapshot: &Snapshot, (crumbs, folder, search, rows, more, first_page): Shown) -> Response {
+fn show(visit: &Visit, draft: &Draft, snapshot: &Snapshot, (crumbs, folder, search, rows, more, (damaged, first_page)): Shown) -> Response {
     visit.show(&WhatPage {
         frame: visit.frame("Restore: what"),
         steps: steps(1),
@@ -131,6 +133,7 @@ fn show(visit: &Visit, draft: &Draft, snapshot: &Snapshot, (crumbs, folder, sear
         search,
         rows,
         more,
+        damaged,
         first_page,
     })
 }

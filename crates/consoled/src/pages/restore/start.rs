@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use askama::Template;
 use axum::response::Response;
 use keepwell_api::grants::{Role, Verb};
-use keepwell_api::vault::{ListSnapshots, Outcome, RestoreState, Share, Snapshot};
+use keepwell_api::vault::{ListSnapshots, Outcome, RestoreState, Share, Snapshot, Started, TestRestores};
 
 use super::at;
 use super::draft::Draft;
@@ -21,6 +21,7 @@ struct StartPage {
     frame: Frame,
     shares: Result<Vec<Row>, Trouble>,
     jobs: Result<Vec<Job>, Trouble>,
+    may_test: bool,
 }
 
 struct Row {
@@ -53,7 +54,12 @@ pub(crate) async fn page(visit: Visit) -> Response {
         jobs.truncate(20);
         jobs.iter().map(|job| line(job, &times)).collect()
     });
-    visit.show(&StartPage { frame: visit.frame("Restore"), shares: snapshots.map(|all| rows(&all, &times)), jobs })
+    visit.show(&StartPage {
+        frame: visit.frame("Restore"),
+        shares: snapshots.map(|all| rows(&all, &times)),
+        jobs,
+        may_test: visit.may(Verb::TestRestore),
+    })
 }
 
 /// Who began it, and who answers for the box.
@@ -112,4 +118,10 @@ pub(crate) async fn begin(visit: Visit) -> Response {
         Ok(()) => visit.go(&at(&id, "when"), None),
         Err(trouble) => trouble::failed(&visit, &trouble),
     }
+}
+
+/// Has the box test now that its copies come back.
+pub(crate) async fn test(visit: Visit) -> Response {
+    let done = visit.granted::<Started>(Verb::TestRestore, "/v1/test-restores", &TestRestores::default()).await;
+    visit.after("/restore", done, "The test has begun. The front page shows its proof, or an incident, when it is over.")
 }
