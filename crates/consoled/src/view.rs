@@ -214,6 +214,14 @@ pub fn count(value: u64, one: &str, several: &str) -> String {
     if value == 1 { format!("1 {one}") } else { format!("{} {several}", number(value)) }
 }
 
+/// How long something took: exact where it was short.
+pub fn took(seconds: i64) -> String {
+    match seconds {
+        0..120 => count(seconds.unsigned_abs(), "second", "seconds"),
+        longer => duties::words::duration(longer),
+    }
+}
+
 /// Bytes in units of a thousand, as disks are sold.
 pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["bytes", "kB", "MB", "GB", "TB", "PB"];
@@ -241,6 +249,7 @@ mod tests {
         assert_eq!([0, 999, 1_000, 412_806, 1_234_567].map(number), ["0", "999", "1,000", "412,806", "1,234,567"]);
         assert_eq!([0, 999, 1_000, 3_100_000_000, 120_400_000_000].map(size), ["0 bytes", "999 bytes", "1.0 kB", "3.1 GB", "120 GB"]);
         assert_eq!(size(999_999), "1.0 MB");
+        assert_eq!([1, 48, 240].map(took), ["1 second", "48 seconds", "4 minutes"]);
         assert_eq!((count(1, "file", "files"), count(2_000, "file", "files")), ("1 file".into(), "2,000 files".into()));
     }
 

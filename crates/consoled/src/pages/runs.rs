@@ -30,7 +30,7 @@ pub(crate) fn line(run: &Run, times: &Times) -> RunLine {
         id: run.id,
         mark: view::of_outcome(run.outcome),
         started: times.at(run.started_at),
-        took: run.finished_at.map_or_else(String::new, |end| keepwell_duties::words::duration(end - run.started_at)),
+        took: run.finished_at.map_or_else(String::new, |end| view::took(end - run.started_at)),
         why: run.why.as_deref().map(capital).unwrap_or_default(),
         counts: format!("{}, {} read{gaps}", view::count(counts.files, "file", "files"), view::size(counts.read_bytes)),
     }
@@ -103,7 +103,7 @@ pub(crate) async fn page(visit: Visit, Path(id): Path<u64>) -> Response {
         words: words(&run),
         started: times.full(run.started_at),
         finished: run.finished_at.map(|at| times.full(at)),
-        took: keepwell_duties::words::duration(end - run.started_at),
+        took: view::took(end - run.started_at),
         facts,
         why: run.why.as_deref().map(capital),
         missing: counts.gaps,

@@ -64,7 +64,7 @@ pub(crate) async fn page(visit: Visit, Path(id): Path<u64>) -> Response {
         snapshot: state.snapshot.clone(),
         started: times.full(state.started_at),
         finished: state.finished_at.map(|at| times.full(at)),
-        took: keepwell_duties::words::duration(took_s),
+        took: view::took(took_s),
         rate: format!("{} a second", view::size(rate)),
         facts,
         printed: times.full(visit.now()),
