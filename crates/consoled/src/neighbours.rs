@@ -13,6 +13,8 @@ use zeroize::Zeroizing;
 
 /// A program answers one user on so many connections at a time; the others are for streams.
 const CALLS_MAX: usize = 24;
+/// Of these, for whoever is not signed in: people who guess passwords keep nobody else waiting.
+const KNOCKS_MAX: usize = 6;
 /// Longest wait for one of those.
 const QUEUE: Duration = Duration::from_secs(10);
 /// Longest wait for what a page shows.
@@ -81,6 +83,7 @@ pub struct Neighbours {
     vaultd: Client,
     slow_vaultd: Client,
     calls: Semaphore,
+    knocks: Semaphore,
 }
 
 impl Neighbours {
@@ -90,7 +93,8 @@ impl Neighbours {
             authd: Client::new("keepwell-authd", authd, ACT),
             vaultd: Client::new("keepwell-vaultd", vaultd, PAGE),
             slow_vaultd: Client::new("keepwell-vaultd", vaultd, ACT),
-            calls: Semaphore::new(CALLS_MAX),
+            calls: Semaphore::new(CALLS_MAX - KNOCKS_MAX),
+            knocks: Semaphore::new(KNOCKS_MAX),
         }
     }
 
@@ -119,6 +123,16 @@ impl Neighbours {
     ) -> Result<T, Trouble> {
         let (client, route) = (self.authd.clone(), route.into());
         self.call(move || client.post(&route, &request)).await?.map_err(of_authd)
+    }
+
+    /// The same for somebody who is not signed in.
+    pub async fn knock<T: DeserializeOwned + Send + 'static>(
+        &self,
+        route: impl Into<String>,
+        request: impl Serialize + Send + 'static,
+    ) -> Result<T, Trouble> {
+        let (client, route) = (self.authd.clone(), route.into());
+        within(&self.knocks, move || client.post(&route, &request)).await?.map_err(of_authd)
     }
 
     /// What authd says without being told who asks.
@@ -161,13 +175,18 @@ impl Neighbours {
     }
 
     async fn call<T: Send + 'static>(&self, ask: impl FnOnce() -> T + Send + 'static) -> Result<T, Trouble> {
-        let _place: SemaphorePermit<'_> =
-            tokio::time::timeout(QUEUE, self.calls.acquire()).await.ok().and_then(Result::ok).ok_or(Trouble::Busy)?;
-        tokio::task::spawn_blocking(ask).await.map_err(|error| {
-            tracing::error!(%error, "a question to a neighbour could not be asked");
-            Trouble::Busy
-        })
+        within(&self.calls, ask).await
     }
+}
+
+/// Asks when there is a place.
+async fn within<T: Send + 'static>(places: &Semaphore, ask: impl FnOnce() -> T + Send + 'static) -> Result<T, Trouble> {
+    let place = tokio::time::timeout(QUEUE, places.acquire()).await;
+    let _place: SemaphorePermit<'_> = place.ok().and_then(Result::ok).ok_or(Trouble::Busy)?;
+    tokio::task::spawn_blocking(ask).await.map_err(|error| {
+        tracing::error!(%error, "a question to a neighbour could not be asked");
+        Trouble::Busy
+    })
 }
 
 /// A request as it is sent, byte for byte.

@@ -79,7 +79,7 @@ pub(crate) async fn enrol(visit: Visit) -> Response {
     };
     let code = Base64::from(visit.form.text("setup").to_uppercase().into_bytes());
     let route = super::people::route(visit.form.text("user"), "enrol");
-    let done = visit.app.neighbours.authd::<Enrolled>(route, Enrol { code, password }).await;
+    let done = visit.app.neighbours.knock::<Enrolled>(route, Enrol { code, password }).await;
     after_enrolling(&visit, false, done)
 }
 
@@ -91,7 +91,7 @@ pub(crate) async fn claim(visit: Visit) -> Response {
     };
     let code = Some(Base64::from(visit.form.text("setup").to_uppercase().into_bytes()));
     let done =
-        visit.app.neighbours.authd::<Enrolled>("/v1/claim", Claim { user: visit.form.text("user").to_owned(), password, code }).await;
+        visit.app.neighbours.knock::<Enrolled>("/v1/claim", Claim { user: visit.form.text("user").to_owned(), password, code }).await;
     after_enrolling(&visit, true, done)
 }
 

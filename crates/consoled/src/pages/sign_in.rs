@@ -33,7 +33,7 @@ pub(crate) async fn page(visit: Visit) -> Response {
 pub(crate) async fn sign_in(visit: Visit) -> Response {
     let user = visit.form.text("user").to_owned();
     let request = SignIn { user: user.clone(), password: visit.form.secret("password"), code: visit.form.code().unwrap_or_default() };
-    let signed_in = match visit.app.neighbours.authd::<SignedIn>("/v1/sign-in", request).await {
+    let signed_in = match visit.app.neighbours.knock::<SignedIn>("/v1/sign-in", request).await {
         Ok(signed_in) => signed_in,
         Err(trouble) => return show(&visit, Some(trouble)).await,
     };
