@@ -339,6 +339,19 @@ fn a_disk_joins_and_another_one_leaves() {
 }
 
 #[test]
+fn a_member_that_can_not_be_told_is_not_erased() {
+    let stage = Stage::new(true);
+    stage.until("they are known by their serial numbers", |stage| stage.state("C").0 == "healthy");
+    // Its partition table can't be read any more, so diskd takes it for one that is free.
+    stage.script.lock().unwrap().disk("C").standing = Standing::Blank;
+    stage.until("it is missing", |stage| stage.membership("C") == Some(Membership::Missing));
+    assert_eq!(stage.change("/v1/disks/add", &json!({ "serial": "C", "typed_serial": "C" })).unwrap_err(), "member");
+    assert!(!stage.script.lock().unwrap().asked.contains(&"prepare C".to_owned()), "what the pool has on it may still be needed");
+    stage.change("/v1/disks/add", &json!({ "serial": "C", "typed_serial": "C", "replaces": "C" })).unwrap();
+    stage.until("it is as good as new", |stage| stage.membership("C") == Some(Membership::Member) && stage.disks().to_mend == 0);
+}
+
+#[test]
 fn nobody_waits_behind_a_disk_that_is_prepared() {
     let stage = Stage::new(true);
     stage.until("they are known by their serial numbers", |stage| stage.state("C").0 == "healthy");

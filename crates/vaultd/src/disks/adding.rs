@@ -10,7 +10,7 @@ use keepwell_format::DiskId;
 use keepwell_storage::{Change, DiskState};
 use keepwell_vault::Vault;
 
-use super::{Answer, begun, changed, diskd_of_pool, find, member};
+use super::{Answer, begun, changed, diskd_of_pool, find, member, members};
 use crate::appliance::Appliance;
 use crate::bays::{Bay, Diskd, mounted_at};
 use crate::error::VaultdError;
@@ -27,6 +27,7 @@ pub(crate) fn add(appliance: &Arc<Appliance>, grant: &Grant, order: AddDisk) -> 
     }
     let disk = find(diskd, &order.serial)?;
     let replaces = order.replaces.as_deref().map(|old| member(appliance, &vault.disks(), old)).transpose()?;
+    not_a_member(appliance, &vault, &disk, &order)?;
     // What was done so far by a call that was cut short, or by a person, is not done again.
     let mut ids = random_ids()?;
     let _busy = Busy::new(appliance, &order.serial);
@@ -40,6 +41,21 @@ pub(crate) fn add(appliance: &Arc<Appliance>, grant: &Grant, order: AddDisk) -> 
     vault.begin_change(&change, &mut || ids.next().unwrap_or(DiskId([0; 16])))?;
     begun(appliance, vault.to_mend());
     Ok(Done {})
+}
+
+/// A member that can't be told by what is on it now is not taken for a free disk: a table that can't be read may come back, and with it what the pool has there. Whoever knows better
+/// names it as the one that it replaces.
+fn not_a_member(appliance: &Appliance, vault: &Vault, disk: &Known, order: &AddDisk) -> Answer<()> {
+    let serial = disk.serial.as_str();
+    let told = matches!(disk.standing, Standing::Prepared { .. });
+    if told || order.replaces.as_deref() == Some(serial) || !members(appliance, &vault.disks())?.iter().any(|(name, _)| name == serial) {
+        return Ok(());
+    }
+    let text = format!(
+        "disk {serial} is a disk of the pool, though what is on it can't be read now. Nothing was changed. Plug it in again; to erase it and have its data made again from the other disks, \
+         add it in its own place"
+    );
+    Err(VaultdError::Disk { code: "member".into(), text })
 }
 
 /// For changes in which nothing joins.
