@@ -11,10 +11,10 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use keepwell_api::{Client, ClientError};
 use keepwell_api::disks::{
     Disk, DiskDetail, Disks, Job, Locate, Mounted, SOCKET, SelfTest, SelfTestKind, Standing, Typed, Verdict, Vitals,
 };
+use keepwell_api::{Client, ClientError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
