@@ -115,8 +115,8 @@ hand_over() { chown -R keepwell-demo: "$demo/encrypted/share" "$demo/signed/shar
 
 start_box() {
     say "Starting a box: its keys, users, network and vault are programs of their own, in .demo/box; three disks, any one of which may be lost"
-    echo "   \$ keepwell dev --folder .demo/box --disks 3 --layout 2+1 &"
-    "$keepwell" dev --folder "$box" --disks 3 --layout 2+1 > "$demo/box.out" 2> "$demo/box.err" &
+    echo "   \$ keepwell dev --folder .demo/box --disks 3 --layout 2+1 --console 127.0.0.1:0 &"
+    "$keepwell" dev --folder "$box" --disks 3 --layout 2+1 --console 127.0.0.1:0 > "$demo/box.out" 2> "$demo/box.err" &
     dev=$!
     await 120 grep -q 'is ready' "$demo/box.out" || { cat "$demo/box.err" >&2 && return 1; }
     grep -v '^ ' "$demo/box.out" | sed "s|^|     |; s|$demo|.demo|g"
@@ -172,6 +172,23 @@ damage_and_restore() {
     check "all $(find "$demo/patients-at-first" -type f | wc -l) files are as they were" diff -r --no-dereference "$demo/patients-at-first" "$share/restored"
 }
 
+look_at_console() {
+    local url
+    url=$(sed -n 's/^ *console: //p' "$demo/box.out")
+    say "The same in a browser: $url"
+    check "the console answers over TLS, by the box's own authority" console_answers "$url"
+}
+
+console_answers() { # URL
+    /usr/bin/python3 - "$1" "$box/state/consoled/authority.pem" << 'END'
+import ssl, sys, urllib.request
+url, authority = sys.argv[1:]
+trust = ssl.create_default_context(cafile=authority)
+page = urllib.request.urlopen(f"{url}/sign-in", context=trust, timeout=30).read().decode()
+sys.exit("<form" not in page)
+END
+}
+
 kill_vaultd() {
     say "The program that has the vault is killed; the box starts it again, and it goes on"
     local before
@@ -204,20 +221,22 @@ start_box
 add_shares
 first_copies
 ! root || damage_and_restore
+look_at_console
 kill_vaultd
 look_at_log
 
 cat << END
 
 == What happened, in $((SECONDS - began)) s
-   A box of five programs backed up $(root && echo "three real servers" || echo "no server, for want of root,") and said of a fourth that it is not there.$(root && echo " What was overwritten and
+   A box of six programs backed up $(root && echo "three real servers" || echo "no server, for want of root,") and said of a fourth that it is not there.$(root && echo " What was overwritten and
    deleted came back.") Its vault program was killed and went on; its log is whole. All of it has ended now.
 
    .demo/box/disks        the vault on three disks; nothing on them can be read without the keys
    .demo/box/log          what each program said
    .demo/box/owner        passphrase, password and second factor: a box for trying out keeps them there
 
-   Go on:     $(shown "$keepwell" dev --folder .demo/box) &
+   Go on:     $(shown "$keepwell" dev --folder .demo/box --console 127.0.0.1:8443) &
+              then https://127.0.0.1:8443 in a browser; name and password are in .demo/box/owner
               $(shown "$keepwell" --box .demo/box status)
    Clean up:  rm -r .demo
 END
