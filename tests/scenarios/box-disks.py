@@ -55,7 +55,7 @@ def main():
     trees.plain(server.share / "files", 300, 60_000, seed=11)
     server.give()
     box = Appliance(checks.scratch / "box")
-    shelf = Shelf(checks.scratch / "shelf", checks.scratch / "box/run/keyd.sock", 5, SIZE)
+    shelf = Shelf(checks.scratch / "shelf", checks.scratch / "box/run/keyd.sock", 5, SIZE, "--no-automount")
     disks = Disks(box, shelf)
     with checks.part("a box whose pool is on disks"):
         moved_in(box, shelf, disks)

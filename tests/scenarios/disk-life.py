@@ -5,7 +5,6 @@ replaced and erased. diskd has loop devices in place of disks, and a smartctl wh
 Needs root (loop devices, mounts).
 """
 
-import json
 import os
 import random
 import shutil
@@ -13,97 +12,51 @@ import subprocess
 from pathlib import Path
 
 from lib import shards, trees
-from lib.box import DISKD, Keyd, Program, until
+from lib.bays import Shelf
+from lib.box import Keyd, until
 from lib.checks import RUNNING, Checks, need_root
 from lib.compare import differences
-from lib.program import BINARY, ROOT, parse, run
+from lib.program import BINARY, parse, run
 
 MIB = 1 << 20
 LABEL = "keepwell-disk"
 SIZE = 640 * MIB
-HEALTHY = json.loads((ROOT / "crates/diskd/tests/smart/sata-hdd-healthy.json").read_text())
 need_root("disk-life")
 checks = Checks("disk-life")
 
 
-class Bay:
-    """A file that the kernel shows as a disk."""
-
-    def __init__(self, folder, name, size=SIZE):
-        self.file = Path(folder) / name
-        with open(self.file, "wb") as file:
-            file.truncate(size)
-        self.device = None
-        RUNNING.append(self.pull)
-
-    def plug(self):
-        done = subprocess.run(["losetup", "--find", "--show", "--partscan", self.file], check=True, capture_output=True, text=True)
-        self.device = done.stdout.strip()
-        return self
-
-    def pull(self):
-        if self.device:
-            subprocess.run(["losetup", "--detach", self.device], check=False, capture_output=True)
-            self.device = None
-
-
-class Box:
-    """diskd with its keyd, a few bays, and what smartctl will say of each."""
+class Box(Shelf):
+    """diskd and its bays, with a keyd."""
 
     def __init__(self, folder, bays):
-        self.folder = Path(folder)
-        self.files, self.answers = self.folder / "files", self.folder / "smart"
-        for made in (self.files, self.answers):
-            made.mkdir(parents=True)
-        smartctl = self.folder / "smartctl"
-        smartctl.write_text(f'#!/bin/sh\nfor last; do :; done\ncat "{self.answers}/$(basename "$last").json"\n')
-        smartctl.chmod(0o755)
-        self.keyd = Keyd(self.folder / "keyd").start()
-        passphrase = self.folder / "passphrase"
+        folder = Path(folder)
+        folder.mkdir(parents=True)
+        self.keyd = Keyd(folder / "keyd").start()
+        passphrase = folder / "passphrase"
         passphrase.write_text("a passphrase for the scenario")
         self.unlocked = self.keyd("unlock", "--passphrase-file", passphrase)
-        self.bays = [Bay(self.files, f"bay-{number}").plug() for number in range(1, bays + 1)]
-        for bay in self.bays:
-            self.says(bay)
-        self.mounts = self.folder / "mounts"
-        RUNNING.append(self.unmount_all)
-        self.diskd = Program(
-            self.folder / "diskd", DISKD, "--state", self.folder / "diskd-state", "--mounts", self.mounts, "--keyd", self.keyd.socket,
-            "--smartctl", smartctl, "--poll-every", 1, "--no-self-tests", "--allow-loop", self.files).start()
+        super().__init__(folder, self.keyd.socket, bays, SIZE)
         self.serials = {}
-        until(lambda: len(self.known()) == bays)
+        until(lambda: len(self.loops()) == bays)
         for bay in self.bays:
-            self.serials[bay] = self.known()[Path(bay.device).name]["serial"]
+            self.serials[bay] = self.loops()[Path(bay.device).name]["serial"]
 
     def __call__(self, verb, *arguments):
         """`keepwell disks VERB`."""
         return run("disks", verb, "--socket", self.diskd.socket, *arguments)
 
-    def known(self):
-        return {disk["device"]: disk for disk in self("list").report.get("disks", []) if disk["bus"] == "loop" and disk["device"]}
+    def loops(self):
+        """By device."""
+        return {disk["device"]: disk for disk in self.known() if disk["bus"] == "loop" and disk["device"]}
 
     def disk(self, bay):
-        return next((disk for disk in self("list").report.get("disks", []) if disk["serial"] == self.serials[bay]), {})
+        return next((disk for disk in self.known() if disk["serial"] == self.serials[bay]), {})
 
     def verdict(self, bay):
         return self.disk(bay).get("health", {}).get("verdict")
 
-    def says(self, bay, **attributes):
-        """What smartctl says of a disk from now on: raw values by attribute number, as `a197=8`."""
-        report = json.loads(json.dumps(HEALTHY))
-        for row in report["ata_smart_attributes"]["table"]:
-            value = attributes.get(f"a{row['id']}")
-            if value is not None:
-                row["raw"] = {"value": value, "string": str(value)}
-        (self.answers / f"{Path(bay.device).name}.json").write_text(json.dumps(report))
-
-    def mounted_at(self, bay):
+    def place(self, bay):
         return self.disk(bay).get("standing", {}).get("mounted_at")
-
-    def unmount_all(self):
-        for line in Path("/proc/self/mountinfo").read_text().splitlines():
-            if str(self.mounts) in line:
-                subprocess.run(["umount", "--lazy", line.split()[4]], check=False)
 
 
 class Vault:
@@ -135,7 +88,7 @@ def main():
     source = trees.plain(checks.scratch / "source", 400, 100_000, seed=21)
     with checks.part("disks are prepared"):
         prepared(box)
-    vault = Vault(checks.scratch / "clinic", [box.mounted_at(bay) for bay in box.bays[:3]], "2+1")
+    vault = Vault(checks.scratch / "clinic", [box.place(bay) for bay in box.bays[:3]], "2+1")
     with checks.part("a vault on them"):
         checks.check("a vault is made on mounted disks", vault.made.status == 0, vault.made)
         backup = vault("backup", "--name", "main", source)
@@ -167,7 +120,7 @@ def restores(vault, source):
 
 def prepared(box):
     checks.check("keyd stands in without a TPM, and says so", box.unlocked.status == 0 and box.keyd.status().get("keeper") == "stand-in", box.unlocked)
-    checks.check("every disk is found once", len(box.known()) == len(box.bays), box("list"))
+    checks.check("every disk is found once", len(box.loops()) == len(box.bays), box("list"))
     wrong = box("prepare", box.serials[box.bays[0]], "--serial", "NOT-IT")
     checks.check("a wrong serial number ends it", wrong.status == 1 and wrong.is_clear("serial"), wrong)
     foreign = box.bays[4]
@@ -176,10 +129,10 @@ def prepared(box):
     checks.check("a disk with something on it is not prepared unless its serial number is typed", refused.status == 1 and refused.is_clear("ext4|foreign|on it"), refused)
     for bay in box.bays[:4]:
         done = box("prepare", box.serials[bay], "--serial", box.serials[bay])
-        until(lambda bay=bay: box.mounted_at(bay))
-        if not box.mounted_at(bay):
+        until(lambda bay=bay: box.place(bay))
+        if not box.place(bay):
             box("mount", box.serials[bay])
-        checks.check("a disk is prepared and mounted", done.status == 0 and bool(box.mounted_at(bay)), done)
+        checks.check("a disk is prepared and mounted", done.status == 0 and bool(box.place(bay)), done)
 
 
 def drained(box, vault, source):
@@ -193,12 +146,12 @@ def drained(box, vault, source):
     checks.check("a check says what would be done", check.status == 3 and [item["name"] for item in check.report["tended"] if item["drain"]] == ["disk-2"], check)
     stuck = vault("tend", "--socket", box.diskd.socket, keys=False)
     checks.check("without a fourth disk it can't be emptied, which is said", stuck.status == 3, stuck)
-    vault.place(4, box.mounted_at(box.bays[3]))
+    vault.place(4, box.place(box.bays[3]))
     done = vault("tend", "--socket", box.diskd.socket, keys=False)
     checks.check("with an empty disk in the fourth bay it is emptied onto that", done.status == 0, done)
     names = [item["name"] for item in vault("disk", "list", keys=False).report["disks"] if item["slot"] is not None]
     checks.check("and has left the vault", "disk-2" not in names and len(names) == 3, names)
-    left = sum(1 for path in Path(box.mounted_at(bay)).rglob("*") if path.is_file())
+    left = sum(1 for path in Path(box.place(bay)).rglob("*") if path.is_file())
     checks.check("verify finds the vault whole", vault("verify", keys=False).status == 0, left)
     checks.check("and it restores exactly", restores(vault, source))
     (vault.dir / "disk-2").unlink()
@@ -207,26 +160,26 @@ def drained(box, vault, source):
 
 def pulled(box, vault, source):
     bay = box.bays[0]
-    place = box.mounted_at(bay)
+    place = box.place(bay)
     box("unmount", box.serials[bay])
     bay.pull()
-    until(lambda: not box.mounted_at(bay))
+    until(lambda: not box.place(bay))
     (source / "after-the-pull").write_bytes(os.urandom(300_000))
     backup = vault("backup", "--name", "main", source)
     checks.check("a backup goes on without it, and says so", backup.status in (0, 3) and "disk-1" in backup.errors, backup)
     checks.check("it restores", restores(vault, source))
     bay.plug()
     box.says(bay)
-    back = until(lambda: box.mounted_at(bay) == place)
+    back = until(lambda: box.place(bay) == place)
     if not back:
         box("mount", box.serials[bay])
-    checks.check("it is recognised when it returns, by its label", box.mounted_at(bay) == place, box.disk(bay))
+    checks.check("it is recognised when it returns, by its label", box.place(bay) == place, box.disk(bay))
     repair = vault("repair", keys=False)
     checks.check("repair is all that it needs", repair.status == 0 and vault("verify", keys=False).status == 0, repair)
 
 
 def frozen(box, vault, source):
-    place = box.mounted_at(box.bays[2])
+    place = box.place(box.bays[2])
     (source / "while-frozen").write_bytes(os.urandom(3 * MIB))
     output = checks.scratch / "frozen.json"
     subprocess.run(["fsfreeze", "--freeze", place], check=True)
@@ -282,7 +235,7 @@ def erased(box, vault):
     bay = box.bays[1]
     member = box("erase", box.serials[box.bays[0]], "--serial", box.serials[box.bays[0]], "--vault", vault.dir)
     checks.check("a disk that the vault needs is not erased", member.status == 1 and member.is_clear("vault|pool|need"), member)
-    place = Path(box.mounted_at(box.bays[0]))
+    place = Path(box.place(box.bays[0]))
     (place / LABEL).rename(place / "set-aside")
     lost = box("erase", box.serials[box.bays[0]], "--serial", box.serials[box.bays[0]], "--vault", vault.dir)
     checks.check("nor is one whose label was lost", lost.status == 1 and lost.is_clear("not empty"), lost)

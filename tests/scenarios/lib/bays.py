@@ -33,9 +33,9 @@ class Bay:
 
 
 class Shelf:
-    """diskd with bays. It asks keyd at `keyd` for the box's identity."""
+    """diskd with bays, which asks keyd at `keyd` for the box's identity."""
 
-    def __init__(self, folder, keyd, bays, size):
+    def __init__(self, folder, keyd, bays, size, *options):
         self.folder = Path(folder)
         self.files, self.answers, self.mounts = (self.folder / part for part in ("files", "smart", "mounts"))
         for made in (self.files, self.answers):
@@ -49,7 +49,7 @@ class Shelf:
         RUNNING.append(self.unmount_all)
         self.diskd = Program(
             self.folder / "diskd", DISKD, "--state", self.folder / "state", "--mounts", self.mounts, "--keyd", keyd, "--smartctl", smartctl,
-            "--poll-every", 1, "--no-self-tests", "--no-automount", "--allow-loop", self.files).start()
+            "--poll-every", 1, "--no-self-tests", "--allow-loop", self.files, *options).start()
 
     def plug(self, bay, **attributes):
         bay.plug()
