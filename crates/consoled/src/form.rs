@@ -3,6 +3,9 @@
 use keepwell_api::Base64;
 use zeroize::Zeroizing;
 
+/// Fields of one form. A page of files has 200 ticks.
+const FIELDS_MAX: usize = 1_024;
+
 /// Fields, in the order in which they came.
 #[derive(Default)]
 pub struct Form(Vec<(String, Zeroizing<String>)>);
@@ -14,9 +17,12 @@ impl std::fmt::Debug for Form {
 }
 
 impl Form {
-    /// The fields in a body (`application/x-www-form-urlencoded`, URL Standard, section 5.1).
-    pub fn parse(body: &[u8]) -> Self {
-        Self(form_urlencoded::parse(body).map(|(name, value)| (name.into_owned(), Zeroizing::new(value.into_owned()))).collect())
+    /// The fields in a body (`application/x-www-form-urlencoded`, URL Standard, section 5.1). None if there are more than 1,024, which no page sends.
+    pub fn parse(body: &[u8]) -> Option<Self> {
+        let mut fields = form_urlencoded::parse(body);
+        let taken = fields.by_ref().take(FIELDS_MAX).map(|(name, value)| (name.into_owned(), Zeroizing::new(value.into_owned())));
+        let form = Self(taken.collect());
+        fields.next().is_none().then_some(form)
     }
 
     /// A field as it was sent; empty if it was not.
@@ -72,10 +78,16 @@ mod tests {
 
     #[test]
     fn fields_are_as_they_were_typed() {
-        let form = Form::parse(b"user=+Ann%20&password=+a%26b+&pick=f1&pick=f2&code=123+456&n=7");
+        let form = Form::parse(b"user=+Ann%20&password=+a%26b+&pick=f1&pick=f2&code=123+456&n=7").expect("they are few");
         assert_eq!((form.text("user"), form.raw("password")), ("Ann", " a&b "));
         assert_eq!(form.all("pick").collect::<Vec<_>>(), ["f1", "f2"]);
         assert_eq!((form.code().as_deref(), form.number::<u64>("n"), form.some("none")), (Some("123456"), Some(7), None));
         assert!(!format!("{form:?}").contains("a&b"));
+    }
+
+    #[test]
+    fn more_fields_than_any_page_has_are_no_form() {
+        assert!(Form::parse("pick=9999999&".repeat(FIELDS_MAX).as_bytes()).is_some_and(|form| form.all("pick").count() == FIELDS_MAX));
+        assert!(Form::parse("a&".repeat(FIELDS_MAX + 1).as_bytes()).is_none());
     }
 }

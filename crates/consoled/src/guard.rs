@@ -23,8 +23,8 @@ use crate::pages::{self, Page, Who};
 use crate::sessions::{self, Cookie, locked};
 use crate::visit::{Person, Visit};
 
-/// Longest form.
-const BODY_MAX: usize = 1 << 20;
+/// Longest form: 200 ticked files and a name are far below.
+const BODY_MAX: usize = 64 << 10;
 /// Longest wait for one.
 const BODY_WAIT: Duration = Duration::from_secs(15);
 
@@ -174,10 +174,14 @@ fn header_text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 
 async fn read_form(body: Body) -> Result<Form, Response> {
     match tokio::time::timeout(BODY_WAIT, to_bytes(body, BODY_MAX)).await {
-        Ok(Ok(bytes)) => Ok(Form::parse(&bytes)),
-        Ok(Err(_)) => Err(plain(StatusCode::PAYLOAD_TOO_LARGE, "This is more than a form can be. Nothing was done.")),
+        Ok(Ok(bytes)) => Form::parse(&bytes).ok_or_else(too_much),
+        Ok(Err(_)) => Err(too_much()),
         Err(_) => Err(plain(StatusCode::REQUEST_TIMEOUT, "This did not come in time. Nothing was done.")),
     }
+}
+
+fn too_much() -> Response {
+    plain(StatusCode::PAYLOAD_TOO_LARGE, "This is more than a form can be. Nothing was done.")
 }
 
 /// Mostly somebody whose page stayed open while they signed in anew elsewhere.

@@ -211,8 +211,12 @@ async fn what_is_too_long_or_too_slow_is_cut() {
     let desk = Desk::with(limits, "127.0.0.1:0").await;
     let mut browser = Browser::new(&desk);
     browser.get("/sign-in").await;
-    let long = format!("form=x&user={}", "a".repeat(2 << 20));
-    assert_eq!(browser.post_raw("/sign-in", &long).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+    for long in [format!("form=x&user={}", "a".repeat(64 << 10)), format!("form=x{}", "&a".repeat(1_024))] {
+        assert_eq!(browser.post_raw("/sign-in", &long).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+    }
+    // What a page really sends, at its longest, is read.
+    let ticks = format!("form=x{}", "&pick=18446744073709551615".repeat(200));
+    assert_eq!(browser.post_raw("/sign-in", &ticks).await.status, StatusCode::FORBIDDEN);
     // Half a head, and no handshake at all.
     let mut half = browser.connect().await.unwrap();
     half.write_all(b"GET / HTTP/1.1\r\nHost: local").await.unwrap();

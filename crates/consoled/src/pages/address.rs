@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn what_people_type() {
-        let form = Form::parse(b"kind=smb&server=%5C%5Cserver&share=%5Cdata%5Cx&user=ann");
+        let form = Form::parse(b"kind=smb&server=%5C%5Cserver&share=%5Cdata%5Cx&user=ann").expect("a form");
         assert_eq!(Address::typed(&form).location().as_deref(), Ok("smb://ann@server/data/x"));
         for (typed, wrong) in [
             ("kind=smb&share=x&user=a", TypedWrong::Server),
@@ -121,7 +121,7 @@ mod tests {
             ("kind=smb&server=a&user=a", TypedWrong::Share),
             ("kind=smb&server=a&share=x", TypedWrong::User),
         ] {
-            assert_eq!(Address::typed(&Form::parse(typed.as_bytes())).location(), Err(wrong), "{typed}");
+            assert_eq!(Address::typed(&Form::parse(typed.as_bytes()).expect("a form")).location(), Err(wrong), "{typed}");
         }
     }
 }

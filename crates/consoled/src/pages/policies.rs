@@ -162,9 +162,12 @@ mod tests {
     #[test]
     fn what_was_not_touched_stays() {
         let before = Policy { cadence_s: 90, copy_age_goal_s: 200, ..Policy::of(Tier::One) };
-        let same = Form::parse(b"every=2&goal=3&hourly=48&daily=35&weekly=13&monthly=24&sample=100");
+        let same = Form::parse(b"every=2&goal=3&hourly=48&daily=35&weekly=13&monthly=24&sample=100").expect("a form");
         assert_eq!(typed(&same, &before), before);
-        let other = typed(&Form::parse(b"every=1&daily=5&spared=on&day=0&day=4&from=07%3A30&to=19%3A00&zone=Europe/Berlin"), &before);
+        let other = typed(
+            &Form::parse(b"every=1&daily=5&spared=on&day=0&day=4&from=07%3A30&to=19%3A00&zone=Europe/Berlin").expect("a form"),
+            &before,
+        );
         assert_eq!((other.cadence_s, other.keep.daily, other.copy_age_goal_s), (60, 5, 200));
         let hours = other.clinic_hours.unwrap();
         assert_eq!((hours.days, hours.from_min, hours.to_min), (vec![0, 4], 450, 1_140));
