@@ -1,6 +1,7 @@
 //! authd and vaultd, as the console asks them: with a deadline, never more at a time than they have places, and in a person's name where it takes one.
 //! What they refuse, the console does not argue with.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use keepwell_api::auth::{AskGrant, Granted};
@@ -8,7 +9,7 @@ use keepwell_api::grants::{Verb, digest};
 use keepwell_api::{Base64, Client, ClientError, Refusal, hex};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 /// A program answers one user on so many connections at a time; the others are for streams.
@@ -82,8 +83,8 @@ pub struct Neighbours {
     authd: Client,
     vaultd: Client,
     slow_vaultd: Client,
-    calls: Semaphore,
-    knocks: Semaphore,
+    calls: Arc<Semaphore>,
+    knocks: Arc<Semaphore>,
 }
 
 impl Neighbours {
@@ -93,8 +94,8 @@ impl Neighbours {
             authd: Client::new("keepwell-authd", authd, ACT),
             vaultd: Client::new("keepwell-vaultd", vaultd, PAGE),
             slow_vaultd: Client::new("keepwell-vaultd", vaultd, ACT),
-            calls: Semaphore::new(CALLS_MAX - KNOCKS_MAX),
-            knocks: Semaphore::new(KNOCKS_MAX),
+            calls: Arc::new(Semaphore::new(CALLS_MAX - KNOCKS_MAX)),
+            knocks: Arc::new(Semaphore::new(KNOCKS_MAX)),
         }
     }
 
@@ -179,11 +180,15 @@ impl Neighbours {
     }
 }
 
-/// Asks when there is a place.
-async fn within<T: Send + 'static>(places: &Semaphore, ask: impl FnOnce() -> T + Send + 'static) -> Result<T, Trouble> {
-    let place = tokio::time::timeout(QUEUE, places.acquire()).await;
-    let _place: SemaphorePermit<'_> = place.ok().and_then(Result::ok).ok_or(Trouble::Busy)?;
-    tokio::task::spawn_blocking(ask).await.map_err(|error| {
+/// Asks when there is a place. The place goes with the question, which goes on when a browser that waited for the answer hangs up.
+async fn within<T: Send + 'static>(places: &Arc<Semaphore>, ask: impl FnOnce() -> T + Send + 'static) -> Result<T, Trouble> {
+    let place = tokio::time::timeout(QUEUE, Arc::clone(places).acquire_owned()).await;
+    let place = place.ok().and_then(Result::ok).ok_or(Trouble::Busy)?;
+    let asked = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        ask()
+    });
+    asked.await.map_err(|error| {
         tracing::error!(%error, "a question to a neighbour could not be asked");
         Trouble::Busy
     })
@@ -225,5 +230,33 @@ fn told(error: &ClientError) {
         // What a person asked for and may not have is between them and that program, which has it in its log.
         ClientError::Refused(refusal) => tracing::debug!(code = refusal.code, "refused"),
         other => tracing::warn!(error = other as &dyn std::error::Error, "a neighbour can't be asked"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_place_is_taken_until_the_question_is_answered_even_if_nobody_waits() {
+        let places = Arc::new(Semaphore::new(1));
+        let (begun, has_begun) = tokio::sync::oneshot::channel();
+        let (answer, answered) = mpsc::channel::<()>();
+        let asking = Arc::clone(&places);
+        let waiting = tokio::spawn(async move {
+            within(&asking, move || {
+                let _ = begun.send(());
+                let _ = answered.recv();
+            })
+            .await
+        });
+        has_begun.await.expect("it is asked");
+        waiting.abort();
+        assert!(waiting.await.is_err_and(|error| error.is_cancelled()));
+        assert_eq!(places.available_permits(), 0);
+        drop(answer);
+        let _free = places.acquire().await.expect("it is not closed");
     }
 }
