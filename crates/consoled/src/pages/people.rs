@@ -9,6 +9,7 @@ use keepwell_api::grants::{Role, Scope, Verb};
 use super::frame::{self, Frame};
 use super::trouble;
 use crate::neighbours::Trouble;
+use crate::sessions::Notice;
 use crate::view::{Mark, Times, When};
 use crate::visit::Visit;
 
@@ -114,12 +115,27 @@ fn shown(visit: &Visit, name: &str, made: Result<SetUp, Trouble>) -> Response {
 /// Adds somebody.
 pub(crate) async fn add(visit: Visit) -> Response {
     let Some(session) = visit.person_if_any().map(|person| person.session.clone()) else { return visit.go("/sign-in", None) };
-    let (name, role) = (visit.form.text("name").to_owned(), visit.form.text("role").parse().unwrap_or(Role::RestoreOnly));
-    let names = visit.form.text("shares").split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
-    let shares = if role == Role::RestoreOnly { Scope::new(names).unwrap_or_default() } else { Scope::default() };
+    let (name, role) = (visit.form.text("name").to_owned(), visit.form.text("role").parse());
+    let Ok(role) = role else { return trouble::missing(&visit, "There is no such role.") };
+    let shares = match scope(role, visit.form.text("shares")) {
+        Ok(shares) => shares,
+        Err(why) => return visit.go("/people", Some(Notice { good: false, text: format!("{why} Nobody was added.") })),
+    };
     let ask = AddUser { session, name: name.clone(), role, shares, code: visit.form.code() };
     let made = visit.app.neighbours.authd("/v1/users", ask).await;
     shown(&visit, &name, made)
+}
+
+/// What was typed as a limit. Empty is everything, so what can't be a limit is refused and never dropped.
+fn scope(role: Role, typed: &str) -> Result<Scope, &'static str> {
+    let names: Vec<_> = typed.split([',', '\n']).map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    if names.is_empty() != typed.trim().is_empty() {
+        return Err("The list of shares has no name in it.");
+    }
+    if !names.is_empty() && role != Role::RestoreOnly {
+        return Err("Only somebody who restores only can be limited to shares.");
+    }
+    Scope::new(names).map_err(|_| "At most 32 shares can be listed, with commas between their names, each of 1 to 64 bytes.")
 }
 
 /// A way for a name into a route of authd's.
@@ -149,5 +165,22 @@ pub(crate) async fn change(visit: Visit, Path(verb): Path<String>) -> Response {
             visit.after("/people", done, "The role was changed. It holds from their next click on.")
         }
         _ => trouble::missing(&visit, "There is no such page."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_is_none_is_not_taken_for_everything() {
+        let names = |typed| scope(Role::RestoreOnly, typed).map(|scope| scope.names().to_vec());
+        assert_eq!(names("EHR, SCANS\r\nBilling,"), Ok(vec!["Billing".into(), "EHR".into(), "SCANS".into()]));
+        assert_eq!(names(" "), Ok(Vec::new()));
+        let many: String = (0..33).map(|n| format!("share {n},")).collect();
+        for bad in [",", &"a".repeat(65), "a\u{7}b", &*many] {
+            assert!(names(bad).is_err(), "{bad:?}");
+        }
+        assert!(scope(Role::Operator, "EHR").is_err() && scope(Role::Operator, "").is_ok_and(|scope| scope.is_all()));
     }
 }
