@@ -159,6 +159,7 @@ fn authority_params(made: &Made) -> Result<CertificateParams, ConsoleError> {
     params.distinguished_name.push(DnType::CommonName, made.common_name.as_str());
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.name_constraints = Some(permitted(&made.names));
     (params.not_before, params.not_after) = (moment(made.made_at - BEFORE_DAYS * DAY_S), moment(made.made_at + AUTHORITY_DAYS * DAY_S));
     Ok(params)
@@ -218,8 +219,10 @@ fn config(state: &Path, authority: &CertificateDer<'static>) -> Result<Arc<Serve
     Ok(Arc::new(config))
 }
 
+/// Near its end, or made while the clock was ahead: one that ends later than any made now can is not valid yet.
 fn is_old(leaf: &Leaf, now: i64) -> bool {
-    leaf.until.saturating_sub(now) < RENEW_DAYS * DAY_S
+    let left = leaf.until.saturating_sub(now);
+    !(RENEW_DAYS * DAY_S..=(LEAF_DAYS + BEFORE_DAYS) * DAY_S).contains(&left)
 }
 
 fn moment(at: i64) -> OffsetDateTime {
@@ -257,4 +260,22 @@ fn write(path: &Path, content: &[u8]) -> Result<(), ConsoleError> {
         fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
     };
     write().map_err(ConsoleError::file(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_made_anew_before_its_end_and_when_the_clock_was_ahead() {
+        let leaf = |days: i64| Leaf { until: days * DAY_S, names: BTreeSet::new(), addresses: BTreeSet::new() };
+        assert_eq!([-1, 29, 30, 90, 92, 93, 4_000].map(|days| is_old(&leaf(days), 0)), [true, true, false, false, false, true, true]);
+    }
+
+    #[test]
+    fn the_authority_is_for_servers_alone() {
+        let made = Made { common_name: "box".into(), made_at: 0, names: BTreeSet::new() };
+        let params = authority_params(&made).expect("it can be made");
+        assert_eq!(params.extended_key_usages, [ExtendedKeyUsagePurpose::ServerAuth]);
+    }
 }
