@@ -20,7 +20,13 @@ use crate::policy::{Authority, Policies};
 /// Tasks that may wait while one is under way; more mean that the TPM hangs.
 const WAITING_MAX: usize = 4;
 
-type Task = Box<dyn FnOnce(Result<&mut Link, TpmError>) + Send>;
+type Work = Box<dyn FnOnce(Result<&mut Link, TpmError>) + Send>;
+
+struct Task {
+    work: Work,
+    /// Dropped when the link is closed again.
+    closed: SyncSender<()>,
+}
 
 /// The box's TPM. Each call takes as long as the TPM does, and never longer than the deadline.
 pub struct Tpm {
@@ -37,12 +43,13 @@ impl Tpm {
         let tcti = TctiNameConf::from_str(tcti).map_err(|source| TpmError::Absent { tcti: name.clone(), source })?;
         let (tasks, queue) = sync_channel::<Task>(WAITING_MAX);
         let run = move || {
-            for task in queue {
+            for Task { work, closed } in queue {
                 match Link::open(&tcti, &name) {
-                    Ok(mut link) => task(Ok(&mut link)),
-                    Err(error) => task(Err(error)),
+                    Ok(mut link) => work(Ok(&mut link)),
+                    Err(error) => work(Err(error)),
                 }
                 wipe_stack();
+                drop(closed);
             }
         };
         thread::Builder::new().name("tpm".to_owned()).spawn(run).map_err(|_| TpmError::Silent { seconds: 0 })?;
@@ -102,10 +109,15 @@ impl Tpm {
         let silent = || TpmError::Silent { seconds: self.deadline.as_secs() };
         let (answer, answered) = sync_channel(1);
         // Who waited has gone when the deadline is over; then the answer is dropped, and wiped.
-        let task: Task = Box::new(move |link| drop(answer.send(link.and_then(task))));
+        let (closed, over) = sync_channel(0);
+        let task = Task { work: Box::new(move |link| drop(answer.send(link.and_then(task)))), closed };
         self.tasks.try_send(task).map_err(|_| silent())?;
         match answered.recv_timeout(self.deadline) {
-            Ok(answer) => answer,
+            Ok(answer) => {
+                // A TPM has room for three sessions: whoever asks it next, and in whatever way, finds it empty.
+                let _ = over.recv_timeout(self.deadline);
+                answer
+            }
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Err(silent()),
         }
     }
