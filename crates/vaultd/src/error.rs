@@ -29,6 +29,9 @@ pub enum VaultdError {
     /// The grant is limited to other shares.
     #[error("this user may read from some shares only, and this is none of them; nothing was done")]
     Scope,
+    /// Somebody else began it.
+    #[error("somebody else began this restore: they, an operator or an owner can end it; it goes on")]
+    NotYours,
     /// There is none of that id.
     #[error("there is no {0} with this id")]
     NoSuch(&'static str),
@@ -107,6 +110,7 @@ impl VaultdError {
             Self::Vault(VaultError::NotRead(_)) => (StatusCode::CONFLICT, "gap"),
             Self::Vault(_) => (StatusCode::INTERNAL_SERVER_ERROR, "vault"),
             Self::Scope => (StatusCode::FORBIDDEN, "scope"),
+            Self::NotYours => (StatusCode::FORBIDDEN, "not-yours"),
             Self::NoSuch(_) => (StatusCode::NOT_FOUND, "not-found"),
             Self::RunsAlready(_) => (StatusCode::CONFLICT, "runs-already"),
             Self::OwnState => (StatusCode::FORBIDDEN, "own-state"),

@@ -1,7 +1,7 @@
 //! Grants that are limited to some shares: whoever reads, restores or downloads asks here which snapshot it may be. A refusal is in the ledger. Knows no other limits.
 
 use keepwell_api::Refusal;
-use keepwell_api::grants::Grant;
+use keepwell_api::grants::{Grant, Role};
 use keepwell_vault::{Snapshot, Vault};
 
 use crate::appliance::Appliance;
@@ -16,20 +16,24 @@ pub(crate) fn snapshot(appliance: &Appliance, grant: &Grant, vault: &Vault, want
 
 /// Whether the grant reaches the share of this name.
 pub(crate) fn share(appliance: &Appliance, grant: &Grant, name: &str) -> Result<(), VaultdError> {
-    if grant.shares.covers(name) {
-        return Ok(());
-    }
-    let error = VaultdError::Scope;
-    appliance.gate.note(appliance, grant.verb, &grant.user, &Refusal::from(&error));
-    Err(error)
+    if grant.shares.covers(name) { Ok(()) } else { refused(appliance, grant, VaultdError::Scope) }
 }
 
-/// Whether it reaches the share whose snapshot this restore is of.
+/// Whether somebody may end this restore: who only restores ends their own, of the shares that the grant reaches.
 pub(crate) fn restore(appliance: &Appliance, grant: &Grant, id: u64) -> Result<(), VaultdError> {
-    if grant.shares.is_all() {
+    let only_restores = grant.role == Role::RestoreOnly;
+    if !only_restores && grant.shares.is_all() {
         return Ok(());
     }
-    let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
     let restore = appliance.state.restore(id)?.ok_or(VaultdError::NoSuch("restore"))?;
+    if only_restores && restore.by != grant.user {
+        return refused(appliance, grant, VaultdError::NotYours);
+    }
+    let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
     snapshot(appliance, grant, &vault, &restore.snapshot).map(drop)
+}
+
+fn refused(appliance: &Appliance, grant: &Grant, error: VaultdError) -> Result<(), VaultdError> {
+    appliance.gate.note(appliance, grant.verb, &grant.user, &Refusal::from(&error));
+    Err(error)
 }

@@ -16,7 +16,7 @@ use crate::outbox::{self, Channels};
 use crate::state::{NewShare, ShareRow, new_share_id, purpose};
 use crate::watch::Policies;
 use crate::work::{Ended, Kind};
-use crate::{restore, run, scope, told};
+use crate::{reading, restore, run, scope, told};
 
 const PAGE_MAX: u32 = 1_000;
 
@@ -34,7 +34,7 @@ pub(crate) fn add_share(appliance: &Arc<Appliance>, grant: &Grant, new: AddShare
     let share = NewShare { id: id.clone(), name: new.name, location: new.location, tier, credential };
     appliance.state.add_share(&share, appliance.clock.believed())?;
     appliance.watch.promise(&id, &Policies::load(&appliance.state)?.of(tier), appliance)?;
-    changed(appliance, grant, &id, "share-added")?;
+    changed(appliance, grant, &id, "share-added", Vec::new())?;
     Ok(ShareAdded { id: id.0 })
 }
 
@@ -48,8 +48,17 @@ pub(crate) fn change_verb(appliance: &Appliance, body: &[u8]) -> Verb {
 pub(crate) fn change_share(appliance: &Arc<Appliance>, grant: &Grant, change: ChangeShare) -> Answer<Done> {
     let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
     let mut share = share(appliance, &change.id)?;
-    if let Some(location) = change.location {
+    let mut moved = Vec::new();
+    if let Some(location) = change.location.filter(|location| *location != share.location) {
         check_location(&location)?;
+        if share.credential.is_some() && change.password.is_none() && account(&location) != account(&share.location) {
+            return Err(VaultdError::Invalid(
+                "another server or another account takes its password with it: the stored one is shown to nobody else. Nothing was changed"
+                    .into(),
+            ));
+        }
+        let both = format!("{} {location}", share.location);
+        moved.push(reading::sealed(&vault, "locations", both.as_bytes()));
         share.location = location;
     }
     if let Some(password) = &change.password {
@@ -63,7 +72,7 @@ pub(crate) fn change_share(appliance: &Arc<Appliance>, grant: &Grant, change: Ch
     } else {
         appliance.watch.promise(&share.id, &Policies::load(&appliance.state)?.of(share.tier), appliance)?;
     }
-    changed(appliance, grant, &share.id, "share-changed")?;
+    changed(appliance, grant, &share.id, "share-changed", moved)?;
     Ok(Done {})
 }
 
@@ -74,7 +83,7 @@ pub(crate) fn remove_share(appliance: &Arc<Appliance>, grant: &Grant, order: Rem
     }
     appliance.state.remove_share(&share.id)?;
     appliance.watch.release(&share.id, appliance)?;
-    changed(appliance, grant, &share.id, "share-removed")?;
+    changed(appliance, grant, &share.id, "share-removed", Vec::new())?;
     Ok(Done {})
 }
 
@@ -211,11 +220,18 @@ fn share(appliance: &Appliance, id: &str) -> Answer<ShareRow> {
     appliance.state.share(&ShareId(id.to_owned()))?.ok_or(VaultdError::NoSuch("share"))
 }
 
-fn changed(appliance: &Appliance, grant: &Grant, share: &ShareId, what: &str) -> Answer<()> {
-    let fields = vec![("what".into(), Value::Text(what.into())), ("share".into(), Value::Text(share.0.clone()))];
+fn changed(appliance: &Appliance, grant: &Grant, share: &ShareId, what: &str, more: Vec<(String, Value)>) -> Answer<()> {
+    let mut fields = vec![("what".into(), Value::Text(what.into())), ("share".into(), Value::Text(share.0.clone()))];
+    fields.extend(more);
     appliance.record(&grant.user, Event::SettingChanged, fields)?;
     appliance.changed();
     Ok(())
+}
+
+/// Whom a stored password is shown to: protocol, user, server and port of an address.
+fn account(location: &str) -> (&str, &str) {
+    let (protocol, rest) = location.split_once("://").unwrap_or_default();
+    (protocol, rest.split('/').next().unwrap_or_default())
 }
 
 fn check_name(name: &str) -> Answer<()> {
@@ -242,5 +258,25 @@ fn check_location(location: &str) -> Answer<()> {
         (false, _) => Err(VaultdError::Invalid("an address begins with smb:// or nfs://".into())),
         (_, true) => Err(VaultdError::Invalid("a password is no part of an address: give it by itself".into())),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_for_one_account_of_one_server() {
+        let stored = account("smb://backup@server/EHR");
+        assert_eq!(account("smb://backup@server/EHR/2026"), stored);
+        for other in [
+            "smb://backup@server:4450/EHR",
+            "smb://backup@server.evil/EHR",
+            "smb://other@server/EHR",
+            "nfs://backup@server/EHR",
+            "smb://server/EHR",
+        ] {
+            assert_ne!(account(other), stored, "{other}");
+        }
     }
 }
