@@ -192,6 +192,36 @@ async fn a_download_is_a_file_and_never_a_page() {
 }
 
 #[tokio::test]
+async fn an_older_version_is_as_long_as_it_was_then() {
+    let desk = Desk::new().await;
+    let mut owner = Browser::of(&desk, "owner").await;
+    let draft = owner.post("/restore/drafts", "name=EHR").await.goes_to().strip_suffix("/when").unwrap().to_owned();
+    let when = format!("{draft}/when");
+    owner.post(&when, &format!("snapshot={}", desk::vaultd::SNAPSHOT)).await;
+    let what = owner.get(&format!("{draft}/what")).await;
+    let pick = what.body.split("name=\"pick\" value=\"").nth(3).unwrap().split('"').next().unwrap().to_owned();
+    let (new, old) = (desk::vaultd::SNAPSHOT.to_owned(), format!("{:032x}", 4));
+    let listed = owner.get(&format!("{draft}/versions?of={pick}")).await;
+    assert!(listed.body.contains(&old), "{}", listed.body);
+    // A snapshot that this draft does not know is not quietly another one.
+    let unknown = owner.post(&format!("{draft}/choose"), &format!("pick={pick}&snapshot={:032x}", 40_000)).await;
+    assert_eq!(unknown.goes_to(), format!("{draft}/what"));
+    for (snapshot, length) in [(&old, 44_214), (&new, 48_214)] {
+        let choice = if *snapshot == new { format!("pick={pick}") } else { format!("pick={pick}&snapshot={snapshot}") };
+        assert_eq!(owner.post(&format!("{draft}/choose"), &choice).await.goes_to(), format!("{draft}/where"));
+        let file = owner.post(&format!("{draft}/download"), "").await;
+        assert_eq!((file.headers["content-length"].to_str().unwrap(), file.body.len()), (&*length.to_string(), length));
+        let asked = desk.vaultd.done().pop().unwrap();
+        assert_eq!((asked.0.as_str(), &asked.1["snapshot"]), ("download", &snapshot.as_str().into()));
+        // Another copy: what was wanted of the one before is not wanted of it.
+        owner.post(&when, &format!("snapshot={new}")).await;
+        let goes_to = owner.get(&format!("{draft}/where")).await.goes_to().to_owned();
+        assert_eq!(goes_to, if *snapshot == new { String::new() } else { format!("{draft}/what") });
+        owner.get(&format!("{draft}/what")).await;
+    }
+}
+
+#[tokio::test]
 async fn what_is_dangerous_is_asked_for_again() {
     let desk = Desk::new().await;
     let mut owner = Browser::of(&desk, "owner").await;

@@ -51,6 +51,14 @@ impl Vaultd {
         self.0.lock().unwrap().status = status;
     }
 
+    /// A restore is over, or not yet.
+    pub fn ends(&self, id: u64, outcome: Option<Outcome>) {
+        let mut inner = self.0.lock().unwrap();
+        let at = inner.now;
+        let restore = inner.restores.iter_mut().find(|restore| restore.id == id).unwrap();
+        (restore.outcome, restore.finished_at) = (outcome, outcome.map(|_| at));
+    }
+
     /// What was done, with a good grant: verb and request.
     pub fn done(&self) -> Vec<(String, Value)> {
         self.0.lock().unwrap().done.clone()
@@ -80,7 +88,7 @@ impl Vaultd {
             .route("/v1/files/search", post(search))
             .route("/v1/files/versions", post(versions))
             .route("/v1/files/content", post(content))
-            .route("/v1/files/zip", post(content))
+            .route("/v1/files/zip", post(zip))
             .route("/v1/incidents/acknowledge", post(act))
             .route("/v1/policies", get(policies).post(act))
             .route("/v1/channels", post(act))
@@ -251,6 +259,11 @@ async fn snapshots(State(vaultd): State<Vaultd>, headers: HeaderMap, body: Bytes
     })
 }
 
+/// How long files are in a snapshot: the older, the shorter.
+pub fn size_in(snapshot: &str) -> u64 {
+    48_214 - if snapshot == SNAPSHOT { 0 } else { 1_000 * u64::from_str_radix(snapshot, 16).unwrap() }
+}
+
 fn file(name: &str, kind: &str, now: i64) -> File {
     File {
         name: name.as_bytes().to_vec().into(),
@@ -269,6 +282,9 @@ async fn files(State(vaultd): State<Vaultd>, headers: HeaderMap, body: Bytes) ->
         files.extend([file("report open.docx", "file", now), file("locked.mdb", "file", now)]);
         if request["after"].is_null() {
             files.extend((0..300).map(|n| file(&format!("scan {n:04}.tif"), "file", now)));
+        }
+        for file in files.iter_mut().filter(|file| file.kind == "file") {
+            file.size = Some(size_in(request["snapshot"].as_str().unwrap()));
         }
         let more = files.len() > limit;
         files.truncate(limit);
@@ -290,13 +306,20 @@ async fn versions(State(vaultd): State<Vaultd>, headers: HeaderMap, body: Bytes)
             taken_at: now - n * 86_400,
             first_taken_at: now - n * 86_400 - 40_000,
             snapshots: 4,
-            file: (n != 2).then(|| file(CANARY, "file", now - n * 86_400)),
+            file: (n != 2).then(|| File { size: Some(size_in(&format!("{:032x}", n + 1))), ..file(CANARY, "file", now - n * 86_400) }),
         };
         Versions { versions: (0..4).map(version).collect(), more: false }
     })
 }
 
 async fn content(State(vaultd): State<Vaultd>, headers: HeaderMap, body: Bytes) -> Response {
+    match vaultd.take(&headers, &body) {
+        Ok(request) => "x".repeat(size_in(request["snapshot"].as_str().unwrap()) as usize).into_response(),
+        Err(refusal) => refusal,
+    }
+}
+
+async fn zip(State(vaultd): State<Vaultd>, headers: HeaderMap, body: Bytes) -> Response {
     match vaultd.take(&headers, &body) {
         Ok(_) => "the file's content".into_response(),
         Err(refusal) => refusal,

@@ -12,6 +12,7 @@ use super::{Step, at, change, draft, steps};
 use crate::neighbours::Trouble;
 use crate::pages::frame::{self, Frame};
 use crate::pages::trouble;
+use crate::sessions::Notice;
 use crate::view::{self, Mark, Times, When};
 use crate::visit::Visit;
 
@@ -142,7 +143,7 @@ fn show(visit: &Visit, draft: &Draft, snapshot: &Snapshot, (crumbs, folder, sear
 pub(crate) async fn search(visit: Visit, Path(id): Path<String>) -> Response {
     let (text, folder) = (visit.form.some("text").unwrap_or_default(), visit.form.number("in"));
     if !(2..=100).contains(&text.chars().count()) {
-        let notice = crate::sessions::Notice { good: false, text: "Enter 2 to 100 letters of a name to look for.".into() };
+        let notice = Notice { good: false, text: "Enter 2 to 100 letters of a name to look for.".into() };
         return visit.go(&at(&id, "what"), Some(notice));
     }
     let kept = change(&visit, &id, |draft| {
@@ -196,7 +197,13 @@ pub(crate) async fn versions(visit: Visit, Path(id): Path<String>, Query(of): Qu
     let versions = visit.granted::<Versions>(Verb::FilesList, "/v1/files/versions", &ask).await;
     let times = frame::times(&visit);
     let folder = Wanted { path: parent(&wanted.path).to_vec(), folder: true, size: None };
-    let Ok(folder) = change(&visit, &id, |draft| draft.number(folder)) else { return visit.go("/restore", None) };
+    let sizes = versions.iter().flat_map(|versions| &versions.versions);
+    let sizes = sizes.map(|version| (version.snapshot.clone(), version.file.as_ref().and_then(|file| file.size))).collect();
+    let kept = change(&visit, &id, |draft| {
+        draft.versions = (wanted.path.clone(), sizes);
+        draft.number(folder)
+    });
+    let Ok(folder) = kept else { return visit.go("/restore", None) };
     let line = |version: &keepwell_api::vault::Version| VersionLine {
         at: times.at(version.taken_at),
         first: (version.first_taken_at != version.taken_at).then(|| times.at(version.first_taken_at)),
@@ -227,10 +234,8 @@ pub(crate) async fn choose(visit: Visit, Path(id): Path<String>) -> Response {
     };
     let snapshot = visit.form.some("snapshot");
     let chosen = change(&visit, &id, |draft| {
-        if let Some(wanted) = snapshot
-            && let Some(one) = draft.snapshots.iter().find(|one| one.id == wanted)
-        {
-            draft.snapshot = Some(one.clone());
+        if let Some(snapshot) = &snapshot {
+            return matches!(numbers[..], [number] if draft.take_version(snapshot, number)) && !draft.wanted.is_empty();
         }
         draft.wanted = numbers.iter().filter_map(|number| draft.numbered(*number).cloned()).collect();
         draft.order = None;
@@ -238,8 +243,12 @@ pub(crate) async fn choose(visit: Visit, Path(id): Path<String>) -> Response {
     });
     match chosen {
         Ok(true) => visit.go(&at(&id, "where"), None),
+        Ok(false) if snapshot.is_some() => {
+            let notice = Notice { good: false, text: "That copy was made after you began, or is gone. Begin again under Restore.".into() };
+            visit.go(&at(&id, "what"), Some(notice))
+        }
         Ok(false) => {
-            let notice = crate::sessions::Notice { good: false, text: "Tick what you want back, or take the whole folder.".into() };
+            let notice = Notice { good: false, text: "Tick what you want back, or take the whole folder.".into() };
             visit.go(&at(&id, "what"), Some(notice))
         }
         Err(_) => visit.go("/restore", None),

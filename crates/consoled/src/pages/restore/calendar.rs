@@ -114,12 +114,7 @@ fn weeks(month: Date, day: Option<Date>, snapshots: &[Snapshot], times: &Times) 
 /// Takes one of them.
 pub(crate) async fn choose(visit: Visit, Path(id): Path<String>) -> Response {
     let wanted = visit.form.text("snapshot");
-    let chosen = change(&visit, &id, |draft| {
-        draft.snapshot = draft.snapshots.iter().find(|one| one.id == wanted).cloned();
-        draft.order = None;
-        draft.snapshot.is_some()
-    });
-    match chosen {
+    match change(&visit, &id, |draft| draft.take(wanted)) {
         Ok(true) => visit.go(&at(&id, "what"), None),
         Ok(false) => trouble::missing(&visit, "There is no such copy."),
         Err(_) => trouble::missing(&visit, "This restore is not being prepared any more. Begin again under Restore."),

@@ -67,6 +67,8 @@ pub struct Draft {
     pub wanted: Vec<Wanted>,
     /// Where to, with a password that is used once; and the check of it.
     pub order: Option<(Restore, u64)>,
+    /// Of which path versions were listed last, and how long it is in each snapshot.
+    pub versions: (Vec<u8>, HashMap<String, Option<u64>>),
     paths: Paths,
 }
 
@@ -80,7 +82,39 @@ struct Paths {
 impl Draft {
     /// Nothing chosen but the share.
     pub fn new(id: String, share: String, snapshots: Vec<Snapshot>) -> Self {
-        Self { id, share, snapshots, snapshot: None, search: None, wanted: Vec::new(), order: None, paths: Paths::default() }
+        Self {
+            id,
+            share,
+            snapshots,
+            snapshot: None,
+            search: None,
+            wanted: Vec::new(),
+            order: None,
+            versions: Default::default(),
+            paths: Paths::default(),
+        }
+    }
+
+    /// Takes the snapshot with this id. What is wanted and how long files are was said of the one before. False: the share has no such snapshot.
+    pub fn take(&mut self, id: &str) -> bool {
+        let Some(taken) = self.snapshots.iter().find(|one| one.id == id) else { return false };
+        if self.snapshot.as_ref().is_none_or(|before| before.id != id) {
+            self.wanted.clear();
+            self.paths.known.iter_mut().for_each(|known| known.size = None);
+        }
+        (self.snapshot, self.order) = (Some(taken.clone()), None);
+        true
+    }
+
+    /// Wants another version of a file: that of this snapshot. False as above.
+    pub fn take_version(&mut self, snapshot: &str, number: u64) -> bool {
+        if !self.take(snapshot) {
+            return false;
+        }
+        let (path, sizes) = &self.versions;
+        let size = |path_wanted: &[u8]| if path_wanted == path { sizes.get(snapshot).copied().flatten() } else { None };
+        self.wanted = self.numbered(number).map(|known| Wanted { size: size(&known.path), ..known.clone() }).into_iter().collect();
+        true
     }
 
     /// The number of a path.
