@@ -9,6 +9,7 @@ use axum::http::{StatusCode, header};
 use desk::browser::{Answer, Browser};
 use desk::{Desk, facts};
 use keepwell_api::grants::Role;
+use keepwell_api::vault::Outcome;
 use keepwell_consoled::pages::{PAGES, Page, Who};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -194,7 +195,21 @@ async fn a_restore_from_its_share_to_its_receipt_without_a_script() {
     let id = prepared(&desk, &mut operator).await;
     let check = operator.get(&format!("/restore/drafts/{id}/check")).await;
     assert!(check.body.contains("Nothing was written yet.") && check.body.contains("Restore 1,201 files"), "{}", check.body);
-    let begun = operator.post(&format!("/restore/drafts/{id}/begin"), "").await;
+    let number = check.between("name=\"check\" value=\"", "\"");
+    // A check has no receipt; and what was not looked at is not begun.
+    assert_eq!(operator.get(&format!("/restore/jobs/{number}")).await.status, StatusCode::NOT_FOUND);
+    for unseen in ["", "check=1"] {
+        let back = operator.post(&format!("/restore/drafts/{id}/begin"), unseen).await;
+        assert_eq!(back.goes_to(), format!("/restore/drafts/{id}/check"));
+        assert!(operator.get(back.goes_to()).await.body.contains("Nothing was begun"), "{unseen}");
+    }
+    desk.vaultd.ends(number.parse().unwrap(), None);
+    operator.post(&format!("/restore/drafts/{id}/begin"), &format!("check={number}")).await;
+    desk.vaultd.ends(number.parse().unwrap(), Some(Outcome::Failed));
+    operator.post(&format!("/restore/drafts/{id}/begin"), &format!("check={number}")).await;
+    assert_eq!(desk.vaultd.done().pop().unwrap().1["dry_run"], true, "nothing was begun yet");
+    desk.vaultd.ends(number.parse().unwrap(), Some(Outcome::Complete));
+    let begun = operator.post(&format!("/restore/drafts/{id}/begin"), &format!("check={number}")).await;
     let (verb, order) = desk.vaultd.done().pop().unwrap();
     assert_eq!((verb.as_str(), &order["dry_run"], &order["conflict"]), ("restore", &false.into(), &"rename".into()));
     assert_eq!(order["to"], "smb://writer@server/share");

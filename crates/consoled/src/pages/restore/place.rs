@@ -10,11 +10,12 @@ use keepwell_api::vault::{Conflict, Outcome, Restore, RestoreState, Share, Start
 use super::browse::chosen;
 use super::download;
 use super::draft::{Draft, Wanted, base64, parent};
-use super::{Step, at, change, draft, steps};
+use super::{Step, at, change, draft, job, steps};
 use crate::neighbours::Trouble;
 use crate::pages::address::Address;
 use crate::pages::frame::{self, Frame};
 use crate::pages::trouble;
+use crate::sessions::Notice;
 use crate::view::{self, Mark, When};
 use crate::visit::Visit;
 
@@ -161,6 +162,7 @@ struct CheckPage {
     as_of: When,
     to: String,
     conflict: &'static str,
+    number: u64,
     check: Result<Checked, Trouble>,
     needs_code: bool,
 }
@@ -195,6 +197,7 @@ pub(crate) async fn checked(visit: Visit, Path(id): Path<String>) -> Response {
         as_of: frame::times(&visit).at(snapshot.taken_at),
         to: order.to.clone(),
         conflict: meaning(order.conflict),
+        number: *check,
         check: state.map(|state| of_state(&state)),
         needs_code: visit.needs_code(Verb::Restore),
     })
@@ -203,14 +206,19 @@ pub(crate) async fn checked(visit: Visit, Path(id): Path<String>) -> Response {
 fn of_state(state: &RestoreState) -> Checked {
     Checked {
         going: state.finished_at.is_none(),
-        good: matches!(state.outcome, Some(Outcome::Complete | Outcome::Partial)),
-        mark: view::of_outcome(state.outcome),
+        good: is_good(state),
+        mark: job::mark(state),
         why: state.why.as_deref().map(crate::pages::runs::capital),
         files: view::count(state.files, "file", "files"),
         bytes: view::size(state.written_bytes),
         skipped: state.skipped,
         missing: state.missing,
     }
+}
+
+/// Whether it came to its end, so that a person knows what they begin.
+fn is_good(state: &RestoreState) -> bool {
+    state.finished_at.is_some() && matches!(state.outcome, Some(Outcome::Complete | Outcome::Partial))
 }
 
 fn meaning(conflict: Conflict) -> &'static str {
@@ -223,13 +231,16 @@ fn meaning(conflict: Conflict) -> &'static str {
     }
 }
 
-/// Begins what was checked.
+/// Begins what was checked, and only if it is the check that the person saw.
 pub(crate) async fn begin(visit: Visit, Path(id): Path<String>) -> Response {
     let draft = match draft(&visit, &id) {
         Ok(draft) => draft,
         Err(answer) => return answer,
     };
-    let Some((order, _)) = draft.order else { return visit.go(&at(&id, "where"), None) };
+    let Some((order, check)) = draft.order else { return visit.go(&at(&id, "where"), None) };
+    if let Err(refusal) = seen(&visit, check).await {
+        return visit.go(&at(&id, "check"), Some(Notice { good: false, text: refusal }));
+    }
     let order = Restore { dry_run: false, ..order };
     match visit.granted::<Started>(Verb::Restore, "/v1/restores", &order).await {
         Ok(started) => {
@@ -238,5 +249,16 @@ pub(crate) async fn begin(visit: Visit, Path(id): Path<String>) -> Response {
             visit.go(&format!("/restore/jobs/{}", started.id), None)
         }
         Err(trouble) => visit.after::<()>(&at(&id, "check"), Err(trouble), ""),
+    }
+}
+
+async fn seen(visit: &Visit, check: u64) -> Result<(), String> {
+    if visit.form.number("check") != Some(check) {
+        return Err("Something else was checked since that page was shown. Nothing was begun: look at this check, then begin.".into());
+    }
+    match visit.app.neighbours.get::<RestoreState>(format!("/v1/restores/{check}")).await {
+        Ok(state) if is_good(&state) => Ok(()),
+        Ok(_) => Err("The check did not come to its end, or not yet. Nothing was begun.".into()),
+        Err(trouble) => Err(trouble.to_string()),
     }
 }

@@ -7,8 +7,8 @@ use axum::response::Response;
 use keepwell_api::grants::{Role, Verb};
 use keepwell_api::vault::{ListSnapshots, Outcome, RestoreState, Share, Snapshot, Started, TestRestores};
 
-use super::at;
 use super::draft::Draft;
+use super::{at, job};
 use crate::neighbours::Trouble;
 use crate::pages::frame::{self, Frame};
 use crate::pages::{shares, trouble};
@@ -68,13 +68,13 @@ pub(crate) fn may_see(visit: &Visit, job: &RestoreState) -> bool {
     matches!(person.known.role, Role::Owner | Role::Operator) || person.known.user == job.by
 }
 
-fn line(job: &RestoreState, times: &Times) -> Job {
+fn line(state: &RestoreState, times: &Times) -> Job {
     Job {
-        id: job.id,
-        mark: view::of_outcome(job.outcome),
-        by: job.by.clone(),
-        at: times.at(job.started_at),
-        files: view::count(job.files, "file", "files"),
+        id: state.id,
+        mark: job::mark(state),
+        by: state.by.clone(),
+        at: times.at(state.started_at),
+        files: view::count(state.files, "file", "files") + if job::is_test(state) { ", as a test" } else { "" },
     }
 }
 
