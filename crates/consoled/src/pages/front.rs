@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::response::Response;
-use keepwell_api::grants::Verb;
+use keepwell_api::grants::{Scope, Verb};
 use keepwell_duties::status::{Question, ShareStatus};
 use keepwell_duties::{Duty, DutyKind, Standing, Status, Subject, words};
 
@@ -79,9 +79,13 @@ pub(crate) struct ToDo {
 /// The page.
 pub(crate) async fn page(visit: Visit) -> Response {
     let times = frame::times(&visit);
+    let all = Scope::default();
+    let scope = visit.person_if_any().map_or(&all, |person| &person.known.shares);
     let (silent, known) = match visit.app.status().await {
-        HowItIs::Now(status) => (None, Some(known(&status, &times, None))),
-        HowItIs::Silent(trouble, last) => (Some(trouble.to_string()), last.map(|last| known(&last.1, &times, Some(times.at(last.0))))),
+        HowItIs::Now(status) => (None, Some(known(&limited(*status, scope), &times, None))),
+        HowItIs::Silent(trouble, last) => {
+            (Some(trouble.to_string()), last.map(|last| known(&limited(last.1, scope), &times, Some(times.at(last.0)))))
+        }
     };
     visit.show(&FrontPage {
         frame: visit.frame("Can I restore today?").reloading(60),
@@ -93,6 +97,28 @@ pub(crate) async fn page(visit: Visit) -> Response {
         silent,
         known,
     })
+}
+
+/// What somebody is told who is limited to some shares: nothing about the others, not even that they are there. What can't be told apart is left out.
+fn limited(mut status: Status, scope: &Scope) -> Status {
+    if scope.is_all() {
+        return status;
+    }
+    let (own, others): (Vec<_>, Vec<_>) = std::mem::take(&mut status.shares).into_iter().partition(|share| scope.covers(&share.label));
+    let is_theirs = |duty: &Duty| match &duty.subject {
+        Subject::Share(id) => own.iter().any(|share| share.id == *id),
+        _ => true,
+    };
+    let names_others = |text: &str| others.iter().any(|share| text.contains(&share.label));
+    status.incidents.retain(|incident| is_theirs(&incident.duty));
+    status.todo.retain(|todo| status.incidents.iter().any(|incident| incident.id == todo.incident));
+    status.duties.retain(|(duty, _)| is_theirs(duty));
+    if names_others(&status.words) {
+        status.words = "Something of this box that is not about your shares needs somebody.".into();
+    }
+    status.running = own.iter().map(|share| u32::from(share.running)).sum();
+    status.shares = own;
+    status
 }
 
 /// What is shown of a status. Of one that is `last` and not of now, nothing is proven any more.

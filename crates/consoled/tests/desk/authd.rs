@@ -30,6 +30,8 @@ struct Inner {
     touched: u64,
     /// From then on whatever is dangerous takes a code.
     stale: bool,
+    /// Of who restores only.
+    limit: Scope,
     /// What was asked for: user and verb.
     pub asked: Vec<(String, String)>,
 }
@@ -43,6 +45,11 @@ impl Authd {
     /// Nobody has shown a second factor lately.
     pub fn grow_stale(&self) {
         self.0.lock().unwrap().stale = true;
+    }
+
+    /// Who restores only may do so from these shares.
+    pub fn limit(&self, shares: &[&str]) {
+        self.0.lock().unwrap().limit = Scope::new(shares.iter().map(|name| (*name).to_owned()).collect()).unwrap();
     }
 
     /// What grants were asked for.
@@ -110,7 +117,8 @@ async fn sign_out(State(authd): State<Authd>, Json(ask): Json<InSession>) -> Jso
 async fn check(State(authd): State<Authd>, Json(ask): Json<InSession>) -> Response {
     let Some((user, role)) = authd.who(&ask.session) else { return no(StatusCode::UNAUTHORIZED, "no-session") };
     let fresh_until = if authd.0.lock().unwrap().stale { 0 } else { now() + 200 };
-    let (expires_at, idle_until, recovery_codes_left, shares) = (now() + 43_000, now() + 600, 8, Scope::default());
+    let (expires_at, idle_until, recovery_codes_left) = (now() + 43_000, now() + 600, 8);
+    let shares = if role == Role::RestoreOnly { authd.0.lock().unwrap().limit.clone() } else { Scope::default() };
     Json(Session { user, role, expires_at, idle_until, fresh_until, recovery_codes_left, shares }).into_response()
 }
 
