@@ -19,10 +19,28 @@
 
   const say = (text) => { of("say").textContent = text; };
 
+  const stopped = of("live-stopped");
+  let torn = false;
+  const stop = () => {
+    if (!stopped.hidden) { return; }
+    stopped.textContent = "Live updates stopped " + new Date().toTimeString().slice(0, 5) + ". Reload this page to see how it is now.";
+    stopped.hidden = false;
+  };
+  // The page became another one, and its texts no longer say how it is. Not under somebody's hands: what they typed would be gone.
+  const tear = () => {
+    if (torn) { return; }
+    torn = true;
+    stop();
+    if (!document.activeElement || !document.activeElement.closest("main form")) { window.location.reload(); }
+  };
+
+  const parts = (page) => [...page.querySelectorAll("[data-part]")].map((one) => one.dataset.part).sort().join(" ");
+
   const place = (page) => {
+    if (parts(page) !== parts(document)) { tear(); return; }
     for (const old of document.querySelectorAll("[data-part]")) {
       const fresh = page.querySelector('[data-part="' + CSS.escape(old.dataset.part) + '"]');
-      if (!fresh || fresh.isEqualNode(old) || old.contains(document.activeElement)) { continue; }
+      if (fresh.isEqualNode(old) || old.contains(document.activeElement)) { continue; }
       const before = old.dataset.say;
       for (const name of ["data-status", "data-say", "value", "max", "hidden"]) {
         if (fresh.hasAttribute(name)) { old.setAttribute(name, fresh.getAttribute(name)); } else { old.removeAttribute(name); }
@@ -37,6 +55,7 @@
   let asked = false;
   let again = false;
   const look = () => {
+    if (torn) { return; }
     if (asked) { again = true; return; }
     asked = true;
     const request = new XMLHttpRequest();
@@ -52,20 +71,17 @@
     request.send();
   };
 
-  const stopped = of("live-stopped");
   const stream = new EventSource("/live");
-  stream.onopen = () => { stopped.hidden = true; };
+  stream.onopen = () => { stopped.hidden = !torn; };
   stream.onmessage = (event) => {
-    stopped.hidden = true;
+    stopped.hidden = !torn;
     let told;
     try { told = JSON.parse(event.data); } catch { return; }
     if (told.kind === "signed-out") { stream.close(); window.location.replace("/sign-in"); return; }
     look();
   };
   stream.onerror = () => {
-    const now = new Date();
-    stopped.textContent = "Live updates stopped " + now.toTimeString().slice(0, 5) + ". Reload this page to see how it is now.";
-    stopped.hidden = false;
+    stop();
     if (stream.readyState === EventSource.CLOSED) { window.setTimeout(() => window.location.reload(), 30000); }
   };
 })();

@@ -140,7 +140,18 @@ async fn without_vaultd_pages_say_so() {
     let draft = prepared(&desk, &mut owner).await;
     let before = owner.get("/").await;
     assert!(before.body.contains("<span>Partly</span>"));
+    let parts =
+        |page: &Answer| page.body.split(" data-part=\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect::<Vec<_>>();
+    let mut live = Vec::new();
+    for path in ["/", "/shares", "/disks"] {
+        live.push((path, parts(&owner.get(path).await)));
+    }
     desk.kill_vaultd();
+    // Else a page that stays open would go on showing what was.
+    for (path, before) in live {
+        assert!(!before.is_empty(), "{path}");
+        assert_eq!(parts(&owner.get(path).await), before, "{path}");
+    }
     for page in PAGES.iter().filter(|page| !NO_PAGE.contains(&page.path)) {
         let path = path(page, &draft);
         let answer = owner.get(&path).await;
@@ -186,6 +197,26 @@ async fn partial_is_never_shown_as_good() {
     desk.vaultd.says(facts::calm(desk::now()));
     let front = owner.get("/").await;
     assert!(front.body.contains("<span>Not proven</span>") && front.body.contains("Nothing needs you."), "{}", front.body);
+}
+
+#[tokio::test]
+async fn who_is_limited_to_a_share_hears_of_no_other() {
+    let desk = Desk::new().await;
+    desk.authd.limit(&["EHR"]);
+    let mut limited = Browser::of(&desk, "restore-only").await;
+    let others = ["Befunde", "SCANS", "Billing", "Archive", "00000000000000a4"];
+    let now = limited.get("/").await;
+    assert!(now.body.contains("<strong>EHR</strong>") && now.body.contains("Disk 2"), "{}", now.body);
+    let whole = Browser::of(&desk, "owner").await.get("/").await;
+    desk.kill_vaultd();
+    let silent = limited.get("/").await;
+    assert!(silent.body.contains("<strong>EHR</strong>") && silent.body.contains("Last known"), "{}", silent.body);
+    for other in &others[..4] {
+        assert!(whole.body.contains(other), "{other}");
+    }
+    for other in others {
+        assert!(!now.body.contains(other) && !silent.body.contains(other), "{other}: {}", now.body);
+    }
 }
 
 #[tokio::test]
