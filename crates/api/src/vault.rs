@@ -365,7 +365,7 @@ pub struct Restore {
 }
 
 /// `GET /v1/restores/{id}` answers; `GET /v1/restores` a list of them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoreState {
     /// Its number.
     pub id: u64,

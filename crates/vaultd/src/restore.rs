@@ -29,21 +29,12 @@ pub(crate) fn start(appliance: &Arc<Appliance>, grant: &Grant, mut order: Restor
     let path = key(order.path.as_ref())?;
     let now = appliance.clock.believed();
     let state = appliance.state.begin_restore(RestoreState {
-        id: 0,
         snapshot: snapshot.id.to_string(),
         to: order.to.clone(),
         by: grant.user.clone(),
         started_at: now,
-        finished_at: None,
-        outcome: None,
-        why: None,
         dry_run: order.dry_run,
-        files: 0,
-        written_bytes: 0,
-        compared: 0,
-        differing: 0,
-        missing: 0,
-        skipped: 0,
+        ..RestoreState::default()
     })?;
     let fields = vec![
         ("restore".into(), Value::Number(state.id.cast_signed())),
@@ -56,13 +47,24 @@ pub(crate) fn start(appliance: &Arc<Appliance>, grant: &Grant, mut order: Restor
         return Err(error);
     }
     let work = Arc::new(Work::default());
-    appliance.works.add(Kind::Restore, state.id, Arc::clone(&work));
-    let id = state.id;
-    let spare = state.clone();
+    let (spare, under_way) = (state.clone(), Arc::clone(&work));
     let begun = Begun { appliance: Arc::clone(appliance), order, path, state, work };
-    if let Err(error) = std::thread::Builder::new().name(format!("restore-{id}")).spawn(move || begun.go()) {
+    in_a_thread(appliance, "restore", spare, under_way, move || begun.go())
+}
+
+/// Works on it in a thread of its own; its number. Without a thread it has ended.
+pub(crate) fn in_a_thread(
+    appliance: &Appliance,
+    kind: &str,
+    restore: RestoreState,
+    work: Arc<Work>,
+    go: impl FnOnce() + Send + 'static,
+) -> Result<u64, VaultdError> {
+    let id = restore.id;
+    appliance.works.add(Kind::Restore, id, work);
+    if let Err(error) = std::thread::Builder::new().name(format!("{kind}-{id}")).spawn(go) {
         appliance.works.remove(Kind::Restore, id);
-        never_begun(appliance, spare);
+        never_begun(appliance, restore);
         return Err(VaultdError::Thread(error));
     }
     appliance.changed();
@@ -70,7 +72,7 @@ pub(crate) fn start(appliance: &Arc<Appliance>, grant: &Grant, mut order: Restor
 }
 
 /// Ends what could not begin: nobody waits for it.
-pub(crate) fn never_begun(appliance: &Appliance, mut restore: RestoreState) {
+fn never_begun(appliance: &Appliance, mut restore: RestoreState) {
     restore.finished_at = Some(appliance.clock.believed());
     restore.outcome = Some(Outcome::Failed);
     restore.why = Some("it could not be begun; nothing was written".into());

@@ -16,9 +16,9 @@ use keepwell_vault::{RestoreOptions, Snapshot, Vault};
 use crate::appliance::Appliance;
 use crate::error::VaultdError;
 use crate::scratch::Scratch;
-use crate::told;
 use crate::watch::Policies;
 use crate::work::{Ended, Kind, Work};
+use crate::{restore, told};
 
 /// A tier is tested again when its last test is so old, seconds: the promise is 35 days.
 const AGAIN: i64 = 28 * 86_400;
@@ -61,37 +61,16 @@ pub(crate) fn start(appliance: &Arc<Appliance>, grant: &Grant, order: TestRestor
     let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
     let place = appliance.doors.trial()?;
     let tiers = order.tier.map_or_else(|| Tier::ALL.to_vec(), |tier| vec![told::own_tier(tier)]);
-    let state = appliance.state.begin_restore(RestoreState {
-        id: 0,
-        snapshot: String::new(),
-        to: String::new(),
-        by: grant.user.clone(),
-        started_at: appliance.clock.believed(),
-        finished_at: None,
-        outcome: None,
-        why: None,
-        dry_run: false,
-        files: 0,
-        written_bytes: 0,
-        compared: 0,
-        differing: 0,
-        missing: 0,
-        skipped: 0,
-    })?;
-    let (id, spare, work) = (state.id, state.clone(), Arc::new(Work::default()));
-    appliance.works.add(Kind::Restore, id, Arc::clone(&work));
+    let (by, started_at) = (grant.user.clone(), appliance.clock.believed());
+    let state = appliance.state.begin_restore(RestoreState { by, started_at, ..RestoreState::default() })?;
+    let work = Arc::new(Work::default());
+    let (spare, under_way) = (state.clone(), Arc::clone(&work));
     let asked = Asked { appliance: Arc::clone(appliance), vault, tiers, state, work };
     let go = move || {
         let _place = place;
         asked.go();
     };
-    if let Err(error) = std::thread::Builder::new().name(format!("trial-{id}")).spawn(go) {
-        appliance.works.remove(Kind::Restore, id);
-        crate::restore::never_begun(appliance, spare);
-        return Err(VaultdError::Thread(error));
-    }
-    appliance.changed();
-    Ok(Started { id })
+    Ok(Started { id: restore::in_a_thread(appliance, "trial", spare, under_way, go)? })
 }
 
 /// Tests that a person asked for.
@@ -120,7 +99,7 @@ impl Asked {
             (None, Err(_)) => (Outcome::Failed, Some("the test met an error of the program; its log says more".to_owned())),
         };
         (state.outcome, state.why) = (Some(outcome), why);
-        if let Err(error) = crate::restore::end(&self.appliance, state) {
+        if let Err(error) = restore::end(&self.appliance, state) {
             tracing::error!(restore = state.id, error = chain(&error), "the end of a test restore could not be kept");
         }
         self.appliance.works.remove(Kind::Restore, self.state.id);
