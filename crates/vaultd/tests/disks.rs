@@ -2,36 +2,34 @@
 
 #![expect(clippy::unwrap_used, reason = "tests end where something is not as they made it")]
 
+mod stage;
+
 use std::fs;
-use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use axum::extract::{Path as Route, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use keepwell_api::auth::GrantKey;
 use keepwell_api::disks::{Bus, Disk, DiskDetail, Disks, Health, Mounted, Reason, Serial, Standing, Verdict};
-use keepwell_api::grants::{Grant, Role, SigningKey, Verb, digest};
+use keepwell_api::grants::{SigningKey, Verb};
 use keepwell_api::vault::{BoxDisks, Membership, VaultState};
-use keepwell_api::{Callers, Client, ClientError, hex};
+use keepwell_api::{Client, ClientError};
 use keepwell_format::keys::{ChunkSizes, KeyringBody};
 use keepwell_format::{Epoch, VaultId};
 use keepwell_storage::{Layout, Pool, PoolIds, disk_at};
 use keepwell_vault::NewVault;
 use keepwell_vaultd::Household;
-use keepwell_vaultd::appliance::{Appliance, Config};
+use keepwell_vaultd::appliance::Appliance;
 use keepwell_vaultd::bays::Diskd;
-use keepwell_vaultd::engine::Places;
 use keepwell_vaultd::service::routes;
 use serde_json::{Value, json};
+use stage::{authd, config, grant, mine, serve};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
-
-const BOOT: [u8; 16] = [7; 16];
 
 /// What diskd would say, and what it was asked to do.
 struct Script {
@@ -143,25 +141,15 @@ impl Stage {
             script.plug(serial, standing);
         }
         let script = Arc::new(Mutex::new(script));
-        let authd = SigningKey::from_bytes(&[3; 32]);
-        let key = GrantKey { boot: hex::encode(&BOOT), public_key: hex::encode(authd.verifying_key().as_bytes()) };
-        serve(&at("authd"), Router::new().route("/v1/key", get(async move || Json(key))));
-        serve(&at("keyd"), Router::new().route("/v1/open", post(async || keyring())));
-        serve(&at("diskd"), diskd(Arc::clone(&script)));
+        let authd = authd(&at("authd"));
+        serve(&at("keyd"), Router::new().route("/v1/open", post(async || keyring())), mine());
+        serve(&at("diskd"), diskd(Arc::clone(&script)), mine());
         let diskd = has_pool.then(|| Diskd { socket: at("diskd"), has_pool });
-        let config = Config {
-            state: at("state"),
-            places: Places { pool: at("disks"), diskd, cache: at("cache"), keyd: at("keyd") },
-            ingest: at("ingest"),
-            authd: at("authd"),
-            notifyd: at("notifyd"),
-            name: "Test".into(),
-            slots: 2,
-        };
+        let config = config(folder.path(), diskd);
         let ledger = config.state.join("ledger");
         let appliance = Appliance::start(config).unwrap();
         let household = Some(Household::start(&appliance).unwrap());
-        serve(&at("vaultd"), routes(appliance, Callers::only([uid()])));
+        serve(&at("vaultd"), routes(appliance, mine()), mine());
         let vaultd = Client::new("keepwell-vaultd", at("vaultd"), Duration::from_secs(30));
         let stage = Self { _folder: folder, script, authd, vaultd, ledger, household };
         stage.until("the vault is open", |stage| stage.vaultd.get::<VaultState>("/v1/vault").unwrap().unready.is_none());
@@ -178,19 +166,7 @@ impl Stage {
     }
 
     fn ask(&self, route: &str, verb: Verb, body: &Value) -> Result<Value, String> {
-        let mut nonce = [0; 16];
-        getrandom::fill(&mut nonce).unwrap();
-        let grant = Grant {
-            boot: BOOT,
-            user: "olga".into(),
-            role: Role::Owner,
-            verb,
-            arguments: digest(&serde_json::to_vec(body).unwrap()),
-            nonce,
-            expires_at: now() + 60,
-            max_bytes: None,
-            shares: Default::default(),
-        };
+        let grant = grant(verb, body);
         match self.vaultd.showing(grant.sign(&self.authd)).post::<Value>(route, body) {
             Ok(answer) => Ok(answer),
             Err(ClientError::Refused(refusal)) => Err(refusal.code),
@@ -256,23 +232,6 @@ fn keyring() -> Vec<u8> {
     let chunk = ChunkSizes { min: 256 << 10, avg: 1 << 20, max: 4 << 20 };
     let (blob_id_key, gear_key, page_key, signing_seed) = (key(1), key(2), key(3), key(4));
     KeyringBody { blob_id_key, gear_key, page_key, signing_seed, chunk, epochs: vec![(Epoch(1), key(5))] }.encode().to_vec()
-}
-
-fn serve(socket: &Path, routes: Router) {
-    let listener = UnixListener::bind(socket).unwrap();
-    listener.set_nonblocking(true).unwrap();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(keepwell_api::serve(listener, Callers::only([uid()]).guard(routes))).unwrap();
-    });
-}
-
-fn uid() -> u32 {
-    nix::unistd::geteuid().as_raw()
-}
-
-fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed()
 }
 
 #[test]

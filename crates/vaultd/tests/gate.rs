@@ -3,25 +3,20 @@
 
 #![expect(clippy::unwrap_used, reason = "tests end where something is not as they made it")]
 
-use std::collections::BTreeMap;
-use std::os::unix::net::UnixListener;
-use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+mod stage;
 
-use axum::routing::get;
-use axum::{Json, Router};
-use keepwell_api::auth::GrantKey;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
 use keepwell_api::grants::{Grant, Role, Scope, SigningKey, Verb, allows, digest, takes_scope};
 use keepwell_api::vault::{Cancel, LogVerdict};
-use keepwell_api::{Callers, Client, ClientError, hex};
-use keepwell_vaultd::appliance::{Appliance, Config};
-use keepwell_vaultd::engine::Places;
+use keepwell_api::{Callers, Client, ClientError};
+use keepwell_vaultd::appliance::Appliance;
 use keepwell_vaultd::service::routes;
 use serde_json::{Value, json};
+use stage::{authd, config, grant, mine, now, serve, uid};
 use tempfile::TempDir;
-
-const BOOT: [u8; 16] = [7; 16];
 
 /// Every granted route, the verb that it wants, and a body that can be parsed.
 fn granted() -> Vec<(&'static str, Verb, Value)> {
@@ -69,38 +64,12 @@ impl Stage {
     fn new(callers: Callers) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        let authd = SigningKey::from_bytes(&[3; 32]);
-        let key = GrantKey { boot: hex::encode(&BOOT), public_key: hex::encode(authd.verifying_key().as_bytes()) };
-        serve(&at("authd"), Router::new().route("/v1/key", get(async move || Json(key))), Callers::only([uid()]));
-        let config = Config {
-            state: at("state"),
-            places: Places { pool: at("disks"), diskd: None, cache: at("cache"), keyd: at("keyd") },
-            ingest: at("ingest"),
-            authd: at("authd"),
-            notifyd: at("notifyd"),
-            name: "Test".into(),
-            slots: 2,
-        };
+        let authd = authd(&at("authd"));
+        let config = config(folder.path(), None);
         let appliance: Arc<Appliance> = Appliance::start(config).unwrap();
-        serve(&at("vaultd"), routes(appliance, callers), Callers::only([uid()]));
+        serve(&at("vaultd"), routes(appliance, callers), mine());
         let vaultd = Client::new("keepwell-vaultd", at("vaultd"), Duration::from_secs(30));
         Self { folder, authd, vaultd }
-    }
-
-    fn grant(&self, verb: Verb, body: &Value) -> Grant {
-        let mut nonce = [0; 16];
-        getrandom::fill(&mut nonce).unwrap();
-        Grant {
-            boot: BOOT,
-            user: "olga".into(),
-            role: Role::Owner,
-            verb,
-            arguments: digest(&serde_json::to_vec(body).unwrap()),
-            nonce,
-            expires_at: now() + 60,
-            max_bytes: None,
-            shares: Scope::default(),
-        }
     }
 
     /// The code of the refusal, or none.
@@ -126,26 +95,9 @@ impl Stage {
     }
 }
 
-fn serve(socket: &Path, routes: Router, callers: Callers) {
-    let listener = UnixListener::bind(socket).unwrap();
-    listener.set_nonblocking(true).unwrap();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(keepwell_api::serve(listener, callers.guard(routes))).unwrap();
-    });
-}
-
-fn uid() -> u32 {
-    nix::unistd::geteuid().as_raw()
-}
-
-fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed()
-}
-
 #[test]
 fn without_a_good_grant_nothing_is_done() {
-    let stage = Stage::new(Callers::only([uid()]));
+    let stage = Stage::new(mine());
     let everything = granted();
     let mut expected: BTreeMap<String, u64> = BTreeMap::new();
     let mut refused = |route: &str, body: &Value, shown: String, code: &str| {
@@ -153,7 +105,7 @@ fn without_a_good_grant_nothing_is_done() {
         *expected.entry(code.to_owned()).or_default() += 1;
     };
     for (route, verb, body) in &everything {
-        let good = || stage.grant(*verb, body);
+        let good = || grant(*verb, body);
         refused(route, body, String::new(), "grant-malformed");
         refused(route, body, "Zm9yZ2Vk".into(), "grant-malformed");
         refused(route, body, good().sign(&SigningKey::from_bytes(&[4; 32])), "grant-forged");
@@ -182,18 +134,18 @@ fn without_a_good_grant_nothing_is_done() {
 
 #[test]
 fn a_grant_is_good_once() {
-    let stage = Stage::new(Callers::only([uid()]));
+    let stage = Stage::new(mine());
     let body = serde_json::to_value(Cancel { id: 1 }).unwrap();
-    let shown = stage.grant(Verb::RunCancel, &body).sign(&stage.authd);
+    let shown = grant(Verb::RunCancel, &body).sign(&stage.authd);
     assert_eq!(stage.ask("/v1/runs/cancel", &body, shown.clone()).as_deref(), Some("not-found"));
     assert_eq!(stage.ask("/v1/runs/cancel", &body, shown).as_deref(), Some("grant-used"));
 }
 
 #[test]
 fn what_needs_the_vault_says_why_it_is_not_open() {
-    let stage = Stage::new(Callers::only([uid()]));
+    let stage = Stage::new(mine());
     for (route, verb, body) in granted().into_iter().filter(|(route, ..)| matches!(*route, "/v1/shares" | "/v1/snapshots" | "/v1/files")) {
-        let shown = stage.grant(verb, &body).sign(&stage.authd);
+        let shown = grant(verb, &body).sign(&stage.authd);
         assert_eq!(stage.ask(route, &body, shown).as_deref(), Some("starting"), "{route}");
     }
 }
@@ -206,14 +158,14 @@ fn a_user_who_may_not_ask_gets_nothing_at_all() {
         assert!(matches!(&refused, ClientError::Refused(refusal) if refusal.code == "not-you"), "{route}: {refused}");
     }
     for (route, verb, body) in granted() {
-        let shown = stage.grant(verb, &body).sign(&stage.authd);
+        let shown = grant(verb, &body).sign(&stage.authd);
         assert_eq!(stage.ask(route, &body, shown).as_deref(), Some("not-you"), "{route}");
     }
 }
 
 #[test]
 fn what_is_free_is_told_to_those_who_may_ask() {
-    let stage = Stage::new(Callers::only([uid()]));
+    let stage = Stage::new(mine());
     for route in FREE {
         stage.vaultd.get::<Value>(route).unwrap();
     }

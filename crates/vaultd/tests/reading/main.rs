@@ -2,30 +2,30 @@
 
 #![expect(clippy::unwrap_used, reason = "tests end where something is not as they made it")]
 
+#[path = "../stage/mod.rs"]
+mod stage;
 mod stocked;
 
 use std::fs;
 use std::io::{Cursor, Read as _, Write as _};
 use std::ops::ControlFlow;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use axum::routing::{get, post};
-use axum::{Json, Router};
-use keepwell_api::auth::GrantKey;
+use axum::Router;
+use axum::routing::post;
 use keepwell_api::grants::{Grant, Role, Scope, SigningKey, Verb, digest};
 use keepwell_api::vault::{Event, Outcome, RestoreState, VaultState};
-use keepwell_api::{Base64, Callers, Client, ClientError, hex};
+use keepwell_api::{Base64, Client, ClientError};
 use keepwell_vaultd::Household;
-use keepwell_vaultd::appliance::{Appliance, Config};
-use keepwell_vaultd::engine::Places;
+use keepwell_vaultd::appliance::Appliance;
 use keepwell_vaultd::service::routes;
 use serde_json::{Value, json};
+use stage::{authd, config, grant, mine, now, serve};
 use stocked::{LARGE, keyring, make_vault, noise};
 use tempfile::TempDir;
 
-const BOOT: [u8; 16] = [7; 16];
 const SECOND: Duration = Duration::from_secs(1);
 
 struct Stage {
@@ -50,22 +50,12 @@ impl Stage {
         let at = |name: &str| folder.path().join(name);
         let [first, second, other, own] = make_vault(&at("disks"));
         spoil(&at("disks"));
-        let authd = SigningKey::from_bytes(&[3; 32]);
-        let key = GrantKey { boot: hex::encode(&BOOT), public_key: hex::encode(authd.verifying_key().as_bytes()) };
-        serve(&at("authd"), Router::new().route("/v1/key", get(async move || Json(key))));
-        serve(&at("keyd"), Router::new().route("/v1/open", post(async || keyring().encode().to_vec())));
-        let config = Config {
-            state: at("state"),
-            places: Places { pool: at("disks"), diskd: None, cache: at("cache"), keyd: at("keyd") },
-            ingest: at("ingest"),
-            authd: at("authd"),
-            notifyd: at("notifyd"),
-            name: "Test".into(),
-            slots: 2,
-        };
+        let authd = authd(&at("authd"));
+        serve(&at("keyd"), Router::new().route("/v1/open", post(async || keyring().encode().to_vec())), mine());
+        let config = config(folder.path(), None);
         let appliance = Appliance::start(config).unwrap();
         let household = Some(Household::start(&appliance).unwrap());
-        serve(&at("vaultd"), routes(appliance, Callers::only([uid()])));
+        serve(&at("vaultd"), routes(appliance, mine()), mine());
         let vaultd = Client::new("keepwell-vaultd", at("vaultd"), 30 * SECOND);
         let stage = Self { folder, authd, vaultd, household, first, second, other, own };
         stage.until("the vault is open", || stage.vaultd.get::<VaultState>("/v1/vault").unwrap().unready.is_none());
@@ -80,24 +70,8 @@ impl Stage {
         }
     }
 
-    fn grant(&self, verb: Verb, body: &Value) -> Grant {
-        let mut nonce = [0; 16];
-        getrandom::fill(&mut nonce).unwrap();
-        Grant {
-            boot: BOOT,
-            user: "olga".into(),
-            role: Role::Owner,
-            verb,
-            arguments: digest(&serde_json::to_vec(body).unwrap()),
-            nonce,
-            expires_at: now() + 60,
-            max_bytes: None,
-            shares: Scope::default(),
-        }
-    }
-
     fn ask(&self, route: &str, verb: Verb, body: &Value) -> Result<Value, String> {
-        self.asked(route, body, &self.grant(verb, body))
+        self.asked(route, body, &grant(verb, body))
     }
 
     fn asked(&self, route: &str, body: &Value, grant: &Grant) -> Result<Value, String> {
@@ -105,7 +79,7 @@ impl Stage {
     }
 
     fn fetch(&self, route: &str, body: &Value) -> Result<Vec<u8>, String> {
-        self.fetched(route, body, &self.grant(Verb::Download, body))
+        self.fetched(route, body, &grant(Verb::Download, body))
     }
 
     fn fetched(&self, route: &str, body: &Value, grant: &Grant) -> Result<Vec<u8>, String> {
@@ -140,23 +114,6 @@ fn refused<T>(answer: Result<T, ClientError>) -> Result<T, String> {
     })
 }
 
-fn serve(socket: &Path, routes: Router) {
-    let listener = UnixListener::bind(socket).unwrap();
-    listener.set_nonblocking(true).unwrap();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(keepwell_api::serve(listener, Callers::only([uid()]).guard(routes))).unwrap();
-    });
-}
-
-fn uid() -> u32 {
-    nix::unistd::geteuid().as_raw()
-}
-
-fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed()
-}
-
 fn base64(bytes: &[u8]) -> Base64 {
     bytes.to_vec().into()
 }
@@ -176,7 +133,7 @@ fn a_file_comes_whole_to_who_may_have_it_and_to_nobody_else() {
     assert!(stage.fetch(route, &body).unwrap() == noise(LARGE));
     assert_eq!(stage.fetch(route, &path(&stage.second, b"new.txt")).unwrap(), b"new");
     assert_eq!(stage.retrieved(), ["olga content"; 2]);
-    let good = || stage.grant(Verb::Download, &body);
+    let good = || grant(Verb::Download, &body);
     let cases = [
         (Grant { verb: Verb::FilesList, ..good() }, "grant-other-verb"),
         (Grant { arguments: digest(b"{}"), ..good() }, "grant-other-arguments"),
@@ -212,7 +169,7 @@ fn who_hangs_up_takes_nobodys_place() {
     for _ in 0..20 {
         let bytes = serde_json::to_vec(&body).unwrap();
         let mut stream = UnixStream::connect(stage.folder.path().join("vaultd")).unwrap();
-        let (length, grant) = (bytes.len(), stage.grant(Verb::Download, &body).sign(&stage.authd));
+        let (length, grant) = (bytes.len(), grant(Verb::Download, &body).sign(&stage.authd));
         write!(stream, "POST /v1/files/content HTTP/1.1\r\nhost: box\r\nkeepwell-grant: {grant}\r\ncontent-length: {length}\r\n\r\n")
             .unwrap();
         stream.write_all(&bytes).unwrap();
@@ -280,7 +237,7 @@ fn an_archive_holds_what_can_be_had_and_says_what_can_not() {
     for (paths, code) in [(&[][..], "invalid"), (&[&b"letters"[..], b"letters/link"], "invalid"), (&[b"nothing"], "no-path")] {
         assert_eq!(stage.fetch("/v1/files/zip", &zip(paths)).unwrap_err(), code);
     }
-    let small = Grant { max_bytes: Some(LARGE as u64), ..stage.grant(Verb::Download, &body) };
+    let small = Grant { max_bytes: Some(LARGE as u64), ..grant(Verb::Download, &body) };
     assert_eq!(stage.fetched("/v1/files/zip", &body, &small).unwrap_err(), "grant-too-small");
 }
 
@@ -355,7 +312,7 @@ fn names_are_found_in_one_snapshot_and_in_all() {
     // From other shares, nothing.
     let scope = Scope::new(vec!["practice".into()]).unwrap();
     let body = json!({ "older": stage.first, "newer": stage.other, "limit": 1 });
-    let limited = Grant { shares: scope, ..stage.grant(Verb::FilesList, &body) };
+    let limited = Grant { shares: scope, ..grant(Verb::FilesList, &body) };
     assert_eq!(stage.asked("/v1/snapshots/compare", &body, &limited).unwrap_err(), "scope");
     // A path that no record could hold.
     let long: Vec<u8> = (0..300).flat_map(|_| [&b"/"[..], &[b'x'; 100]].concat()).collect();
