@@ -11,7 +11,7 @@ pub const UNASKED_DOWNLOAD_BYTES: u64 = 256 << 20;
 pub const fn needs_fresh_factor(verb: Verb, max_bytes: Option<u64>) -> bool {
     use Verb::*;
     match verb {
-        SharesChange | SharesRemove | PolicyLoosen | Restore | DisksChange | SettingsChange | UsersManage => true,
+        SharesChange | SharesRemove | PolicyLoosen | Restore | DisksChange | SettingsChange | EmergencyOpen | UsersManage => true,
         Download => match max_bytes {
             Some(bytes) => bytes > UNASKED_DOWNLOAD_BYTES,
             None => true,
@@ -23,5 +23,5 @@ pub const fn needs_fresh_factor(verb: Verb, max_bytes: Option<u64>) -> bool {
 
 /// Whether only a person may do this, and no program with a token.
 pub const fn needs_person(verb: Verb) -> bool {
-    matches!(verb, Verb::UsersManage | Verb::PolicyLoosen | Verb::SharesRemove | Verb::DisksChange)
+    matches!(verb, Verb::UsersManage | Verb::PolicyLoosen | Verb::SharesRemove | Verb::DisksChange | Verb::EmergencyOpen)
 }

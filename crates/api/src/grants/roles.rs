@@ -49,7 +49,7 @@ words! {
     Role {
         /// The practice's owner: everything.
         Owner = "owner",
-        /// Runs it day by day: everything but loosening a policy and managing users.
+        /// Runs it day by day: everything but loosening a policy, opening copies in an emergency and managing users.
         Operator = "operator",
         /// Gets data back, and nothing else.
         RestoreOnly = "restore-only",
@@ -101,6 +101,8 @@ words! {
         LogRead = "log-read",
         /// Make a support bundle.
         SupportBundle = "support-bundle",
+        /// Open the last good copies to read, for everybody in the practice, while its own servers are down; and close them.
+        EmergencyOpen = "emergency-open",
         /// Add, change and disable users: authd's own, for which there are no grants.
         UsersManage = "users-manage",
     }
@@ -111,10 +113,10 @@ pub const fn allows(role: Role, verb: Verb) -> bool {
     use Verb::*;
     match role {
         Role::Owner => true,
-        Role::Operator => !matches!(verb, PolicyLoosen | UsersManage),
+        Role::Operator => !matches!(verb, PolicyLoosen | EmergencyOpen | UsersManage),
         Role::RestoreOnly => matches!(verb, SnapshotsList | FilesList | Restore | Download),
         Role::Auditor => matches!(verb, LogRead),
         Role::Technician => matches!(verb, RunNow | RunCancel | IncidentsAcknowledge | SupportBundle | SettingsChange | DisksTest),
-        Role::Security => matches!(verb, LogRead | IncidentsAcknowledge),
+        Role::Security => matches!(verb, LogRead | IncidentsAcknowledge | EmergencyOpen),
     }
 }

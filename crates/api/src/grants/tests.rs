@@ -134,6 +134,7 @@ fn every_role_and_verb() {
         (Verb::SettingsChange, "oo--o- f--"),
         (Verb::LogRead, "oo-o-o ---"),
         (Verb::SupportBundle, "oo--o- ---"),
+        (Verb::EmergencyOpen, "o----o fp-"),
         (Verb::UsersManage, "o----- fp-"),
     ];
     assert_eq!(expected.map(|(verb, _)| verb), Verb::ALL);
