@@ -4,13 +4,17 @@
 //! Times are Unix seconds by the box's own reckoning. File names are in answers to granted requests alone.
 
 mod events;
+mod first_pool;
 mod pool;
 mod reading;
+mod rights;
 mod support;
 
 pub use events::Event;
+pub use first_pool::*;
 pub use pool::*;
 pub use reading::*;
+pub use rights::*;
 use serde::{Deserialize, Serialize};
 pub use support::*;
 
@@ -55,6 +59,9 @@ pub struct Share {
     pub newest_copy_at: Option<i64>,
     /// When its next run is due.
     pub next_due: Option<i64>,
+    /// Why an account that can write there is used, in the words of who said so; none if it can only read, or its server does not say.
+    #[serde(default)]
+    pub may_write: Option<String>,
 }
 
 /// `POST /v1/shares`, verb `shares-add`.
@@ -70,6 +77,9 @@ pub struct AddShare {
     pub password: Option<Base64>,
     /// How much it matters.
     pub tier: Tier,
+    /// Why an account that can write there is taken: 10 to 500 characters. Without it, such an account is refused (`can-write`).
+    #[serde(default)]
+    pub may_write: Option<String>,
 }
 
 /// Its answer.
@@ -97,6 +107,9 @@ pub struct ChangeShare {
     /// Whether it is backed up.
     #[serde(default)]
     pub paused: Option<bool>,
+    /// As for [`AddShare`], for another address or password.
+    #[serde(default)]
+    pub may_write: Option<String>,
 }
 
 impl ChangeShare {
@@ -351,7 +364,7 @@ pub struct Restore {
     /// Only what lies here; all if empty.
     #[serde(default)]
     pub path: Base64,
-    /// Where to, with the account that may write: `smb://writer@host/share/folder`.
+    /// Where to, with the account that may write: `smb://writer@host/share/folder`; or `usb:SERIAL`, a disk that was prepared to be taken away, whole snapshots only.
     pub to: String,
     /// Its password.
     #[serde(default)]
