@@ -7,7 +7,7 @@ mod tokens;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-pub use tokens::{MakeToken, Revoke, Token, TokenMade, Tokens};
+pub use tokens::{CheckToken, MakeToken, Revoke, Token, TokenMade, Tokens};
 
 use crate::Base64;
 use crate::grants::{Role, Scope, Verb};

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use keepwell_api::auth::{
-    AddUser, AskGrant, ByOwner, ChangeFactor, ChangePassword, ChangeRole, ChangeShares, Claim, Enrol, InSession, MakeToken, Revoke, SignIn,
+    AddUser, AskGrant, ByOwner, ChangeFactor, ChangePassword, ChangeRole, ChangeShares, CheckToken, Claim, Enrol, InSession, MakeToken, Revoke, SignIn,
 };
 use keepwell_api::{Caller, Callers, Refusal};
 use serde::{Deserialize, Serialize};
@@ -76,6 +76,7 @@ fn people_routes() -> Router<Shared> {
         .route("/v1/users/{name}/role", post(role))
         .route("/v1/users/{name}/shares", post(shares))
         .route("/v1/tokens", post(make_token))
+        .route("/v1/tokens/check", post(check_token))
         .route("/v1/tokens/{id}/revoke", post(revoke_token))
 }
 
@@ -195,6 +196,10 @@ async fn unlock(State(authority): State<Shared>, Path(name): Path<String>) -> Re
 
 async fn tokens(State(authority): State<Shared>) -> Response {
     answer(authority, Authority::tokens).await
+}
+
+async fn check_token(State(authority): State<Shared>, Json(request): Json<CheckToken>) -> Response {
+    answer(authority, move |authority| authority.check_token(&request.token)).await
 }
 
 async fn make_token(State(authority): State<Shared>, Json(request): Json<MakeToken>) -> Response {

@@ -105,6 +105,7 @@ fn verbs() -> Vec<(&'static str, &'static str, Value, [bool; 4])> {
         ("POST", "/v1/users/a/unlock", Value::Null, screen),
         ("GET", "/v1/tokens", Value::Null, all),
         ("POST", "/v1/tokens", token, people),
+        ("POST", "/v1/tokens/check", json!({ "token": "AAAA" }), people),
         ("POST", "/v1/tokens/0/revoke", session, people),
         ("GET", "/v1/events?after=0", Value::Null, vaultd),
         ("GET", "/v1/export", Value::Null, vaultd),

@@ -162,12 +162,15 @@ fn a_token_is_good_for_its_verbs_its_shares_and_its_time() {
     assert_eq!((grant.user.as_str(), grant.role, grant.shares), ("token:Monitor", Role::Operator, shares(&["EHR"])));
     let listed = &desk.authority.tokens().unwrap().tokens[0];
     assert_eq!((listed.made_by.as_str(), listed.last_used_at), ("Dr. Owner", Some(desk.world.now().wall)));
+    // Who is asked by it knows whose it is.
+    assert_eq!(desk.authority.check_token(&made.token).unwrap(), *listed);
     // It is no session, and comes with none.
     assert_eq!(code(desk.authority.check(&made.token)), "no-session");
     let both = AskGrant { session: session.clone(), token: Some(made.token.clone()), ..ask(Verb::Download) };
     assert_eq!(code(desk.authority.grant(&both)), "malformed");
     for wrong in [vec![], b"kw_".to_vec(), text.as_bytes()[..45].to_vec(), text.to_lowercase().into_bytes(), vec![0; 100_000]] {
         let ask = AskGrant { token: Some(wrong.into()), ..ask(Verb::Download) };
+        assert_eq!(code(desk.authority.check_token(ask.token.as_ref().unwrap())), "no-token");
         assert_eq!(code(desk.authority.grant(&ask)), "no-token");
     }
     // Over a restart, and until its day.
@@ -178,7 +181,7 @@ fn a_token_is_good_for_its_verbs_its_shares_and_its_time() {
     desk.world.jump(made.expires_at - desk.world.now().wall - 1);
     with_token(&desk, &made, Verb::Download).unwrap();
     desk.world.jump(1);
-    assert_eq!(code(with_token(&desk, &made, Verb::Download)), "no-token");
+    assert_eq!((code(with_token(&desk, &made, Verb::Download)), code(desk.authority.check_token(&made.token))), ("no-token", "no-token"));
     let told = desk.told();
     assert!(told.iter().any(|event| event.code == "token-made" && event.actor == "Dr. Owner" && event.fields["token"] == "Monitor"));
     assert!(!told.iter().any(|event| format!("{event:?}").contains(&text[3..])));

@@ -70,6 +70,14 @@ pub struct Tokens {
     pub tokens: Vec<Token>,
 }
 
+/// `POST /v1/tokens/check`: whose it is, for a console that a program asks what takes no grant. Answers a [`Token`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckToken {
+    /// As it was shown.
+    pub token: Base64,
+}
+
 /// `POST /v1/tokens/{id}/revoke`: asks for no fresh factor, because it only takes a right away.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -84,6 +84,12 @@ impl Authority {
         Ok(Tokens { tokens })
     }
 
+    /// Whose the token is that a program shows, if it still holds.
+    pub fn check_token(&self, shown: &Base64) -> Result<Token, AuthError> {
+        let (mut inside, now) = (self.lock(), self.world.now());
+        Ok(inside.shown(shown, now)?.token)
+    }
+
     /// Ends one. Again does no harm.
     pub fn revoke_token(&self, id: &str, session: &Base64) -> Result<(), AuthError> {
         let (mut inside, now) = (self.lock(), self.world.now());
@@ -101,11 +107,7 @@ impl Authority {
 impl Inside {
     /// The token that is shown, if it is good for this. A refusal is told.
     pub(super) fn program(&mut self, shown: &Base64, verb: Verb, now: Now) -> Result<Token, AuthError> {
-        let found = self.store.token(&StoredToken::hash(shown.as_ref()))?.filter(|stored| stored.holds(now.wall));
-        let Some(mut stored) = found else {
-            self.tell_rarely(now, None, Happened::new(now.wall, EventKind::Refusal, "no-token", ""))?;
-            return Err(AuthError::NoToken);
-        };
+        let mut stored = self.shown(shown, now)?;
         let Token { role, .. } = stored.token;
         // A table that is stricter since holds at once.
         if !stored.token.verbs.contains(&verb) || !allows(role, verb) || needs_person(verb) {
@@ -118,6 +120,16 @@ impl Inside {
             self.store.commit(&Change { put_tokens: vec![&stored], ..Change::default() })?;
         }
         Ok(stored.token)
+    }
+
+    fn shown(&mut self, shown: &Base64, now: Now) -> Result<StoredToken, AuthError> {
+        match self.store.token(&StoredToken::hash(shown.as_ref()))?.filter(|stored| stored.holds(now.wall)) {
+            Some(stored) => Ok(stored),
+            None => {
+                self.tell_rarely(now, None, Happened::new(now.wall, EventKind::Refusal, "no-token", ""))?;
+                Err(AuthError::NoToken)
+            }
+        }
     }
 }
 
