@@ -3,6 +3,7 @@
 //!
 //! Times are Unix seconds by the box's own reckoning. File names are in answers to granted requests alone.
 
+mod emergency;
 mod events;
 mod first_pool;
 mod pool;
@@ -10,6 +11,7 @@ mod reading;
 mod rights;
 mod support;
 
+pub use emergency::*;
 pub use events::Event;
 pub use first_pool::*;
 pub use pool::*;
@@ -25,6 +27,7 @@ use crate::grants::Verb;
 pub const SOCKET: &str = "/run/keepwell/vaultd.sock";
 
 /// How much a share matters: drives its schedule, its order in a restore, and how soon somebody is told.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tier {
@@ -37,6 +40,7 @@ pub enum Tier {
 }
 
 /// A share that is backed up.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Share {
     /// Its id: 16 hexadecimal digits.
@@ -65,6 +69,7 @@ pub struct Share {
 }
 
 /// `POST /v1/shares`, verb `shares-add`.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AddShare {
@@ -83,6 +88,7 @@ pub struct AddShare {
 }
 
 /// Its answer.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShareAdded {
     /// The share's id.
@@ -90,6 +96,7 @@ pub struct ShareAdded {
 }
 
 /// `POST /v1/shares/change`, verb [`ChangeShare::verb`]. What is absent stays.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeShare {
@@ -120,6 +127,7 @@ impl ChangeShare {
 }
 
 /// `POST /v1/shares/remove`, verb `shares-remove`: it is not backed up any more, its password and runs are forgotten; its snapshots stay.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RemoveShare {
@@ -128,10 +136,12 @@ pub struct RemoveShare {
 }
 
 /// Something was done, and there is nothing to tell of it.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {}
 
 /// What became of a run.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
@@ -150,6 +160,7 @@ pub enum Outcome {
 }
 
 /// One run of one share.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
     /// Its number.
@@ -173,6 +184,7 @@ pub struct Run {
 }
 
 /// Counts of a run.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counts {
@@ -193,6 +205,7 @@ pub struct Counts {
 }
 
 /// `POST /v1/runs`, verb `run-now`.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunNow {
@@ -204,6 +217,7 @@ pub struct RunNow {
 }
 
 /// Its answer.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Started {
     /// The run, or the restore.
@@ -211,6 +225,7 @@ pub struct Started {
 }
 
 /// `POST /v1/runs/cancel`, verb `run-cancel`, and `POST /v1/restores/cancel`, verb `restore`.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cancel {
@@ -219,6 +234,7 @@ pub struct Cancel {
 }
 
 /// `POST /v1/incidents/acknowledge`, verb `incidents-acknowledge`.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Acknowledge {
@@ -227,6 +243,7 @@ pub struct Acknowledge {
 }
 
 /// `POST /v1/channels`, verb `settings-change`: a way for messages, in place of the one of that name.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SetChannel {
@@ -237,6 +254,7 @@ pub struct SetChannel {
 }
 
 /// `POST /v1/log`, verb `log-read`.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReadLog {
@@ -247,6 +265,7 @@ pub struct ReadLog {
 }
 
 /// One record of the log.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogRecord {
     /// Its number.
@@ -262,6 +281,7 @@ pub struct LogRecord {
 }
 
 /// `GET /v1/log/verify` answers.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogVerdict {
     /// Records.
@@ -273,6 +293,7 @@ pub struct LogVerdict {
 }
 
 /// `POST /v1/snapshots`, verb `snapshots-list`.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListSnapshots {
@@ -282,6 +303,7 @@ pub struct ListSnapshots {
 }
 
 /// One snapshot.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// Its id.
@@ -297,6 +319,7 @@ pub struct Snapshot {
 }
 
 /// `POST /v1/files`, verb `files-list`: what lies directly in a folder.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListFiles {
@@ -313,6 +336,7 @@ pub struct ListFiles {
 }
 
 /// One entry of a folder.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct File {
     /// Its name, as the server has it.
@@ -330,6 +354,7 @@ pub struct File {
 }
 
 /// Its answer.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Files {
     /// In the order of their names.
@@ -339,6 +364,7 @@ pub struct Files {
 }
 
 /// What happens where a restore meets something.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Conflict {
@@ -356,6 +382,7 @@ pub enum Conflict {
 }
 
 /// `POST /v1/restores`, verb `restore`. Written back by a process of its own with the account given here, which is used once and not kept.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Restore {
@@ -378,6 +405,7 @@ pub struct Restore {
 }
 
 /// `GET /v1/restores/{id}` answers; `GET /v1/restores` a list of them.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoreState {
     /// Its number.
@@ -413,6 +441,7 @@ pub struct RestoreState {
 }
 
 /// What keeps the vault from being used.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unready {
     /// `locked`, `no-pool`, `keyd-silent`, `damaged`.
@@ -422,6 +451,7 @@ pub struct Unready {
 }
 
 /// `GET /v1/vault` answers.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VaultState {
     /// This start of vaultd's box, as in grants: 32 hexadecimal digits.
