@@ -64,7 +64,7 @@ fn add(args: &AddShareArgs, place: &Place, answer: &mut Answer) -> Result<Exit, 
     let remote = Remote::new(&args.location, &args.account)?;
     let password = remote.password().map(|password| Base64::from(password.as_bytes().to_vec()));
     let location = remote.address.location();
-    let request = AddShare { name: args.name.clone(), location, password, tier: args.tier.into() };
+    let request = AddShare { name: args.name.clone(), location, password, tier: args.tier.into(), may_write: None };
     let added: ShareAdded = place.granted(Verb::SharesAdd, "/v1/shares", &request)?;
     answer.field("id", &*added.id);
     answer.line(format_args!("The box backs up '{}' from now on; its id is {}.", text::shown(args.name.as_bytes()), added.id));

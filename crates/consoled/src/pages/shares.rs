@@ -176,6 +176,8 @@ pub(crate) async fn one(visit: Visit, Path(id): Path<String>) -> Response {
 pub(crate) async fn snapshots(visit: &Visit, share: &str) -> Result<Vec<Snapshot>, Trouble> {
     let ask = ListSnapshots { share: Some(share.to_owned()) };
     let mut all: Vec<Snapshot> = visit.granted(Verb::SnapshotsList, "/v1/snapshots", &ask).await?;
+    // They come oldest first; of two within one second the later one is the newer one.
+    all.reverse();
     all.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.taken_at));
     Ok(all)
 }
@@ -234,8 +236,13 @@ pub(crate) async fn add(visit: Visit) -> Response {
         Ok(location) => location,
         Err(why) => return show_add(&visit, Some(why.to_string())),
     };
-    let ask =
-        AddShare { name: visit.form.text("name").to_owned(), location, password: visit.form.some_secret("password"), tier: tier(&visit) };
+    let ask = AddShare {
+        name: visit.form.text("name").to_owned(),
+        location,
+        password: visit.form.some_secret("password"),
+        tier: tier(&visit),
+        may_write: None,
+    };
     match visit.granted::<ShareAdded>(Verb::SharesAdd, "/v1/shares", &ask).await {
         Ok(added) => visit.after(
             &format!("/shares/{}", added.id),
@@ -295,7 +302,7 @@ pub(crate) async fn change(visit: Visit, Path(id): Path<String>) -> Response {
         Err(why) => return visit.after::<()>(&back(&id), Err(Trouble::Typed(why)), ""),
     };
     let tier = Some(tier(&visit)).filter(|tier| *tier != share.tier);
-    let ask = ChangeShare { id: id.clone(), location, password: visit.form.some_secret("password"), tier, paused: None };
+    let ask = ChangeShare { id: id.clone(), location, password: visit.form.some_secret("password"), tier, paused: None, may_write: None };
     let done = visit.granted::<Done>(ask.verb(share.tier), "/v1/shares/change", &ask).await;
     visit.after(&back(&id), done, "The share was changed. The next backup uses what you entered.")
 }

@@ -171,6 +171,7 @@ async fn shares(State(vaultd): State<Vaultd>) -> Json<Vec<Share>> {
         last: (at < 4).then(|| run(5 + at as u64, now)),
         newest_copy_at: (at < 4).then(|| now - 1_500),
         next_due: Some(now + 2_100),
+        may_write: None,
     };
     Json(facts::SHARES.iter().enumerate().map(share).collect())
 }
