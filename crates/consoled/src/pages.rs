@@ -15,6 +15,7 @@ pub mod policies;
 pub mod restore;
 pub mod runs;
 pub mod settings;
+pub mod setup;
 pub mod shares;
 pub mod sign_in;
 pub mod trouble;
@@ -104,6 +105,19 @@ pub const PAGES: &[Page] = &[
     Page { path: "/settings/channel", who: RUNNING, routes: || post(settings::channel) },
     Page { path: "/settings/clock", who: RUNNING, routes: || post(settings::clock) },
     Page { path: "/settings/bundle", who: RUNNING, routes: || post(settings::bundle) },
+    Page { path: "/setup", who: OWNING, routes: || get(setup::page) },
+    Page { path: "/setup/network", who: OWNING, routes: || get(setup::network) },
+    Page { path: "/setup/disks", who: OWNING, routes: || get(setup::disks::page).post(setup::disks::make) },
+    Page { path: "/setup/share", who: OWNING, routes: || get(setup::share) },
+    Page { path: "/setup/backup", who: OWNING, routes: || get(setup::backup::page).post(setup::backup::begin) },
+    Page { path: "/setup/restore", who: OWNING, routes: || get(setup::restore::page) },
+    Page { path: "/setup/restore/file", who: OWNING, routes: || post(setup::restore::take) },
+    Page { path: "/setup/restore/another", who: OWNING, routes: || post(setup::restore::another) },
+    Page { path: "/setup/restore/test", who: OWNING, routes: || post(setup::restore::test) },
+    Page { path: "/setup/kit", who: OWNING, routes: || get(setup::kit::page) },
+    Page { path: "/setup/kit/print", who: OWNING, routes: || post(setup::kit::print) },
+    Page { path: "/setup/kit/confirm", who: OWNING, routes: || post(setup::kit::confirm) },
+    Page { path: "/setup/peer", who: OWNING, routes: || get(setup::peer) },
     Page { path: "/help", who: ALL, routes: || get(help::page) },
     Page { path: "/account", who: ALL, routes: || get(account::page) },
     Page { path: "/account/password", who: ALL, routes: || post(account::change_password) },
@@ -128,6 +142,15 @@ pub fn routes(app: Arc<App>) -> Router {
 }
 
 impl Page {
+    /// For whoever checks the table from outside: `roles` is null where nobody has to be signed in.
+    pub fn told(&self) -> serde_json::Value {
+        let roles = match self.who {
+            Who::Asset | Who::Anybody => None,
+            Who::Roles(roles) => Some(roles.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        };
+        serde_json::json!({ "path": self.path, "roles": roles })
+    }
+
     /// Whether somebody of this role may see it.
     pub fn is_for(&self, role: Role) -> bool {
         match self.who {
