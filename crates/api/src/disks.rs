@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 pub const SOCKET: &str = "/run/keepwell/diskd.sock";
 
 /// A disk's serial number as it says it itself, without blanks around it: what a person reads on the sticker and types.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Serial(String);
@@ -56,6 +57,7 @@ impl From<Serial> for String {
 }
 
 /// How a disk is connected.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Bus {
@@ -93,6 +95,7 @@ impl fmt::Display for Bus {
 }
 
 /// What is thought of a disk's health. Ordered: the worst is the greatest.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
@@ -118,6 +121,7 @@ impl fmt::Display for Verdict {
 }
 
 /// One thing that was noticed, in words for the person who runs the practice's office.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
     /// The verdict that this alone gives; `healthy` for what is only worth knowing.
@@ -132,6 +136,7 @@ pub struct Reason {
 }
 
 /// A disk's health as of its last poll.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
     /// The worst of the reasons.
@@ -169,6 +174,7 @@ impl Health {
 }
 
 /// What a disk is to this box.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum Standing {
@@ -222,6 +228,7 @@ pub enum Standing {
 }
 
 /// Work on a disk that takes its time.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     /// `erase` or `prepare`.
@@ -239,6 +246,7 @@ pub struct Job {
 }
 
 /// A disk.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disk {
     /// Its serial number.
@@ -333,6 +341,7 @@ pub struct Mounted {
 }
 
 /// A self-test.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SelfTestKind {

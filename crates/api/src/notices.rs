@@ -99,6 +99,7 @@ pub fn may_retry(refusal: &Refusal) -> bool {
 }
 
 /// A way to people or to their programs, with all that is needed to use it.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Channel {
@@ -111,6 +112,7 @@ pub enum Channel {
 }
 
 /// A mail server that takes mail for submission (RFC 6409), and who writes to whom.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Email {
@@ -136,6 +138,7 @@ pub struct Email {
 }
 
 /// How a connection to a mail server is encrypted.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MailTls {
@@ -146,6 +149,7 @@ pub enum MailTls {
 }
 
 /// A program that takes signed JSON over HTTPS.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Webhook {
@@ -159,6 +163,7 @@ pub struct Webhook {
 }
 
 /// A collector of logs (RFC 5424).
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Syslog {
@@ -174,6 +179,7 @@ pub struct Syslog {
 }
 
 /// How log messages travel.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SyslogTransport {

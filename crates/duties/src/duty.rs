@@ -10,6 +10,7 @@ const DAY_S: u64 = 86_400;
 const FIRST_COPY_S: u64 = DAY_S;
 
 /// A kind of promise. The ones with a deadline decay to overdue by silence; the others are broken by a failure only.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DutyKind {
@@ -69,6 +70,7 @@ impl DutyKind {
 }
 
 /// What a duty is about.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(tag = "is", content = "id", rename_all = "kebab-case")]
 pub enum Subject {
@@ -85,6 +87,7 @@ pub enum Subject {
 }
 
 /// One promise about one thing. Also what an incident is known by.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct Duty {
     /// Which promise.
@@ -161,6 +164,7 @@ pub struct Owed {
 }
 
 /// How a duty stands now. Failed, never tested, too old and unknown are different things.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = duties::Standing))]
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 pub enum Standing {

@@ -17,6 +17,7 @@ const REMIND_S: i64 = 86_400;
 const REMIND_SELDOM_S: i64 = 7 * 86_400;
 
 /// How bad it is.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
@@ -51,6 +52,7 @@ pub enum Sight {
 }
 
 /// One thread.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
     /// Counts up; never used twice on a box.
@@ -64,6 +66,7 @@ pub struct Incident {
     /// Why, a stable word.
     pub code: String,
     /// What was counted last.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<(String, i64)>))]
     pub numbers: Numbers,
     /// When it began.
     pub opened_at: At,
@@ -88,6 +91,7 @@ pub struct Incident {
 }
 
 /// Who took an incident.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Acknowledged {
     /// The user.
@@ -97,6 +101,7 @@ pub struct Acknowledged {
 }
 
 /// What closed an incident.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 pub enum Closing {

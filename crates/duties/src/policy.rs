@@ -16,6 +16,7 @@ const LONGEST_S: u32 = 366 * 86_400;
 static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
 
 /// A share as the caller names it: an opaque id, never a name that a patient or a person could be known by.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ShareId(pub String);
@@ -27,6 +28,7 @@ impl std::fmt::Display for ShareId {
 }
 
 /// How much a clinic needs a share: the first is what it can't see patients without.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = duties::Tier))]
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tier {
@@ -49,6 +51,7 @@ impl Tier {
 }
 
 /// How many snapshots are kept: the first good one of each of the newest so many hours, days, weeks and months that have any.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Keep {
     /// Hours.
@@ -62,6 +65,7 @@ pub struct Keep {
 }
 
 /// Hours of the week at which a clinic works, in its own time zone.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Weekly {
     /// Days on which the hours begin: Monday is 0, Sunday 6.
@@ -77,6 +81,7 @@ pub struct Weekly {
 }
 
 /// What is promised for a share.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
     /// How much it is needed.

@@ -23,6 +23,7 @@ const WAIT_S: i64 = 3_600;
 const LONG_WAIT_S: i64 = 4 * 3_600;
 
 /// How a run ended. Partial is never reported as complete.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = duties::Outcome))]
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 pub enum Outcome {
@@ -132,6 +133,7 @@ impl ShareClock {
 }
 
 /// When a share is to run, and why then.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Due {
     /// From when on; in the past when it is late.
@@ -141,6 +143,7 @@ pub struct Due {
 }
 
 /// Why a share is due when it is.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Why {
@@ -215,6 +218,7 @@ fn slow_after(usual_s: Option<u32>) -> i64 {
 }
 
 /// How much room the pool has.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Room {

@@ -15,6 +15,7 @@ pub const AGREES_FOR_S: u64 = 3_600;
 const SLEW: i64 = 1_000;
 
 /// A moment in box time: Unix seconds as the box believes them.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct At(pub i64);
@@ -67,6 +68,7 @@ pub enum Judgement {
 }
 
 /// That the wall clock is not believed.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Doubt {
     /// Since when, box time.

@@ -7,6 +7,7 @@ use crate::incident::Incident;
 use crate::policy::ShareId;
 
 /// Three plain sentences.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Text {
     /// What happened.

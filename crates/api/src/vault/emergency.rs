@@ -106,6 +106,7 @@ pub struct EmergencyKey {
     pub secret: Base64,
     /// Address of whoever asks, as the console sees it.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub from: Option<std::net::IpAddr>,
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{RestoreState, Run};
 
 /// One event: the `data` of a server-sent event whose name is its `kind`.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum Event {

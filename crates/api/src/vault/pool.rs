@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::disks::{Disk, SelfTestKind, Serial};
 
 /// What a disk is to the pool.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Membership {
@@ -19,6 +20,7 @@ pub enum Membership {
 }
 
 /// A disk as the box knows it: what diskd says of it, and what it is to the pool.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BoxDisk {
     /// What the pool calls it; none if it never was a member.
@@ -30,6 +32,7 @@ pub struct BoxDisk {
 }
 
 /// `GET /v1/disks` answers.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BoxDisks {
     /// Members first, then the others.
@@ -41,6 +44,7 @@ pub struct BoxDisks {
 }
 
 /// `POST /v1/disks/add`, verb `disks-change`: all that is on the disk is gone, and it becomes a member. With `replaces`, that member is given up.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AddDisk {
@@ -54,6 +58,7 @@ pub struct AddDisk {
 }
 
 /// `POST /v1/disks/remove`, verb `disks-change`: its data moves to the others; then it may be taken out.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RemoveDisk {
@@ -62,6 +67,7 @@ pub struct RemoveDisk {
 }
 
 /// `POST /v1/disks/locate`, verb `disks-test`: its light blinks.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LocateDisk {
@@ -72,6 +78,7 @@ pub struct LocateDisk {
 }
 
 /// `POST /v1/disks/self-test`, verb `disks-test`: the disk tests itself, hours for a long one.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TestDisk {
@@ -82,6 +89,7 @@ pub struct TestDisk {
 }
 
 /// `POST /v1/test-restores`, verb `test-restore`: the monthly test, now. It shows among restores.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TestRestores {
@@ -91,6 +99,7 @@ pub struct TestRestores {
 }
 
 /// `POST /v1/clock/confirm`, verb `settings-change`: a person says that the machine's clock is right.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConfirmClock {
@@ -99,6 +108,7 @@ pub struct ConfirmClock {
 }
 
 /// Its answer.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClockConfirmed {
     /// By how many seconds the box's time moved.

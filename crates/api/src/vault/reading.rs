@@ -8,6 +8,7 @@ use super::File;
 use crate::Base64;
 
 /// `POST /v1/files/content`, verb `download`: one file. The answer is its bytes, `application/octet-stream`, with their number.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Download {
@@ -19,6 +20,7 @@ pub struct Download {
 
 /// `POST /v1/files/zip`, verb `download`: files and folders with all that is in them. The answer is a ZIP archive (APPNOTE 6.3.10, ZIP64 where needed) that is made
 /// while it is sent; its last entry, `keepwell-receipt.txt`, names what is missing from it. Rights, owners, streams and links are lost.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DownloadZip {
@@ -29,6 +31,7 @@ pub struct DownloadZip {
 }
 
 /// `POST /v1/files/search`, verb `files-list`: entries whose name holds a text, whatever the case of its letters.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SearchFiles {
@@ -44,6 +47,7 @@ pub struct SearchFiles {
 }
 
 /// An entry, and where it is.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
     /// The folder it is in.
@@ -53,6 +57,7 @@ pub struct Found {
 }
 
 /// `POST /v1/files/search` answers.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FoundFiles {
     /// In the order of the catalog.
@@ -65,6 +70,7 @@ pub struct FoundFiles {
 }
 
 /// `POST /v1/files/versions`, verb `files-list`: what all snapshots of a share have at one path.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListVersions {
@@ -75,6 +81,7 @@ pub struct ListVersions {
 }
 
 /// One version of a file: the same bytes in one snapshot or in several that follow one another.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Version {
     /// The newest snapshot that has it so.
@@ -90,6 +97,7 @@ pub struct Version {
 }
 
 /// `POST /v1/files/versions` answers.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Versions {
     /// Newest first, at most 1,000.
@@ -100,6 +108,7 @@ pub struct Versions {
 }
 
 /// `POST /v1/snapshots/compare`, verb `files-list`: what differs between two snapshots.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CompareSnapshots {
@@ -118,6 +127,7 @@ pub struct CompareSnapshots {
 }
 
 /// How an entry differs.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {
@@ -132,6 +142,7 @@ pub enum Change {
 }
 
 /// An entry that differs.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changed {
     /// Its path.
@@ -141,6 +152,7 @@ pub struct Changed {
 }
 
 /// `POST /v1/snapshots/compare` answers.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changes {
     /// In the order of the catalog.
@@ -150,6 +162,7 @@ pub struct Changes {
 }
 
 /// `POST /v1/runs/gaps`, verb `files-list`: what a run could not read.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListGaps {
@@ -158,6 +171,7 @@ pub struct ListGaps {
 }
 
 /// Something that a run could not read.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// Its path.
@@ -167,6 +181,7 @@ pub struct Gap {
 }
 
 /// `POST /v1/runs/gaps` answers.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gaps {
     /// The first ones: a snapshot's manifest names 100.

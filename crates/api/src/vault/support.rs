@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Counts, LogVerdict, Outcome, Tier, VaultState};
 
 /// The whole document.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SupportBundle {
     /// When it was made, Unix seconds as the box reckons.
@@ -33,6 +34,7 @@ pub struct SupportBundle {
 }
 
 /// A share without its name and address.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShareFacts {
     /// Its id.
@@ -50,6 +52,7 @@ pub struct ShareFacts {
 }
 
 /// A run without words.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunFacts {
     /// Its number.
@@ -69,6 +72,7 @@ pub struct RunFacts {
 }
 
 /// An incident without words.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IncidentFacts {
     /// Its number.

@@ -48,6 +48,7 @@ pub struct ShareFacts {
 }
 
 /// The pool.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct PoolFacts {
     /// Every snapshot can be read.
@@ -63,6 +64,7 @@ pub struct PoolFacts {
 }
 
 /// A disk.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct DiskFacts {
     /// As the pool or the sticker calls it.

@@ -20,6 +20,7 @@ const MFA_S: i64 = 90 * 86_400;
 const DRILL_S: i64 = 366 * 86_400;
 
 /// The answer in one word.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Headline {
@@ -34,6 +35,7 @@ pub enum Headline {
 }
 
 /// What the front page asks.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Question {
@@ -48,6 +50,7 @@ pub enum Question {
 }
 
 /// How a part stands: what a page shows with an icon and a colour.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mark {
@@ -66,6 +69,7 @@ pub enum Mark {
 }
 
 /// The answer to one question.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
     /// To which.
@@ -77,6 +81,7 @@ pub struct Answer {
 }
 
 /// How the newest run of a share went; partial is never complete.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ShareState {
@@ -103,6 +108,7 @@ pub enum ShareState {
 }
 
 /// A share's line.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct ShareStatus {
     /// Which.
@@ -130,6 +136,7 @@ pub struct ShareStatus {
 }
 
 /// Something for a person to do.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct ToDo {
     /// Of which incident.
@@ -143,6 +150,7 @@ pub struct ToDo {
 }
 
 /// Everything that any page, screen or mail says about how the box is.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Status {
     /// As of when.
