@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
 use jiff::tz::TimeZone;
@@ -39,6 +40,8 @@ pub struct App {
     pub sessions: Sessions,
     /// Who looks on.
     pub live: Live,
+    /// Whether the box was seen to be set up.
+    pub set_up: AtomicBool,
     last: Mutex<Option<(i64, Status)>>,
 }
 
@@ -54,7 +57,7 @@ pub enum HowItIs {
 impl App {
     /// Nothing is known yet.
     pub fn new(settings: Settings, neighbours: Neighbours, sessions: Sessions) -> Self {
-        Self { settings, neighbours, sessions, live: Live::default(), last: Mutex::default() }
+        Self { settings, neighbours, sessions, live: Live::default(), set_up: AtomicBool::new(false), last: Mutex::default() }
     }
 
     /// Unix seconds.

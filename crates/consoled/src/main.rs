@@ -30,6 +30,8 @@ struct Program {
 enum Verb {
     /// Answers browsers until it is told to end.
     Serve(Serve),
+    /// Prints all routes and the roles that may use each, as JSON lines.
+    Routes,
     /// Prints the SHA-256 fingerprint of the box's certificate authority, for its screen.
     Fingerprint {
         /// The console's folder.
@@ -61,11 +63,18 @@ struct Serve {
     /// Where vaultd listens.
     #[arg(long, default_value = keepwell_api::vault::SOCKET)]
     vaultd: PathBuf,
+    /// Where keyd listens: for the papers of a first kit, until they are confirmed.
+    #[arg(long, value_name = "SOCKET", default_value = keepwell_api::keys::SOCKET)]
+    keyd: PathBuf,
 }
 
 fn main() -> anyhow::Result<()> {
     match Program::parse().verb {
         Verb::Serve(arguments) => serve(&arguments),
+        Verb::Routes => {
+            pages::PAGES.iter().for_each(|page| println!("{}", page.told()));
+            Ok(())
+        }
         Verb::Fingerprint { state } => {
             println!("{}", authority::fingerprint_in(&state)?);
             Ok(())
@@ -93,7 +102,7 @@ fn serve(arguments: &Serve) -> anyhow::Result<()> {
         clock,
         authority: (authority.pem()?, authority.fingerprint()),
     };
-    let app = Arc::new(App::new(settings, Neighbours::new(&arguments.authd, &arguments.vaultd), Sessions::new()?));
+    let app = Arc::new(App::new(settings, Neighbours::new(&arguments.authd, &arguments.vaultd).with_keyd(&arguments.keyd), Sessions::new()?));
     let given = listenfd::ListenFd::from_env().take_tcp_listener(0).context("the service manager's socket can't be used")?;
     let listener = match given {
         Some(listener) => listener,

@@ -1,4 +1,4 @@
-//! authd and vaultd, as the console asks them: with a deadline, never more at a time than they have places, and in a person's name where it takes one.
+//! authd, vaultd and keyd, as the console asks them: with a deadline, never more at a time than they have places, and in a person's name where it takes one.
 //! What they refuse, the console does not argue with.
 
 use std::sync::Arc;
@@ -22,6 +22,8 @@ const QUEUE: Duration = Duration::from_secs(10);
 const PAGE: Duration = Duration::from_secs(10);
 /// Longest wait for what a person asked to be done or looked for.
 const ACT: Duration = Duration::from_secs(60);
+/// Longest wait for disks that are erased and made ready.
+const DISKS: Duration = Duration::from_secs(900);
 
 /// Why something can't be said or was not done, for a page.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +36,9 @@ pub enum Trouble {
         "The box's program for people and passwords does not answer. Backups go on; nobody can sign in or do anything here until it is back."
     )]
     NoAuthority,
+    /// keyd can't be asked.
+    #[error("The box's program for keys does not answer. Backups that are under way go on; nothing can be said of the papers now.")]
+    NoKeys,
     /// Too many at once.
     #[error("The box is busy. Nothing was done; try again in a moment.")]
     Busy,
@@ -77,10 +82,11 @@ fn sentence(refusal: &Refusal) -> String {
     text
 }
 
-/// The two programs.
+/// The programs.
 #[derive(Debug)]
 pub struct Neighbours {
     authd: Client,
+    keyd: Client,
     vaultd: Client,
     slow_vaultd: Client,
     calls: Arc<Semaphore>,
@@ -92,11 +98,18 @@ impl Neighbours {
     pub fn new(authd: &std::path::Path, vaultd: &std::path::Path) -> Self {
         Self {
             authd: Client::new("keepwell-authd", authd, ACT),
+            keyd: Client::new("keepwell-keyd", keepwell_api::keys::SOCKET, PAGE),
             vaultd: Client::new("keepwell-vaultd", vaultd, PAGE),
             slow_vaultd: Client::new("keepwell-vaultd", vaultd, ACT),
             calls: Arc::new(Semaphore::new(CALLS_MAX - KNOCKS_MAX)),
             knocks: Arc::new(Semaphore::new(KNOCKS_MAX)),
         }
+    }
+
+    /// With keyd at this socket.
+    #[must_use]
+    pub fn with_keyd(self, keyd: &std::path::Path) -> Self {
+        Self { keyd: Client::new("keepwell-keyd", keyd, PAGE), ..self }
     }
 
     /// Where vaultd listens.
@@ -140,6 +153,42 @@ impl Neighbours {
     pub async fn ask_authd<T: DeserializeOwned + Send + 'static>(&self, route: &'static str) -> Result<T, Trouble> {
         let client = self.authd.clone();
         self.call(move || client.get(route)).await?.map_err(of_authd)
+    }
+
+    /// What keyd says of the papers of a first kit.
+    pub async fn ask_keyd<T: DeserializeOwned + Send + 'static>(&self, route: impl Into<String>) -> Result<T, Trouble> {
+        let (client, route) = (self.keyd.clone(), route.into());
+        self.call(move || client.get(&route)).await?.map_err(of_keyd)
+    }
+
+    /// Tells keyd something. The request is wiped afterwards if its parts are.
+    pub async fn tell_keyd<T: DeserializeOwned + Send + 'static>(
+        &self,
+        route: String,
+        request: impl Serialize + Send + 'static,
+    ) -> Result<T, Trouble> {
+        let client = self.keyd.clone();
+        self.call(move || client.post(&route, &request)).await?.map_err(of_keyd)
+    }
+
+    /// A paper, as a page to print. Wiped when it is dropped.
+    pub async fn paper(&self, route: String, request: impl Serialize + Send + 'static) -> Result<Zeroizing<Vec<u8>>, Trouble> {
+        let client = self.keyd.clone();
+        self.call(move || client.post_for_bytes(&route, &request)).await?.map_err(of_keyd)
+    }
+
+    /// As [`Neighbours::granted`], for disks that are erased and made ready.
+    pub async fn granted_slowly<T: DeserializeOwned + Send + 'static>(
+        &self,
+        who: (&Base64, Option<String>),
+        verb: Verb,
+        route: &'static str,
+        request: &impl Serialize,
+    ) -> Result<T, Trouble> {
+        let bytes = body(request);
+        let grant = self.grant(who, verb, &bytes, None).await?;
+        let client = self.slow_vaultd.showing(grant).within(DISKS);
+        self.call(move || client.post_bytes(route, &bytes)).await?.map_err(of_vaultd)
     }
 
     /// Has vaultd do something in a person's name: the very bytes that authd gave a grant for are sent.
@@ -222,6 +271,14 @@ fn of_authd(error: ClientError) -> Trouble {
             _ => Trouble::Refused(refusal),
         },
         _ => Trouble::NoAuthority,
+    }
+}
+
+fn of_keyd(error: ClientError) -> Trouble {
+    told(&error);
+    match error {
+        ClientError::Refused(refusal) => Trouble::Refused(refusal),
+        _ => Trouble::NoKeys,
     }
 }
 

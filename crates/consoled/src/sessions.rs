@@ -10,6 +10,7 @@ use keepwell_api::{Base64, hex};
 
 use crate::error::ConsoleError;
 use crate::pages::restore::draft::Drafts;
+use crate::pages::setup::Trial;
 
 /// The cookie. Its prefix has browsers insist on HTTPS, on this very host, and on the whole of it (RFC 6265bis, section 4.1.3.2).
 pub const COOKIE: &str = "__Host-keepwell";
@@ -29,6 +30,8 @@ pub struct Kept {
     pub notice: Option<Notice>,
     /// Restores that are being prepared.
     pub drafts: Drafts,
+    /// The first restore, where the box is being set up.
+    pub setup: Trial,
 }
 
 impl Kept {
@@ -134,6 +137,7 @@ impl Sessions {
             expires_at: signed_in.expires_at,
             notice: None,
             drafts: Drafts::default(),
+            setup: Trial::default(),
         };
         let mut all = self.lock();
         all.retain(|_, (_, kept)| locked(kept).expires_at > now);
