@@ -221,7 +221,7 @@ fn silence(standing: &Standing, now: At) -> (&'static str, Numbers) {
 }
 
 fn severity(owed: &Owed, standing: &Standing, now: At) -> Severity {
-    use DutyKind::{CopyAge, Disk, Gaps, Keys, Log, Pool, Power, Runs, Scrub, TestRestore};
+    use DutyKind::{CopyAge, Disk, Emergency, Gaps, Keys, Log, Pool, Power, Runs, Scrub, TestRestore};
     let code = if let Standing::Failed { code, .. } = standing { code.split(':').next().unwrap_or_default() } else { "" };
     match (owed.duty.kind, code) {
         (CopyAge, _) => copy_age(owed, standing, now),
@@ -229,7 +229,7 @@ fn severity(owed: &Owed, standing: &Standing, now: At) -> Severity {
         (Pool, "full" | "unreadable") | (Disk, "failing" | "missing" | "unusable") | (Log, "broken") | (Keys, "locked") => {
             Severity::Critical
         }
-        (TestRestore, "differs") | (Scrub, "lost") => Severity::Critical,
+        (TestRestore, "differs") | (Scrub, "lost") | (Emergency, _) => Severity::Critical,
         _ => Severity::Warning,
     }
 }

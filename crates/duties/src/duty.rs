@@ -44,6 +44,10 @@ pub enum DutyKind {
     State,
     /// What the box says reaches people. No deadline.
     Notices,
+    /// The copies are closed to who has no account: broken while an emergency has opened them. No deadline.
+    Emergency,
+    /// Somebody looked at what was read in an emergency. No deadline.
+    EmergencyReview,
 }
 
 impl DutyKind {
@@ -65,6 +69,8 @@ impl DutyKind {
             Self::Log => "log",
             Self::State => "state",
             Self::Notices => "notices",
+            Self::Emergency => "emergency",
+            Self::EmergencyReview => "emergency-review",
         }
     }
 }
@@ -84,6 +90,8 @@ pub enum Subject {
     Paper(String),
     /// A disk, by its name or serial number.
     Disk(String),
+    /// One time that copies were opened in an emergency, by its number: each is told of anew.
+    Opening(u64),
 }
 
 /// One promise about one thing. Also what an incident is known by.
@@ -115,6 +123,16 @@ impl Duty {
     /// The rehearsal of a paper.
     pub fn rehearsal(paper: &str) -> Self {
         Self { kind: DutyKind::KitRehearsal, subject: Subject::Paper(paper.into()) }
+    }
+
+    /// That what an emergency opened is closed.
+    pub fn emergency(opening: u64) -> Self {
+        Self { kind: DutyKind::Emergency, subject: Subject::Opening(opening) }
+    }
+
+    /// That somebody looked at what was read in it.
+    pub fn emergency_review(opening: u64) -> Self {
+        Self { kind: DutyKind::EmergencyReview, subject: Subject::Opening(opening) }
     }
 
     /// The health of a disk.
@@ -253,5 +271,6 @@ pub fn deadline_s(kind: DutyKind, policy: Option<&Policy>) -> Option<u64> {
         DutyKind::Disk | DutyKind::Keys | DutyKind::Pool | DutyKind::Time => Some(DAY_S),
         DutyKind::Log => Some(2 * DAY_S),
         DutyKind::Runs | DutyKind::Gaps | DutyKind::Held | DutyKind::Power | DutyKind::State | DutyKind::Notices => None,
+        DutyKind::Emergency | DutyKind::EmergencyReview => None,
     }
 }

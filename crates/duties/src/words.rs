@@ -25,6 +25,7 @@ pub fn text(incident: &Incident, label: &dyn Fn(&ShareId) -> Option<String>) -> 
     let [happened, for_your_data, to_do] = match incident.duty.kind {
         DutyKind::CopyAge | DutyKind::Runs | DutyKind::Gaps | DutyKind::Held => of_share(incident, &subject, &number),
         DutyKind::Disk | DutyKind::Pool | DutyKind::Scrub => of_pool(incident, &subject, &number),
+        DutyKind::Emergency | DutyKind::EmergencyReview => of_emergency(incident, &number),
         _ => of_box(incident, &subject, &number),
     };
     Text { happened, for_your_data, to_do }
@@ -195,6 +196,28 @@ fn of_box(incident: &Incident, subject: &str, number: &dyn Fn(&str) -> i64) -> [
     }
 }
 
+fn of_emergency(incident: &Incident, number: &dyn Fn(&str) -> i64) -> [String; 3] {
+    let hours = number("hours");
+    let length = if hours == 1 { "one hour".into() } else { format!("{hours} hours") };
+    let by = if incident.code == "sealed-code" { " with the sealed code, at the box's own screen" } else { "" };
+    match incident.duty.kind {
+        DutyKind::Emergency => [
+            format!("Emergency access was opened{by}, for {length} at most"),
+            "Who has its password can read the last good copies of tier 1; nothing can be changed".into(),
+            "If none of you did it, close it now".into(),
+        ],
+        _ => [
+            format!("Emergency access{by} is closed again; {} opened in it", files(number("files"))),
+            "Copies are as they were; what was read stands in the log".into(),
+            "Look at the log, and take this to say that it was meant".into(),
+        ],
+    }
+}
+
+fn files(count: i64) -> String {
+    if count == 1 { "one file was".into() } else { format!("{count} files were") }
+}
+
 fn subject(subject: &Subject, label: &dyn Fn(&ShareId) -> Option<String>) -> String {
     match subject {
         Subject::Box => "The box".into(),
@@ -202,6 +225,7 @@ fn subject(subject: &Subject, label: &dyn Fn(&ShareId) -> Option<String>) -> Str
         Subject::Tier(tier) => format!("tier {}", tier.number()),
         Subject::Paper(paper) => format!("Paper {paper}"),
         Subject::Disk(disk) => format!("Disk {disk}"),
+        Subject::Opening(opening) => format!("Emergency access {opening}"),
     }
 }
 

@@ -2,11 +2,12 @@
 
 use askama::Template;
 use axum::response::Response;
-use keepwell_api::grants::{Scope, Verb};
+use keepwell_api::grants::{Role, Scope, Verb};
 use keepwell_duties::status::{Question, ShareStatus};
 use keepwell_duties::{Duty, DutyKind, Standing, Status, Subject, words};
 
 use super::frame::{self, Frame};
+use super::setup::progress;
 use crate::app::HowItIs;
 use crate::view::{self, Mark, Times, When};
 use crate::visit::Visit;
@@ -25,6 +26,13 @@ struct FrontPage {
     may_take: bool,
     silent: Option<String>,
     known: Option<Known>,
+    set_up: Option<SetUp>,
+}
+
+/// The box is not set up yet: at which step it is, and whether who looks can go on with it.
+struct SetUp {
+    step: &'static str,
+    theirs: bool,
 }
 
 struct Known {
@@ -81,7 +89,8 @@ pub(crate) async fn page(visit: Visit) -> Response {
     let times = frame::times(&visit);
     let all = Scope::default();
     let scope = visit.person_if_any().map_or(&all, |person| &person.known.shares);
-    let (silent, known) = match visit.app.status().await {
+    let (status, open) = tokio::join!(visit.app.status(), progress::open_at(&visit.app));
+    let (silent, known) = match status {
         HowItIs::Now(status) => (None, Some(known(&limited(*status, scope), &times, None))),
         HowItIs::Silent(trouble, last) => {
             (Some(trouble.to_string()), last.map(|last| known(&limited(last.1, scope), &times, Some(times.at(last.0)))))
@@ -96,6 +105,7 @@ pub(crate) async fn page(visit: Visit) -> Response {
         may_take: visit.may(Verb::IncidentsAcknowledge),
         silent,
         known,
+        set_up: open.map(|stage| SetUp { step: stage.name(), theirs: visit.role() == Some(Role::Owner) }),
     })
 }
 
@@ -215,6 +225,7 @@ fn promise(duty: &Duty, status: &Status) -> String {
         Subject::Tier(tier) => format!("tier {}", tier.number()),
         Subject::Paper(paper) => paper.clone(),
         Subject::Disk(disk) => disk.clone(),
+        Subject::Opening(opening) => opening.to_string(),
     };
     match duty.kind {
         DutyKind::CopyAge => format!("{subject}: the newest copy is young enough"),
@@ -232,5 +243,7 @@ fn promise(duty: &Duty, status: &Status) -> String {
         DutyKind::Log => "The log is whole".into(),
         DutyKind::State => "The box's settings are in its vault".into(),
         DutyKind::Notices => "Messages reach people".into(),
+        DutyKind::Emergency => format!("Emergency access {subject} is closed"),
+        DutyKind::EmergencyReview => format!("Somebody looked at emergency access {subject}"),
     }
 }

@@ -277,3 +277,28 @@ fn the_worst_and_oldest_come_first() {
     let order: Vec<_> = incidents.open_threads().iter().map(|thread| thread.duty.clone()).collect();
     assert_eq!(order, ["b", "c", "a"].map(Duty::disk));
 }
+
+#[test]
+fn each_emergency_is_told_of_anew_and_stays_a_task_until_it_was_looked_at() {
+    let (mut book, mut incidents, now) = (Book::default(), Incidents::default(), MONDAY);
+    let mut told = Vec::new();
+    for opening in [1, 2] {
+        let (open, review) = (Duty::emergency(opening), Duty::emergency_review(opening));
+        book.owe(open.clone(), now);
+        book.fail(&open, now, "opened", vec![("hours".into(), 4)]);
+        told.extend(incidents.review(&book, now));
+        book.drop(&open);
+        book.owe(review.clone(), now);
+        book.fail(&review, now, "opened", vec![("files".into(), 2)]);
+        told.extend(incidents.review(&book, now));
+    }
+    let told: Vec<_> = told.iter().map(|said| (said.kind, said.incident.duty.kind, said.incident.severity)).collect();
+    let once = [
+        (Said::Opened, DutyKind::Emergency, Severity::Critical),
+        (Said::Closed, DutyKind::Emergency, Severity::Critical),
+        (Said::Opened, DutyKind::EmergencyReview, Severity::Warning),
+    ];
+    assert_eq!(told, [once, once].concat());
+    incidents.review(&book, now.plus(40 * 86_400));
+    assert_eq!(incidents.open_threads().len(), 2, "time alone reviews nothing");
+}
