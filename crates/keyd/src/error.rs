@@ -51,6 +51,14 @@ pub enum KeydError {
     /// Papers of a re-issued kit.
     #[error("the papers of a re-issued kit come out at the box's own screen alone; nothing was done")]
     ScreenOnly,
+    /// More than the box's first vault.
+    #[error("this program may have the keys of a box's first vault made, and no others; nothing was done")]
+    FirstVaultOnly,
+    /// More than the first kit.
+    #[error(
+        "the papers of a recovery kit come to this program once, until the last of the first kit is confirmed; from then on they come out at the box's own screen alone. Nothing was done"
+    )]
+    FirstKitOnly,
     /// A passphrase that anybody guesses.
     #[error("the passphrase is too short: it opens the keys by itself, so take at least 12 characters; nothing was changed")]
     Short,
@@ -162,7 +170,7 @@ impl KeydError {
             Self::NotSealed(_) => ("not-sealed", NOT_NOW),
             Self::NotStored { .. } => ("slots-to-store", NOT_NOW),
             Self::OtherSlots { .. } => ("other-vault", NO),
-            Self::ScreenOnly => ("not-you", StatusCode::FORBIDDEN),
+            Self::FirstVaultOnly | Self::FirstKitOnly | Self::ScreenOnly => ("not-you", StatusCode::FORBIDDEN),
             Self::Short => ("short-passphrase", NO),
             Self::WrongPassphrase => ("wrong-passphrase", NO),
             Self::UnknownVault(_) => ("unknown-vault", StatusCode::NOT_FOUND),

@@ -80,6 +80,9 @@ struct Serve {
     /// User id of diskd, which has labels and certificates signed.
     #[arg(long)]
     diskd_uid: Vec<u32>,
+    /// User id of the web console, which shows the papers of a vault's first kit until they are confirmed.
+    #[arg(long)]
+    consoled_uid: Vec<u32>,
 }
 
 #[derive(Args)]
@@ -128,6 +131,7 @@ fn run(serve: Serve) -> anyhow::Result<()> {
         screen: or_own(serve.screen_uid),
         vaultd: serve.vaultd_uid.unwrap_or(own),
         diskd: serve.diskd_uid,
+        consoles: serve.consoled_uid,
     };
     let config = Config {
         tpm: (!serve.without_tpm).then_some(serve.tpm),

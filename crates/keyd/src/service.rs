@@ -30,6 +30,8 @@ pub struct Users {
     pub vaultd: u32,
     /// May have disk labels and erase certificates signed.
     pub diskd: Vec<u32>,
+    /// The web console: sees the papers of the first kit until it is confirmed, and nothing else.
+    pub consoles: Vec<u32>,
 }
 
 type Shared = Arc<Mutex<Keeper>>;
@@ -39,20 +41,22 @@ pub fn routes(keeper: Keeper, users: &Users) -> Router {
     let keeper = Arc::new(Mutex::new(keeper));
     let people = || users.admins.iter().chain(&users.screen).copied();
     let signers = || people().chain(users.diskd.iter().copied());
+    let consoles = || users.consoles.iter().copied();
+    let desk = Desk { screen: Callers::only(users.screen.iter().copied()), people: Callers::only(people()) };
     let groups = [
-        (Callers::only(signers().chain([users.vaultd])), everyones_routes()),
+        (Callers::only(signers().chain([users.vaultd]).chain(consoles())), Router::new().route("/v1/status", get(status))),
+        (Callers::only(signers().chain([users.vaultd])), Router::new().route("/v1/identity", get(identity))),
         (Callers::only(people().chain([users.vaultd])), pool_routes()),
         (Callers::only(signers()), Router::new().route("/v1/identity/sign", post(sign))),
         (Callers::only([users.vaultd]), Router::new().route("/v1/open", post(open))),
-        (Callers::only(people()), set_up_routes(users.screen.clone())),
-        (Callers::only(users.screen.iter().copied()), screen_routes()),
+        (Callers::only(people()), Router::new().route("/v1/seal-again", post(seal_again)).route("/v1/unlock", post(unlock))),
+        (Callers::only(people().chain([users.vaultd])), Router::new().route("/v1/vaults", post(new_vault))),
+        (Callers::only(people().chain(consoles())), papers_routes()),
+        (Callers::only(users.screen.iter().copied().chain(consoles())), Router::new().route("/v1/reissue", post(reissue))),
+        (desk.screen.clone(), screen_routes()),
     ];
     let guarded = groups.into_iter().map(|(callers, routes)| callers.guard(routes.with_state(keeper.clone())));
-    guarded.fold(Router::new(), Router::merge)
-}
-
-fn everyones_routes() -> Router<Shared> {
-    Router::new().route("/v1/status", get(status)).route("/v1/identity", get(identity))
+    guarded.fold(Router::new(), Router::merge).layer(Extension(Arc::new(desk)))
 }
 
 /// What the pool has, and is to get.
@@ -60,21 +64,31 @@ fn pool_routes() -> Router<Shared> {
     Router::new().route("/v1/vaults/{vault}/slots", get(slots)).route("/v1/vaults/{vault}/stored", post(in_pool))
 }
 
-fn set_up_routes(screen: Vec<u32>) -> Router<Shared> {
-    let papers = Router::new()
+fn papers_routes() -> Router<Shared> {
+    Router::new()
         .route("/v1/vaults/{vault}/papers/{paper}", get(question).post(print))
         .route("/v1/vaults/{vault}/papers/{paper}/confirm", post(confirm))
-        .layer(Extension(Screen(Arc::new(Callers::only(screen)))));
-    papers.route("/v1/seal-again", post(seal_again)).route("/v1/vaults", post(new_vault)).route("/v1/unlock", post(unlock))
 }
 
 fn screen_routes() -> Router<Shared> {
-    Router::new().route("/v1/unlock-by-kit", post(unlock_by_kit)).route("/v1/rehearse", post(rehearse)).route("/v1/reissue", post(reissue))
+    Router::new().route("/v1/unlock-by-kit", post(unlock_by_kit)).route("/v1/rehearse", post(rehearse))
 }
 
-/// Who may see papers of any kit.
-#[derive(Clone)]
-struct Screen(Arc<Callers>);
+/// Who may see which papers: two of them are the vault's key.
+struct Desk {
+    /// Those of any kit.
+    screen: Callers,
+    /// These, and who sets vaults up: those of a kit that was not re-issued. Whoever else is let in gets the first kit, until it is confirmed.
+    people: Callers,
+}
+
+impl Desk {
+    fn is_visitor(&self, caller: Caller) -> bool {
+        !self.people.admit(caller)
+    }
+}
+
+type Who = (Extension<Arc<Desk>>, ConnectInfo<Caller>);
 
 /// Runs a verb where it may block, with the keys for itself.
 async fn run<T: Send + 'static>(
@@ -147,35 +161,58 @@ async fn seal_again(State(keeper): State<Shared>, Json(request): Json<SealAgain>
     answer(keeper, move |keeper| keeper.seal_again(&request)).await
 }
 
-async fn new_vault(State(keeper): State<Shared>, Json(request): Json<NewVault>) -> Response {
-    answer(keeper, move |keeper| keeper.new_vault(&request)).await
+async fn new_vault(State(keeper): State<Shared>, (Extension(desk), ConnectInfo(caller)): Who, Json(request): Json<NewVault>) -> Response {
+    let any = !desk.is_visitor(caller);
+    answer(keeper, move |keeper| if any { keeper.new_vault(&request) } else { keeper.first_vault(&request) }).await
 }
 
 type Paper = Path<(String, u8)>;
 
 async fn print(
     State(keeper): State<Shared>,
-    (Extension(screen), ConnectInfo(caller)): (Extension<Screen>, ConnectInfo<Caller>),
+    (Extension(desk), ConnectInfo(caller)): Who,
     Path((vault, paper)): Paper,
     Json(request): Json<PrintPaper>,
 ) -> Response {
-    let any_kit = screen.0.admit(caller);
     let page = run(keeper, move |keeper| {
-        // Who sees two papers has the vault's key.
-        if any_kit || keeper.prints_first_kit(&vault)? { keeper.print(&vault, paper, &request) } else { Err(KeydError::ScreenOnly) }
+        if desk.is_visitor(caller) {
+            keeper.first_kit(&vault)?;
+        } else if !desk.screen.admit(caller) && !keeper.prints_first_kit(&vault)? {
+            return Err(KeydError::ScreenOnly);
+        }
+        keeper.print(&vault, paper, &request)
     });
     page.await.map(secret).into_response()
 }
 
-async fn question(State(keeper): State<Shared>, Path((vault, paper)): Paper) -> Response {
-    answer(keeper, move |keeper| keeper.question(&vault, paper)).await
+async fn question(State(keeper): State<Shared>, (Extension(desk), ConnectInfo(caller)): Who, Path((vault, paper)): Paper) -> Response {
+    answer(keeper, move |keeper| {
+        if desk.is_visitor(caller) {
+            keeper.first_kit(&vault)?;
+        }
+        keeper.question(&vault, paper)
+    })
+    .await
 }
 
-async fn confirm(State(keeper): State<Shared>, Path((vault, paper)): Paper, Json(request): Json<ConfirmPaper>) -> Response {
+async fn confirm(
+    State(keeper): State<Shared>,
+    (Extension(desk), ConnectInfo(caller)): Who,
+    Path((vault, paper)): Paper,
+    Json(request): Json<ConfirmPaper>,
+) -> Response {
     answer(keeper, move |keeper| {
+        if desk.is_visitor(caller) {
+            keeper.first_kit(&vault)?;
+        }
         // What is no text is no word of the list either.
         let words = request.words.each_ref().map(|word| std::str::from_utf8(word.as_ref()).unwrap_or_default());
-        keeper.confirm(&vault, paper, &words)
+        let mut confirmed = keeper.confirm(&vault, paper, &words)?;
+        if desk.is_visitor(caller) {
+            // vaultd brings them to the pool.
+            confirmed.slots = None;
+        }
+        Ok(confirmed)
     })
     .await
 }
@@ -200,6 +237,7 @@ async fn rehearse(State(keeper): State<Shared>, Json(request): Json<Rehearse>) -
     answer(keeper, move |keeper| keeper.rehearse(&request)).await
 }
 
-async fn reissue(State(keeper): State<Shared>, Json(request): Json<Reissue>) -> Response {
-    answer(keeper, move |keeper| keeper.reissue(&request)).await
+async fn reissue(State(keeper): State<Shared>, (Extension(desk), ConnectInfo(caller)): Who, Json(request): Json<Reissue>) -> Response {
+    answer(keeper, move |keeper| if desk.is_visitor(caller) { keeper.first_kit_again(&request.vault) } else { keeper.reissue(&request) })
+        .await
 }

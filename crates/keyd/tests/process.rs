@@ -15,8 +15,8 @@ use base64::Engine as _;
 use r#box::SoftTpm;
 use r#box::home::{Home, VAULT, confirmation, new_vault, typed};
 use keepwell_api::keys::{
-    OpenVault, PaperConfirmed, PaperFormat, PaperQuestion, Phase, PrintPaper, Rehearse, Rehearsed, Reissue, Reissued, SealAgain, Sealed,
-    Status, ToStore, Unlock, UnlockedByKit, VaultMade,
+    InPool, NewVault, OpenVault, PaperConfirmed, PaperFormat, PaperQuestion, Phase, PrintPaper, Rehearse, Rehearsed, Reissue, Reissued,
+    SealAgain, Sealed, Status, ToStore, Unlock, UnlockedByKit, VaultMade,
 };
 use keepwell_api::{Client, ClientError};
 use keepwell_format::keys::{KeyringBody, Slots};
@@ -57,7 +57,11 @@ impl Running {
     }
 
     fn made(&self) -> (VaultMade, Vec<String>) {
-        let made: VaultMade = self.client.post("/v1/vaults", &new_vault()).unwrap();
+        (self.client.post("/v1/vaults", &new_vault()).unwrap(), self.printed())
+    }
+
+    /// The three papers, printed and confirmed.
+    fn printed(&self) -> Vec<String> {
         let papers = (1..=3).map(|paper| {
             let route = format!("/v1/vaults/{VAULT}/papers/{paper}");
             let request = PrintPaper { format: PaperFormat::Text, keeper: "someone".into(), serial: String::new() };
@@ -67,8 +71,7 @@ impl Running {
             assert_eq!(confirmed.left.len(), 3 - paper);
             text
         });
-        let papers = papers.collect();
-        (made, papers)
+        papers.collect()
     }
 
     fn open(&self, made: &VaultMade) -> Result<Vec<u8>, ClientError> {
@@ -310,6 +313,74 @@ fn each_route_is_for_its_callers() {
     let running = Running::start(&home, Some(&soft), &["--admin-uid", &stranger, "--vaultd-uid", &stranger, "--screen-uid", &stranger]);
     assert!(refused(running.client.get::<Status>("/v1/status").map(drop)));
     assert!(refused(running.open(&made).map(drop)));
+}
+
+fn papers_are_refused(running: &Running) {
+    let refused = |outcome: Result<(), ClientError>| matches!(outcome, Err(ClientError::Refused(refusal)) if refusal.status == 403 && refusal.code == "not-you");
+    for paper in 1..=3 {
+        let route = format!("/v1/vaults/{VAULT}/papers/{paper}");
+        let request = PrintPaper { format: PaperFormat::Text, keeper: String::new(), serial: String::new() };
+        assert!(refused(running.client.post_for_bytes(&route, &request).map(drop)));
+        assert!(refused(running.client.get::<PaperQuestion>(&route).map(drop)));
+        let words = confirmation(["zoo"; 6].map(str::to_owned));
+        assert!(refused(running.client.post::<PaperConfirmed>(&format!("{route}/confirm"), &words).map(drop)));
+    }
+    assert!(refused(running.client.post::<Reissued>("/v1/reissue", &Reissue { vault: VAULT.into(), slots: None }).map(drop)));
+}
+
+/// A console in hostile hands gets no paper of a kit that was confirmed, whichever way it asks.
+#[test]
+fn the_console_sees_the_first_kit_until_it_is_confirmed() {
+    let Some(mut soft) = SoftTpm::new() else { return };
+    soft.boot("our keys", "image 1");
+    let home = Home::new(Some(&soft));
+    let own = nix::unistd::geteuid().as_raw();
+    let (own, stranger) = (own.to_string(), (own + 4711).to_string());
+    let as_users = |vaultd: &str, screen: &str| {
+        let users = ["--admin-uid", &stranger, "--vaultd-uid", vaultd, "--screen-uid", screen, "--consoled-uid", &own];
+        Running::start(&home, Some(&soft), &users)
+    };
+    let code = |refused: ClientError| match refused {
+        ClientError::Refused(refusal) => refusal.code,
+        other => panic!("{other:?}"),
+    };
+
+    // As vaultd: the first vault, with what opens every vault, and no second one.
+    let running = as_users(&own, &stranger);
+    let make = |request: &NewVault| running.client.post::<VaultMade>("/v1/vaults", request).map_err(code);
+    let first = NewVault { test: false, ..new_vault() };
+    assert_eq!(make(&new_vault()).unwrap_err(), "not-you");
+    assert_eq!(make(&NewVault { passphrase: Some(b"a long enough passphrase".to_vec().into()), ..first.clone() }).unwrap_err(), "not-you");
+    let made = make(&first).unwrap();
+    assert_eq!(make(&first).unwrap(), made, "who did not get the answer gets it again");
+    assert_eq!(make(&NewVault { vault: "ff".repeat(16), ..first.clone() }).unwrap_err(), "vault-exists");
+    drop(running);
+
+    // As the console: its papers went from memory, and come once more.
+    let running = as_users(&stranger, &stranger);
+    assert!(matches!(running.client.get::<ToStore>(&format!("/v1/vaults/{VAULT}/slots")).map_err(code), Err(code) if code == "not-you"));
+    assert!(matches!(running.open(&made).map_err(code), Err(code) if code == "not-you"));
+    assert!(matches!(running.client.post::<VaultMade>("/v1/vaults", &first).map_err(code), Err(code) if code == "not-you"));
+    let reissue = Reissue { vault: VAULT.into(), slots: None };
+    let new: Reissued = running.client.post("/v1/reissue", &reissue).unwrap();
+    assert_eq!(running.client.post::<Reissued>("/v1/reissue", &reissue).map_err(code).unwrap_err(), "not-you", "these are still to be had");
+    running.printed();
+    papers_are_refused(&running);
+    let status: Status = running.client.get("/v1/status").unwrap();
+    assert!(status.vaults[0].to_store && status.vaults[0].pending_set == Some(new.set));
+    drop(running);
+    papers_are_refused(&as_users(&stranger, &stranger));
+
+    // As vaultd: the pool gets its slots. As the screen: a kit is on its way to paper. The console sees none of it.
+    let running = as_users(&own, &own);
+    let slots: ToStore = running.client.get(&format!("/v1/vaults/{VAULT}/slots")).unwrap();
+    let stored: ToStore = running.client.post(&format!("/v1/vaults/{VAULT}/stored"), &InPool { slots: slots.slots.unwrap() }).unwrap();
+    assert_eq!(stored.slots, None);
+    drop(running);
+    let running = as_users(&stranger, &stranger);
+    let status: Status = running.client.get("/v1/status").unwrap();
+    assert!(status.vaults[0].set == new.set && status.vaults[0].papers.iter().all(|paper| paper.confirmed_at.is_some()));
+    papers_are_refused(&running);
 }
 
 #[test]

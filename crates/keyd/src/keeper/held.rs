@@ -77,6 +77,7 @@ impl Held {
     /// The pool has these slots. Answers those it is to get in their place, if any.
     pub(super) fn in_pool(&mut self, folder: &Folder, given: &Slots, wrapping: Option<&Wrapping>) -> Result<Option<Slots>, KeydError> {
         self.change(folder, |record| {
+            record.keyring = None;
             acknowledge(record, given);
             follow(record, given, wrapping)
         })?;
@@ -103,6 +104,8 @@ pub(super) fn new_record(slots: &Slots, owner: String, now: i64) -> Result<Vault
         newer: None,
         unsealed: None,
         last_set: Some(slots.kit.set),
+        keyring: None,
+        first_kit: false,
         invalid_sets: Vec::new(),
     })
 }

@@ -94,6 +94,23 @@ impl Keeper {
         Ok(self.held(vault)?.printing.as_ref().is_none_or(|printing| printing.kit.is_none()))
     }
 
+    /// Whether this is a vault that was made here and none of whose kits was ever confirmed whole. Whoever sees that kit has the vault: it is for who sets the box up, and over
+    /// with its last paper.
+    pub fn first_kit(&self, vault: &str) -> Result<(), KeydError> {
+        let record = self.held(vault)?.record();
+        let whole = record.kit.papers.iter().all(|paper| paper.confirmed_at.is_some());
+        if record.first_kit && !whole { Ok(()) } else { Err(KeydError::FirstKitOnly) }
+    }
+
+    /// The first kit once more, if its papers went from memory before all were confirmed.
+    pub fn first_kit_again(&mut self, vault: &str) -> Result<Reissued, KeydError> {
+        self.first_kit(vault)?;
+        if self.held(vault)?.printing.is_some() {
+            return Err(KeydError::FirstKitOnly);
+        }
+        self.reissue(&Reissue { vault: vault.to_owned(), slots: None })
+    }
+
     /// Which words of a printed paper have to be typed back.
     pub fn question(&self, vault: &str, paper: u8) -> Result<PaperQuestion, KeydError> {
         let vault = self.known(vault)?;
@@ -122,7 +139,9 @@ impl Keeper {
         papers[usize::from(paper - 1)].confirmed_at = Some(now);
         let mut record = held.record().clone();
         if let Some(printing) = &held.printing {
-            printing.note(&mut record, &papers, printing.left().len() == 1)?;
+            let last = printing.left().len() == 1;
+            printing.note(&mut record, &papers, last)?;
+            record.first_kit &= !last;
         }
         held.replace(&self.folder, record)?;
         if let Some(printing) = &mut held.printing {

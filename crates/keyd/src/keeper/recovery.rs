@@ -101,6 +101,8 @@ impl Keeper {
             make_valid(&mut record, kit);
             record.slots = slots.clone();
         }
+        // Who was somewhere else with its papers and its pool is not at their beginning.
+        (record.keyring, record.first_kit) = (None, false);
         record.last_set = record.last_set.max(Some(slots.kit.set));
         if let Some(kit) = kit_mut(&mut record, slots.kit.set) {
             for paper in seen {

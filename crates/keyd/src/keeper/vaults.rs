@@ -12,16 +12,30 @@ use super::papers::Printing;
 use super::sealing::PASSPHRASE_MIN;
 use super::{Keeper, Lock};
 use crate::error::KeydError;
+use crate::hex::Hex;
 
 /// Longest name of an owner or keeper, bytes.
 const NAME_MAX: usize = 200;
 
 impl Keeper {
-    /// Keys for a new vault. The first one seals the box.
+    /// As [`Self::new_vault`], for who may make the box's first vault, opened by its TPM and its kit, and no other.
+    pub fn first_vault(&mut self, request: &NewVault) -> Result<VaultMade, KeydError> {
+        if request.test || request.passphrase.is_some() {
+            return Err(KeydError::FirstVaultOnly);
+        }
+        let vault = parse_vault(&request.vault)?;
+        match self.vaults.keys().find(|known| **known != vault) {
+            Some(other) => Err(KeydError::VaultExists(other.to_string())),
+            None if self.unread_vaults => Err(KeydError::FirstVaultOnly),
+            None => self.new_vault(request),
+        }
+    }
+
+    /// Keys for a new vault. The first one seals the box. Asked again before a pool is known to have them, the same.
     pub fn new_vault(&mut self, request: &NewVault) -> Result<VaultMade, KeydError> {
         let vault = parse_vault(&request.vault)?;
-        if self.vaults.contains_key(&vault) {
-            return Err(KeydError::VaultExists(vault.to_string()));
+        if let Some(held) = self.vaults.get(&vault) {
+            return made_before(held, request).ok_or_else(|| KeydError::VaultExists(vault.to_string()));
         }
         check_names(&[&request.owner])?;
         let passphrase = request.passphrase.as_ref().map(AsRef::as_ref);
@@ -38,12 +52,14 @@ impl Keeper {
         let keys = NewKeys::make(&new, &mut |out| entropy.fill(out)).map_err(KeydError::Keys)?;
         let slots = with_tpm_slot(&keys.slots, &opened.wrapping.slot(&keys.slots, &keys.vault_key)).map_err(KeydError::Keys)?;
         // Who made it stores these, or there is no vault.
-        let record = new_record(&slots, request.owner.clone(), self.now())?;
+        let keyring = keys.keyring.encode();
+        let mut record = new_record(&slots, request.owner.clone(), self.now())?;
+        (record.keyring, record.first_kit) = (Some(Hex(keyring.clone())), true);
         record.store(&self.folder).map_err(KeydError::State)?;
         let mut held = Held::of(record);
         held.printing = Some(Printing::new(keys.kit, None, self.now()));
         self.vaults.insert(vault, held);
-        Ok(VaultMade { set: slots.kit.set, slots: slots.encode().into(), keyring: keys.keyring.encode().into() })
+        Ok(VaultMade { set: slots.kit.set, slots: slots.encode().into(), keyring: keyring.into() })
     }
 
     /// The opened keyring's body.
@@ -55,6 +71,7 @@ impl Keeper {
         let body = open_keyring(&slots, &keyring, &vault_key).map_err(KeydError::Keys)?.encode();
         if let Some(Err(error)) = self.vaults.get_mut(&vault).map(|held| {
             held.change(&self.folder, |record| {
+                record.keyring = None;
                 super::held::acknowledge(record, &slots);
                 Ok(())
             })
@@ -109,6 +126,13 @@ impl Keeper {
         let held = self.vaults.get_mut(&vault).ok_or_else(|| KeydError::UnknownVault(vault.to_string()))?;
         Ok((vault, held))
     }
+}
+
+/// The same answer again.
+fn made_before(held: &Held, request: &NewVault) -> Option<VaultMade> {
+    let record = held.record();
+    let keyring = record.keyring.as_ref().filter(|_| request.passphrase.is_none() && request.test == record.slots.test_vault)?;
+    Some(VaultMade { set: record.slots.kit.set, slots: record.slots.encode().into(), keyring: keyring.0.clone().into() })
 }
 
 /// What goes on a paper and into the status is one line.

@@ -32,6 +32,12 @@ pub struct VaultRecord {
     /// The highest set number that was given to a kit here, printed or not.
     #[serde(default)]
     pub last_set: Option<u16>,
+    /// The keyring of a vault that no pool is known to have: who asked for it and did not get the answer gets it again. It is sealed under the vault key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyring: Option<Hex>,
+    /// Made here, and no kit of it was ever confirmed whole.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub first_kit: bool,
     /// Numbers of kits that open nothing any more.
     pub invalid_sets: Vec<u16>,
 }
