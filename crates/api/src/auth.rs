@@ -2,10 +2,14 @@
 //!
 //! Passwords, sessions and the secrets of a second factor are base64 and wiped; hexadecimal digits are lower case; times are Unix seconds.
 
+mod break_glass;
+mod factor;
 mod tokens;
 
 use std::collections::BTreeMap;
 
+pub use break_glass::{AskBreakGlass, BREAK_GLASS, BreakGlassCode};
+pub use factor::{ChangeFactor, ChangePassword, ConfirmFactor, RecoveryCodes};
 use serde::{Deserialize, Serialize};
 pub use tokens::{CheckToken, MakeToken, Revoke, Token, TokenMade, Tokens};
 
@@ -26,6 +30,9 @@ pub struct Status {
     pub users: u32,
     /// Whether the box has an owner who has signed in. Until then the first owner may be claimed.
     pub claimed: bool,
+    /// Whether there is a sealed code that was not used ([`AskBreakGlass`]).
+    #[serde(default)]
+    pub break_glass: bool,
 }
 
 /// `GET /v1/key` answers: what vaultd checks grants with.
@@ -77,6 +84,9 @@ pub struct SignIn {
     pub password: Base64,
     /// What the authenticator shows, six digits; or a recovery code.
     pub code: String,
+    /// The address that it comes from, as a console sees it: wrong attempts count by address, so that one computer keeps nobody else out. None at the box itself.
+    #[serde(default)]
+    pub from: Option<String>,
 }
 
 /// A person who is signed in.
@@ -125,45 +135,17 @@ pub struct Session {
     pub idle_until: i64,
     /// Until when what is dangerous is done without asking for the second factor again; in the past if it would be asked for now.
     pub fresh_until: i64,
+    /// The same for users, tokens and the sealed code: only a code that was shown for these counts, and no sign-in.
+    #[serde(default)]
+    pub people_until: i64,
+    /// Bytes that may be downloaded in this session and hour before a code is asked for.
+    #[serde(default)]
+    pub download_left: u64,
     /// Recovery codes that they have left.
     pub recovery_codes_left: u32,
     /// Shares that they may read from; empty for all.
     #[serde(default)]
     pub shares: Scope,
-}
-
-/// `POST /v1/password`: a person changes their own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ChangePassword {
-    /// Theirs. All others of theirs end.
-    pub session: Base64,
-    /// The password until now.
-    pub password: Base64,
-    /// A code that was not used before.
-    pub code: String,
-    /// The new one.
-    pub new: Base64,
-}
-
-/// `POST /v1/recovery-codes`: ten new ones, and those from before are void. `POST /v1/authenticator`: another telephone; the one from before shows nothing that
-/// counts any more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ChangeFactor {
-    /// Theirs.
-    pub session: Base64,
-    /// Their password.
-    pub password: Base64,
-    /// A code that was not used before, or a recovery code.
-    pub code: String,
-}
-
-/// `POST /v1/recovery-codes` answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecoveryCodes {
-    /// As in [`Enrolled`].
-    pub recovery_codes: Vec<Base64>,
 }
 
 /// `POST /v1/grants`, with a session or a token.
@@ -187,12 +169,15 @@ pub struct AskGrant {
     /// within [`crate::grants::FRESH_S`]. A recovery code does too.
     #[serde(default)]
     pub code: Option<String>,
+    /// A page asks by itself, and no person: it keeps no session alive, takes no code, and is for reading alone ([`crate::grants::may_repeat`]).
+    #[serde(default)]
+    pub background: bool,
 }
 
 impl AskGrant {
     /// For who has this session, and has not been asked for a code.
     pub fn in_session(session: Base64, verb: Verb, arguments: String, max_bytes: Option<u64>) -> Self {
-        Self { session, token: None, verb, arguments, max_bytes, code: None }
+        Self { session, token: None, verb, arguments, max_bytes, code: None, background: false }
     }
 }
 
@@ -301,6 +286,9 @@ pub struct User {
     /// As in [`AddUser`].
     #[serde(default)]
     pub shares: Scope,
+    /// Computers from which so many wrong attempts came that no more are looked at for a while. From others this user can sign in.
+    #[serde(default)]
+    pub refused_from: u32,
 }
 
 /// `GET /v1/users` answers.

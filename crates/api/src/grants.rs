@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signature, Signer as _};
 pub use ed25519_dalek::{SigningKey, VerifyingKey};
-pub use fresh::{FRESH_S, UNASKED_DOWNLOAD_BYTES, needs_fresh_factor, needs_person};
+pub use fresh::{FRESH_S, HOURLY_DOWNLOAD_BYTES, REPEAT_S, UNASKED_DOWNLOAD_BYTES, may_repeat, needs_fresh_factor, needs_person};
 pub use roles::{Role, Verb, allows};
 pub use scope::{BadScope, NAME_MAX, NAMES_MAX, Scope, takes_scope};
 use sha2::{Digest as _, Sha256};
@@ -46,6 +46,8 @@ pub struct Grant {
     pub max_bytes: Option<u64>,
     /// From which shares.
     pub shares: Scope,
+    /// A page asked by itself, and no person: the same once more within [`REPEAT_S`] needs no record of its own.
+    pub background: bool,
 }
 
 /// Why a grant gives no right to what is asked.

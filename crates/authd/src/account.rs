@@ -5,13 +5,28 @@ use keepwell_api::grants::{Role, Scope, USER_MAX};
 use serde::{Deserialize, Serialize};
 
 use crate::error::AuthError;
-use crate::lockout::{Lockout, Origin};
+use crate::lockout::{ATTEMPTS, Lockout, Network};
 use crate::proof::{Authenticator, Factor, Password};
 use crate::recovery::RecoveryCodes;
 use crate::setup_code::SetUpCode;
+use crate::source::Source;
 
 /// What programs are called in the ledger: no person is called so.
-const PROGRAMS: [&str; 11] = ["admin", "authd", "box", "consoled", "diskd", "ingestd", "keepwell", "keyd", "notifyd", "unknown", "vaultd"];
+const PROGRAMS: [&str; 13] = [
+    "admin",
+    "authd",
+    "box",
+    "break-glass",
+    "consoled",
+    "diskd",
+    "downtime",
+    "ingestd",
+    "keepwell",
+    "keyd",
+    "notifyd",
+    "unknown",
+    "vaultd",
+];
 
 /// A name that a user may have: 1 to 64 bytes of letters, digits, blanks and `.-_@'`, without a blank at either end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +94,15 @@ impl Proofs {
     }
 }
 
+/// Where proofs are shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// A console: from the network, from this computer.
+    Console(Source),
+    /// The box's own screen or its command line.
+    Box,
+}
+
 /// A user.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -98,8 +122,12 @@ pub struct Account {
     pub proofs: Option<Proofs>,
     /// Until they enrol.
     pub set_up: Option<SetUpCode>,
+    /// Wrong attempts through consoles of all computers together, as an earlier release kept them.
+    #[serde(default)]
+    pub(crate) lockout: Lockout,
     /// Wrong attempts through consoles, that is, from the network.
-    pub lockout: Lockout,
+    #[serde(default)]
+    pub(crate) network: Option<Network>,
     /// Wrong attempts at the box's own screen and command line.
     #[serde(default)]
     pub own_lockout: Lockout,
@@ -121,22 +149,53 @@ impl Account {
             proofs: None,
             set_up: None,
             lockout,
+            network: None,
             own_lockout: lockout,
             shares,
         }
     }
 
-    /// The wrong attempts of one side. Who tries from the network locks nobody out of the box's own screen.
-    pub fn lockout(&mut self, origin: Origin) -> &mut Lockout {
-        match origin {
-            Origin::Console => &mut self.lockout,
-            Origin::Box => &mut self.own_lockout,
+    /// Takes in an attempt: whether it counts, that is, whether the user is not locked out there.
+    pub fn admits(&mut self, door: &Door, now: i64) -> bool {
+        match door {
+            Door::Console(source) => self.network().admits(source, now),
+            Door::Box => self.own_lockout.admits(now),
         }
+    }
+
+    /// A wrong attempt that counts. Whether it led to a lock.
+    pub fn failed(&mut self, door: &Door, now: i64) -> bool {
+        match door {
+            Door::Console(source) => self.network().failed(source, now),
+            Door::Box => self.own_lockout.failed(now, ATTEMPTS),
+        }
+    }
+
+    /// A right one.
+    pub fn succeeded(&mut self, door: &Door) {
+        match door {
+            Door::Console(source) => self.network().succeeded(source),
+            Door::Box => self.own_lockout = Lockout::default(),
+        }
+    }
+
+    /// Nothing that was wrong before counts any more.
+    pub fn unlock(&mut self) {
+        (self.network, self.lockout, self.own_lockout) = (None, Lockout::default(), Lockout::default());
+    }
+
+    fn network(&mut self) -> &mut Network {
+        self.network.get_or_insert_with(|| Network::of_all(self.lockout))
     }
 
     /// Shares that they may read from, in the role that they have.
     pub fn scope(&self) -> Scope {
         if self.role == Role::RestoreOnly { self.shares.clone() } else { Scope::default() }
+    }
+
+    /// Whether they can sign in, and this is their password as it is stored.
+    pub fn has_password(&self, password: Option<&Password>) -> bool {
+        self.is_active() && self.proofs.as_ref().zip(password).is_some_and(|(proofs, password)| proofs.password.is(password))
     }
 
     /// Recovery codes that are left.
@@ -156,21 +215,31 @@ impl Account {
 
     /// What others may see of it.
     pub fn view(&self, now: i64) -> User {
-        let state = match (self.disabled, &self.proofs, self.lockout.until(now)) {
+        let before = Network::of_all(self.lockout);
+        let network = self.network.as_ref().unwrap_or(&before);
+        let state = match (self.disabled, &self.proofs, network.until(now)) {
             (true, ..) => UserState::Disabled,
             (_, None, _) => UserState::SetUp,
             (_, _, Some(until)) => UserState::LockedOut { until },
             _ => UserState::Active,
         };
         let Self { role, added_at, signed_in_at, .. } = *self;
-        User { name: self.name.as_str().to_owned(), role, state, added_at, signed_in_at, shares: self.scope() }
+        User {
+            name: self.name.as_str().to_owned(),
+            role,
+            state,
+            added_at,
+            signed_in_at,
+            shares: self.scope(),
+            refused_from: network.refused_from(now),
+        }
     }
 
     /// Whether what was stored elsewhere can be one.
     pub fn is_plausible(&self) -> bool {
-        self.proofs
-            .as_ref()
-            .is_none_or(|proofs| proofs.password.is_plausible() && proofs.authenticator.is_plausible() && proofs.recovery.is_plausible())
+        let sound =
+            |proofs: &Proofs| proofs.password.is_plausible() && proofs.authenticator.is_plausible() && proofs.recovery.is_plausible();
+        self.proofs.as_ref().is_none_or(sound) && self.network.as_ref().is_none_or(Network::is_plausible)
     }
 }
 

@@ -3,15 +3,16 @@
 //! Two locks: one around the users, one around the work of a password, so that many wrong passwords never keep a grant waiting. Never listens, and
 //! never looks which program asks: that is [`crate::service`]'s.
 
+mod break_glass;
 mod claiming;
 mod copying;
+mod factors;
 mod granting;
 mod proving;
 mod signing_in;
 mod tokens;
 mod users;
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -21,20 +22,23 @@ use keepwell_api::{Base64, hex};
 pub use tokens::is_for_programs;
 use zeroize::Zeroizing;
 
-use crate::account::Account;
+use crate::account::{Account, Door};
+use crate::attempts::Attempts;
 use crate::claim_code::ClaimCode;
 use crate::error::AuthError;
 use crate::proof::{Effort, Password};
-use crate::sessions::Sessions;
+use crate::sessions::{Held, Sessions};
+use crate::source::Sources;
 use crate::store::{Change, Happened, Store};
+use crate::tally::Tally;
 use crate::world::{Now, World, random};
 
 /// Users, disabled ones too.
 pub const USERS_MAX: usize = 500;
 /// People whose password is looked at or waits for that.
 const WAITING_MAX: usize = 16;
-/// What a program can try as often as it likes is told once a minute: a flood of it must not push other events out.
-const QUIET_S: u64 = 60;
+/// Of these, through consoles: who stands at the box has a place.
+const WAITING_FROM_CONSOLES_MAX: usize = 12;
 
 /// What authd knows and decides.
 #[expect(missing_debug_implementations, reason = "what it holds is secret")]
@@ -54,8 +58,12 @@ struct Inside {
     boot: [u8; 16],
     key: SigningKey,
     claim_code: ClaimCode,
-    /// When it was last told of what is told once a minute: by word, actor and verb.
-    told: BTreeMap<(String, String, Option<Verb>), u64>,
+    /// Wrong sealed codes. Nothing else keeps anybody from giving one.
+    break_glass: Attempts,
+    /// New authenticators that have shown no code yet.
+    pending: factors::Pending,
+    sources: Sources,
+    tally: Tally,
 }
 
 /// Who asks, once it is known.
@@ -71,8 +79,17 @@ impl Authority {
         let boot = random(&*world)?;
         let key = SigningKey::from_bytes(&Zeroizing::new(random::<32>(&*world)?));
         let nobody = Password::of_nobody(effort, &*world)?;
-        let mut inside =
-            Inside { store, sessions: Sessions::default(), boot, key, claim_code: ClaimCode::default(), told: BTreeMap::new() };
+        let mut inside = Inside {
+            store,
+            sessions: Sessions::default(),
+            boot,
+            key,
+            claim_code: ClaimCode::default(),
+            break_glass: Attempts::default(),
+            pending: factors::Pending::default(),
+            sources: Sources::default(),
+            tally: Tally::default(),
+        };
         inside.tell(Happened::new(world.now().wall, EventKind::Started, "started", "authd"))?;
         Ok(Self { inside: Mutex::new(inside), hashing: Mutex::new(()), waiting: AtomicUsize::new(0), world, effort, nobody })
     }
@@ -83,7 +100,8 @@ impl Authority {
         let accounts = inside.store.accounts()?;
         let GrantKey { boot, public_key } = inside.public();
         let users = u32::try_from(accounts.len()).unwrap_or(u32::MAX);
-        Ok(Status { boot, public_key, users, claimed: accounts.iter().any(Account::is_proven_owner) })
+        let break_glass = inside.store.sealed_code()?.is_some();
+        Ok(Status { boot, public_key, users, claimed: accounts.iter().any(Account::is_proven_owner), break_glass })
     }
 
     /// What grants are checked with.
@@ -93,7 +111,12 @@ impl Authority {
 
     /// What happened after event `after`; up to there it is forgotten here.
     pub fn events(&self, after: u64) -> Result<Events, AuthError> {
-        let (events, last) = self.lock().store.events(after)?;
+        let (mut inside, now) = (self.lock(), self.world.now());
+        let counted = inside.tally.over(now);
+        if !counted.is_empty() {
+            inside.store.commit(&Change { events: counted, ..Change::default() })?;
+        }
+        let (events, last) = inside.store.events(after)?;
         Ok(Events { events, last })
     }
 
@@ -103,8 +126,9 @@ impl Authority {
     }
 
     /// Does the work of a password, when it is its turn. Not to be called with the users locked.
-    fn work<T>(&self, work: impl FnOnce() -> Result<T, AuthError>) -> Result<T, AuthError> {
-        let waiting = Waiting::join(&self.waiting).ok_or(AuthError::Busy)?;
+    fn work<T>(&self, door: &Door, work: impl FnOnce() -> Result<T, AuthError>) -> Result<T, AuthError> {
+        let most = if *door == Door::Box { WAITING_MAX } else { WAITING_FROM_CONSOLES_MAX };
+        let waiting = Waiting::join(&self.waiting, most).ok_or(AuthError::Busy)?;
         let turn = self.hashing.lock().unwrap_or_else(PoisonError::into_inner);
         let done = work();
         drop((turn, waiting));
@@ -121,19 +145,20 @@ impl Inside {
         Ok(self.store.commit(&Change { events: vec![event], ..Change::default() })?)
     }
 
+    /// The same for what can be tried without end.
     fn tell_rarely(&mut self, now: Now, verb: Option<Verb>, event: Happened) -> Result<(), AuthError> {
-        self.told.retain(|_, told| now.steady < *told + QUIET_S);
-        let what = (event.code.clone(), event.actor.clone(), verb);
-        if self.told.contains_key(&what) {
-            return Ok(());
-        }
-        self.told.insert(what, now.steady);
-        self.tell(event)
+        let events: Vec<Happened> = self.tally.over(now).into_iter().chain(self.tally.take(now, verb, event)).collect();
+        if events.is_empty() { Ok(()) } else { Ok(self.store.commit(&Change { events, ..Change::default() })?) }
     }
 
     /// The person whose session this is, who may do this. A refusal is told.
     fn person(&mut self, session: &Base64, verb: Option<Verb>, now: Now) -> Result<Person, AuthError> {
-        let Some(held) = self.sessions.touch(session, now) else {
+        let held = self.sessions.touch(session, now);
+        self.person_of(held, verb, now)
+    }
+
+    fn person_of(&mut self, held: Option<Held>, verb: Option<Verb>, now: Now) -> Result<Person, AuthError> {
+        let Some(held) = held else {
             self.tell_rarely(now, None, Happened::new(now.wall, EventKind::Refusal, "no-session", ""))?;
             return Err(AuthError::NoSession);
         };
@@ -156,8 +181,8 @@ impl Inside {
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
-    fn join(count: &'a AtomicUsize) -> Option<Self> {
-        let joined = count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| (count < WAITING_MAX).then_some(count + 1));
+    fn join(count: &'a AtomicUsize, most: usize) -> Option<Self> {
+        let joined = count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| (count < most).then_some(count + 1));
         joined.ok().map(|_| Self(count))
     }
 }

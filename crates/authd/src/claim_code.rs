@@ -1,38 +1,23 @@
 //! The code that stands on the box's own screen while the box has no owner: who types it into a console is in front of the box. In memory alone, of this start; never logged.
 //!
-//! Owns how many wrong ones are taken, which go by the box and not by who tries: behind a console everybody looks alike.
+//! How many wrong ones are taken goes by the box and not by who tries: behind a console everybody looks alike.
 
 use keepwell_api::Base64;
 use subtle::ConstantTimeEq as _;
 
+use crate::attempts::{Attempts, Tried};
 use crate::letters;
 use crate::world::{NoRandomness, World};
 
 const LEN: usize = 20;
 const GROUP: usize = 5;
-/// Wrong codes within [`WINDOW_S`].
-pub const WRONG_MAX: usize = 10;
-/// So long a wrong one counts, seconds.
-pub const WINDOW_S: u64 = 3600;
-
-/// What came of a code that was typed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tried {
-    /// It is the one.
-    Right,
-    /// It is not, or there is none now.
-    Wrong,
-    /// It was not looked at: there were too many wrong ones. Again in so many seconds.
-    Wait(u64),
-}
 
 /// The code, and the wrong ones that were tried.
 #[derive(Default)]
 #[expect(missing_debug_implementations, reason = "what it holds is secret")]
 pub struct ClaimCode {
     shown: Option<(Base64, Base64)>,
-    /// When, on the clock that never goes back.
-    wrong: Vec<u64>,
+    wrong: Attempts,
 }
 
 impl ClaimCode {
@@ -49,16 +34,9 @@ impl ClaimCode {
 
     /// Looks at a code. A wrong one counts.
     pub fn try_one(&mut self, typed: &Base64, steady: u64) -> Tried {
-        self.wrong.retain(|at| steady < at + WINDOW_S);
-        if let Some(first) = self.wrong.first().filter(|_| self.wrong.len() >= WRONG_MAX) {
-            return Tried::Wait(first + WINDOW_S - steady);
-        }
-        let typed = letters::typed(typed.as_ref(), LEN);
-        if self.shown.as_ref().is_some_and(|(_, hash)| bool::from(typed.as_ref().ct_eq(hash.as_ref()))) {
-            return Tried::Right;
-        }
-        self.wrong.push(steady);
-        Tried::Wrong
+        let shown = &self.shown;
+        let fits = |(_, hash): &(Base64, Base64)| bool::from(letters::typed(typed.as_ref(), LEN).as_ref().ct_eq(hash.as_ref()));
+        self.wrong.take(steady, || shown.as_ref().is_some_and(fits))
     }
 
     /// It was used, or is needed no more.

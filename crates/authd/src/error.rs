@@ -12,9 +12,24 @@ use crate::world::NoRandomness;
 pub enum AuthError {
     /// Name, password or code: which one is not told.
     #[error(
-        "nobody was signed in: name, password or code is wrong, the code was used already, or the user is locked out after five wrong attempts; then wait 15 minutes, and longer each time"
+        "nobody was signed in: name, password or code is wrong, the code was used already, or there were five wrong attempts from this computer; then wait 15 minutes, and longer each time"
     )]
     SignInRefused,
+    /// What somebody who is signed in shows of themselves is wrong.
+    #[error("password or code is wrong, or the code was used already; nothing was changed. After five wrong ones the session is over")]
+    WrongProof,
+    /// One computer tried too often.
+    #[error("too many wrong attempts came from this computer: try again in {0} minutes, or from another one; nobody was signed in")]
+    SignInWait(u64),
+    /// A wrong sealed code.
+    #[error("the sealed code is wrong, was used, or there is none; nothing was opened")]
+    WrongBreakGlass,
+    /// Too many wrong ones.
+    #[error("too many wrong sealed codes: try again in {0} minutes; nothing was opened")]
+    BreakGlassWait(u64),
+    /// No new authenticator waits for its first code.
+    #[error("there is no new authenticator that waits for its code: begin again. The one from before still counts")]
+    NoPending,
     /// The session does not hold.
     #[error("the session is over: sign in again; nothing was done")]
     NoSession,
@@ -100,6 +115,11 @@ impl AuthError {
         const NO: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
         match self {
             Self::SignInRefused => ("sign-in-refused", StatusCode::UNAUTHORIZED),
+            Self::WrongProof => ("wrong-proof", StatusCode::UNAUTHORIZED),
+            Self::SignInWait(_) => ("sign-in-wait", StatusCode::TOO_MANY_REQUESTS),
+            Self::WrongBreakGlass => ("wrong-break-glass-code", StatusCode::UNAUTHORIZED),
+            Self::BreakGlassWait(_) => ("break-glass-wait", StatusCode::TOO_MANY_REQUESTS),
+            Self::NoPending => ("no-pending", StatusCode::CONFLICT),
             Self::NoSession => ("no-session", StatusCode::UNAUTHORIZED),
             Self::NotAllowed { .. } => ("not-allowed", StatusCode::FORBIDDEN),
             Self::NoGrantFor(_) => ("no-grant", NO),

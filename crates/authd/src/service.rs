@@ -11,7 +11,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use keepwell_api::auth::{
-    AddUser, AskGrant, ByOwner, ChangeFactor, ChangePassword, ChangeRole, ChangeShares, CheckToken, Claim, Enrol, InSession, MakeToken, Revoke, SignIn,
+    AddUser, AskBreakGlass, AskGrant, ByOwner, ChangeFactor, ChangePassword, ChangeRole, ChangeShares, CheckToken, Claim, ConfirmFactor,
+    Enrol, InSession, MakeToken, Revoke, SignIn,
 };
 use keepwell_api::{Caller, Callers, Refusal};
 use serde::{Deserialize, Serialize};
@@ -47,7 +48,7 @@ pub fn routes(authority: Authority, programs: &Programs) -> Router {
         .route("/v1/users", get(users))
         .route("/v1/tokens", get(tokens));
     let own = Own(Arc::new(Callers::only(at_the_box())));
-    let screen = Router::new().route("/v1/users/{name}/unlock", post(unlock));
+    let screen = Router::new().route("/v1/users/{name}/unlock", post(unlock)).route("/v1/break-glass-grants", post(break_glass_grant));
     let claim_code = Router::new().route("/v1/claim-code", get(claim_code));
     let vaultd = Router::new().route("/v1/export", get(export)).route("/v1/import", post(import)).route("/v1/events", get(events));
     Callers::only(people().chain([programs.vaultd]))
@@ -68,6 +69,8 @@ fn people_routes() -> Router<Shared> {
         .route("/v1/password", post(password))
         .route("/v1/recovery-codes", post(recovery_codes))
         .route("/v1/authenticator", post(authenticator))
+        .route("/v1/authenticator/confirm", post(confirm_authenticator))
+        .route("/v1/break-glass-code", post(break_glass_code))
         .route("/v1/grants", post(grant))
         .route("/v1/users", post(add_user))
         .route("/v1/users/{name}/enrol", post(enrol))
@@ -160,6 +163,18 @@ async fn recovery_codes(State(authority): State<Shared>, from: Where, Json(reque
 
 async fn authenticator(State(authority): State<Shared>, from: Where, Json(request): Json<ChangeFactor>) -> Response {
     answer(authority, move |authority| authority.new_authenticator(&request, origin(from))).await
+}
+
+async fn confirm_authenticator(State(authority): State<Shared>, Json(request): Json<ConfirmFactor>) -> Response {
+    answer(authority, move |authority| authority.confirm_authenticator(&request)).await
+}
+
+async fn break_glass_code(State(authority): State<Shared>, Json(request): Json<ByOwner>) -> Response {
+    answer(authority, move |authority| authority.new_break_glass_code(&request)).await
+}
+
+async fn break_glass_grant(State(authority): State<Shared>, Json(request): Json<AskBreakGlass>) -> Response {
+    answer(authority, move |authority| authority.break_glass_grant(&request)).await
 }
 
 async fn grant(State(authority): State<Shared>, Json(request): Json<AskGrant>) -> Response {

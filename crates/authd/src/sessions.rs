@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use keepwell_api::Base64;
-use keepwell_api::grants::FRESH_S;
+use keepwell_api::grants::{FRESH_S, HOURLY_DOWNLOAD_BYTES, Verb};
 use sha2::{Digest as _, Sha256};
 
 use crate::world::Now;
@@ -14,6 +14,8 @@ pub const IDLE_S: u32 = 10 * 60;
 pub const LONGEST_S: u32 = 12 * 3600;
 /// Of one user at a time; the oldest goes.
 const OF_ONE_MAX: usize = 16;
+/// So long a download counts, seconds.
+const HOUR_S: u64 = 3600;
 
 /// Wrong codes in a session that end it: who rides one has few guesses, and locks nobody out with them.
 pub const WRONG_CODES_MAX: u32 = 5;
@@ -27,7 +29,11 @@ pub struct Held {
     used: u64,
     /// When a second factor was last shown.
     proven: u64,
+    /// When one was last shown to change users, tokens or the sealed code.
+    proven_for_people: Option<u64>,
     wrong_codes: u32,
+    /// Since when downloads are counted, and their bytes.
+    downloads: (u64, u64),
 }
 
 impl Held {
@@ -38,20 +44,35 @@ impl Held {
         (at(last), at(last.min(self.used + u64::from(IDLE_S))))
     }
 
-    /// Whether the second factor was shown lately.
-    pub fn is_fresh(&self, now: Now) -> bool {
-        now.steady < self.proven + u64::from(FRESH_S)
+    /// Whether the second factor was shown lately. For users, tokens and the sealed code only one counts that was shown for them: who signs in has not said that they want that.
+    pub fn is_fresh(&self, verb: Verb, now: Now) -> bool {
+        let proven = if verb == Verb::UsersManage { self.proven_for_people } else { Some(self.proven) };
+        proven.is_some_and(|proven| now.steady < proven + u64::from(FRESH_S))
     }
 
     /// Until when it counts, Unix seconds; past if it does no more.
     pub fn fresh_until(&self, now: Now) -> i64 {
-        let until = self.proven + u64::from(FRESH_S);
-        now.wall.saturating_add(until.cast_signed() - now.steady.cast_signed())
+        until(self.proven, now)
+    }
+
+    /// The same for users, tokens and the sealed code.
+    pub fn people_until(&self, now: Now) -> i64 {
+        self.proven_for_people.map_or(0, |proven| until(proven, now))
+    }
+
+    /// Bytes that may still be downloaded in this hour without a code.
+    pub fn download_left(&self, now: Now) -> u64 {
+        let (began, bytes) = self.downloads;
+        if now.steady < began + HOUR_S { HOURLY_DOWNLOAD_BYTES.saturating_sub(bytes) } else { HOURLY_DOWNLOAD_BYTES }
     }
 
     fn holds(&self, now: Now) -> bool {
         now.steady < self.began + u64::from(LONGEST_S) && now.steady < self.used + u64::from(IDLE_S)
     }
+}
+
+fn until(proven: u64, now: Now) -> i64 {
+    now.wall.saturating_add((proven + u64::from(FRESH_S)).cast_signed() - now.steady.cast_signed())
 }
 
 /// All sessions, by the hash of what stands for them.
@@ -67,7 +88,15 @@ impl Sessions {
             let Some(oldest) = oldest.map(|(key, _)| *key) else { break };
             self.0.remove(&oldest);
         }
-        let held = Held { user: user.to_owned(), began: now.steady, used: now.steady, proven: now.steady, wrong_codes: 0 };
+        let held = Held {
+            user: user.to_owned(),
+            began: now.steady,
+            used: now.steady,
+            proven: now.steady,
+            proven_for_people: None,
+            wrong_codes: 0,
+            downloads: (now.steady, 0),
+        };
         self.0.insert(key(token), held.clone());
         held
     }
@@ -84,10 +113,25 @@ impl Sessions {
         Some(held.clone())
     }
 
-    /// The person has shown their second factor again.
-    pub fn freshen(&mut self, token: &Base64, now: Now) {
+    /// The person has shown their second factor again, for this if it was asked for. A code for a download has the hour begin anew.
+    pub fn freshen(&mut self, token: &Base64, verb: Option<Verb>, now: Now) {
         if let Some(held) = self.0.get_mut(&key(token.as_ref())) {
             (held.proven, held.wrong_codes) = (now.steady, 0);
+            match verb {
+                Some(Verb::UsersManage) => held.proven_for_people = Some(now.steady),
+                Some(Verb::Download) => held.downloads = (now.steady, 0),
+                _ => {}
+            }
+        }
+    }
+
+    /// So many bytes are given, within what is left.
+    pub fn charge(&mut self, token: &Base64, bytes: u64, now: Now) {
+        if let Some(held) = self.0.get_mut(&key(token.as_ref())) {
+            if now.steady >= held.downloads.0 + HOUR_S {
+                held.downloads = (now.steady, 0);
+            }
+            held.downloads.1 = held.downloads.1.saturating_add(bytes);
         }
     }
 
@@ -149,14 +193,41 @@ mod tests {
         let token = Base64::from(vec![1; 32]);
         let mut sessions = Sessions::default();
         sessions.begin(&[1; 32], "a", at(0));
-        assert!(sessions.find(&token, at(299)).unwrap().is_fresh(at(299)));
+        assert!(sessions.find(&token, at(299)).unwrap().is_fresh(Verb::Restore, at(299)));
         let held = sessions.touch(&token, at(300)).unwrap();
-        assert!(!held.is_fresh(at(300)) && held.fresh_until(at(300)) == 5300 && held.fresh_until(at(400)) == 5300);
+        assert!(!held.is_fresh(Verb::Restore, at(300)) && held.fresh_until(at(300)) == 5300 && held.fresh_until(at(400)) == 5300);
         assert!((0..4).all(|_| !sessions.wrong_code(&token)));
-        sessions.freshen(&token, at(400));
-        assert!(sessions.find(&token, at(699)).unwrap().is_fresh(at(699)));
+        sessions.freshen(&token, Some(Verb::Restore), at(400));
+        let held = sessions.find(&token, at(699)).unwrap();
+        assert!(held.is_fresh(Verb::Restore, at(699)) && !held.is_fresh(Verb::UsersManage, at(400)) && held.people_until(at(400)) == 0);
+        sessions.freshen(&token, Some(Verb::UsersManage), at(400));
+        let held = sessions.find(&token, at(699)).unwrap();
+        assert!(
+            held.is_fresh(Verb::UsersManage, at(699)) && !held.is_fresh(Verb::UsersManage, at(700)) && held.people_until(at(700)) == 5700
+        );
         assert!((0..4).all(|_| !sessions.wrong_code(&token)) && sessions.wrong_code(&token));
         assert!(sessions.find(&token, at(401)).is_none() && sessions.wrong_code(&token));
+    }
+
+    #[test]
+    fn downloads_are_counted_for_an_hour_or_until_a_code_is_shown_for_one() {
+        let token = Base64::from(vec![1; 32]);
+        let mut sessions = Sessions::default();
+        sessions.begin(&[1; 32], "a", at(0));
+        let left = |sessions: &mut Sessions, now| sessions.touch(&token, at(now)).unwrap().download_left(at(now));
+        sessions.charge(&token, 100, at(0));
+        sessions.charge(&token, 50, at(10));
+        assert_eq!(left(&mut sessions, 10), HOURLY_DOWNLOAD_BYTES - 150);
+        sessions.charge(&token, u64::MAX, at(20));
+        sessions.freshen(&token, Some(Verb::Restore), at(20));
+        assert_eq!(left(&mut sessions, 20), 0);
+        sessions.freshen(&token, Some(Verb::Download), at(30));
+        sessions.charge(&token, 7, at(40));
+        assert_eq!(left(&mut sessions, 40), HOURLY_DOWNLOAD_BYTES - 7);
+        assert!((1..7).all(|n| left(&mut sessions, 40 + n * 500) == HOURLY_DOWNLOAD_BYTES - 7));
+        assert_eq!(left(&mut sessions, 3630), HOURLY_DOWNLOAD_BYTES);
+        sessions.charge(&token, 9, at(3640));
+        assert_eq!(left(&mut sessions, 3640), HOURLY_DOWNLOAD_BYTES - 9);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::account::Account;
+use crate::break_glass::SealedCode;
 use crate::token::StoredToken;
 
 /// Events that nobody takes: the oldest go.
@@ -104,6 +105,8 @@ pub struct Change<'a> {
     pub put_tokens: Vec<&'a StoredToken>,
     /// Ids of tokens that go.
     pub drop_tokens: Vec<String>,
+    /// The sealed code: a new one, or none any more.
+    pub sealed_code: Option<Option<&'a SealedCode>>,
     /// What is told.
     pub events: Vec<Happened>,
 }
@@ -127,7 +130,13 @@ impl Store {
         // All that is there can be read, or authd does not start.
         store.accounts()?;
         store.tokens()?;
+        store.sealed_code()?;
         Ok(store)
+    }
+
+    /// The sealed code, if there is one that was not used.
+    pub fn sealed_code(&self) -> Result<Option<SealedCode>, StoreError> {
+        Ok(self.all("SELECT code FROM sealed_code")?.pop())
     }
 
     /// All users.
@@ -226,6 +235,12 @@ fn write(transaction: &Transaction<'_>, change: &Change<'_>) -> rusqlite::Result
     for token in &change.put_tokens {
         let (id, hash, text) = (&token.token.id, token.hash.as_ref(), json(token)?);
         transaction.execute("INSERT OR REPLACE INTO tokens (id, hash, token) VALUES (?1, ?2, ?3)", params![id, hash, text])?;
+    }
+    if let Some(code) = change.sealed_code {
+        transaction.execute("DELETE FROM sealed_code", [])?;
+        if let Some(code) = code {
+            transaction.execute("INSERT INTO sealed_code (one, code) VALUES (1, ?1)", [json(code)?])?;
+        }
     }
     for event in &change.events {
         transaction.execute("INSERT INTO events (event) VALUES (?1)", [json(event)?])?;

@@ -187,14 +187,14 @@ fn what_was_acknowledged_is_there_after_kill_9() {
     assert!(after.boot != before.boot && after.public_key != before.public_key, "the key of grants is of one start");
     let totp = Totp::from_url(std::str::from_utf8(enrolled.otpauth.as_ref()).unwrap()).unwrap();
     let code = totp.generate(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).to_string();
-    let request = SignIn { user: "owner".into(), password: password.clone().into(), code };
+    let request = SignIn { user: "owner".into(), password: password.clone().into(), code, from: None };
     let signed_in: SignedIn = running.client.post("/v1/sign-in", &request).unwrap();
     assert_eq!(signed_in.session.as_ref().len(), 32);
     running.kill();
     let running = start();
     // A recovery code too: burnt before the session was given.
     let recovery = String::from_utf8(enrolled.recovery_codes[0].as_ref().to_vec()).unwrap();
-    let by_recovery = SignIn { user: "owner".into(), password: password.into(), code: recovery };
+    let by_recovery = SignIn { user: "owner".into(), password: password.into(), code: recovery, from: None };
     let _: SignedIn = running.client.post("/v1/sign-in", &by_recovery).unwrap();
     running.kill();
     let running = start();

@@ -3,7 +3,7 @@
 use super::{Grant, NAMES_MAX, Role, Scope, USER_MAX, Verb};
 
 /// Sets these bytes apart from everything else that is ever signed.
-const MAGIC: &[u8; 18] = b"keepwell v2 grant\n";
+const MAGIC: &[u8; 18] = b"keepwell v3 grant\n";
 
 impl Grant {
     /// The bytes that are signed.
@@ -13,6 +13,7 @@ impl Grant {
         out.extend(self.nonce);
         out.extend(self.arguments);
         out.extend(self.expires_at.to_le_bytes());
+        out.push(self.background.into());
         out.push(self.max_bytes.is_some().into());
         out.extend(self.max_bytes.unwrap_or(0).to_le_bytes());
         for text in [self.role.as_str(), self.verb.as_str(), &self.user] {
@@ -33,6 +34,7 @@ impl Grant {
         let nonce = array(&mut rest)?;
         let arguments = array(&mut rest)?;
         let expires_at = i64::from_le_bytes(array(&mut rest)?);
+        let background = array::<1>(&mut rest)? == [1];
         let bounded = array::<1>(&mut rest)? == [1];
         let max_bytes = Some(u64::from_le_bytes(array(&mut rest)?)).filter(|_| bounded);
         let role = text(&mut rest)?.parse::<Role>().ok()?;
@@ -45,7 +47,7 @@ impl Grant {
         }
         // An order of its own is no encoding of ours: found out below.
         let shares = Scope::new((0..names).map(|_| text(&mut rest).map(str::to_owned)).collect::<Option<Vec<_>>>()?).ok()?;
-        let grant = Self { boot, user, role, verb, arguments, nonce, expires_at, max_bytes, shares };
+        let grant = Self { boot, user, role, verb, arguments, nonce, expires_at, max_bytes, shares, background };
         (grant.user.len() <= USER_MAX && grant.encode() == bytes).then_some(grant)
     }
 }

@@ -6,6 +6,15 @@ use super::Verb;
 pub const FRESH_S: u32 = 5 * 60;
 /// A download of at most so many bytes is given without a fresh second factor.
 pub const UNASKED_DOWNLOAD_BYTES: u64 = 256 << 20;
+/// So many bytes are given to one session within an hour; a further download takes a code that comes with it, however fresh the last one is.
+pub const HOURLY_DOWNLOAD_BYTES: u64 = 1 << 30;
+/// What a page asks again by itself within so many seconds is in the ledger once.
+pub const REPEAT_S: u32 = 5 * 60;
+
+/// Whether a page may ask for this by itself: it reads, and gives no content of files.
+pub const fn may_repeat(verb: Verb) -> bool {
+    matches!(verb, Verb::SnapshotsList | Verb::FilesList | Verb::LogRead)
+}
 
 /// Whether this takes a second factor that was shown within [`FRESH_S`].
 pub const fn needs_fresh_factor(verb: Verb, max_bytes: Option<u64>) -> bool {

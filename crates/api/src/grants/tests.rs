@@ -27,6 +27,7 @@ fn grant() -> Grant {
         expires_at: NOW + 60,
         max_bytes: Some(1 << 30),
         shares: scope(&["EHR", "X-ray"]),
+        background: true,
     }
 }
 

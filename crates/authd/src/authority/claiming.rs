@@ -4,10 +4,11 @@ use keepwell_api::Base64;
 use keepwell_api::auth::{Claim, ClaimCode, Enrolled, EventKind};
 use keepwell_api::grants::Role;
 
+use super::factors::door;
 use super::users::{changed, shown};
 use super::{Authority, Inside};
 use crate::account::{Account, Name};
-use crate::claim_code::Tried;
+use crate::attempts::Tried;
 use crate::error::AuthError;
 use crate::lockout::Origin;
 use crate::store::{Change, Happened};
@@ -25,7 +26,7 @@ impl Authority {
     pub fn claim(&self, request: &Claim, origin: Origin) -> Result<Enrolled, AuthError> {
         let name = Name::parse(&request.user)?;
         self.lock().may_claim(request.code.as_ref(), origin, self.world.now())?;
-        let (proofs, recovery_codes) = self.proofs(&request.password)?;
+        let (proofs, recovery_codes) = self.proofs(&door(origin), &request.password)?;
         let otpauth = shown(&proofs.authenticator, &name)?;
         let (mut inside, now) = (self.lock(), self.world.now());
         // Somebody else may have been faster, with the same code.

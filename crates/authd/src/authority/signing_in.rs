@@ -4,11 +4,13 @@ use keepwell_api::Base64;
 use keepwell_api::auth::{EventKind, Session, SignIn, SignedIn};
 use zeroize::Zeroizing;
 
+use super::proving::Shown;
 use super::{Authority, Inside};
-use crate::account::{Account, Name};
+use crate::account::{Account, Door, Name};
 use crate::error::AuthError;
 use crate::lockout::Origin;
 use crate::sessions::{Held, IDLE_S};
+use crate::source::Source;
 use crate::store::Happened;
 use crate::world::{Now, random};
 
@@ -17,8 +19,12 @@ impl Authority {
     pub fn sign_in(&self, request: &SignIn, origin: Origin) -> Result<SignedIn, AuthError> {
         let name = Name::parse(&request.user).ok();
         let key = name.as_ref().map(Name::key).unwrap_or_default();
-        let actor = name.as_ref().map_or("unknown", Name::as_str);
-        self.prove((&key, actor, origin), &request.password, &request.code, |account, now| {
+        let door = match origin {
+            Origin::Box => Door::Box,
+            Origin::Console => Door::Console(Source::parse(request.from.as_deref())),
+        };
+        let shown = Shown { key: &key, password: &request.password, code: &request.code };
+        self.prove(&shown, &door, |account, now| {
             account.signed_in_at = Some(now.wall);
             Happened::new(now.wall, EventKind::SignIn, "signed-in", account.name.as_str()).with("role", account.role)
         })?;
@@ -61,6 +67,15 @@ impl Authority {
 fn said(inside: &Inside, held: &Held, now: Now) -> Result<Session, AuthError> {
     let account = inside.store.account(&held.user)?.filter(Account::is_active).ok_or(AuthError::NoSession)?;
     let (expires_at, idle_until) = held.ends(now);
-    let (fresh_until, recovery_codes_left, shares) = (held.fresh_until(now), account.recovery_codes_left(), account.scope());
-    Ok(Session { user: account.name.into(), role: account.role, expires_at, idle_until, fresh_until, recovery_codes_left, shares })
+    Ok(Session {
+        role: account.role,
+        expires_at,
+        idle_until,
+        fresh_until: held.fresh_until(now),
+        people_until: held.people_until(now),
+        download_left: held.download_left(now),
+        recovery_codes_left: account.recovery_codes_left(),
+        shares: account.scope(),
+        user: account.name.into(),
+    })
 }

@@ -4,10 +4,11 @@ use keepwell_api::Base64;
 use keepwell_api::auth::{AddUser, ByOwner, ChangeRole, ChangeShares, Enrol, Enrolled, EventKind, SetUp, Users};
 use keepwell_api::grants::{Role, Scope, Verb};
 
+use super::factors::door;
 use super::{Authority, Inside, Person, USERS_MAX};
-use crate::account::{Account, Name, Proofs};
+use crate::account::{Account, Door, Name, Proofs};
 use crate::error::AuthError;
-use crate::lockout::Lockout;
+use crate::lockout::Origin;
 use crate::proof::{Authenticator, Password};
 use crate::recovery::RecoveryCodes;
 use crate::setup_code::SetUpCode;
@@ -47,7 +48,7 @@ impl Authority {
     pub fn enrol(&self, name: &str, request: &Enrol) -> Result<Enrolled, AuthError> {
         let key = Name::parse(name).map(|name| name.key()).unwrap_or_default();
         self.lock().who_enrols(&key, request, self.world.now())?;
-        let (proofs, recovery_codes) = self.proofs(&request.password)?;
+        let (proofs, recovery_codes) = self.proofs(&door(Origin::Console), &request.password)?;
         let (mut inside, now) = (self.lock(), self.world.now());
         let mut account = inside.who_enrols(&key, request, now)?;
         let otpauth = shown(&proofs.authenticator, &account.name)?;
@@ -77,7 +78,7 @@ impl Authority {
         let expires_at = set_up.expires_at();
         let Account { name, role, added_at, signed_in_at, shares, .. } = account;
         let account = Account { added_at, signed_in_at, shares, set_up: Some(set_up), ..Account::new(name, role, now.wall) };
-        inside.put(&account, changed(now, "reset", owner.account.name.as_str(), &account))?;
+        inside.put_and_end_tokens(&account, changed(now, "reset", owner.account.name.as_str(), &account), now)?;
         inside.sessions.end_all_of(&account.name.key(), None);
         Ok(SetUp { code, expires_at })
     }
@@ -109,13 +110,13 @@ impl Authority {
     pub fn unlock(&self, name: &str) -> Result<(), AuthError> {
         let (mut inside, now) = (self.lock(), self.world.now());
         let mut account = inside.store.account(&Name::parse(name)?.key())?.ok_or(AuthError::UnknownUser)?;
-        (account.lockout, account.own_lockout) = (Lockout::default(), Lockout::default());
+        account.unlock();
         inside.put(&account, changed(now, "unlocked", "admin", &account))
     }
 
     /// All that proves somebody, new, and the recovery codes as they are shown.
-    pub(super) fn proofs(&self, password: &Base64) -> Result<(Proofs, Vec<Base64>), AuthError> {
-        let password = self.work(|| Password::new(password, self.effort, &*self.world))?;
+    pub(super) fn proofs(&self, door: &Door, password: &Base64) -> Result<(Proofs, Vec<Base64>), AuthError> {
+        let password = self.work(door, || Password::new(password, self.effort, &*self.world))?;
         let (shown, recovery) = RecoveryCodes::new(&*self.world)?;
         Ok((Proofs { password, authenticator: Authenticator::new(&*self.world)?, recovery }, shown))
     }

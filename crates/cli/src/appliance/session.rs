@@ -80,7 +80,8 @@ pub(crate) fn begin(
     let totp_file = totp_file.and_then(|path| path.canonicalize().ok());
     let mut kept = Kept { user: user.to_owned(), period, totp_file, ..Kept::default() };
     store(&file, &kept)?;
-    let signed_in: SignedIn = place.authd().post("/v1/sign-in", &SignIn { user: user.to_owned(), password, code: (*code).clone() })?;
+    let signed_in: SignedIn =
+        place.authd().post("/v1/sign-in", &SignIn { user: user.to_owned(), password, code: (*code).clone(), from: None })?;
     (kept.session, kept.expires_at) = (Some(signed_in.session.clone()), signed_in.expires_at);
     store(&file, &kept)?;
     Ok(signed_in)

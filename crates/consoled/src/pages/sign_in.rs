@@ -4,8 +4,10 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 use keepwell_api::auth::{InSession, SignIn, SignedIn, Status};
+use keepwell_api::grants::Role;
 
 use super::frame::Frame;
+use super::setup::progress;
 use crate::guard;
 use crate::neighbours::Trouble;
 use crate::sessions::locked;
@@ -32,7 +34,7 @@ pub(crate) async fn page(visit: Visit) -> Response {
 /// Signs somebody in, under a new cookie.
 pub(crate) async fn sign_in(visit: Visit) -> Response {
     let user = visit.form.text("user").to_owned();
-    let request = SignIn { user: user.clone(), password: visit.form.secret("password"), code: visit.form.code().unwrap_or_default() };
+    let request = SignIn { user: user.clone(), password: visit.form.secret("password"), code: visit.form.code().unwrap_or_default(), from: None };
     let signed_in = match visit.app.neighbours.knock::<SignedIn>("/v1/sign-in", request).await {
         Ok(signed_in) => signed_in,
         Err(trouble) => return show(&visit, Some(trouble)).await,
@@ -42,8 +44,13 @@ pub(crate) async fn sign_in(visit: Visit) -> Response {
         let session = locked(&before).session().clone();
         end_at_authd(&visit, session).await;
     }
+    // Who has a box to set up goes on with that.
+    let first = match signed_in.role {
+        Role::Owner if progress::open_at(&visit.app).await.is_some() => "/setup",
+        _ => "/",
+    };
     match visit.app.sessions.begin(&user, signed_in, visit.now()) {
-        Ok(cookie) => guard::with_cookie(visit.go("/", None), &cookie),
+        Ok(cookie) => guard::with_cookie(visit.go(first, None), &cookie),
         Err(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "nobody can be signed in");
             show(&visit, Some(Trouble::Busy)).await

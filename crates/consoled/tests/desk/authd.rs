@@ -93,7 +93,7 @@ fn no(status: StatusCode, code: &str) -> Response {
 }
 
 async fn status() -> Json<Status> {
-    Json(Status { boot: "0".repeat(32), public_key: "0".repeat(64), users: 6, claimed: true })
+    Json(Status { boot: "0".repeat(32), public_key: "0".repeat(64), users: 6, claimed: true, break_glass: true })
 }
 
 async fn sign_in(State(authd): State<Authd>, Json(ask): Json<SignIn>) -> Response {
@@ -119,7 +119,9 @@ async fn check(State(authd): State<Authd>, Json(ask): Json<InSession>) -> Respon
     let fresh_until = if authd.0.lock().unwrap().stale { 0 } else { now() + 200 };
     let (expires_at, idle_until, recovery_codes_left) = (now() + 43_000, now() + 600, 8);
     let shares = if role == Role::RestoreOnly { authd.0.lock().unwrap().limit.clone() } else { Scope::default() };
-    Json(Session { user, role, expires_at, idle_until, fresh_until, recovery_codes_left, shares }).into_response()
+    let (people_until, download_left) = (fresh_until, u64::MAX);
+    Json(Session { user, role, expires_at, idle_until, fresh_until, people_until, download_left, recovery_codes_left, shares })
+        .into_response()
 }
 
 async fn touch(state: State<Authd>, ask: Json<InSession>) -> Response {
@@ -154,6 +156,7 @@ async fn users() -> Json<Users> {
         added_at: now() - 90 * 86_400,
         signed_in_at: (*role != Role::Security).then(|| now() - 3 * 86_400),
         shares: Scope::default(),
+        refused_from: u32::from(*role == Role::RestoreOnly),
     };
     Json(Users { users: Role::ALL.iter().map(user).collect() })
 }

@@ -52,6 +52,7 @@ pub(crate) fn grant(verb: Verb, body: &Value) -> Grant {
         expires_at: now() + 60,
         max_bytes: None,
         shares: Scope::default(),
+        background: false,
     }
 }
 
