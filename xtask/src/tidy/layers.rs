@@ -8,7 +8,7 @@ use cargo_metadata::MetadataCommand;
 use super::Complaint;
 
 /// Crate, and what of ours it may use.
-const LAYERS: [(&str, &[&str]); 24] = [
+const LAYERS: [(&str, &[&str]); 25] = [
     ("keepwell-format", &[]),
     ("keepwell-crypt", &[]),
     ("keepwell-storage", &[]),
@@ -28,6 +28,7 @@ const LAYERS: [(&str, &[&str]); 24] = [
     ("keepwell-authd", &["keepwell-api"]),
     ("keepwell-notifyd", &["keepwell-api"]),
     ("keepwell-consoled", &["keepwell-duties", "keepwell-api"]),
+    ("keepwell-tty", &["keepwell-crypt", "keepwell-duties", "keepwell-api"]),
     ("keepwell-vaultd", VAULTD),
     ("keepwell-cli", CLI),
     ("keepwell-fuzz", FUZZ),

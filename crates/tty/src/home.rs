@@ -1,0 +1,118 @@
+//! The first page: can I restore today, the four answers, where the console is and how it is known, the claim code, and what can be chosen. Nobody has to be signed in to
+//! see it, so it names no share and no person.
+
+use std::net::IpAddr;
+
+use keepwell_api::grants::{Verb, allows};
+use keepwell_api::keys::Phase;
+use keepwell_duties::Headline;
+use keepwell_duties::status::{Answer, Mark, Question};
+
+use crate::console::Console;
+use crate::screen::{Line, Look, Menu, Pick};
+
+/// The page. Its choices stand in `menu`.
+pub(crate) fn lines(console: &Console, up: u64) -> Vec<Line> {
+    let facts = &console.facts;
+    let mut lines = headline(console, up);
+    lines.push(Line::of(""));
+    if let Some(keys) = facts.keys.now(up)
+        && keys.phase == Phase::Locked
+    {
+        lines.push(Line::looking(Look::Bad, "KEYS LOCKED: nothing can be backed up or restored before they are opened (Recovery papers)."));
+    }
+    for address in addresses(console) {
+        lines.push(Line::of(format!("Console      {address}")));
+    }
+    match &facts.local.fingerprint {
+        Some(fingerprint) => {
+            lines.push(Line::looking(
+                Look::Muted,
+                "Its certificate authority has this SHA-256 fingerprint. Compare it before the first password:",
+            ));
+            lines.push(Line::of(fingerprint));
+        }
+        None => lines.push(Line::looking(Look::Muted, "The console has not made its certificate authority yet.")),
+    }
+    if facts.is_unclaimed(up) {
+        let code = facts.claim.now(up).map(|claim| String::from_utf8_lossy(claim.code.as_ref()).into_owned());
+        lines.push(Line::looking(Look::Strong, format!("Claim code   {}", code.as_deref().unwrap_or("not known yet"))));
+        lines.push(Line::looking(Look::Muted, "This box has no owner. Open the console and type the code there."));
+    }
+    lines
+}
+
+fn headline(console: &Console, up: u64) -> Vec<Line> {
+    let facts = &console.facts;
+    let Some(status) = facts.status.now(up) else {
+        let why = facts.status.silent.as_deref().unwrap_or("It is being asked.");
+        return vec![
+            Line::looking(Look::Warn, "CAN I RESTORE TODAY?   UNKNOWN"),
+            Line::of(format!("The program with the backups does not answer. {why}")),
+        ];
+    };
+    let (word, look) = match status.headline {
+        Headline::Yes => ("YES", Look::Good),
+        Headline::Partly => ("PARTLY", Look::Warn),
+        Headline::NotProven => ("NOT PROVEN", Look::Warn),
+        Headline::No => ("NO", Look::Bad),
+    };
+    // The sentence of the headline may name a share, and nobody has to be signed in to stand here.
+    let mut lines = vec![Line::looking(look, format!("CAN I RESTORE TODAY?   {word}"))];
+    if console.person.is_some() {
+        lines.push(Line::of(status.words.clone()));
+    }
+    lines.extend(status.answers.iter().map(|one| answer(console, one)));
+    lines.push(Line::of(format!("To do {}   Running {}", status.todo.len(), status.running)));
+    lines
+}
+
+fn answer(console: &Console, answer: &Answer) -> Line {
+    let name = match answer.question {
+        Question::Here => "HERE",
+        Question::Offsite => "OFFSITE",
+        Question::Keys => "KEYS",
+        Question::People => "PEOPLE",
+    };
+    let (sign, word, look) = match answer.mark {
+        Mark::Proven => ("\u{2713}", "Proven", Look::Good),
+        Mark::Overdue => ("\u{25f7}", "Overdue", Look::Warn),
+        Mark::NotProven => ("\u{25f7}", "Not proven", Look::Warn),
+        Mark::Unknown => ("?", "Unknown", Look::Muted),
+        Mark::NotSetUp => ("\u{25cb}", "Not set up", Look::Warn),
+        Mark::Failed => ("\u{2717}", "Failed", Look::Bad),
+    };
+    let words = if console.person.is_some() { answer.words.as_str() } else { "" };
+    Line::looking(look, format!("{name:<8} {sign} {word:<11} {words}").trim_end())
+}
+
+/// Where browsers find the console.
+pub(crate) fn addresses(console: &Console) -> Vec<String> {
+    if let Some(url) = &console.url {
+        return vec![url.clone()];
+    }
+    let ours = console.facts.local.cards.iter().flat_map(|card| &card.addresses);
+    let parsed = ours.filter_map(|address| address.split('/').next()?.parse::<IpAddr>().ok());
+    let port = if console.port == 443 { String::new() } else { format!(":{}", console.port) };
+    let found: Vec<String> = parsed
+        .map(|address| match address {
+            IpAddr::V4(v4) => format!("https://{v4}{port}"),
+            IpAddr::V6(v6) => format!("https://[{v6}]{port}"),
+        })
+        .take(3)
+        .collect();
+    if found.is_empty() { vec!["no network address: plug in a cable, or see Network".into()] } else { found }
+}
+
+/// What can be chosen now.
+pub(crate) fn menu(console: &Console) -> Menu {
+    let menu = Menu::new("", Vec::new());
+    let menu = match &console.person {
+        None => menu.item("Sign in", Pick::SignIn),
+        Some(person) if allows(person.role, Verb::Restore) => menu.item("Restore a share", Pick::Restore),
+        Some(_) => menu.item("Restores under way", Pick::Restores),
+    };
+    let menu = menu.item("Emergency access", Pick::Emergency).item("Recovery papers", Pick::Papers).item("Network", Pick::Network);
+    let menu = menu.item("Find a disk", Pick::Disks).item("Restart, shut down, move", Pick::Power);
+    if console.person.is_some() { menu.item("Sign out", Pick::SignOut) } else { menu }
+}
