@@ -1,12 +1,15 @@
 //! Asks a program of this box. Blocking, for programs that are: each call is one connection.
 
+mod far;
 mod streamed;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{Method, Request, StatusCode, header};
+pub use far::{Connection, Dial, Dialled, MOST_BYTES};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::Response;
 use hyper::body::{Body as _, Bytes, Incoming};
@@ -71,12 +74,15 @@ pub struct Client {
     path: PathBuf,
     deadline: Duration,
     grant: Option<String>,
+    /// Through the box's web console in place of the socket.
+    far: Option<Arc<dyn Dial>>,
+    most_bytes: Option<u64>,
 }
 
 impl Client {
     /// The program that listens at `path`. No answer takes longer than `deadline`.
     pub fn new(program: &'static str, path: impl Into<PathBuf>, deadline: Duration) -> Self {
-        Self { program, path: path.into(), deadline, grant: None }
+        Self { program, path: path.into(), deadline, grant: None, far: None, most_bytes: None }
     }
 
     /// The same with a grant to show ([`crate::grants`]): good for one request.
@@ -164,18 +170,28 @@ impl Client {
         body: Zeroizing<Vec<u8>>,
     ) -> Result<(Response<Incoming>, JoinHandle<hyper::Result<()>>), ClientError> {
         let (program, path) = (self.program, self.path.clone());
-        let stream = UnixStream::connect(&self.path).await.map_err(|source| ClientError::Unreachable { program, path, source })?;
+        let stream = self.connect().await.map_err(|source| ClientError::Unreachable { program, path, source })?;
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.no_answer(error))?;
         let driver = tokio::spawn(connection);
-        let mut request =
-            Request::builder().method(method).uri(route).header(header::HOST, "box").header(header::CONTENT_TYPE, "application/json");
+        let mut request = match &self.far {
+            None => Request::builder().uri(route).header(header::HOST, "box"),
+            Some(far) => far::request(&**far, route, self.most_bytes),
+        };
+        request = request.method(method).header(header::CONTENT_TYPE, "application/json");
         if let Some(grant) = &self.grant {
             request = request.header(crate::grants::HEADER, grant);
         }
         let request = request.body(Full::new(Bytes::from_owner(Wiped(body)))).map_err(|error| self.no_answer(error))?;
         let answer = sender.send_request(request).await.map_err(|error| self.no_answer(error))?;
         Ok((answer, driver))
+    }
+
+    async fn connect(&self) -> io::Result<Box<dyn Connection>> {
+        match &self.far {
+            None => Ok(Box::new(UnixStream::connect(&self.path).await?)),
+            Some(far) => far.dial().await,
+        }
     }
 
     /// An answer's body, in memory.

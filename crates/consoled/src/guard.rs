@@ -49,20 +49,29 @@ pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) ->
         Ok(request) => next.run(request).await,
         Err(refusal) => refusal,
     };
-    let headers = answer.headers_mut();
+    keep_to_itself(answer.headers_mut());
+    answer
+}
+
+/// Headers of every answer.
+pub(crate) fn keep_to_itself(headers: &mut HeaderMap) {
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
     }
     // Only what never changes under its name says otherwise.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    answer
+}
+
+/// The host that was asked, if it is this box.
+pub(crate) fn host_of(app: &App, parts: &Parts) -> Option<String> {
+    let ends = parts.extensions.get::<Extension<Ends>>().map(|ends| ends.0).or_else(|| parts.extensions.get::<Ends>().copied());
+    let local = ends.map(|ends| ends.local.ip().to_canonical());
+    host(&parts.headers).filter(|host| is_ours(app, host, local))
 }
 
 async fn admit(app: &Arc<App>, request: Request) -> Result<Request, Response> {
     let (mut parts, body) = request.into_parts();
-    let ends = parts.extensions.get::<Extension<Ends>>().map(|ends| ends.0).or_else(|| parts.extensions.get::<Ends>().copied());
-    let local = ends.map(|ends| ends.local.ip().to_canonical());
-    let Some(host) = host(&parts.headers).filter(|host| is_ours(app, host, local)) else {
+    let Some(host) = host_of(app, &parts) else {
         return Err(plain(StatusCode::MISDIRECTED_REQUEST, "This box is not called that. Use its name or address."));
     };
     let route = parts.extensions.get::<MatchedPath>().map(|route| route.as_str().to_owned()).unwrap_or_default();

@@ -2,6 +2,7 @@
 //! no credential and no data, and has no right of its own.
 #![allow(clippy::result_large_err, reason = "what keeps a page from being shown is another page; they are made once for each request")]
 
+pub mod api;
 pub mod app;
 pub mod authority;
 pub mod error;

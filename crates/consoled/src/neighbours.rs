@@ -112,6 +112,11 @@ impl Neighbours {
         Self { keyd: Client::new("keepwell-keyd", keyd, PAGE), ..self }
     }
 
+    /// Where authd listens.
+    pub fn authd_socket(&self) -> &std::path::Path {
+        self.authd.path()
+    }
+
     /// Where vaultd listens.
     pub fn vaultd_socket(&self) -> &std::path::Path {
         self.vaultd.path()

@@ -27,7 +27,7 @@ use axum::routing::{MethodRouter, get, post};
 use keepwell_api::grants::Role;
 
 use crate::app::App;
-use crate::{guard, live};
+use crate::{api, guard, live};
 
 /// Who may see a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,8 +137,9 @@ pub fn find(route: &str) -> Option<&'static Page> {
 /// All routes, guarded.
 pub fn routes(app: Arc<App>) -> Router {
     let routes = PAGES.iter().fold(Router::new(), |routes, page| routes.route(page.path, (page.routes)()));
+    let programs = api::routes(Arc::clone(&app));
     let guarded = axum::middleware::from_fn_with_state(app, guard::guard);
-    routes.fallback(|| async { axum::http::StatusCode::NOT_FOUND }).layer(guarded)
+    routes.fallback(|| async { axum::http::StatusCode::NOT_FOUND }).layer(guarded).merge(programs)
 }
 
 impl Page {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::disks::Serial;
 
 /// A disk for the first pool: all that is on it is gone.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FirstDisk {
@@ -15,6 +16,7 @@ pub struct FirstDisk {
 }
 
 /// `POST /v1/pool`, verb `disks-change`, owners only: disks and keys for a box that has neither. Asked again, with the same disks or others, after it was cut or refused, it goes on where it was.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CreatePool {
@@ -32,6 +34,7 @@ pub struct CreatePool {
 }
 
 /// How far a box is with its first pool.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PoolPhase {
@@ -46,6 +49,7 @@ pub enum PoolPhase {
 }
 
 /// `GET /v1/pool` answers.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolMaking {
     /// How far the box is.

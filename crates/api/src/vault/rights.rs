@@ -12,6 +12,7 @@ pub const REASON_MIN: usize = 10;
 pub const REASON_MAX: usize = 500;
 
 /// `POST /v1/shares/check`, verb `shares-add`: signs in and looks. Keeps nothing, writes nothing there, takes at most 45 seconds.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CheckShare {
@@ -23,6 +24,7 @@ pub struct CheckShare {
 }
 
 /// Whether the account could change what is to be backed up.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rights {
@@ -35,6 +37,7 @@ pub enum Rights {
 }
 
 /// Something that the account may do besides reading.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum May {
@@ -67,6 +70,7 @@ impl fmt::Display for May {
 }
 
 /// What `POST /v1/shares/check` answers.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShareChecked {
     /// Whether it could change something.
@@ -84,6 +88,7 @@ pub struct ShareChecked {
 }
 
 /// A server, and how it is reached.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerFacts {
     /// `SMB 3.1.1`, `NFS 3`.

@@ -110,7 +110,7 @@ pub(crate) async fn page(visit: Visit) -> Response {
 }
 
 /// What somebody is told who is limited to some shares: nothing about the others, not even that they are there. What can't be told apart is left out.
-fn limited(mut status: Status, scope: &Scope) -> Status {
+pub(crate) fn limited(mut status: Status, scope: &Scope) -> Status {
     if scope.is_all() {
         return status;
     }

@@ -9,9 +9,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use keepwell_api::auth::{
-    AddUser, AskGrant, ByOwner, Enrol, Enrolled, Granted, InSession, Session, SetUp, SignIn, SignedIn, Status, User, UserState, Users,
+    AddUser, AskGrant, ByOwner, CheckToken, Enrol, Enrolled, Granted, InSession, Session, SetUp, SignIn, SignedIn, Status, Token, User, UserState, Users,
 };
-use keepwell_api::grants::{Role, Scope, allows, needs_fresh_factor};
+use keepwell_api::grants::{Role, Scope, Verb, allows, needs_fresh_factor};
 use keepwell_api::{Base64, Refusal};
 use serde_json::Value;
 
@@ -26,6 +26,7 @@ pub struct Authd(Arc<Mutex<Inner>>);
 #[derive(Default)]
 struct Inner {
     sessions: HashMap<Vec<u8>, (String, Role)>,
+    tokens: HashMap<Vec<u8>, Token>,
     began: u64,
     touched: u64,
     /// From then on whatever is dangerous takes a code.
@@ -52,6 +53,26 @@ impl Authd {
         self.0.lock().unwrap().limit = Scope::new(shares.iter().map(|name| (*name).to_owned()).collect()).unwrap();
     }
 
+    /// Gives a program a token, called as its role is.
+    pub fn give(&self, role: Role, verbs: &[Verb], shares: &[&str]) -> String {
+        let mut inner = self.0.lock().unwrap();
+        let shown = format!("kw_{:0>43}", inner.tokens.len());
+        let token = Token {
+            id: format!("{:016x}", inner.tokens.len()),
+            name: role.to_string(),
+            role,
+            verbs: verbs.to_vec(),
+            shares: Scope::new(shares.iter().map(|name| (*name).to_owned()).collect()).unwrap(),
+            made_by: "owner".into(),
+            made_at: now(),
+            expires_at: now() + 86_400,
+            last_used_at: None,
+            revoked_at: None,
+        };
+        inner.tokens.insert(shown.clone().into_bytes(), token);
+        shown
+    }
+
     /// What grants were asked for.
     pub fn asked(&self) -> Vec<(String, String)> {
         self.0.lock().unwrap().asked.clone()
@@ -75,6 +96,7 @@ impl Authd {
             .route("/v1/sessions/check", post(check))
             .route("/v1/sessions/touch", post(touch))
             .route("/v1/grants", post(grant))
+            .route("/v1/tokens/check", post(check_token))
             .route("/v1/users", get(users).post(add_user))
             .route("/v1/users/{name}/enrol", post(enrol))
             .route("/v1/users/{name}/disable", post(change))
@@ -129,7 +151,22 @@ async fn touch(state: State<Authd>, ask: Json<InSession>) -> Response {
     check(state, ask).await
 }
 
+async fn check_token(State(authd): State<Authd>, Json(ask): Json<CheckToken>) -> Response {
+    match authd.0.lock().unwrap().tokens.get(ask.token.as_ref()) {
+        Some(token) => Json(token.clone()).into_response(),
+        None => no(StatusCode::UNAUTHORIZED, "no-token"),
+    }
+}
+
 async fn grant(State(authd): State<Authd>, Json(ask): Json<AskGrant>) -> Response {
+    if let Some(shown) = &ask.token {
+        let mut inner = authd.0.lock().unwrap();
+        let Some(token) = inner.tokens.get(shown.as_ref()).cloned() else { return no(StatusCode::UNAUTHORIZED, "no-token") };
+        inner.asked.push((format!("token:{}", token.name), ask.verb.to_string()));
+        let may = ask.session.as_ref().is_empty() && allows(token.role, ask.verb) && token.verbs.contains(&ask.verb);
+        let grant = format!("{} {}", ask.verb, ask.arguments);
+        return if may { Json(Granted { grant, expires_at: now() + 120 }).into_response() } else { no(StatusCode::FORBIDDEN, "not-allowed") };
+    }
     let Some((user, role)) = authd.who(&ask.session) else { return no(StatusCode::UNAUTHORIZED, "no-session") };
     let mut inner = authd.0.lock().unwrap();
     inner.asked.push((user, ask.verb.to_string()));

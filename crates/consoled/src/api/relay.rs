@@ -1,0 +1,221 @@
+//! What the API asks authd and vaultd: with a deadline, never more at a time than it has places, so that programs keep no person waiting. Passes answers on piece by piece
+//! and keeps none.
+
+use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::http::{Method, Request, Response, StatusCode, header};
+use http_body_util::BodyExt as _;
+use hyper::body::{Frame, Incoming, SizeHint};
+use hyper_util::rt::TokioIo;
+use keepwell_api::{Client, ClientError, Refusal, grants};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep, sleep, timeout};
+use zeroize::{Zeroize as _, Zeroizing};
+
+/// Requests at a time. With those of pages, streams and downloads they are as many as vaultd answers one user.
+const CALLS_MAX: usize = 4;
+/// Long answers at a time.
+const FLOWS_MAX: usize = 2;
+/// Tokens that are looked at, at a time.
+const KNOCKS_MAX: usize = 2;
+/// Longest wait for a place.
+const QUEUE: Duration = Duration::from_secs(10);
+/// Longest wait for authd.
+const AUTHD: Duration = Duration::from_secs(10);
+/// Longest wait for the beginning of an answer of vaultd: what is looked for in a big catalog takes its time.
+const VAULTD: Duration = Duration::from_secs(120);
+/// Longest wait between two pieces. Events come, or a comment in their place, every 15 s.
+const PIECE: Duration = Duration::from_secs(60);
+/// Longest answer that is looked into.
+const ANSWER_MAX: usize = 64 << 20;
+
+/// The two programs.
+#[derive(Debug)]
+pub(super) struct Relay {
+    authd: Client,
+    vaultd: PathBuf,
+    knocks: Arc<Semaphore>,
+    calls: Arc<Semaphore>,
+    flows: Arc<Semaphore>,
+}
+
+/// What is sent to vaultd.
+pub(super) struct Sent {
+    pub(super) method: Method,
+    /// Path and query.
+    pub(super) at: String,
+    pub(super) grant: Option<String>,
+    pub(super) body: Zeroizing<Vec<u8>>,
+}
+
+impl Sent {
+    /// What is asked without a grant.
+    pub(super) fn get(at: impl Into<String>) -> Self {
+        Self { method: Method::GET, at: at.into(), grant: None, body: Zeroizing::default() }
+    }
+}
+
+/// A place, until it is dropped.
+pub(super) type Place = OwnedSemaphorePermit;
+
+impl Relay {
+    pub(super) fn new(authd: &std::path::Path, vaultd: &std::path::Path) -> Self {
+        let places = |many| Arc::new(Semaphore::new(many));
+        Self {
+            authd: Client::new("keepwell-authd", authd, AUTHD),
+            vaultd: vaultd.to_owned(),
+            knocks: places(KNOCKS_MAX),
+            calls: places(CALLS_MAX),
+            flows: places(FLOWS_MAX),
+        }
+    }
+
+    /// A place for a request; for one whose answer may be long, among the few of those.
+    pub(super) async fn place(&self, long: bool) -> Result<Place, Refusal> {
+        taken(if long { &self.flows } else { &self.calls }).await
+    }
+
+    /// Asks authd whose a token is. Whoever has none keeps nobody waiting who has.
+    pub(super) async fn knock<T: DeserializeOwned + Send + 'static>(&self, ask: impl Serialize + Send + 'static) -> Result<T, Refusal> {
+        let _place = taken(&self.knocks).await?;
+        self.authd("/v1/tokens/check", ask).await
+    }
+
+    /// Asks authd for something.
+    pub(super) async fn authd<T: DeserializeOwned + Send + 'static>(
+        &self,
+        route: &'static str,
+        ask: impl Serialize + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let client = self.authd.clone();
+        let answer = tokio::task::spawn_blocking(move || client.post(route, &ask)).await;
+        answer.map_err(|_| busy())?.map_err(|error| match error {
+            ClientError::Refused(refusal) => refusal,
+            error => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "authd can't be asked");
+                let text = "the box's program for people and passwords does not answer: nobody can be known. Backups go on";
+                Refusal::text(StatusCode::SERVICE_UNAVAILABLE, "authd-silent", text)
+            }
+        })
+    }
+
+    /// Asks vaultd. The answer begins to come; `place` goes with it.
+    pub(super) async fn vaultd(&self, sent: Sent, place: Place) -> Result<Response<Body>, Refusal> {
+        let (parts, body) = self.send(sent).await?.into_parts();
+        let flowing = Flowing { body, late: Box::pin(sleep(PIECE)), _place: place };
+        Ok(Response::from_parts(parts, Body::new(flowing)))
+    }
+
+    /// The same for what the console itself has to know first.
+    pub(super) async fn known<T: DeserializeOwned>(&self, at: &str) -> Result<T, Refusal> {
+        let (parts, body) = self.send(Sent::get(at)).await?.into_parts();
+        if !parts.status.is_success() {
+            return Err(silent());
+        }
+        parsed(Body::new(body)).await
+    }
+
+    async fn send(&self, sent: Sent) -> Result<Response<Incoming>, Refusal> {
+        let late = |_| failed(io::ErrorKind::TimedOut);
+        let stream = timeout(AUTHD, UnixStream::connect(&self.vaultd)).await.map_err(late)?.map_err(failed)?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
+        // It ends with the answer, or when nobody takes that any more.
+        tokio::spawn(connection);
+        let mut request = Request::builder().method(sent.method).uri(sent.at).header(header::HOST, "box");
+        if let Some(grant) = sent.grant {
+            request = request.header(grants::HEADER, grant).header(header::CONTENT_TYPE, "application/json");
+        }
+        let request = request.body(Body::from(Bytes::from_owner(Wiped(sent.body)))).map_err(failed)?;
+        timeout(VAULTD, sender.send_request(request)).await.map_err(late)?.map_err(failed)
+    }
+}
+
+fn failed(why: impl std::fmt::Display) -> Refusal {
+    tracing::warn!(%why, "vaultd can't be asked");
+    silent()
+}
+
+async fn taken(places: &Arc<Semaphore>) -> Result<Place, Refusal> {
+    timeout(QUEUE, Arc::clone(places).acquire_owned()).await.ok().and_then(Result::ok).ok_or_else(busy)
+}
+
+/// An answer, looked into.
+pub(super) async fn parsed<T: DeserializeOwned>(body: Body) -> Result<T, Refusal> {
+    let whole = timeout(VAULTD, axum::body::to_bytes(body, ANSWER_MAX)).await.ok().and_then(Result::ok).ok_or_else(silent)?;
+    serde_json::from_slice(&whole).map_err(|error| {
+        tracing::error!(%error, "vaultd answered something unknown: both programs have to be of one release");
+        silent()
+    })
+}
+
+/// A request's body of at most so many bytes, wiped afterwards as far as it is in reach.
+pub(super) async fn collected(mut body: Body, most: usize) -> Option<Zeroizing<Vec<u8>>> {
+    // Whole from the beginning: growing would leave copies of a secret behind.
+    let mut whole = Zeroizing::new(Vec::with_capacity(most));
+    while let Some(frame) = body.frame().await {
+        let Ok(piece) = frame.ok()?.into_data() else { continue };
+        if whole.len() + piece.len() > most {
+            return None;
+        }
+        whole.extend_from_slice(&piece);
+        if let Ok(mut piece) = piece.try_into_mut() {
+            piece.zeroize();
+        }
+    }
+    Some(whole)
+}
+
+fn busy() -> Refusal {
+    Refusal::text(StatusCode::SERVICE_UNAVAILABLE, "busy", "the box is busy; nothing was done. Try again in a moment")
+}
+
+fn silent() -> Refusal {
+    let text = "the box's engine does not answer. Backups and copies are not touched by that; nothing can be said about them now";
+    Refusal::text(StatusCode::SERVICE_UNAVAILABLE, "vaultd-silent", text)
+}
+
+/// A request that is wiped when it was sent.
+struct Wiped(Zeroizing<Vec<u8>>);
+
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// An answer on its way, with its place.
+struct Flowing {
+    body: Incoming,
+    late: Pin<Box<Sleep>>,
+    _place: Place,
+}
+
+impl HttpBody for Flowing {
+    type Data = Bytes;
+    type Error = axum::BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
+            self.late.as_mut().reset(Instant::now() + PIECE);
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        self.late.as_mut().poll(context).map(|()| Some(Err("the rest of the answer did not come in time".into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
