@@ -168,7 +168,7 @@ class Person:
         self.tab.press("Enter")
         self.tab.settled(before)
         over = self.tab.until("document.querySelector('h1').textContent.startsWith('Receipt')", 120)
-        checks.check("then all of it is there, and a receipt", over and "Complete" in self.tab.text() and same(server.folder / "back/archive", server.share / "archive"), self.tab.text()[:600])
+        checks.check("then all of it is there, and a receipt", over and "Complete" in self.tab.text() and same(server.folder / "back", server.share / "archive"), self.tab.text()[:600])
         self.seen("receipt")
 
     def left_nothing(self, box):
