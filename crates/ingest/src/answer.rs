@@ -18,7 +18,7 @@ use keepwell_format::port::{Source, Target};
 use crate::call::set_up;
 use crate::frame::{End, Frames, Head, Kind};
 use crate::outlet::Outlet;
-use crate::{HEARTBEAT, IngestError, Refusal, SourceOrder, TargetOrder, Warned, lock, message};
+use crate::{CheckOrder, Checked, HEARTBEAT, IngestError, Refusal, SourceOrder, TargetOrder, Warned, lock, message};
 
 /// Where orders lead.
 pub trait Doors: Sync {
@@ -32,6 +32,11 @@ pub trait Doors: Sync {
     /// # Errors
     /// Why it can't be opened, for the caller.
     fn target(&self, order: &TargetOrder) -> Result<Box<dyn WarnedTarget>, Refusal>;
+    /// Asks a server what an account may do there. Writes nothing.
+    ///
+    /// # Errors
+    /// Why it can't be asked, for the caller.
+    fn check(&self, order: &CheckOrder) -> Result<Checked, Refusal>;
 }
 
 /// A target that says what it could not set.
@@ -89,6 +94,14 @@ fn serve(order: Head, frames: &mut Frames<UnixStream>, outlet: &Outlet, doors: &
             frames.wipe();
             match doors.target(&parsed?) {
                 Ok(target) => target::serve(&*target, frames, outlet),
+                Err(refusal) => refused(refusal),
+            }
+        }
+        Kind::Check => {
+            let parsed = CheckOrder::decode(frames.payload(order)?);
+            frames.wipe();
+            match doors.check(&parsed?) {
+                Ok(checked) => outlet.frame(Kind::Checked, 0, &checked.encode()),
                 Err(refusal) => refused(refusal),
             }
         }

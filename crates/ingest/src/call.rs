@@ -21,7 +21,7 @@ pub use target::RemoteTarget;
 
 use crate::frame::{End, Frames, Head, Kind};
 use crate::message;
-use crate::{IngestError, PATIENCE, SourceOrder, TargetOrder};
+use crate::{CheckOrder, Checked, IngestError, PATIENCE, SourceOrder, TargetOrder};
 use line::Line;
 
 /// One job, before it is known what it is to be.
@@ -64,7 +64,7 @@ impl Call {
     /// # Errors
     /// [`IngestError::Refused`] if it can't be opened, and others of [`IngestError`].
     pub fn source(mut self, order: SourceOrder) -> Result<RemoteSource, IngestError> {
-        let opened = self.open(Kind::Source, &order.encode())?;
+        let opened = self.order(Kind::Source, &order.encode(), Kind::Opened)?;
         let info = message::read_info(self.frames.payload(opened)?)?;
         Ok(RemoteSource::new(Served::start(self.line, self.frames)?, info))
     }
@@ -74,9 +74,18 @@ impl Call {
     /// # Errors
     /// As [`Call::source`].
     pub fn target(mut self, order: TargetOrder) -> Result<RemoteTarget, IngestError> {
-        let opened = self.open(Kind::Target, &order.encode())?;
+        let opened = self.order(Kind::Target, &order.encode(), Kind::Opened)?;
         let (parallel_writes, lacking) = message::read_opened_target(self.frames.payload(opened)?)?;
         Ok(RemoteTarget::new(Served::start(self.line, self.frames)?, parallel_writes, lacking))
+    }
+
+    /// Asks what an account may do at its server, and ends the job. Takes as long as the server does.
+    ///
+    /// # Errors
+    /// As [`Call::source`].
+    pub fn check(mut self, order: &CheckOrder) -> Result<Checked, IngestError> {
+        let checked = self.order(Kind::Check, &order.encode(), Kind::Checked)?;
+        Ok(Checked::decode(self.frames.payload(checked)?)?)
     }
 
     /// Ends the job, also while it is being opened.
@@ -84,11 +93,11 @@ impl Call {
         Canceller(Arc::clone(&self.line))
     }
 
-    fn open(&mut self, kind: Kind, order: &[u8]) -> Result<Head, IngestError> {
+    fn order(&mut self, kind: Kind, order: &[u8], met: Kind) -> Result<Head, IngestError> {
         self.line.lend(kind, 0, &[], order)?;
         let head = self.next()?;
         match head.kind {
-            Kind::Opened => Ok(head),
+            kind if kind == met => Ok(head),
             Kind::Refused => Err(IngestError::Refused(message::read_refusal(self.frames.payload(head)?)?)),
             _ => Err(IngestError::Protocol("an answer that nobody asked for")),
         }

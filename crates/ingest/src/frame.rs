@@ -67,6 +67,8 @@ kinds! {
     Credit = 11,
     /// A file is not wanted any more.
     Drop = 12,
+    /// Asks what an account may do.
+    Check = 13,
     /// [`keepwell_format::port::Target::look`]
     Look = 16,
     /// [`keepwell_format::port::Target::is_unfinished`]
@@ -123,6 +125,8 @@ kinds! {
     WriteCredit = 140,
     /// Writing a file failed; its end will say so too.
     WriteFailed = 141,
+    /// What an account may do.
+    Checked = 142,
 }
 
 impl Kind {

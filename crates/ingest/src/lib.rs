@@ -12,6 +12,7 @@ pub mod fuzz;
 mod message;
 mod order;
 mod outlet;
+mod rights;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ pub use answer::{Doors, WarnedTarget, answer};
 pub use call::{Call, Canceller, RemoteSource, RemoteTarget};
 pub use error::{IngestError, Refusal};
 pub use order::{Opening, SourceOrder, TargetOrder, Warned};
+pub use rights::{CheckOrder, Checked, May};
 
 /// The other end is given up when nothing comes from it for so long, or when it takes nothing for so long.
 pub const PATIENCE: Duration = Duration::from_secs(120);

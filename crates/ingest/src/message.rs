@@ -46,23 +46,23 @@ pub(crate) fn read_hello(bytes: &[u8]) -> Result<(), FormatError> {
 }
 
 /// Cuts a text for a person to what may be sent.
-fn text(out: &mut Writer, text: &str) {
+pub(crate) fn text(out: &mut Writer, text: &str) {
     out.text(&text[..text.floor_char_boundary(TEXT_MAX)]);
 }
 
-fn read_text(reader: &mut Reader<'_>) -> Result<String, FormatError> {
+pub(crate) fn read_text(reader: &mut Reader<'_>) -> Result<String, FormatError> {
     let text = reader.text()?;
     reader.check(text.len() <= TEXT_MAX, "a text is too long")?;
     Ok(text)
 }
 
-fn read_texts(reader: &mut Reader<'_>) -> Result<Vec<String>, FormatError> {
+pub(crate) fn read_texts(reader: &mut Reader<'_>) -> Result<Vec<String>, FormatError> {
     let count = reader.count(1)?;
     reader.check(count <= LIST_MAX, "a list is too long")?;
     (0..count).map(|_| read_text(reader)).collect()
 }
 
-fn write_texts(out: &mut Writer, texts: &[String]) {
+pub(crate) fn write_texts(out: &mut Writer, texts: &[String]) {
     let texts = &texts[..texts.len().min(LIST_MAX)];
     out.count(texts.len());
     texts.iter().for_each(|each| text(out, each));

@@ -118,7 +118,7 @@ impl TargetOrder {
     }
 }
 
-fn begin(location: &str, password: Option<&Zeroizing<String>>) -> Writer {
+pub(crate) fn begin(location: &str, password: Option<&Zeroizing<String>>) -> Writer {
     // All that comes fits, so that no copy of the password is left behind by growing.
     let mut out = Writer::with_capacity(location.len() + password.map_or(0, |password| password.len()) + AS_OF_MAX + 64);
     out.text(location).u8(password.is_some().into());
@@ -128,7 +128,7 @@ fn begin(location: &str, password: Option<&Zeroizing<String>>) -> Writer {
     out
 }
 
-fn read_begin(reader: &mut Reader<'_>) -> Result<(String, Option<Zeroizing<String>>), FormatError> {
+pub(crate) fn read_begin(reader: &mut Reader<'_>) -> Result<(String, Option<Zeroizing<String>>), FormatError> {
     let location = reader.text()?;
     let password = read_flag(reader)?.then(|| reader.text().map(Zeroizing::new)).transpose()?;
     let fits = location.len() <= LOCATION_MAX && password.as_ref().is_none_or(|password| password.len() <= PASSWORD_MAX);

@@ -11,7 +11,9 @@ use std::thread::JoinHandle;
 use keepwell_format::node::{Content, Extents, Stream};
 use keepwell_format::port::{Piece, Placing, Present, ReadFile, Source, Steady, Target, WriteError, WriteFile};
 use keepwell_format::{BlobId, ContentHash, Extent, Gap, Key, Kind, Node};
-use keepwell_ingest::{Call, Doors, IngestError, Opening, Refusal, RemoteTarget, SourceOrder, TargetOrder, Warned, WarnedTarget, answer};
+use keepwell_ingest::{
+    Call, CheckOrder, Checked, Doors, IngestError, Opening, Refusal, RemoteTarget, SourceOrder, TargetOrder, Warned, WarnedTarget, answer,
+};
 use model::{bytes, gap, key};
 
 /// Notes all that it is told. Files whose name begins with a word fail there.
@@ -156,6 +158,10 @@ impl Doors for Notes {
     fn target(&self, order: &TargetOrder) -> Result<Box<dyn WarnedTarget>, Refusal> {
         self.add(format!("{order:?}"));
         Ok(Box::new(self.clone()))
+    }
+
+    fn check(&self, _order: &CheckOrder) -> Result<Checked, Refusal> {
+        Err(Refusal { code: "not-found".to_owned(), text: "there is no account".to_owned(), causes: Vec::new() })
     }
 }
 

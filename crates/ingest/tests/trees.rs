@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use keepwell_format::port::{Piece, Source, Walked};
-use keepwell_ingest::{Call, IngestError, answer};
+use keepwell_ingest::{Call, CheckOrder, IngestError, May, answer};
 use model::{Door, Model, Run, bytes, file, finish, folder, open, order, read};
 
 fn walk(source: &dyn Source) -> Vec<Walked> {
@@ -158,6 +158,19 @@ fn refusals_come_as_they_are() {
         let Err(IngestError::Refused(refusal)) = refused else { panic!("{refused:?}") };
         assert_eq!((refusal.code.as_str(), refusal.causes.len()), ("password", 1));
         assert!(matches!(answering.join().unwrap(), Err(IngestError::Refused(_))));
+    }
+}
+
+#[test]
+fn what_an_account_may_do_is_answered_and_the_job_is_over() {
+    for (password, wanted) in [("sesam", Ok((vec![May::Write], 1))), ("wrong", Err("password".to_owned()))] {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let door = Door(Arc::new(Model::varied(1)));
+        let answering = std::thread::spawn(move || answer(theirs, &door));
+        let order = CheckOrder { location: "model://tree".to_owned(), password: Some(password.to_owned().into()) };
+        let checked = Call::begin(ours).unwrap().check(&order).map(|checked| (checked.may, checked.changeable));
+        let told = checked.map_err(|error| if let IngestError::Refused(refusal) = error { refusal.code } else { panic!("{error}") });
+        assert_eq!((&told, answering.join().unwrap().is_ok()), (&wanted, wanted.is_ok()));
     }
 }
 

@@ -4,8 +4,8 @@ use std::error::Error;
 use std::ffi::OsStr;
 
 use keepwell_format::port::{Source, Target};
-use keepwell_ingest::{Doors, Opening, Refusal, SourceOrder, TargetOrder, Warned, WarnedTarget};
-use keepwell_source::{Address, AsOf, RestoreTarget, SourceError};
+use keepwell_ingest::{CheckOrder, Checked, Doors, May, Opening, Refusal, SourceOrder, TargetOrder, Warned, WarnedTarget};
+use keepwell_source::{AccountRights, Address, AsOf, RestoreTarget, SourceError, Verdict};
 
 /// Folders, SMB shares and NFS exports, as their addresses say.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,6 +28,30 @@ impl Doors for Shares {
         };
         let open = || Address::parse(OsStr::new(&order.location))?.open_target(order.password.as_ref().map(|word| word.as_str()), opening);
         open().map(|target| Box::new(Share(target)) as Box<dyn WarnedTarget>).map_err(|error| refusal(&error))
+    }
+
+    fn check(&self, order: &CheckOrder) -> Result<Checked, Refusal> {
+        let ask =
+            || keepwell_source::rights(&Address::parse(OsStr::new(&order.location))?, order.password.as_ref().map(|word| word.as_str()));
+        ask().map(checked).map_err(|error| refusal(&error))
+    }
+}
+
+/// As the protocol says it.
+fn checked(rights: AccountRights) -> Checked {
+    let AccountRights { verdict, may, changeable, asked, entries, report } = rights;
+    let words = [(may.add, May::Add), (may.write, May::Write), (may.delete, May::Delete), (may.change_rights, May::ChangeRights)];
+    Checked {
+        told: verdict != Verdict::Unknown,
+        may: words.into_iter().filter_map(|(may, word)| may.then_some(word)).collect(),
+        changeable,
+        asked,
+        entries,
+        protocol: report.protocol,
+        protection: report.protection,
+        server: report.server,
+        file_system: report.file_system,
+        findings: report.findings,
     }
 }
 

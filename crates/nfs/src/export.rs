@@ -165,6 +165,17 @@ impl Export {
         self.current().connection.begin(procedure, &self.credential, limit, arguments, payload, decode)
     }
 
+    pub(crate) fn begin_as<T>(
+        &self,
+        user: &Identity,
+        procedure: Procedure,
+        arguments: impl FnOnce(&mut Writer),
+        decode: Decode<T>,
+    ) -> Result<Pending<T>> {
+        let credential = Credential::system(&user.machine, user.uid, user.gid, &user.groups);
+        self.current().connection.begin(procedure, &credential, 0, arguments, &[], decode)
+    }
+
     fn current(&self) -> Current {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

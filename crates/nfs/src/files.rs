@@ -1,7 +1,7 @@
 //! The calls: each `begin_*` sends one and hands out where its answer will be.
 
 use crate::connection::Pending;
-use crate::export::Export;
+use crate::export::{Export, Identity};
 use crate::types::{
     AccessLists, Attributes, Creation, Device, FileType, Handle, Made, Page, ReadData, SetAttributes, Space, Stability, Verifier, Written,
 };
@@ -41,6 +41,11 @@ impl Export {
     /// ACCESS: which of these bits ([`crate::access`]) the user has.
     pub fn begin_access(&self, file: &Handle, bits: u32) -> Result<Pending<u32>> {
         self.begin(wire::ACCESS, 0, |out| _ = out.opaque(file.as_bytes()).u32(bits), &[], wire::access)
+    }
+
+    /// The same as another user of this machine would ask it.
+    pub fn begin_access_as(&self, user: &Identity, file: &Handle, bits: u32) -> Result<Pending<u32>> {
+        self.begin_as(user, wire::ACCESS, |out| _ = out.opaque(file.as_bytes()).u32(bits), wire::access)
     }
 
     /// READLINK.

@@ -2,6 +2,7 @@
 //! can be read. Never writes to it, and never tries out a right by using it.
 
 mod facts;
+pub mod rights;
 mod tally;
 
 use std::sync::Mutex;

@@ -16,6 +16,7 @@ pub mod url;
 
 pub use address::Address;
 pub use as_of::{AsOf, civil, utc};
+pub use check::rights::{AccountRights, May, Verdict, rights};
 pub use check::{CheckOptions, CheckProgress, CheckReport, check};
 pub use error::{Cause, SourceError};
 pub use local::{LocalSource, LocalTarget, Warnings, raise_open_files};

@@ -10,7 +10,9 @@ use std::thread::JoinHandle;
 use keepwell_format::node::{Attribute, FileId};
 use keepwell_format::port::{Encoding, Piece, ReadFile, Source, SourceInfo, Steady, Walk, Walked};
 use keepwell_format::{Gap, GapReason, Key, Kind, Node, Time};
-use keepwell_ingest::{Call, Doors, IngestError, Refusal, RemoteSource, SourceOrder, TargetOrder, WarnedTarget, answer};
+use keepwell_ingest::{
+    Call, CheckOrder, Checked, Doors, IngestError, May, Refusal, RemoteSource, SourceOrder, TargetOrder, WarnedTarget, answer,
+};
 
 /// A run of a file.
 #[derive(Clone, Debug, PartialEq)]
@@ -286,6 +288,13 @@ impl Doors for Door {
 
     fn target(&self, _order: &TargetOrder) -> Result<Box<dyn WarnedTarget>, Refusal> {
         Err(Refusal { code: "not-found".to_owned(), text: "there is no target".to_owned(), causes: Vec::new() })
+    }
+
+    fn check(&self, order: &CheckOrder) -> Result<Checked, Refusal> {
+        match order.password.as_ref().map(|password| password.as_str()) {
+            Some("sesam") => Ok(Checked { told: true, may: vec![May::Write], changeable: 1, asked: 3, ..Checked::default() }),
+            _ => Err(Refusal { code: "password".to_owned(), text: "the password is wrong".to_owned(), causes: Vec::new() }),
+        }
     }
 }
 

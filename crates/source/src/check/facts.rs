@@ -5,7 +5,18 @@ use keepwell_smb::{Ability, Dialect, Protection, access};
 use super::{CheckReport, Opened};
 use crate::{NfsVersion, SmbSource};
 
+/// All of it.
 pub(super) fn add(opened: &Opened, report: &mut CheckReport) {
+    if let Opened::Smb(source) = opened {
+        let rights = source.rights().ok().flatten();
+        let granted = source.facts().maximal_access & rights.unwrap_or(u32::MAX);
+        add_rights(report, granted, source.reads_audit_lists());
+    }
+    describe(opened, report);
+}
+
+/// What is known without asking what the account may do.
+pub(super) fn describe(opened: &Opened, report: &mut CheckReport) {
     match opened {
         Opened::Folder(_) => {
             (report.protocol, report.protection) = ("folder".into(), "on this machine".into());
@@ -19,18 +30,16 @@ pub(super) fn add(opened: &Opened, report: &mut CheckReport) {
                     .into(),
             );
         }
-        Opened::Smb(source) => add_share(source, report),
+        Opened::Smb(source) => describe_share(source, report),
     }
 }
 
-fn add_share(source: &SmbSource, report: &mut CheckReport) {
+fn describe_share(source: &SmbSource, report: &mut CheckReport) {
     let (facts, volume) = (source.facts(), source.volume());
     report.protocol = format!("SMB {}", facts.dialect);
     report.protection = facts.protection.to_string();
     report.server = Some(guid(&facts.server_guid));
     report.file_system = Some(volume.file_system.clone());
-    let rights = source.rights().ok().flatten();
-    add_rights(report, facts.maximal_access & rights.unwrap_or(u32::MAX), source.reads_audit_lists());
     if let Protection::Signed(_) = facts.protection {
         let how =
             if facts.dialect == Dialect::Smb210 { "this server's protocol has no encryption" } else { "switch on SMB encryption there" };

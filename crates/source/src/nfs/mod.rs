@@ -13,6 +13,7 @@ mod link;
 mod listing;
 mod node;
 mod read;
+mod rights;
 mod source;
 mod target;
 mod tree;

@@ -1,6 +1,6 @@
 //! An NFS export as a source.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use keepwell_format::port::{Encoding, ReadFile, Source, SourceInfo, Walk, Walked};
 use keepwell_format::{Gap, GapReason};
@@ -8,10 +8,12 @@ use keepwell_nfs::Options;
 
 use super::gaps::gap;
 use super::read::NfsFile;
+use super::rights;
 use super::tree::{Absent, Tree};
 use super::v41::Tree41;
 use super::walk::NfsWalk;
 use super::{TIMEOUT, until_error};
+use crate::check::rights::Sample;
 use crate::{NfsUrl, NfsVersion, SourceError};
 
 /// Reads in flight that keep a server busy, without drowning it.
@@ -70,6 +72,14 @@ impl NfsSource {
         match &self.tree {
             Version::V3(tree) => Some(walk(tree, true)),
             Version::V41(_) => None,
+        }
+    }
+
+    /// What this machine may do with the root and a sample of what is below it. No folder is looked into after `until`.
+    pub(crate) fn sample(&self, until: Instant) -> Result<Sample, Gap> {
+        match &self.tree {
+            Version::V3(tree) => rights::sample(tree, until),
+            Version::V41(tree) => tree.sample(until),
         }
     }
 }

@@ -18,6 +18,7 @@ mod large;
 mod metadata;
 mod read;
 mod resume;
+mod rights;
 mod rows;
 mod session;
 mod source;

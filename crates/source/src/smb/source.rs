@@ -77,6 +77,10 @@ impl SmbSource {
         &self.session.facts
     }
 
+    pub(super) fn session(&self) -> &Session {
+        &self.session
+    }
+
     /// The file system behind the share.
     pub fn volume(&self) -> &Volume {
         &self.session.volume

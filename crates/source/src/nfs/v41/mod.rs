@@ -5,6 +5,7 @@
 //! connection of our own when one breaks (the library's is used), and writing. Every call has a deadline of its own.
 
 mod read;
+mod rights;
 mod walk;
 
 use std::collections::HashMap;
