@@ -6,7 +6,8 @@
 #   tests/samba.sh stop DIR
 #
 # After start: DIR/share is the folder behind the share `share`, DIR/port the port, DIR/user the user, DIR/password the password
-# (one line), DIR/url the URL smb://keepwell-demo@127.0.0.1:PORT/share.
+# (one line), DIR/url the URL smb://keepwell-demo@127.0.0.1:PORT/share. That user may change everything; DIR/reader with DIR/reader-password
+# at DIR/reader-url sees all of it and may change nothing.
 set -eu
 
 script=samba.sh
@@ -15,6 +16,7 @@ config=smb.conf
 . "$(dirname "$0")/server.sh"
 
 user=keepwell-demo
+reader=keepwell-reader
 
 configure() { # PORT
     for part in run run/ncalrpc lock state cache private log share; do mkdir -p "$dir/$part"; done
@@ -22,8 +24,10 @@ configure() { # PORT
     chmod 711 "$dir"
     chmod 700 "$dir/private"
     # Asked again, because another server of ours may be starting.
-    id "$user" >/dev/null 2>&1 || useradd -M -s /usr/sbin/nologin "$user" 2>/dev/null || id "$user" >/dev/null ||
-        die "could not create the user $user"
+    for name in "$user" "$reader"; do
+        id "$name" >/dev/null 2>&1 || useradd -M -s /usr/sbin/nologin "$name" 2>/dev/null || id "$name" >/dev/null ||
+            die "could not create the user $name"
+    done
     chown "$user": "$dir/share"
     cat >"$dir/smb.conf" <<CONF
 [global]
@@ -53,6 +57,7 @@ configure() { # PORT
 [share]
  path = $dir/share
  read only = no
+ read list = $reader
  mangled names = no
  map archive = no
  vfs objects = acl_xattr shadow_copy2 streams_xattr
@@ -65,16 +70,17 @@ configure() { # PORT
 CONF
 }
 
-set_password() {
-    [ -s "$dir/password" ] || (umask 077 && od -An -N12 -tx1 /dev/urandom | tr -d ' \n' >"$dir/password" && echo >>"$dir/password")
-    password=$(cat "$dir/password")
-    printf '%s\n%s\n' "$password" "$password" | smbpasswd -c "$dir/smb.conf" -s -a "$user" >"$dir/log/smbpasswd" 2>&1 ||
+set_password() { # USER FILE
+    [ -s "$2" ] || (umask 077 && od -An -N12 -tx1 /dev/urandom | tr -d ' \n' >"$2" && echo >>"$2")
+    password=$(cat "$2")
+    printf '%s\n%s\n' "$password" "$password" | smbpasswd -c "$dir/smb.conf" -s -a "$1" >"$dir/log/smbpasswd" 2>&1 ||
         die "could not set the password, see $dir/log/smbpasswd"
 }
 
 launch() { # PORT: whether the server answers there
     configure "$1"
-    set_password
+    set_password "$user" "$dir/password"
+    set_password "$reader" "$dir/reader-password"
     # In the foreground it leads its own process group and ends its children when it is told to stop.
     smbd -s "$dir/smb.conf" -F </dev/null >"$dir/log/smbd.out" 2>&1 &
     echo $! >"$dir/smbd.pid"
@@ -98,13 +104,15 @@ start() {
     fi
     echo "$port" >"$dir/port"
     echo "$user" >"$dir/user"
+    echo "$reader" >"$dir/reader"
+    echo "smb://$reader@127.0.0.1:$port/share" >"$dir/reader-url"
     echo "smb://$user@127.0.0.1:$port/share" | tee "$dir/url"
 }
 
 stop() {
     dir=$(cd "$dir" 2>/dev/null && pwd -P) || return 0
     end
-    rm -f "$dir/smbd.pid" "$dir/port" "$dir/url"
+    rm -f "$dir/smbd.pid" "$dir/port" "$dir/url" "$dir/reader-url"
 }
 
 serve "$@"

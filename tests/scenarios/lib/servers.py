@@ -69,6 +69,8 @@ class Samba(Server):
         super().start(port)
         self.password = self.folder / "password"
         self.user = self.read("user")
+        # Sees everything in the share `share`, and may change nothing.
+        self.reader, self.reader_password = self.read("reader"), self.folder / "reader-password"
         for name, special in self.shares.items():
             self.add(name, special)
         return self
