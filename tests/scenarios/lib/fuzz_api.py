@@ -1,0 +1,59 @@
+"""Requests of all kinds against the console's JSON API, made from its own description by schemathesis, which is not ours. Owns no checks."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
+# What may not be tried on a box that has to live on: these end in long work or use up what others need. Events have no end.
+APART = ("/api/v1/events",)
+
+
+def run(url, token, ca, examples=12, seconds=90):
+    """What went wrong, a line each: answers of 500, 502 and so on (503 says why, and is none), and answers that break off. `url` is the console's, `ca` its authority's certificate."""
+    with tempfile.TemporaryDirectory() as folder:
+        events = Path(folder) / "events.ndjson"
+        command = [
+            SCHEMATHESIS, "run", f"{url}/api/v1/openapi.json", "--header", f"Authorization: Bearer {token}", "--tls-verify", ca,
+            "--checks", "not_a_server_error", "--phases", "coverage,fuzzing", "--max-examples", examples, "--seed", 1, "--workers", 1, "--no-color",
+            "--continue-on-failure", "--suppress-health-check", "all", "--generation-database", "none", "--request-timeout", 30, "--max-time", seconds,
+            "--report", "ndjson", "--report-ndjson-path", events,
+        ]
+        for path in APART:
+            command += ["--exclude-path", path]
+        done = subprocess.run([str(word) for word in command], cwd=folder, capture_output=True, text=True, timeout=seconds + 90, check=False)
+        asked, failures = read(events)
+        if not asked:
+            failures.append(f"nothing was asked: {(done.stdout + done.stderr)[-2000:]}")
+        return failures
+
+
+def read(events):
+    """How many requests there were, and what is wrong with their answers."""
+    asked, failures = 0, set()
+    if not events.exists():
+        return 0, ["there is no report"]
+    for line in events.read_text(encoding="utf-8").splitlines():
+        for interaction in interactions(json.loads(line)):
+            asked += 1
+            answer, request = interaction.get("response"), interaction.get("request", {})
+            what = f"{request.get('method')} {request.get('uri')}"
+            if not answer:
+                failures.add(f"{what}: no answer")
+            elif answer["status_code"] >= 500 and answer["status_code"] != 503:
+                failures.add(f"{what}: {answer['status_code']}")
+    return asked, sorted(failures)
+
+
+def interactions(event):
+    """All requests with their answers, wherever in an event they are."""
+    if isinstance(event, dict):
+        if "request" in event and "response" in event:
+            yield event
+            return
+        event = list(event.values())
+    if isinstance(event, list):
+        for part in event:
+            yield from interactions(part)
