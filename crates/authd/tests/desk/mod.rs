@@ -112,11 +112,24 @@ impl Desk {
     }
 
     pub(crate) fn sign_in_from(&self, origin: Origin, user: &str, password: &str, code: &str) -> Result<SignedIn, AuthError> {
-        self.authority.sign_in(&SignIn { user: user.into(), password: secret(password), code: code.into() }, origin)
+        self.authority.sign_in(&SignIn { user: user.into(), password: secret(password), code: code.into(), from: None }, origin)
     }
 
+    /// From a computer of the network.
+    pub(crate) fn sign_in_at(&self, from: &str, user: &str, password: &str, code: &str) -> Result<SignedIn, AuthError> {
+        let request = SignIn { user: user.into(), password: secret(password), code: code.into(), from: Some(from.into()) };
+        self.authority.sign_in(&request, Origin::Console)
+    }
+
+    /// A session, in which an owner has shown a code to change people too.
     pub(crate) fn session(&self, person: &Person) -> Base64 {
-        self.sign_in(person).unwrap().session
+        let SignedIn { session, role, .. } = self.sign_in(person).unwrap();
+        if role == Role::Owner {
+            self.world.pass(30);
+            let nobody = ByOwner { session: session.clone(), code: Some(person.code(&self.world)) };
+            assert_eq!(code(self.authority.disable("Nobody", &nobody)), "unknown-user");
+        }
+        session
     }
 
     pub(crate) fn add(&self, owner: &Base64, name: &str, role: Role) -> Person {
