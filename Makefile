@@ -11,7 +11,7 @@ export CARGO_TERM_COLOR ?= auto
 export PYTHONDONTWRITEBYTECODE := 1
 
 stage = tests/stage
-programs = cli keyd diskd vaultd authd ingestd notifyd consoled
+programs = cli keyd diskd vaultd authd ingestd notifyd consoled tty
 
 .PHONY: help setup build man demo test test-long check bench scenario fuzz clean
 
@@ -21,7 +21,7 @@ help:  ## this list
 setup:  ## install what the build and the tests need (Debian; root or sudo, only if something is missing)
 	@tests/setup build test demo
 
-build:  ## the programs: target/release/keepwell and keepwell-{vaultd,consoled,ingestd,authd,notifyd,keyd,diskd,smart}
+build:  ## the programs: target/release/keepwell and keepwell-{vaultd,consoled,tty,ingestd,authd,notifyd,keyd,diskd,smart}
 	cargo build --release --locked $(programs:%=--package keepwell-%)
 
 man: build  ## the pages of the manual, in target/man; keepwell completions makes what shells want
@@ -67,6 +67,7 @@ test: setup  ## everything that has to pass before a change goes in
 	@$(stage) box-kills      tests/scenario box-kills
 	@$(stage) box-disks      tests/scenario box-disks
 	@$(stage) box-year       tests/scenario box-year
+	@$(stage) text-console   tests/scenario text-console
 	@$(stage) total
 
 test-long: test  ## the same, then at full size: all of /usr, whole data sets, more seeds, more kills

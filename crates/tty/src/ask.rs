@@ -43,6 +43,8 @@ pub(crate) enum About {
     Snapshots,
     /// Onto which a share can be restored.
     UsbDisks,
+    /// One of them is made ready: all that is on it is gone.
+    Prepare,
     /// What a restore would do.
     DryRun,
     /// The restore itself.

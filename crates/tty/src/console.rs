@@ -228,7 +228,7 @@ impl Console {
         let back = match ask.about {
             About::SignIn => Pick::SignIn,
             About::Unlock | About::Rehearse | About::Passphrase => Pick::Papers,
-            About::DryRun | About::Restore => Pick::Restore,
+            About::DryRun | About::Restore | About::Prepare => Pick::Restore,
             About::OpenEmergency | About::CloseEmergency => Pick::Emergency,
             _ => Pick::Home,
         };

@@ -4,7 +4,8 @@
 pub(super) mod text;
 
 use keepwell_api::Base64;
-use keepwell_api::grants::Verb;
+use keepwell_api::disks::{Serial, Typed};
+use keepwell_api::grants::{Verb, allows};
 use keepwell_api::vault::{BoxDisk, BoxDisks, Conflict, ListSnapshots, Membership, Restore, RestoreState, Share, Snapshot, Started};
 use serde_json::Value;
 
@@ -84,10 +85,9 @@ impl Console {
         let share = self.draft.share.as_ref();
         let origin = share.map_or_else(String::new, |share| text::without_account(&share.location));
         let lead = vec![Line::of(format!("{}, as of {when}.", plain(share.map_or("", |share| &share.name), 60)))];
-        Menu::new("Where to?", lead)
-            .item(format!("Where it came from: {}", plain(&origin, 46)), Pick::ToOrigin)
-            .item("A USB disk; all that is on it is erased", Pick::ToUsb)
-            .back(Pick::Restore)
+        let menu = Menu::new("Where to?", lead).item(format!("Where it came from: {}", plain(&origin, 46)), Pick::ToOrigin).back(Pick::Restore);
+        let erases = self.person.as_ref().is_some_and(|person| allows(person.role, Verb::DisksChange));
+        if erases { menu.item("A USB disk; all that is on it is erased", Pick::ToUsb) } else { menu }
     }
 
     fn ask_account(&mut self) {
@@ -133,9 +133,12 @@ impl Console {
         if form.text(1) != "ERASE" {
             return self.wrong(form, 1, "Type ERASE in capitals to go on. Nothing was changed.".into());
         }
+        let Some(person) = self.person.as_ref().filter(|person| allows(person.role, Verb::DisksChange)) else { return self.sign_in_first() };
         self.draft.to = format!("usb:{serial}");
         self.draft.conflict = Conflict::Refuse;
-        self.send_restore(false);
+        let typed = Typed { typed_serial: Some(form.text(0).to_owned()), retired: false, asked_by: Some(person.user.clone()) };
+        let route = Serial::parse(serial).map_or_else(String::new, |serial| format!("/v1/disks/{}/prepare-outward", serial.in_route()));
+        self.ask(Ask::post(About::Prepare, Whom::Diskd, route, &typed), "The disk is being made ready");
     }
 
     fn send_restore(&mut self, dry_run: bool) {
@@ -222,6 +225,7 @@ impl Console {
                 let disks: BoxDisks = read(answer)?;
                 self.screen = Screen::Menu(usb_menu(&disks));
             }
+            About::Prepare => self.send_restore(false),
             About::Restores => {
                 let mut restores: Vec<RestoreState> = read(answer)?;
                 restores.sort_by_key(|restore| std::cmp::Reverse(restore.id));

@@ -168,6 +168,16 @@ fn a_disk_is_erased_only_for_its_own_serial_number_and_the_word() {
     desk.console.pick(Pick::UsbDisk("WD-1234".into()));
     desk.types("WD-1234\nerase\n");
     assert!(desk.shown().contains("Type ERASE") && desk.console.orders().is_empty());
+    for _ in 0..5 {
+        desk.console.press(Key::Backspace, 0);
+    }
+    desk.console.draft.share = Some(serde_json::from_value(share("EHR")).unwrap());
+    desk.console.draft.snapshot = Some(serde_json::from_value(copy("s1", 1)).unwrap());
+    desk.types("ERASE\n");
+    let ask = desk.tells(About::Prepare, json!({ "disk": "aa", "at": "/run/x" }));
+    assert_eq!(ask.route, "/v1/disks/WD-1234/prepare-outward");
+    let body: Value = serde_json::from_slice(&desk.asked(About::Restore).body.unwrap()).unwrap();
+    assert_eq!((&body["to"], &body["snapshot"], &body["dry_run"]), (&json!("usb:WD-1234"), &json!("s1"), &json!(false)));
 }
 
 #[test]

@@ -1,0 +1,99 @@
+"""The box's own screen as somebody in front of it sees and uses it: keepwell-tty on a pseudo terminal of 80 columns and 24 rows. Owns no checks."""
+
+import fcntl
+import os
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+
+import pyte
+
+from .checks import RUNNING
+from .program import BINARY
+
+SIZE = (80, 24)
+
+
+class Screen:
+    """`screen.shows("PATTERN")` waits for it; `screen.keys("12")` presses these."""
+
+    def __init__(self, box, *options):
+        self.terminal = pyte.Screen(*SIZE)
+        self.stream = pyte.ByteStream(self.terminal)
+        # Whatever was shown at any time, and all that came.
+        self.seen = []
+        self.raw = b""
+        self.ours, theirs = os.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", SIZE[1], SIZE[0], 0, 0))
+        sockets = [word for name in ("vaultd", "authd", "keyd", "diskd") for word in (f"--{name}", str(box.folder / "run" / f"{name}.sock"))]
+        environment = {**os.environ, "TERM": "xterm", "LANG": "C.UTF-8"}
+        self.process = subprocess.Popen([str(BINARY.with_name("keepwell-tty")), *sockets, *map(str, options)],
+                                        stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True)
+        os.close(theirs)
+        RUNNING.append(self.stop)
+
+    def stop(self):
+        if self.process:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait()
+            self.process = None
+            os.close(self.ours)
+
+    def read(self, seconds=0.05):
+        """Takes in what came; waits so long for something at most."""
+        while select.select([self.ours], [], [], seconds)[0]:
+            try:
+                data = os.read(self.ours, 65536)
+            except OSError:
+                return
+            self.raw += data
+            self.stream.feed(data)
+            seconds = 0
+        if not self.seen or self.seen[-1] != self.text:
+            self.seen.append(self.text)
+
+    @property
+    def text(self):
+        return "\n".join(line.rstrip() for line in self.terminal.display)
+
+    def shows(self, pattern, seconds=30):
+        """Whether it comes to stand on the screen."""
+        end = time.monotonic() + seconds
+        self.read()
+        while not re.search(pattern, self.text):
+            if time.monotonic() > end:
+                return False
+            self.read(0.1)
+        return True
+
+    def keys(self, text):
+        """Presses keys; a line feed is Enter."""
+        os.write(self.ours, text.replace("\n", "\r").encode())
+
+    def escape(self):
+        # Alone: what follows it at once would be one key with it.
+        os.write(self.ours, b"\x1b")
+        time.sleep(0.3)
+
+    def home(self):
+        """Back to the first page, from wherever."""
+        for _ in range(6):
+            if self.shows("Press a digit", 0.5):
+                return True
+            self.escape()
+        return self.shows("Press a digit", 5)
+
+    def pick(self, label):
+        """Presses the digit in front of a label that is to come."""
+        if not self.shows(rf"\d +{label}"):
+            raise RuntimeError(f"nothing to choose that is called {label}:\n{self.text}")
+        self.keys(re.search(rf"(\d) +{label}", self.text).group(1))
+
+    def fill(self, *texts):
+        """Types into the fields that are shown, one after the other."""
+        for text in texts:
+            self.keys(f"{text}\n")
