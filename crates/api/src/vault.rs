@@ -438,6 +438,38 @@ pub struct RestoreState {
     pub missing: u64,
     /// Entries left out because something was there.
     pub skipped: u64,
+    /// What it waits for, being neither over nor at work.
+    #[serde(default)]
+    pub waits: Option<Waits>,
+    /// When it is tried again by itself.
+    #[serde(default)]
+    pub retry_at: Option<i64>,
+    /// How often it was cut and went on.
+    #[serde(default)]
+    pub resumed: u32,
+}
+
+/// What a restore that was cut waits for.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Waits {
+    /// The password of the account that writes, which is kept nowhere: `POST /v1/restores/resume`.
+    Password,
+    /// The server, or the program that speaks to it. It is tried again at `retry_at`, for half an hour.
+    Server,
+}
+
+/// `POST /v1/restores/resume`, verb `restore`: goes on with a restore that waits for its password.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResumeRestore {
+    /// The restore.
+    pub id: u64,
+    /// Of the account that it began with.
+    #[serde(default)]
+    pub password: Option<Base64>,
 }
 
 /// What keeps the vault from being used.

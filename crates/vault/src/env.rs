@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use keepwell_format::Time;
 
+use crate::restore::Mark;
+
 /// The time of day, as far as anybody knows.
 pub trait Clock: Send + Sync {
     /// Now.
@@ -74,6 +76,16 @@ pub trait Progress: Send + Sync {
     /// So much more is done: entries or objects, and bytes.
     fn advance(&self, items: u64, bytes: u64) {
         let _ = (items, bytes);
+    }
+    /// Whether a restore should say where it is, so that it can go on from there if it is cut. Asked at each entry, with the number of those since the last mark. Who wants any
+    /// wants one after [`Mark::WINDOW`] entries at the latest.
+    fn wants_mark(&self, since: u32) -> bool {
+        let _ = since;
+        false
+    }
+    /// A restore is there.
+    fn mark(&self, mark: &Mark<'_>) {
+        let _ = mark;
     }
 }
 

@@ -20,6 +20,7 @@ mod keys;
 mod lanes;
 mod note;
 mod pack;
+mod part;
 mod read;
 mod repair;
 mod report;
@@ -34,7 +35,7 @@ mod vault;
 mod verify;
 
 pub use backup::{BackupOptions, Reread};
-pub use create::{create, create_with};
+pub use create::{create, create_with, has_locks};
 pub use diff::{Change, Difference};
 pub use env::{Clock, Env, NoProgress, Progress, Step, Workers};
 pub use error::VaultError;
@@ -43,7 +44,7 @@ pub use index::{Index, IndexPlace, IndexedPack, Location, MemoryIndex, SqliteInd
 pub use keepwell_keys::NewVault;
 pub use read::{Below, StoredFile};
 pub use report::{BackupReport, DamageReport, LostFile, Met, RepairReport, RestoreReport, Trouble, VaultStats, VerifyReport};
-pub use restore::{Action, Conflict, Listener, RestoreOptions, Restored};
+pub use restore::{Action, Conflict, Listener, Mark, RestoreOptions, Restored, Resumed};
 pub use search::{Found, Needle};
 pub use snapshot::Snapshot;
 pub use tend::{ChangeReport, MendCursor, Mended, ScrubCursor, ScrubReport, ScrubTrouble};

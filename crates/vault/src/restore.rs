@@ -9,6 +9,7 @@ mod conflict;
 mod entries;
 mod file;
 mod finish;
+mod resume;
 mod settle;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -29,6 +30,8 @@ use crate::snapshot::Snapshot;
 use crate::vault::Vault;
 pub use conflict::{Action, Conflict};
 use file::{Files, Order, Written, write_file};
+use resume::Before;
+pub use resume::{Mark, Resumed};
 
 /// Files that may be under way or wait to be counted.
 const QUEUE_LIMIT: usize = 256;
@@ -46,6 +49,8 @@ pub struct RestoreOptions {
     pub dry_run: bool,
     /// Read each file back when it is written, and compare.
     pub read_back: bool,
+    /// An earlier attempt at this very restore was cut: goes on where that one was.
+    pub resumed: Option<Resumed>,
 }
 
 /// One entry that was dealt with, folders apart. Told in the order of the catalog, hard links at the end.
@@ -139,15 +144,19 @@ struct Restore<'a> {
     owners: HashMap<Key, Option<Key>>,
     /// Further paths by their place that are not made as usual: under another name, or not at all.
     detours: HashMap<Key, Option<Key>>,
+    /// What the target did not take: tried once more, as a connection may have been lost under it.
+    refused: Vec<Job>,
+    /// It is tried for the last time.
+    last_try: bool,
+    /// Entries since the last mark, this attempt's or the one before's.
+    since_mark: u32,
+    /// This attempt has marked something, so it is past all that another one did.
+    marked: bool,
 }
 
 /// A file under way.
 struct Waiting {
-    order: Order,
-    /// The first path of a file with several: this one holds its content.
-    owns: Option<Key>,
-    /// It should be another path of a file, but is one of its own.
-    parted: bool,
+    job: Job,
     ticket: Ticket<Written>,
 }
 
@@ -156,7 +165,9 @@ type Queue = VecDeque<Waiting>;
 /// A file that is to be written.
 struct Job {
     order: Order,
+    /// The first path of a file with several: this one holds its content.
     owns: Option<Key>,
+    /// It should be another path of a file, but is one of its own.
     parted: bool,
 }
 
@@ -189,6 +200,10 @@ impl<'a> Restore<'a> {
             lost: HashSet::new(),
             owners: HashMap::new(),
             detours: HashMap::new(),
+            refused: Vec::new(),
+            last_try: false,
+            since_mark: 0,
+            marked: false,
         }
     }
 
@@ -245,14 +260,23 @@ impl<'a> Restore<'a> {
     {
         let most = if lanes.is_inline() { 0 } else { QUEUE_LIMIT };
         let mut queue = Queue::new();
+        let submit = |job: Job| {
+            let written = job.order.clone();
+            Waiting { job, ticket: lanes.submit(move || write_file(files, fetch, &written)) }
+        };
         self.for_each(|restore, key, node| {
-            if let Some(Job { order, owns, parted }) = restore.meet(&mut queue, key, Arc::new(node))? {
-                let written = order.clone();
-                let ticket = lanes.submit(move || write_file(files, fetch, &written));
-                queue.push_back(Waiting { order, owns, parted, ticket });
+            if restore.before(&key) == Before::Settled {
+                return restore.pass_over(&mut queue, key, Arc::new(node), &submit);
             }
-            restore.settle(&mut queue, most)
+            restore.since_mark = restore.since_mark.saturating_add(1);
+            let mark = restore.progress.wants_mark(restore.since_mark).then(|| key.clone());
+            let job = restore.meet(&mut queue, key, Arc::new(node))?;
+            queue.extend(job.map(submit));
+            match mark {
+                Some(at) => restore.mark(&mut queue, &at, &submit),
+                None => restore.settle(&mut queue, most),
+            }
         })?;
-        self.settle(&mut queue, 0)
+        self.drain(&mut queue, &submit)
     }
 }

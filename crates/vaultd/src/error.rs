@@ -6,9 +6,11 @@ use axum::http::StatusCode;
 use keepwell_api::vault::Unready;
 use keepwell_api::{ClientError, Refusal};
 use keepwell_audit::AuditError;
+use keepwell_ingest::IngestError;
 use keepwell_storage::PoolError;
 use keepwell_vault::VaultError;
 
+use crate::checking;
 use crate::state::StateError;
 
 /// Why.
@@ -32,6 +34,18 @@ pub enum VaultdError {
     /// Somebody else began it.
     #[error("somebody else began this restore: they, an operator or an owner can end it; it goes on")]
     NotYours,
+    /// Another server than the share's.
+    #[error("this user may restore to the server that the share is on, and to no other one: an operator or an owner can restore to any. Nothing was written")]
+    NotHome,
+    /// No share of tier 1 has a good copy.
+    #[error("no share of tier 1 has a copy that could be opened; nothing was opened")]
+    NoCopy,
+    /// Nothing is open, or something else is.
+    #[error("emergency access is closed. Whoever is responsible can open it again, in the console or at the box's own screen")]
+    EmergencyClosed,
+    /// The secret is another one.
+    #[error("this is not the password of the emergency access that is open now")]
+    EmergencySecret,
     /// There is none of that id.
     #[error("there is no {0} with this id")]
     NoSuch(&'static str),
@@ -69,6 +83,12 @@ pub enum VaultdError {
         "this box's disks are folders, which no program looks after: they can't be added, removed or tested from here. Nothing was changed"
     )]
     NoDiskd,
+    /// Only the owner may.
+    #[error("only an owner of the box may do this; nothing was changed")]
+    OwnersOnly,
+    /// keyd does not answer.
+    #[error("keyd does not answer, so the box has no keys for this. Nothing that was there is lost; try again")]
+    Keyd(#[source] ClientError),
     /// diskd does not answer.
     #[error("diskd does not answer, so it is not known whether that was done. No data of the pool was touched")]
     Diskd(#[source] ClientError),
@@ -80,6 +100,27 @@ pub enum VaultdError {
         /// Why, and what it means.
         text: String,
     },
+    /// The share can't be looked at as it would be backed up.
+    #[error("the share can't be used as it was given, so nothing was changed here or there")]
+    Share(#[source] IngestError),
+    /// Its account can do more than read.
+    #[error(
+        "this account can do more than read: it may {may}. Thieves who get hold of this box or of its password could then destroy the data and its backups together. \
+         Create an account at the server that may only read, and give that one; or say why this one has to be used. Nothing was changed"
+    )]
+    CanWrite {
+        /// In words.
+        may: String,
+    },
+    /// The server does not say what it may.
+    #[error(
+        "this server does not say whether the account can do more than read, so it counts as one that can: thieves who get hold of this box or of its password could then \
+         destroy the data and its backups together. Make sure at the server that it may only read, and say how that was made sure of. Nothing was changed"
+    )]
+    RightsUnknown,
+    /// Nobody speaks to servers.
+    #[error("the program that speaks to servers can't be reached; nothing was changed")]
+    NoIngest(#[source] io::Error),
     /// No thread could be had.
     #[error("the box has no room for another thread; try again in a minute")]
     Thread(#[source] io::Error),
@@ -97,6 +138,14 @@ impl VaultdError {
         }
     }
 
+    /// What keyd says, in its own words.
+    pub(crate) fn of_keyd(error: ClientError) -> Self {
+        match error {
+            ClientError::Refused(refusal) => Self::Disk { code: refusal.code, text: refusal.error },
+            other => Self::Keyd(other),
+        }
+    }
+
     fn told(&self) -> (StatusCode, &str) {
         match self {
             Self::Unready(unready) => (StatusCode::SERVICE_UNAVAILABLE, &unready.code),
@@ -111,6 +160,10 @@ impl VaultdError {
             Self::Vault(_) => (StatusCode::INTERNAL_SERVER_ERROR, "vault"),
             Self::Scope => (StatusCode::FORBIDDEN, "scope"),
             Self::NotYours => (StatusCode::FORBIDDEN, "not-yours"),
+            Self::NotHome => (StatusCode::FORBIDDEN, "not-home"),
+            Self::NoCopy => (StatusCode::CONFLICT, "no-copy"),
+            Self::EmergencyClosed => (StatusCode::FORBIDDEN, "emergency-closed"),
+            Self::EmergencySecret => (StatusCode::FORBIDDEN, "emergency-secret"),
             Self::NoSuch(_) => (StatusCode::NOT_FOUND, "not-found"),
             Self::RunsAlready(_) => (StatusCode::CONFLICT, "runs-already"),
             Self::OwnState => (StatusCode::FORBIDDEN, "own-state"),
@@ -120,8 +173,13 @@ impl VaultdError {
             Self::OtherTime { .. } => (StatusCode::CONFLICT, "other-time"),
             Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
             Self::NoDiskd => (StatusCode::CONFLICT, "no-diskd"),
+            Self::OwnersOnly => (StatusCode::FORBIDDEN, "role"),
+            Self::Keyd(_) => (StatusCode::SERVICE_UNAVAILABLE, "keyd-silent"),
             Self::Diskd(_) => (StatusCode::SERVICE_UNAVAILABLE, "diskd-silent"),
             Self::Disk { code, .. } => (StatusCode::CONFLICT, code),
+            Self::Share(error) => (StatusCode::CONFLICT, checking::code(error)),
+            Self::CanWrite { .. } | Self::RightsUnknown => (StatusCode::CONFLICT, "can-write"),
+            Self::NoIngest(_) => (StatusCode::SERVICE_UNAVAILABLE, "no-ingest"),
             Self::Thread(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Self::Own(_) => (StatusCode::INTERNAL_SERVER_ERROR, "own-file"),
         }

@@ -6,6 +6,7 @@ use keepwell_vault::{Snapshot, Vault};
 
 use crate::appliance::Appliance;
 use crate::error::VaultdError;
+use crate::steward::server;
 
 /// The snapshot that is meant, if the grant reaches it. Go on with its id: what `latest` means may change.
 pub(crate) fn snapshot(appliance: &Appliance, grant: &Grant, vault: &Vault, wanted: &str) -> Result<Snapshot, VaultdError> {
@@ -31,6 +32,16 @@ pub(crate) fn restore(appliance: &Appliance, grant: &Grant, id: u64) -> Result<(
     }
     let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
     snapshot(appliance, grant, &vault, &restore.snapshot).map(drop)
+}
+
+/// Who only restores gives files back to the server that they came from, with an account they have there: to others, somebody sends them who may do more.
+pub(crate) fn goes_home(appliance: &Appliance, grant: &Grant, snapshot: &Snapshot, to: &str) -> Result<(), VaultdError> {
+    if grant.role != Role::RestoreOnly {
+        return Ok(());
+    }
+    let shares = appliance.state.shares()?;
+    let home = shares.iter().find(|share| share.name == snapshot.body.name);
+    if home.is_some_and(|share| server(&share.location) == server(to)) { Ok(()) } else { refused(appliance, grant, VaultdError::NotHome) }
 }
 
 fn refused(appliance: &Appliance, grant: &Grant, error: VaultdError) -> Result<(), VaultdError> {

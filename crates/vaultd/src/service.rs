@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::appliance::Appliance;
 use crate::doors::Place;
 use crate::error::VaultdError;
-use crate::{disks, download, events, metrics, reading, settling, support, told, trial, verbs};
+use crate::{checking, disks, download, emergency, events, metrics, reading, restore, settling, support, told, trial, verbs};
 
 type Shared = Arc<Appliance>;
 
@@ -41,12 +41,19 @@ pub fn routes(appliance: Shared, callers: Callers) -> Router {
         .route("/v1/policies", get(async |state: State<Shared>| free(state, verbs::policies).await))
         .route("/v1/log/verify", get(async |state: State<Shared>| free(state, verbs::verify_log).await))
         .route("/v1/disks", get(async |state: State<Shared>| free(state, disks::told).await))
+        .route("/v1/pool", get(async |state: State<Shared>| free(state, disks::making).await))
         .route("/v1/events", get(events))
+        .route("/v1/emergency", get(async |state: State<Shared>| free(state, emergency::told).await))
+        .route("/v1/emergency/entry", shown(emergency::entry))
+        .route("/v1/emergency/files", shown(emergency::files))
+        .route("/v1/emergency/content", post(emergency_content))
         .route("/metrics", get(metrics_page));
     let granted = Router::new()
+        .route("/v1/shares/check", act(Verb::SharesAdd, checking::check))
         .route("/v1/shares/change", post(change_share))
         .route("/v1/shares/remove", act(Verb::SharesRemove, verbs::remove_share))
         .route("/v1/runs/cancel", act(Verb::RunCancel, verbs::cancel_run))
+        .route("/v1/restores/resume", act(Verb::Restore, restore::resume))
         .route("/v1/restores/cancel", act(Verb::Restore, verbs::cancel_restore))
         .route("/v1/snapshots", act(Verb::SnapshotsList, reading::snapshots))
         .route("/v1/snapshots/compare", act(Verb::FilesList, reading::compare))
@@ -65,10 +72,13 @@ pub fn routes(appliance: Shared, callers: Callers) -> Router {
         .route("/v1/shares", act(Verb::SharesAdd, verbs::add_share))
         .route("/v1/runs", act(Verb::RunNow, verbs::run_now))
         .route("/v1/restores", act(Verb::Restore, verbs::restore))
+        .route("/v1/pool", act(Verb::DisksChange, disks::create))
         .route("/v1/disks/add", act(Verb::DisksChange, disks::add))
         .route("/v1/disks/remove", act(Verb::DisksChange, disks::remove))
         .route("/v1/disks/locate", act(Verb::DisksTest, disks::locate))
         .route("/v1/disks/self-test", act(Verb::DisksTest, disks::self_test))
+        .route("/v1/emergency/open", act(Verb::EmergencyOpen, emergency::open))
+        .route("/v1/emergency/close", post(close_emergency))
         .route("/v1/policies", post(set_policy));
     callers.guard(open.merge(granted).with_state(appliance))
 }
@@ -80,6 +90,37 @@ where
     T: Serialize + Send + 'static,
 {
     post(move |state, headers, body| granted(state, verb, headers, body, work))
+}
+
+/// A route for who shows the secret of an emergency in place of a grant.
+fn shown<A, T>(work: fn(&Arc<Appliance>, A) -> Result<T, VaultdError>) -> MethodRouter<Shared>
+where
+    A: DeserializeOwned + 'static,
+    T: Serialize + Send + 'static,
+{
+    post(async move |State(appliance): State<Shared>, body: Bytes| {
+        let done = beside_refusing(move || work(&appliance, parsed(&body)?).map_err(|error| Refusal::from(&error)));
+        done.await.map(Json).into_response()
+    })
+}
+
+async fn emergency_content(State(appliance): State<Shared>, ending: Extension<Ending>, body: Bytes) -> Response {
+    let found = beside_refusing(move || {
+        let order = parsed(&body)?;
+        let place = appliance.doors.emergency().map_err(|error| Refusal::from(&error))?;
+        emergency::content(&appliance, order, place).map_err(|error| Refusal::from(&error))
+    });
+    found.await.and_then(|found| found.flow(ending.0).map_err(|error| Refusal::from(&error))).into_response()
+}
+
+/// Who may open it may close it, and so may who looks after incidents.
+async fn close_emergency(State(appliance): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
+    let done = beside_refusing(move || {
+        let either = (Verb::EmergencyOpen, Verb::IncidentsAcknowledge);
+        let grant = appliance.gate.admit_either(&appliance, either, &headers, &body)?;
+        emergency::close(&appliance, &grant, parsed(&body)?).map_err(|error| Refusal::from(&error))
+    });
+    done.await.map(Json).into_response()
 }
 
 async fn change_share(state: State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
@@ -185,8 +226,11 @@ async fn granted_for<A: DeserializeOwned, T: Serialize + Send + 'static>(
 /// The grant that was shown, used up, and what it is for.
 fn admitted<A: DeserializeOwned>(appliance: &Appliance, verb: Verb, headers: &HeaderMap, body: &[u8]) -> Result<(Grant, A), Refusal> {
     let grant = appliance.gate.admit(appliance, verb, headers, body)?;
-    let arguments = serde_json::from_slice(body).map_err(|error| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "malformed", &error))?;
-    Ok((grant, arguments))
+    Ok((grant, parsed(body)?))
+}
+
+fn parsed<A: DeserializeOwned>(body: &[u8]) -> Result<A, Refusal> {
+    serde_json::from_slice(body).map_err(|error| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "malformed", &error))
 }
 
 async fn beside<T: Send + 'static>(work: impl FnOnce() -> Result<T, VaultdError> + Send + 'static) -> Result<T, Refusal> {

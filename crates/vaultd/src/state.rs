@@ -155,7 +155,7 @@ const ADOPT: &str = "
     INSERT INTO shares SELECT * FROM other.shares;
     INSERT INTO runs SELECT * FROM other.runs;
     INSERT INTO restores SELECT * FROM other.restores;
-    INSERT OR IGNORE INTO documents SELECT * FROM other.documents WHERE name NOT IN ('time', 'scrub', 'scrub-lost', 'forgetting', 'authd-events', 'ledger', 'settled');
+    INSERT OR IGNORE INTO documents SELECT * FROM other.documents WHERE name NOT IN ('time', 'scrub', 'scrub-lost', 'forgetting', 'authd-events', 'ledger', 'settled') AND name NOT LIKE 'restore-%';
     COMMIT;";
 
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {

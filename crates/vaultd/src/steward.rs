@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use keepwell_api::vault::Unready;
+use keepwell_api::vault::{PoolPhase, Unready};
 use keepwell_duties::schedule::Room;
 use keepwell_duties::{At, Candidate, Duty, DutyKind, Numbers, Running, next_due, pick};
 use keepwell_vault::Vault;
@@ -13,7 +13,7 @@ use keepwell_vault::Vault;
 use crate::appliance::Appliance;
 use crate::error::VaultdError;
 use crate::watch::Policies;
-use crate::{keeping, restore, run};
+use crate::{disks, emergency, keeping, restore, run};
 use keepwell_api::error::chain;
 
 /// All is looked at this often; what happens is seen at once.
@@ -72,6 +72,7 @@ impl Steward {
             self.next_minute = Instant::now() + MINUTE;
             self.minute()?;
         }
+        emergency::look(&self.appliance)?;
         self.appliance.watch.step(&self.appliance)
     }
 
@@ -85,12 +86,15 @@ impl Steward {
             Ok(vault) => {
                 keeping::adopt(&self.appliance, &vault)?;
                 run::take_up(&self.appliance)?;
-                restore::take_up(&self.appliance)?;
+                restore::take_up(&self.appliance, &vault)?;
+                disks::opened(&self.appliance);
                 self.opened = true;
                 self.appliance.changed();
                 self.appliance.watch.seen(&keys, Ok(Numbers::new()), &self.appliance);
                 self.next_minute = Instant::now();
             }
+            // A box that has no pool yet lacks none.
+            Err(_) if disks::phase(&self.appliance)? != PoolPhase::There => {}
             Err(unready) => self.unready(&unready),
         }
         Ok(())
@@ -176,7 +180,7 @@ impl Steward {
 }
 
 /// Host and port of an address: shares with the same one are silent together.
-fn server(location: &str) -> &str {
+pub(crate) fn server(location: &str) -> &str {
     let authority = location.split_once("://").map_or(location, |(_, rest)| rest).split('/').next().unwrap_or_default();
     authority.rsplit('@').next().unwrap_or_default()
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use keepwell_api::Base64;
 use keepwell_api::grants::{Grant, Verb};
 use keepwell_api::vault::{
     Acknowledge, AddShare, Cancel, ChangeShare, Done, LogRecord, LogVerdict, ReadLog, RemoveShare, Restore, RestoreState, Run, RunNow,
@@ -9,14 +10,15 @@ use keepwell_api::vault::{
 };
 use keepwell_audit::{Event, Value};
 use keepwell_duties::{Policy, ShareId, Tier};
+use keepwell_vault::Vault;
 
 use crate::appliance::Appliance;
 use crate::error::VaultdError;
 use crate::outbox::{self, Channels};
-use crate::state::{NewShare, ShareRow, new_share_id, purpose};
+use crate::state::{NewShare, ShareRow, StateError, new_share_id, purpose};
 use crate::watch::Policies;
 use crate::work::{Ended, Kind};
-use crate::{reading, restore, run, scope, told};
+use crate::{checking, reading, restore, run, scope, told};
 
 const PAGE_MAX: u32 = 1_000;
 
@@ -26,15 +28,20 @@ pub(crate) fn add_share(appliance: &Arc<Appliance>, grant: &Grant, new: AddShare
     let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
     check_name(&new.name)?;
     check_location(&new.location)?;
+    if appliance.state.shares()?.iter().any(|share| share.name == new.name) {
+        return Err(StateError::NameTaken.into());
+    }
+    let password = new.password.as_ref().map(AsRef::as_ref);
+    let may_write = checking::admit(appliance, &new.location, password, new.may_write.as_deref())?;
     let mut random = [0; 8];
     getrandom::fill(&mut random).map_err(|error| VaultdError::Own(error.into()))?;
     let id = new_share_id(random);
     let credential = new.password.as_ref().map(|password| vault.seal_note(&purpose(&id), password.as_ref()));
     let tier = told::own_tier(new.tier);
-    let share = NewShare { id: id.clone(), name: new.name, location: new.location, tier, credential };
+    let share = NewShare { id: id.clone(), name: new.name, location: new.location, tier, credential, may_write: may_write.clone() };
     appliance.state.add_share(&share, appliance.clock.believed())?;
     appliance.watch.promise(&id, &Policies::load(&appliance.state)?.of(tier), appliance)?;
-    changed(appliance, grant, &id, "share-added", Vec::new())?;
+    changed(appliance, grant, &id, "share-added", checking::told(may_write.as_deref()))?;
     Ok(ShareAdded { id: id.0 })
 }
 
@@ -49,6 +56,7 @@ pub(crate) fn change_share(appliance: &Arc<Appliance>, grant: &Grant, change: Ch
     let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
     let mut share = share(appliance, &change.id)?;
     let mut moved = Vec::new();
+    let before = share.location.clone();
     if let Some(location) = change.location.filter(|location| *location != share.location) {
         check_location(&location)?;
         if share.credential.is_some() && change.password.is_none() && account(&location) != account(&share.location) {
@@ -60,6 +68,9 @@ pub(crate) fn change_share(appliance: &Arc<Appliance>, grant: &Grant, change: Ch
         let both = format!("{} {location}", share.location);
         moved.push(reading::sealed(&vault, "locations", both.as_bytes()));
         share.location = location;
+    }
+    if share.location != before || change.password.is_some() {
+        moved.extend(admitted(appliance, &vault, &mut share, &before, change.password.as_ref(), change.may_write.as_deref())?);
     }
     if let Some(password) = &change.password {
         share.credential = Some(vault.seal_note(&purpose(&share.id), password.as_ref()));
@@ -74,6 +85,22 @@ pub(crate) fn change_share(appliance: &Arc<Appliance>, grant: &Grant, change: Ch
     }
     changed(appliance, grant, &share.id, "share-changed", moved)?;
     Ok(Done {})
+}
+
+/// Looks at what its account may do now. A reason that was given for the same account goes on.
+fn admitted(
+    appliance: &Appliance,
+    vault: &Vault,
+    share: &mut ShareRow,
+    before: &str,
+    password: Option<&Base64>,
+    why: Option<&str>,
+) -> Answer<Vec<(String, Value)>> {
+    let stored = share.credential.as_ref().filter(|_| password.is_none()).map(|note| vault.open_note(&purpose(&share.id), note)).transpose()?;
+    let password = password.map(AsRef::as_ref).or(stored.as_ref().map(|stored| stored.as_slice()));
+    let known = share.may_write.as_deref().filter(|_| account(&share.location) == account(before));
+    share.may_write = checking::admit(appliance, &share.location, password, why.or(known))?;
+    Ok(checking::told(share.may_write.as_deref()))
 }
 
 pub(crate) fn remove_share(appliance: &Arc<Appliance>, grant: &Grant, order: RemoveShare) -> Answer<Done> {
@@ -99,6 +126,9 @@ pub(crate) fn cancel_run(appliance: &Arc<Appliance>, _grant: &Grant, order: Canc
 
 pub(crate) fn cancel_restore(appliance: &Arc<Appliance>, grant: &Grant, order: Cancel) -> Answer<Done> {
     scope::restore(appliance, grant, order.id)?;
+    if restore::give_up(appliance, order.id)? {
+        return Ok(Done {});
+    }
     cancel(appliance, Kind::Restore, order.id)
 }
 
@@ -127,7 +157,10 @@ fn live(appliance: &Appliance, mut run: Run) -> Run {
 }
 
 pub(crate) fn restore(appliance: &Arc<Appliance>, grant: &Grant, order: Restore) -> Answer<Started> {
-    check_location(&order.to)?;
+    // A disk that is taken away is looked for when it is clear who asks.
+    if !restore::is_disk(&order.to) {
+        check_location(&order.to)?;
+    }
     Ok(Started { id: restore::start(appliance, grant, order)? })
 }
 
@@ -249,7 +282,7 @@ fn check_name(name: &str) -> Answer<()> {
 }
 
 /// Only shares of other machines: a folder of the box itself is nobody's to back up or to write to.
-fn check_location(location: &str) -> Answer<()> {
+pub(crate) fn check_location(location: &str) -> Answer<()> {
     let remote = location.starts_with("smb://") || location.starts_with("nfs://");
     let secret = location.split_once("://").is_some_and(|(_, rest)| {
         rest.split('/').next().is_some_and(|host| host.contains('@') && host.split('@').next().is_some_and(|user| user.contains(':')))

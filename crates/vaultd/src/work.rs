@@ -31,6 +31,7 @@ pub(crate) struct Work {
     items: AtomicU64,
     bytes: AtomicU64,
     end: Mutex<(Option<Ended>, Option<Canceller>)>,
+    over: Condvar,
 }
 
 impl Work {
@@ -64,6 +65,24 @@ impl Work {
         if let Some(canceller) = &end.1 {
             canceller.cancel(words(why));
         }
+        self.over.notify_all();
+    }
+
+    /// What it was cut by is gone.
+    pub(crate) fn forget_canceller(&self) {
+        lock(&self.end).1 = None;
+    }
+
+    /// Waits so long, or until it is ended.
+    pub(crate) fn rest(&self, at_most: Duration) -> Option<Ended> {
+        let rested = self.over.wait_timeout_while(lock(&self.end), at_most, |end| end.0.is_none());
+        rested.unwrap_or_else(PoisonError::into_inner).0.0
+    }
+
+    /// Another attempt at it begins, with so many bytes done.
+    pub(crate) fn begin_again(&self, bytes: u64) {
+        self.items.store(0, Ordering::Relaxed);
+        self.bytes.store(bytes, Ordering::Relaxed);
     }
 
     /// Whether it was ended.

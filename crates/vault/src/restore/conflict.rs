@@ -124,7 +124,7 @@ pub(super) fn decide(target: &dyn Target, options: &RestoreOptions, key: &Key, n
 }
 
 /// Names that are tried before giving up.
-const NAMES: u32 = 99;
+pub(super) const NAMES: u32 = 99;
 
 fn free_name(target: &dyn Target, key: &Key, stamp: &str) -> Result<Option<Key>, WriteError> {
     for number in 1..=NAMES {

@@ -7,6 +7,7 @@ use keepwell_format::{Key, Kind, Node};
 
 use super::conflict::{Action, Decision, Plan, Put, decide, plan};
 use super::file::Order;
+use super::resume::Before;
 use super::{Conflict, Job, Queue, Restore, Restored, Standing, compare, settle};
 use crate::VaultError;
 use crate::catalog::Cursor;
@@ -46,7 +47,7 @@ impl Restore<'_> {
     }
 
     /// Whether nothing can be in the folder of the present entry but what this run has put there.
-    fn is_fresh(&self) -> bool {
+    pub(super) fn is_fresh(&self) -> bool {
         self.above.last().is_some_and(|(_, standing)| *standing == Standing::Fresh)
     }
 
@@ -87,7 +88,7 @@ impl Restore<'_> {
             self.trouble(key.clone(), settle::gap_text(&node, gap));
         }
         let keeps = self.kept.contains(&key);
-        let order = Order { key, node, fresh: true };
+        let order = Order { key, node, fresh: true, before: Before::Nothing };
         Ok((!order.node.streams.is_empty() && !keeps).then_some(Job { order, owns: None, parted: false }))
     }
 
@@ -97,7 +98,9 @@ impl Restore<'_> {
         self.report.folders += u64::from(counted && standing == Standing::Fresh);
         match standing {
             Standing::Blocked => drop(self.blocked.insert(key.clone())),
-            Standing::Merged if self.options.conflict != Conflict::Replace && !self.target.is_unfinished(&key) => {
+            Standing::Merged
+                if self.options.conflict != Conflict::Replace && !self.made_before(&key) && !self.target.is_unfinished(&key) =>
+            {
                 self.kept.insert(key.clone());
             }
             Standing::Merged | Standing::Fresh => {}
@@ -123,7 +126,8 @@ impl Restore<'_> {
 
     fn meet_file(&mut self, key: Key, node: Arc<Node>, owns: Option<Key>) -> Option<Job> {
         if node.kind == Kind::File && node.content.is_some() {
-            let order = Order { key, node, fresh: self.is_fresh() };
+            let (fresh, before) = (self.is_fresh(), self.before(&key));
+            let order = Order { key, node, fresh, before };
             return Some(Job { order, owns, parted: false });
         }
         let text = match &node.gap {
@@ -136,11 +140,12 @@ impl Restore<'_> {
     }
 
     fn meet_special(&mut self, key: &Key, node: &Arc<Node>) -> Result<(), VaultError> {
-        let decision = decide(self.target, self.options, key, node, self.is_fresh());
+        let there = self.is_there_since(key, node.kind);
+        let decision = decide(self.target, self.options, key, node, self.is_fresh() || there);
         let Some(Put { at, action }) = self.heed(key, node, decision)? else {
             return Ok(());
         };
-        if !self.options.dry_run && !self.must(key, self.target.special(&at, node))? {
+        if !there && !self.options.dry_run && !self.must(key, self.target.special(&at, node))? {
             return Ok(());
         }
         self.report.others += 1;
@@ -189,6 +194,10 @@ impl Restore<'_> {
             return self.part(key, node, &first, false);
         }
         if self.is_fresh() {
+            return Ok(None);
+        }
+        if self.is_linked_since(&key, &first)? {
+            self.detours.insert(key, None);
             return Ok(None);
         }
         let decision = decide(self.target, self.options, &key, &node, false);

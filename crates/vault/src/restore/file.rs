@@ -10,6 +10,7 @@ use keepwell_format::port::{Target, WriteError, WriteFile};
 use keepwell_format::{Extent, Key, Kind, Node};
 
 use super::conflict::{Decision, Put, decide};
+use super::resume::{self, Before};
 use super::{RestoreOptions, compare};
 use crate::VaultError;
 use crate::blobs::BlobReader;
@@ -35,6 +36,8 @@ pub(super) enum Written {
     Skipped { why: &'static str, same: bool },
     /// The vault can't give it any more.
     Lost(String),
+    /// Something is in its place.
+    Barred(&'static str),
     /// The target did not take it.
     Refused(WriteError),
     /// The run can't go on.
@@ -49,6 +52,8 @@ pub(super) struct Order {
     pub(super) node: Arc<Node>,
     /// Its folder was made by this run: nothing can be there.
     pub(super) fresh: bool,
+    /// What an earlier attempt may have done with it.
+    pub(super) before: Before,
 }
 
 /// What all files of a restore share.
@@ -96,14 +101,24 @@ pub(super) fn write_file<'env>(files: Files<'env>, fetch: &Lanes<'env>, order: &
     if files.over.load(Ordering::Relaxed) {
         return Written::Failed(given_up());
     }
-    let Order { key, node, fresh } = order;
+    let Order { key, node, fresh, before } = order;
+    if *before != Before::Nothing && !fresh && node.kind == Kind::File {
+        if let Some(put) = resume::put_before(files, key, node) {
+            let bytes = node.content.as_ref().map_or(0, |content| content.size);
+            let differences = files.options.read_back.then(|| compare::metadata_differences(files.target, &put.at, node));
+            return Written::Whole { put, bytes, without: None, differences };
+        }
+        if *before == Before::Settled {
+            return Written::Skipped { why: "it was changed since it was restored", same: false };
+        }
+    }
     let put = match decide(files.target, files.options, key, node, *fresh || node.kind == Kind::Folder) {
         Ok(Decision::Put(put)) => put,
         Ok(Decision::Skip(why)) => {
             let same = node.links > 1 && compare::differences(files, key, node, &[], false).is_empty();
             return Written::Skipped { why, same };
         }
-        Ok(Decision::Trouble(why)) => return Written::Refused(WriteError { fatal: false, text: why.to_owned() }),
+        Ok(Decision::Trouble(why)) => return Written::Barred(why),
         Err(error) => return Written::Refused(error),
     };
     if files.options.dry_run {

@@ -7,7 +7,7 @@ use keepwell_format::{Gap, GapReason, Key, Kind, Node};
 
 use super::conflict::{Action, Put};
 use super::file::Written;
-use super::{Order, Queue, Restore, Restored, Waiting, stopped};
+use super::{Job, Order, Queue, Restore, Restored, Waiting, stopped};
 use crate::VaultError;
 use crate::catalog::is_damage;
 use crate::report::{Met, Trouble};
@@ -43,9 +43,14 @@ impl Restore<'_> {
     }
 
     fn settle_one(&mut self, waiting: Waiting) -> Result<(), VaultError> {
-        let Waiting { order, owns, parted, ticket } = waiting;
-        let Order { key, node, .. } = order;
-        match ticket.wait() {
+        let Waiting { job, ticket } = waiting;
+        let written = ticket.wait();
+        if matches!(&written, Written::Refused(error) if !error.fatal && self.tries_again()) {
+            self.refused.push(job);
+            return Ok(());
+        }
+        let Job { order: Order { key, node, .. }, owns, parted } = job;
+        match written {
             Written::Whole { put, bytes, without, differences } => {
                 self.report.written_bytes += bytes;
                 if let Some(why) = without {
@@ -70,6 +75,11 @@ impl Restore<'_> {
                 Ok(())
             }
             Written::Lost(why) => {
+                self.trouble(key.clone(), why);
+                self.lost.insert(key);
+                Ok(())
+            }
+            Written::Barred(why) => {
                 self.trouble(key.clone(), why);
                 self.lost.insert(key);
                 Ok(())

@@ -13,6 +13,7 @@ mod random;
 mod regressions;
 mod remote;
 mod restoring;
+mod resuming;
 mod roundtrip;
 mod salts;
 mod target;

@@ -13,7 +13,7 @@ use crate::target::TreeTarget;
 use crate::tree::{Reader, Run, Thing, Tree, TreeSource};
 use crate::world::{dynamic, env, fresh, open, shared};
 
-const RULES: [Conflict; 5] = [Conflict::Refuse, Conflict::Skip, Conflict::Replace, Conflict::Rename, Conflict::Newer];
+pub(crate) const RULES: [Conflict; 5] = [Conflict::Refuse, Conflict::Skip, Conflict::Replace, Conflict::Rename, Conflict::Newer];
 
 fn key(path: &str) -> Key {
     Key::from_path(path.as_bytes()).unwrap()
@@ -23,7 +23,7 @@ fn bytes(text: &str) -> Vec<Run> {
     vec![Run::Bytes(text.as_bytes().to_vec())]
 }
 
-fn stored(source: &dyn Source) -> (Vault, Snapshot) {
+pub(crate) fn stored(source: &dyn Source) -> (Vault, Snapshot) {
     let disks = shared(fresh("1+0".parse().unwrap(), 1));
     let vault = open(dynamic(&disks), Access::Write, Arc::new(MemoryIndex::default()), &env()).unwrap();
     let options = BackupOptions { name: "share".to_owned(), level: 1, reread: keepwell_vault::Reread::NONE, intended: false };
@@ -32,7 +32,7 @@ fn stored(source: &dyn Source) -> (Vault, Snapshot) {
     (vault, snapshot)
 }
 
-fn rule(conflict: Conflict) -> RestoreOptions {
+pub(crate) fn rule(conflict: Conflict) -> RestoreOptions {
     RestoreOptions { conflict, stamp: "now".to_owned(), ..RestoreOptions::default() }
 }
 

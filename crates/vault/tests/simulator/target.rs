@@ -164,7 +164,9 @@ impl Target for TreeTarget {
     fn read(&self, key: &Key, stream: Option<&[u8]>) -> Result<Box<dyn ReadFile + '_>, Gap> {
         let runs = match stream {
             Some(name) => self.stream_at(key, name),
-            None => self.at(key).map(|thing| thing.runs),
+            None => {
+                self.at(key).and_then(|thing| thing.link_to.clone().map_or(Some(thing), |first| self.at(&first))).map(|thing| thing.runs)
+            }
         };
         let runs = runs.ok_or_else(|| Gap { reason: GapReason::Vanished, text: "it is gone".to_owned() })?;
         let spoilt = self.spoilt.as_ref() == Some(key);
