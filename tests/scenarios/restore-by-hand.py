@@ -63,7 +63,7 @@ def practice(box, server):
 
 
 def account(server):
-    return [server.url, "--password-file", server.password]
+    return [server.read("reader-url"), "--password-file", server.reader_password]
 
 
 class Person:

@@ -30,7 +30,7 @@ def main():
     box = Appliance(checks.scratch / "box", "--console", "127.0.0.1:0")
     people = People(box)
     with checks.part("a practice with one of each role"):
-        added = box("shares", "add", "EHR", server.url, "--password-file", server.password, "--tier", 1)
+        added = box("shares", "add", "EHR", server.read("reader-url"), "--password-file", server.reader_password, "--tier", 1)
         run = box("runs", "start", "EHR", "--wait")
         for role in ROLES[1:]:
             people.add(f"the {role}", role)
