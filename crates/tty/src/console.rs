@@ -122,7 +122,7 @@ impl Console {
                 Typed::Whole => self.whole(),
             },
             // What was asked goes on; nobody waits for it here any more.
-            Screen::Waiting { .. } if key == Key::Escape => self.home(),
+            Screen::Waiting { to_the_end: false, .. } if key == Key::Escape => self.home(),
             Screen::Progress { .. } if matches!(key, Key::Escape | Key::Char('0')) => self.home(),
             Screen::Waiting { .. } | Screen::Progress { .. } => {}
         }
@@ -260,7 +260,8 @@ impl Console {
     fn ask(&mut self, mut ask: Ask, what: &str) {
         self.numbers += 1;
         ask.number = self.numbers;
-        self.screen = Screen::Waiting { number: self.numbers, what: what.to_owned(), since: self.up };
+        let to_the_end = matches!(ask.about, About::OpenEmergency | About::SealedCode | About::Unlock);
+        self.screen = Screen::Waiting { number: self.numbers, what: what.to_owned(), since: self.up, to_the_end };
         self.orders.push(Order::Ask(ask));
     }
 

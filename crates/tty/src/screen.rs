@@ -296,6 +296,8 @@ pub(crate) enum Screen {
         number: u64,
         what: String,
         since: u64,
+        /// What it answers is shown once, so nobody may miss it.
+        to_the_end: bool,
     },
     /// A restore, as it goes on.
     Progress {

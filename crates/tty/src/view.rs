@@ -29,9 +29,14 @@ pub(crate) fn view(console: &Console, up: u64, ascii: bool) -> View {
         Screen::Home => on_home(console, up),
         Screen::Menu(menu) => on_menu(menu, console.top),
         Screen::Form(form) => on_form(form),
-        Screen::Waiting { what, since, .. } => {
+        Screen::Waiting { what, since, to_the_end, .. } => {
             let line = Line::of(format!("{what} ... {} s", up.saturating_sub(*since)));
-            View { title: ("Please wait".into(), String::new()), lines: fold(&[line]), keys: "Esc back".into(), cursor: None }
+            View {
+                title: ("Please wait".into(), String::new()),
+                lines: fold(&[line]),
+                keys: if *to_the_end { "" } else { "Esc back" }.into(),
+                cursor: None,
+            }
         }
         Screen::Progress { state, silent, .. } => {
             let lines = restore_progress(state.as_deref(), silent.as_deref());

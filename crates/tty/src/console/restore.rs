@@ -85,7 +85,8 @@ impl Console {
         let share = self.draft.share.as_ref();
         let origin = share.map_or_else(String::new, |share| text::without_account(&share.location));
         let lead = vec![Line::of(format!("{}, as of {when}.", plain(share.map_or("", |share| &share.name), 60)))];
-        let menu = Menu::new("Where to?", lead).item(format!("Where it came from: {}", plain(&origin, 46)), Pick::ToOrigin).back(Pick::Restore);
+        let menu =
+            Menu::new("Where to?", lead).item(format!("Where it came from: {}", plain(&origin, 46)), Pick::ToOrigin).back(Pick::Restore);
         let erases = self.person.as_ref().is_some_and(|person| allows(person.role, Verb::DisksChange));
         if erases { menu.item("A USB disk; all that is on it is erased", Pick::ToUsb) } else { menu }
     }
@@ -133,7 +134,9 @@ impl Console {
         if form.text(1) != "ERASE" {
             return self.wrong(form, 1, "Type ERASE in capitals to go on. Nothing was changed.".into());
         }
-        let Some(person) = self.person.as_ref().filter(|person| allows(person.role, Verb::DisksChange)) else { return self.sign_in_first() };
+        let Some(person) = self.person.as_ref().filter(|person| allows(person.role, Verb::DisksChange)) else {
+            return self.sign_in_first();
+        };
         self.draft.to = format!("usb:{serial}");
         self.draft.conflict = Conflict::Refuse;
         let typed = Typed { typed_serial: Some(form.text(0).to_owned()), retired: false, asked_by: Some(person.user.clone()) };

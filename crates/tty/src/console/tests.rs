@@ -171,8 +171,6 @@ fn a_disk_is_erased_only_for_its_own_serial_number_and_the_word() {
     for _ in 0..5 {
         desk.console.press(Key::Backspace, 0);
     }
-    desk.console.draft.share = Some(serde_json::from_value(share("EHR")).unwrap());
-    desk.console.draft.snapshot = Some(serde_json::from_value(copy("s1", 1)).unwrap());
     desk.types("ERASE\n");
     let ask = desk.tells(About::Prepare, json!({ "disk": "aa", "at": "/run/x" }));
     assert_eq!(ask.route, "/v1/disks/WD-1234/prepare-outward");
@@ -229,6 +227,7 @@ fn the_sealed_code_opens_and_the_password_is_shown_once() {
     assert!(desk.shown().contains("number from 1 to 4"), "{}", desk.shown());
     desk.console.press(Key::Backspace, 0);
     desk.types("2\n\n");
+    desk.console.press(Key::Escape, 0);
     let answer = json!({ "id": 1, "secret": "QUJDREUtRkdISks=", "until": 1_700_007_200, "shares": [ready], "without_copy": [] });
     let ask = desk.tells(About::OpenEmergency, answer);
     assert!(matches!(ask.leave, Leave::SealedCode(code) if code.as_ref() == b"ABCD-EFGH"));
