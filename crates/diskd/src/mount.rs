@@ -19,6 +19,10 @@ use crate::label::Label;
 const BUSY_TRIES: u32 = 10;
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
 
+/// Nothing on a disk can run, be a device or lead elsewhere.
+const FLAGS: MountFlags =
+    MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC).union(MountFlags::NOATIME).union(MountFlags::NOSYMFOLLOW);
+
 /// Where, and for whom.
 #[derive(Clone, Debug)]
 pub struct MountPlace {
@@ -49,10 +53,18 @@ pub fn mount(part: &Partition, label: &Label, place: &MountPlace, mounted_at: Op
     }
     fs::create_dir_all(&at).map_err(DiskError::io("make", &at))?;
     fs::set_permissions(&at, fs::Permissions::from_mode(0o700)).map_err(DiskError::io("make", &at))?;
-    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::NOATIME | MountFlags::NOSYMFOLLOW;
-    rustix::mount::mount(&device, &at, "xfs", flags, None).map_err(DiskError::io("mount", &device))?;
+    rustix::mount::mount(&device, &at, "xfs", FLAGS, None).map_err(DiskError::io("mount", &device))?;
     hand_over(&at, place.owner)?;
     Ok(at)
+}
+
+/// Mounts the file system that was just made on a disk to take away.
+pub fn mount_outward(part: &Partition, at: &Path, owner: Option<(u32, u32)>) -> Result<PathBuf, DiskError> {
+    let device = Path::new("/dev").join(&part.name);
+    fs::create_dir_all(at).map_err(DiskError::io("make", at))?;
+    rustix::mount::mount(&device, at, "ext4", FLAGS, None).map_err(DiskError::io("mount", &device))?;
+    hand_over(at, owner)?;
+    Ok(at.to_owned())
 }
 
 fn hand_over(at: &Path, owner: Option<(u32, u32)>) -> Result<(), DiskError> {

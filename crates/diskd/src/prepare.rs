@@ -19,6 +19,8 @@ use crate::program;
 
 /// Type of our partition (UEFI 2.10, 5.3.3): chosen at random for Keepwell, used by nothing else.
 pub const PARTITION_TYPE: &str = "8d4fb2a6-6f1c-4c39-9f0e-7b2d5a91c3e4";
+/// Of a disk to take away: files of any Linux (UEFI Discoverable Partitions Specification, generic data).
+const PLAIN_TYPE: &str = "0fc63daf-8483-4772-8e79-3d69d8477de4";
 /// Our partition begins here and ends so much before the end of the disk, whose last sectors hold the copy of the table.
 pub const MARGIN: u64 = 1 << 20;
 
@@ -38,6 +40,8 @@ pub struct Tools {
     pub partx: PathBuf,
     /// Makes the file system.
     pub mkfs: PathBuf,
+    /// Makes the plain file system of a disk to take away.
+    pub mkfs_plain: PathBuf,
     /// Lets a mounted file system grow.
     pub growfs: PathBuf,
 }
@@ -49,6 +53,7 @@ impl Default for Tools {
             sfdisk: "sfdisk".into(),
             partx: "partx".into(),
             mkfs: "mkfs.xfs".into(),
+            mkfs_plain: "mkfs.ext4".into(),
             growfs: "xfs_growfs".into(),
         }
     }
@@ -62,7 +67,7 @@ pub fn prepare(found: &Found, places: &Places, tools: &Tools, identity: &dyn Ide
     let held = OpenOptions::new().read(true).write(true).open(&device).map_err(DiskError::io("open", &device))?;
     wipe(found, places)?;
     still_there(found, places)?;
-    partition(found, tools, &label)?;
+    partition(found, tools, (&label.disk.0, &label.file_system), PARTITION_TYPE)?;
     let part = appeared(found, places, tools)?;
     still_there(found, places)?;
     make_file_system(found, &part, tools, &label)?;
@@ -70,6 +75,28 @@ pub fn prepare(found: &Found, places: &Places, tools: &Tools, identity: &dyn Ide
     write_label(&held, found, &copy)?;
     check(&held, found, &part, &label)?;
     Ok(label)
+}
+
+/// Makes a plain file system on a disk that is to be taken away; whoever calls has leave for it (`guard`). Its partition, and an id of its own.
+pub fn prepare_outward(found: &Found, places: &Places, tools: &Tools) -> Result<(Partition, String), DiskError> {
+    let (mut disk, mut id) = ([0; 16], [0; 16]);
+    for bytes in [&mut disk, &mut id] {
+        getrandom::fill(bytes).map_err(|_| DiskError::refused("random", "the system gave no random bytes. Nothing was changed"))?;
+    }
+    let device = found.device();
+    // As in `prepare`.
+    let _held = OpenOptions::new().read(true).write(true).open(&device).map_err(DiskError::io("open", &device))?;
+    wipe(found, places)?;
+    still_there(found, places)?;
+    partition(found, tools, (&disk, &id), PLAIN_TYPE)?;
+    let part = appeared(found, places, tools)?;
+    still_there(found, places)?;
+    let (at, uuid) = (Path::new("/dev").join(&part.name), uuid(&id));
+    let at = at.to_string_lossy();
+    let args = ["-q", "-F", "-m", "0", "-L", "restore", "-U", &uuid, &*at];
+    program::succeed(&tools.mkfs_plain, &args, &[], FORMATTING).map_err(failed("make the file system of", found))?;
+    still_there(found, places)?;
+    Ok((part, keepwell_api::hex::encode(&id)))
 }
 
 /// The disk for us alone: the kernel refuses this while anything is mounted from it or built on it, in whatever namespace.
@@ -135,11 +162,11 @@ fn geometry(found: &Found) -> (u64, u64) {
     (MARGIN / found.sector_bytes, length / found.sector_bytes)
 }
 
-fn partition(found: &Found, tools: &Tools, label: &Label) -> Result<(), DiskError> {
+fn partition(found: &Found, tools: &Tools, (table, part): (&[u8; 16], &[u8; 16]), kind: &str) -> Result<(), DiskError> {
     let (start, size) = geometry(found);
-    let (table, part) = (uuid(&label.disk.0), uuid(&label.file_system));
+    let (table, part) = (uuid(table), uuid(part));
     let script = format!(
-        "label: gpt\nlabel-id: {table}\nunit: sectors\n1 : start={start}, size={size}, type={PARTITION_TYPE}, uuid={part}, name=\"keepwell\"\n"
+        "label: gpt\nlabel-id: {table}\nunit: sectors\n1 : start={start}, size={size}, type={kind}, uuid={part}, name=\"keepwell\"\n"
     );
     let device = found.device();
     // Nobody uses the disk: it was claimed. The kernel is told by partx, which needs nobody else to keep away meanwhile.

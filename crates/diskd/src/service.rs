@@ -24,6 +24,9 @@ pub fn routes(watch: Arc<Watch>) -> Router {
         .route("/v1/disks/{serial}/prepare", post(prepare))
         .route("/v1/disks/{serial}/mount", post(mount))
         .route("/v1/disks/{serial}/unmount", post(unmount))
+        .route("/v1/disks/{serial}/prepare-outward", post(prepare_outward))
+        .route("/v1/disks/{serial}/outward", post(outward))
+        .route("/v1/disks/{serial}/unmount-outward", post(unmount_outward))
         .route("/v1/disks/{serial}/grow", post(grow))
         .route("/v1/disks/{serial}/erase", post(erase))
         .route("/v1/disks/{serial}/self-test", post(self_test))
@@ -61,6 +64,27 @@ async fn mount(State(watch): State<Arc<Watch>>, Path(serial): Disk, Json(typed):
 async fn unmount(State(watch): State<Arc<Watch>>, Path(serial): Disk, Json(typed): Json<Typed>) -> Answer<DiskDetail> {
     blocking(move || {
         watch.unmount(&serial, &typed)?;
+        watch.detail(&serial)
+    })
+    .await
+}
+
+async fn prepare_outward(
+    State(watch): State<Arc<Watch>>,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Path(serial): Disk,
+    Json(typed): Json<Typed>,
+) -> Answer<Mounted> {
+    blocking(move || watch.prepare_outward(&serial, &typed, Asker { uid: caller.uid })).await
+}
+
+async fn outward(State(watch): State<Arc<Watch>>, Path(serial): Disk) -> Answer<Mounted> {
+    blocking(move || watch.outward(&serial)).await
+}
+
+async fn unmount_outward(State(watch): State<Arc<Watch>>, Path(serial): Disk) -> Answer<DiskDetail> {
+    blocking(move || {
+        watch.unmount_outward(&serial)?;
         watch.detail(&serial)
     })
     .await

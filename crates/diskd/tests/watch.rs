@@ -256,3 +256,37 @@ fn the_other_routes() {
     assert_eq!(code(keepwell.post(&nobody, "/mount", &Typed::default())), "unknown-disk");
     assert_eq!(keepwell.watch.mounts(), folder.path().join("mnt"));
 }
+
+#[test]
+fn a_disk_is_written_to_and_taken_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = LoopDisk::new(folder.path(), "disk", SIZE) else { return };
+    let (it, serial) = (Box_::start(folder.path()), serial(&disk));
+    until("it is looked at", || it.disk(&serial).standing == Standing::Blank);
+    let outward = |verb: &str, body: &Typed| {
+        it.post::<Mounted>(&serial, &format!("/{verb}"), body).map_err(|error| match error {
+            ClientError::Refused(refusal) => refusal.code,
+            other => panic!("{other}"),
+        })
+    };
+    assert_eq!(outward("outward", &Typed::default()).unwrap_err(), "not-outward");
+    assert_eq!(outward("prepare-outward", &Typed::default()).unwrap_err(), "type-serial", "blank or not");
+    assert_eq!(outward("prepare-outward", &typed("LOOP-0", false)).unwrap_err(), "wrong-serial");
+    let made = outward("prepare-outward", &typed(serial.as_str(), false)).unwrap();
+    assert_eq!(Path::new(&made.at).parent(), Some(&*folder.path().join("outward")));
+    assert_eq!(outward("outward", &Typed::default()).unwrap(), made);
+    fs::write(Path::new(&made.at).join("file"), b"restored").unwrap();
+    assert!(matches!(it.disk(&serial).standing, Standing::Busy { .. }), "never a disk of the pool");
+    for verb in ["prepare", "prepare-outward", "mount"] {
+        assert_eq!(outward(verb, &typed(serial.as_str(), true)).unwrap_err(), "in-use", "{verb}");
+    }
+    it.post::<DiskDetail>(&serial, "/unmount-outward", &Typed::default()).unwrap();
+    assert_eq!(outward("unmount-outward", &Typed::default()).unwrap_err(), "not-outward");
+    until("it is what it is", || matches!(it.disk(&serial).standing, Standing::Foreign { .. }));
+    assert_eq!(outward("mount", &Typed::default()).unwrap_err(), "no-label");
+
+    // A disk of a pool is refused, whatever is said.
+    it.post::<DiskDetail>(&serial, "/prepare", &typed(serial.as_str(), false)).unwrap();
+    it.post::<DiskDetail>(&serial, "/unmount", &Typed::default()).unwrap();
+    assert_eq!(outward("prepare-outward", &typed(serial.as_str(), true)).unwrap_err(), "in-pool");
+}

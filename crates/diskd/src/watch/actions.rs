@@ -171,7 +171,7 @@ impl Watch {
     }
 
     /// The disk for one request. Waits a little for what is done in passing; what takes its time is told.
-    fn take(self: &Arc<Self>, serial: &Serial) -> Result<Taken, DiskError> {
+    pub(super) fn take(self: &Arc<Self>, serial: &Serial) -> Result<Taken, DiskError> {
         const A_LITTLE: Duration = Duration::from_secs(20);
         let passing = |table: &mut Table| {
             let entry = table.entries.get(serial);

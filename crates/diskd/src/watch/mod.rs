@@ -4,6 +4,7 @@
 mod actions;
 mod erasing;
 mod events;
+mod outward;
 mod scanning;
 mod worker;
 

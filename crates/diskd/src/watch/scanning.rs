@@ -69,7 +69,8 @@ impl Watch {
     /// A disk that is gone leaves its mount behind, in whose place it could not be mounted when it comes back.
     fn let_go_of_lost_mounts(&self) {
         for mounted in inventory::mounts(&self.config.places) {
-            if mounted.at.parent() == Some(&self.config.mount.base) && !is_there(self, mounted.number) {
+            let ours = [&self.config.mount.base, &self.outward_base()].into_iter().any(|base| mounted.at.parent() == Some(base));
+            if ours && !is_there(self, mounted.number) {
                 tracing::warn!(at = %mounted.at.display(), "the disk that was mounted here is gone");
                 if let Err(error) = mount::let_go(&mounted.at) {
                     tracing::warn!(%error, at = %mounted.at.display(), "its mount stays");
