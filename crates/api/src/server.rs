@@ -41,7 +41,7 @@ const BODY_MAX: usize = 1 << 20;
 /// A program of the box sends its request at once: who lets one wait longer for its head, or the next piece of its body, gets no answer.
 const READ_MAX: Duration = Duration::from_secs(20);
 /// Connections of one user at a time. Each call of our clients is one.
-const CONNECTIONS_MAX: usize = 32;
+const CONNECTIONS_MAX: usize = 64;
 const PAUSE: Duration = Duration::from_millis(50);
 /// What is being answered when the program is told to end may take so long.
 const LAST: Duration = Duration::from_secs(20);

@@ -14,7 +14,7 @@ use crate::snapshot::Snapshot;
 use crate::vault::Vault;
 
 /// Holes come in pieces of so many zeros.
-static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+pub(crate) static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// A file whose content the vault has.
 #[derive(Clone, Debug)]
@@ -35,6 +35,10 @@ impl StoredFile {
             (None, Kind::File) => Err(VaultError::NotRead("its content was not kept".to_owned())),
             _ => Err(VaultError::NoFile),
         }
+    }
+
+    pub(crate) fn content(&self) -> &Content {
+        &self.content
     }
 
     /// Bytes, holes included.
@@ -163,7 +167,7 @@ fn behind(key: &Key, depth: usize) -> Key {
     Key::from_bytes(bytes).unwrap_or_else(|_| key.clone())
 }
 
-fn lost(extent: &Extent, why: &str) -> VaultError {
+pub(crate) fn lost(extent: &Extent, why: &str) -> VaultError {
     VaultError::BlobLost { id: extent.blob.short(), why: why.to_owned() }
 }
 

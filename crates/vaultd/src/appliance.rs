@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use crate::clock::BoxClock;
 use crate::disks::Shelf;
 use crate::doors::Doors;
+use crate::emergency::Emergency;
 use crate::engine::{Engine, Places};
 use crate::error::VaultdError;
 use crate::gate::Gate;
@@ -52,6 +53,7 @@ pub struct Appliance {
     pub(crate) gate: Gate,
     pub(crate) disks: Shelf,
     pub(crate) doors: Doors,
+    pub(crate) emergency: Emergency,
     /// How often something happened, for those who follow.
     pub(crate) followed: watch::Sender<u64>,
     ledger: Mutex<Ledger>,
@@ -74,6 +76,7 @@ impl Appliance {
             works: Works::default(),
             disks: Shelf::default(),
             doors: Doors::default(),
+            emergency: Emergency::default(),
             followed: watch::Sender::new(0),
             ledger: Mutex::new(ledger),
             starting: Mutex::new(()),

@@ -77,6 +77,11 @@ impl BoxClock {
         looked.time.at().plus(since).0
     }
 
+    /// Seconds since the start of the machine, sleep included: what no setting of a clock moves.
+    pub(crate) fn steady_s(&self) -> i64 {
+        look().steady.cast_signed()
+    }
+
     /// Whether the machine's clock is doubted.
     pub fn doubt(&self) -> Option<Doubt> {
         self.time().time.doubt()

@@ -10,8 +10,13 @@ use crate::error::VaultdError;
 const DOWNLOADS: usize = 6;
 /// Searches and comparisons: each uses all processors.
 const SEARCHES: usize = 2;
+/// Files that are being read in an emergency: beside those that somebody downloads who is signed in.
+const EMERGENCY: usize = 8;
 /// Those who follow what happens; a user's other connections (32 in all) stay free.
 const FOLLOWERS: usize = 24;
+
+/// Servers that are asked what an account may do.
+const CHECKS: usize = 4;
 
 /// A place, until it is dropped.
 pub(crate) type Place = OwnedSemaphorePermit;
@@ -20,21 +25,27 @@ pub(crate) type Place = OwnedSemaphorePermit;
 #[derive(Debug)]
 pub(crate) struct Doors {
     downloads: Arc<Semaphore>,
+    emergency: Arc<Semaphore>,
     searches: Arc<Semaphore>,
     followers: Arc<Semaphore>,
     trials: Arc<Semaphore>,
+    checks: Arc<Semaphore>,
 }
 
 impl Default for Doors {
     fn default() -> Self {
         let places = |count| Arc::new(Semaphore::new(count));
-        Self { downloads: places(DOWNLOADS), searches: places(SEARCHES), followers: places(FOLLOWERS), trials: places(1) }
+        Self { downloads: places(DOWNLOADS), emergency: places(EMERGENCY), searches: places(SEARCHES), followers: places(FOLLOWERS), trials: places(1), checks: places(CHECKS) }
     }
 }
 
 impl Doors {
     pub(crate) fn download(&self) -> Result<Place, VaultdError> {
         take(&self.downloads, "files are being downloaded")
+    }
+
+    pub(crate) fn emergency(&self) -> Result<Place, VaultdError> {
+        take(&self.emergency, "files are being read in this emergency")
     }
 
     pub(crate) fn search(&self) -> Result<Place, VaultdError> {
@@ -44,6 +55,10 @@ impl Doors {
     /// Test restores have one place on the box's own disk.
     pub(crate) fn trial(&self) -> Result<Place, VaultdError> {
         take(&self.trials, "test restores go on")
+    }
+
+    pub(crate) fn check(&self) -> Result<Place, VaultdError> {
+        take(&self.checks, "shares are being looked at")
     }
 
     pub(crate) fn follow(&self) -> Result<Place, VaultdError> {

@@ -152,7 +152,7 @@ fn answer(kind: &'static str, body: Body) -> Response {
 }
 
 /// Sends in a thread of its own: `work` answers whether all was taken.
-fn begin(
+pub(crate) fn begin(
     mut sink: Sink,
     place: Place,
     work: impl FnOnce(&mut Sink) -> Result<bool, VaultError> + Send + 'static,
@@ -195,12 +195,12 @@ pub(crate) struct Sink {
 }
 
 impl Sink {
-    fn new(out: Outflow, ending: Ending) -> Self {
+    pub(crate) fn new(out: Outflow, ending: Ending) -> Self {
         Self { out, ending, runtime: Handle::current(), waiting: Vec::new(), broken: Breaker::default() }
     }
 
     /// Waits until there is room.
-    fn put(&mut self, bytes: &[u8]) -> Result<(), Hung> {
+    pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<(), Hung> {
         for piece in bytes.chunks(PIECE) {
             let Self { out, ending, runtime, .. } = self;
             let put = runtime.block_on(async {

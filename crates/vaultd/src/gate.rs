@@ -12,6 +12,7 @@ use keepwell_audit::{Event, Value};
 
 use crate::appliance::Appliance;
 use crate::error::VaultdError;
+use crate::repeats::Repeats;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Refusals a minute that get a record each; of more, only their number is recorded, so that nobody fills the disk by asking.
@@ -42,6 +43,7 @@ pub(crate) struct Gate {
     authd: Client,
     signer: Mutex<Option<Signer>>,
     refused: Mutex<Refused>,
+    repeats: Repeats,
 }
 
 impl Gate {
@@ -50,17 +52,37 @@ impl Gate {
             authd: Client::new("keepwell-authd", authd, PATIENCE),
             signer: Mutex::new(None),
             refused: Mutex::new(Refused { since: Instant::now(), count: 0 }),
+            repeats: Repeats::default(),
         }
     }
 
     /// Whether the request may go on. Blocks. A refusal is in the ledger, and so is a grant that was used.
     pub(crate) fn admit(&self, appliance: &Appliance, verb: Verb, headers: &HeaderMap, body: &[u8]) -> Result<Grant, Refusal> {
+        self.admit_either(appliance, (verb, verb), headers, body)
+    }
+
+    /// The same for what the one verb or the other gives the right to.
+    pub(crate) fn admit_either(
+        &self,
+        appliance: &Appliance,
+        (one, other): (Verb, Verb),
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Grant, Refusal> {
         let shown = headers.get(grants::HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let word = |text: &str| Value::Text(text.to_owned());
-        let grant = self.check(appliance, verb, shown, body).inspect_err(|refusal| self.note(appliance, verb, "unknown", refusal))?;
+        let grant = match self.check(appliance, one, shown, body) {
+            Err(refusal) if one != other && refusal.code == GrantRefused::OtherVerb.code() => self.check(appliance, other, shown, body),
+            checked => checked,
+        };
+        let grant = grant.inspect_err(|refusal| self.note(appliance, one, "unknown", refusal))?;
+        let verb = grant.verb;
         let fields = vec![("verb".into(), word(verb.as_str())), ("code".into(), word("admitted"))];
-        // What can't be recorded is not done.
-        appliance.record(&grant.user, Event::Grant, fields).map_err(|error| Refusal::from(&error))?;
+        if !self.repeats.has(&grant, Instant::now()) {
+            // What can't be recorded is not done.
+            appliance.record(&grant.user, Event::Grant, fields).map_err(|error| Refusal::from(&error))?;
+            self.repeats.note(&grant, Instant::now());
+        }
         Ok(grant)
     }
 

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use keepwell_api::Base64;
 use keepwell_api::grants::{Grant, digest};
 use keepwell_api::vault::{
     Change, Changed, Changes, CompareSnapshots, File, Files, Found, FoundFiles, Gap, Gaps, ListFiles, ListGaps, ListSnapshots,
@@ -82,9 +83,14 @@ pub(crate) fn files(appliance: &Arc<Appliance>, grant: &Grant, order: ListFiles)
     let snapshot = scope::snapshot(appliance, grant, &vault, &order.snapshot)?;
     let folder = restore::key(order.path.as_ref())?;
     note(appliance, grant, "files", Some(&snapshot), vec![sealed(&vault, "path", order.path.as_ref())])?;
-    let limit = order.limit.clamp(1, PAGE_MAX) as usize;
+    page(&vault, &snapshot, &folder, order.after.as_ref(), order.limit)
+}
+
+/// A page of what lies directly in a folder.
+pub(crate) fn page(vault: &Vault, snapshot: &Snapshot, folder: &Key, after: Option<&Base64>, limit: u32) -> Answer<Files> {
+    let limit = limit.clamp(1, PAGE_MAX) as usize;
     let mut found = Files::default();
-    vault.list_after(&snapshot, &folder, order.after.as_ref().map(AsRef::as_ref), &mut |key, node| {
+    vault.list_after(snapshot, folder, after.map(AsRef::as_ref), &mut |key, node| {
         if found.files.len() == limit {
             found.more = true;
             return ControlFlow::Break(());
@@ -233,7 +239,7 @@ pub(crate) fn gaps(appliance: &Arc<Appliance>, grant: &Grant, order: ListGaps) -
     Ok(Gaps { gaps: snapshot.body.gaps.iter().map(gap).collect(), total: snapshot.body.statistics.gaps })
 }
 
-fn file(name: &[u8], node: &Node) -> File {
+pub(crate) fn file(name: &[u8], node: &Node) -> File {
     File {
         name: name.to_vec().into(),
         kind: kind(node.kind).to_owned(),

@@ -97,6 +97,28 @@ impl Watch {
         gone.iter().for_each(|duty| kept.book.drop(duty));
     }
 
+    /// What is open in an emergency or is to be looked at afterwards, and nothing else of the kind. Whether that is something new.
+    pub(crate) fn emergencies(&self, now: Vec<(Duty, String, Numbers)>, appliance: &Appliance) -> bool {
+        let (book, at) = (&mut self.lock().book, At(appliance.clock.believed()));
+        let over = |duty: &Duty| matches!(duty.subject, Subject::Opening(_)) && !now.iter().any(|(known, ..)| known == duty);
+        let gone: Vec<Duty> = book.owed().iter().map(|owed| owed.duty.clone()).filter(over).collect();
+        gone.iter().for_each(|duty| book.drop(duty));
+        let mut changed = !gone.is_empty();
+        for (duty, code, numbers) in now {
+            if book.get(&duty).is_none_or(|owed| owed.failed.is_none()) {
+                book.owe(duty.clone(), at);
+                book.fail(&duty, at, &code, numbers);
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    /// Whether somebody takes the incident of this promise.
+    pub(crate) fn is_taken(&self, duty: &Duty) -> bool {
+        self.lock().incidents.all().iter().any(|incident| incident.duty == *duty && incident.acknowledged.is_some())
+    }
+
     /// Why a promise is broken now.
     pub(crate) fn failure(&self, duty: &Duty) -> Option<String> {
         self.lock().book.get(duty).and_then(|owed| owed.failed.as_ref()).map(|failed| failed.code.clone())

@@ -10,6 +10,8 @@ use crate::Base64;
 
 /// The name that goes with the secret where a name is asked for.
 pub const EMERGENCY_USER: &str = "downtime";
+/// Who opens with the sealed code, at the box's own screen.
+pub const BREAK_GLASS: &str = "break-glass";
 /// No opening lasts longer, hours.
 pub const EMERGENCY_HOURS_MAX: u8 = 4;
 
@@ -69,9 +71,9 @@ pub struct CloseEmergency {
 pub struct EmergencyState {
     /// What is open now.
     pub open: Option<EmergencyNow>,
-    /// Tier 1 shares that an opening would show now, and those that it could not.
+    /// Tier 1 shares that an opening would show now; none while something is open.
     pub ready: Vec<EmergencyShare>,
-    /// Names of tier 1 shares that have no good copy.
+    /// Names of tier 1 shares that have no good copy; none while something is open.
     pub without_copy: Vec<String>,
     /// Openings that are over and that nobody has looked at yet: numbers.
     pub to_review: Vec<u64>,
