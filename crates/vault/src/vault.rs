@@ -65,9 +65,7 @@ impl Sealed {
 
     /// Stores changed key slots, and removes older ones where the new ones are on every disk: what they opened by opens nothing any more.
     pub fn store_slots(&self, slots: &Slots) -> Result<(), VaultError> {
-        self.pool.put(Class::Slots, Spread::Everywhere, &slots.encode())?;
-        crate::tend::forget_old_slots(&self.pool)?;
-        Ok(())
+        store_slots(&self.pool, slots)
     }
 
     /// Opens it.
@@ -99,6 +97,12 @@ fn open_index(place: &IndexPlace, vault: VaultId) -> Result<Arc<dyn Index>, Vaul
             Ok(Arc::new(SqliteIndex::open(&IndexPlace::Memory, vault)?))
         }
     }
+}
+
+fn store_slots(pool: &Pool, slots: &Slots) -> Result<(), VaultError> {
+    pool.put(Class::Slots, Spread::Everywhere, &slots.encode())?;
+    crate::tend::forget_old_slots(pool)?;
+    Ok(())
 }
 
 /// A disk's state in words; with the reason where there is one.
@@ -142,6 +146,16 @@ impl Vault {
     /// Its id.
     pub fn id(&self) -> VaultId {
         self.keys.vault
+    }
+
+    /// The newest key slots that are in the pool.
+    pub fn slots(&self) -> Result<Slots, VaultError> {
+        unlock::load_slots(&self.pool)
+    }
+
+    /// As [`Sealed::store_slots`], while it is open.
+    pub fn store_slots(&self, slots: &Slots) -> Result<(), VaultError> {
+        store_slots(&self.pool, slots)
     }
 
     /// The disks, and what they are to the vault.

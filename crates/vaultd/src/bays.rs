@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use keepwell_api::disks::{Disk as Known, Disks, Mounted, Standing, Typed};
+use keepwell_api::disks::{Disk as Known, Disks, Mounted, Serial, Standing, Typed};
 use keepwell_api::{Client, ClientError};
 use keepwell_storage::{Disk, disk_at, disk_number};
 
@@ -57,6 +57,16 @@ impl Diskd {
     ) -> Result<T, ClientError> {
         let patience = if verb == "prepare" { PREPARING } else { MOUNTING };
         self.client(patience).post(&format!("/v1/disks/{}/{verb}", disk.serial.in_route()), body)
+    }
+
+    /// The same with a disk that is called by its serial number alone.
+    pub(crate) fn have_named<T: serde::de::DeserializeOwned>(
+        &self,
+        serial: &Serial,
+        verb: &str,
+        body: &impl serde::Serialize,
+    ) -> Result<T, ClientError> {
+        self.client(MOUNTING).post(&format!("/v1/disks/{}/{verb}", serial.in_route()), body)
     }
 
     /// Has a disk of this box mounted; one that is stays where it is.

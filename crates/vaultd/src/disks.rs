@@ -2,6 +2,7 @@
 //! diskd's; decides nothing that could lose data: that is the pool's.
 
 mod adding;
+mod first;
 mod look;
 mod mending;
 mod verdict;
@@ -24,6 +25,7 @@ use crate::appliance::Appliance;
 use crate::bays::Diskd;
 use crate::error::VaultdError;
 pub(crate) use adding::add;
+pub(crate) use first::{create, opened, phase, told as making};
 
 /// Document: serial numbers by what the pool's labels call their disks, for when one is not there to be asked.
 const DOCUMENT: &str = "disks";

@@ -76,6 +76,16 @@ pub struct Engine {
     state: RwLock<Result<Arc<Vault>, Unready>>,
     opening: Mutex<()>,
     was_open: AtomicBool,
+    making: AtomicBool,
+}
+
+/// Nobody opens the vault as long as this lives: it is being made.
+pub(crate) struct Making<'a>(&'a AtomicBool);
+
+impl Drop for Making<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
 }
 
 impl std::fmt::Debug for Engine {
@@ -88,7 +98,7 @@ impl Engine {
     /// Not open yet.
     pub fn new(places: Places, clock: Arc<BoxClock>) -> Self {
         let unready = Unready { code: "starting".into(), text: "the vault is being opened".into() };
-        Self { places, clock, state: RwLock::new(Err(unready)), opening: Mutex::new(()), was_open: AtomicBool::new(false) }
+        Self { places, clock, state: RwLock::new(Err(unready)), opening: Mutex::new(()), was_open: AtomicBool::new(false), making: AtomicBool::new(false) }
     }
 
     /// The vault, or why it is not open.
@@ -101,6 +111,23 @@ impl Engine {
         self.was_open.load(Ordering::Acquire)
     }
 
+    /// Whether the first pool is being made.
+    pub(crate) fn is_being_made(&self) -> bool {
+        self.making.load(Ordering::Acquire)
+    }
+
+    /// Keeps everybody from opening a pool that is half made; none if the vault is open, or was.
+    pub(crate) fn begin_making(&self) -> Option<Making<'_>> {
+        let _nobody_opens = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.vault().is_ok() || self.was_open() {
+            return None;
+        }
+        self.making.store(true, Ordering::Release);
+        let unready = Unready { code: "making".into(), text: "the box's first pool is being made".into() };
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = Err(unready);
+        Some(Making(&self.making))
+    }
+
     /// Closes it, so that it is opened with other disks than before. Who works with it goes on until its work is done; until then it can't be opened again.
     pub(crate) fn close(&self, why: &str) {
         let unready = Unready { code: "starting".into(), text: why.to_owned() };
@@ -111,8 +138,8 @@ impl Engine {
     pub fn open(&self) -> Result<Arc<Vault>, Unready> {
         // Who came second would find the pool taken, by the first.
         let _one_at_a_time = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Ok(vault) = self.vault() {
-            return Ok(vault);
+        if self.vault().is_ok() || self.is_being_made() {
+            return self.vault();
         }
         let opened = self.try_open().map(Arc::new).map_err(|error| {
             let unready = Unready { code: error.code().into(), text: chain(&error) };

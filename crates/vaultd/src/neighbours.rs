@@ -13,6 +13,7 @@ use keepwell_duties::{At, Duty, DutyKind, Numbers};
 
 use crate::appliance::Appliance;
 use crate::error::VaultdError;
+use crate::locks;
 use keepwell_api::error::chain;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -48,6 +49,11 @@ fn about_keys(appliance: &Appliance, status: &keys::Status) {
     let keys = Duty::of_box(DutyKind::Keys);
     appliance.watch.seen(&keys, if by_itself { Ok(Numbers::new()) } else { Err(("locked", Numbers::new())) }, appliance);
     let Some(vault) = vault else { return };
+    if vault.to_store
+        && let Err(error) = locks::bring(appliance)
+    {
+        tracing::error!(error = chain(&error), "the newest key slots could not be brought to the pool; it is tried again in a minute");
+    }
     for (n, paper) in (1..).zip(&vault.papers) {
         let duty = Duty::rehearsal(&format!("{}-{n}", vault.set));
         let at = paper.rehearsed_at.max(paper.confirmed_at);

@@ -1,0 +1,152 @@
+#!/usr/bin/python3
+"""The first pool of a box: out of its carton, with blank disks. vaultd, diskd and keyd are killed while it is made, again and again; asked again it is made once, is whole, and backs up and restores.
+The recovery kit is printed and confirmed, and its slots reach the pool by themselves.
+
+Needs root (loop devices, mounts).
+"""
+
+import base64
+import threading
+
+from lib import trees
+from lib.appliance import Appliance
+from lib.asking import ask
+from lib.bays import Shelf
+from lib.box import until
+from lib.checks import Checks, need_root
+from lib.servers import Samba
+
+need_root("first-pool")
+checks = Checks("first-pool")
+SIZE = 640 << 20
+
+
+class Carton:
+    """A new box and its shelf."""
+
+    def __init__(self, folder):
+        shelf = folder / "shelf"
+        self.box = Appliance(folder / "box", "--diskd", shelf / "diskd/socket", "--without-pool")
+        self.shelf = Shelf(shelf, folder / "box/run/keyd.sock", 3, SIZE)
+        self.serials = []
+        until(lambda: len(self.blank()) == 3)
+        self.serials = sorted(self.blank())
+
+    def blank(self):
+        return [disk["serial"] for disk in self.shelf.known() if disk["standing"]["kind"] == "blank"]
+
+    def making(self):
+        return self.box.get("vaultd", "/v1/pool")
+
+    def create(self, serials, **more):
+        body = {"disks": [{"serial": serial, "typed_serial": serial} for serial in serials], "owner": "Dr. Example", **more}
+        return self.box.granted("disks-change", "/v1/pool", body)
+
+    def cut(self, when, end):
+        """Asks for the pool and ends a program when `when` holds."""
+        answers = []
+
+        def asking():
+            try:
+                answers.append(self.create(self.serials))
+            except OSError as error:
+                answers.append(error)
+
+        thread = threading.Thread(target=asking)
+        thread.start()
+        until(lambda: when(self.making()) or not thread.is_alive(), 60)
+        end()
+        thread.join()
+        return answers[0]
+
+
+def main():
+    carton = Carton(checks.scratch)
+    box = carton.box
+    with checks.part("out of its carton"):
+        until(lambda: carton.making().get("phase") == "none")
+        status = box.get("vaultd", "/v1/status")
+        checks.check("a box without a pool says that it has none, and lacks none", carton.making().get("phase") == "none" and status.get("incidents") == [], f"{carton.making()} {status}")
+        wrong = box.granted("disks-change", "/v1/pool", {"disks": [{"serial": carton.serials[0], "typed_serial": "NOT-IT"}]})
+        checks.check("a serial number that is not the disk's ends it", wrong.status == 409 and wrong.code == "wrong-serial", wrong)
+        checks.check("and nothing was changed", len(carton.blank()) == 3, carton.shelf.known())
+    with checks.part("cut at each step"):
+        cuts(carton)
+    with checks.part("made"):
+        made(carton)
+    with checks.part("the kit"):
+        kit(carton)
+    with checks.part("in use"):
+        in_use(carton)
+    checks.finish()
+
+
+def cuts(carton):
+    box = carton.box
+    kill = lambda name: lambda: box.kill(name)
+    steps = [
+        ("vaultd as it begins", lambda making: making.get("phase") == "making", kill("vaultd")),
+        ("keyd as it begins", lambda making: making.get("phase") == "making", kill("keyd")),
+        ("diskd in the middle", lambda making: making.get("phase") == "making", carton.shelf.diskd.restart),
+        ("vaultd with one disk ready", lambda making: len(making.get("ready", [])) >= 1, kill("vaultd")),
+        ("vaultd with all disks ready", lambda making: len(making.get("ready", [])) == 3, kill("vaultd")),
+    ]
+    for what, when, end in steps:
+        carton.cut(when, end)
+        back = until(lambda: carton.making().get("phase") in ("begun", "there"), 60)
+        checks.check(f"{what}: it is begun, or made", back, carton.making())
+        until(lambda: box.get("keyd", "/v1/status").get("phase") in ("open", "new"), 60)
+
+
+def made(carton):
+    box = carton.box
+    answer = carton.create(carton.serials)
+    checks.check("asked once more it is made, or was", answer.status == 200 or answer.code == "pool-exists", answer)
+    there = until(lambda: box.get("vaultd", "/v1/vault").get("unready", 1) is None, 60)
+    checks.check("the vault is open", there and carton.making().get("phase") == "there", f"{box.get('vaultd', '/v1/vault')} {carton.making()}")
+    members = lambda: sorted(disk["pool_name"] for disk in box.get("vaultd", "/v1/disks").get("disks", []) if disk["membership"] == "member")
+    checks.check("on the disks that were chosen", until(lambda: members() == carton.serials), members())
+    again = carton.create(carton.serials)
+    checks.check("there is no second one", again.status == 409 and again.code == "pool-exists", again)
+    vaults = box.get("keyd", "/v1/status").get("vaults", [])
+    checks.check("keyd has the keys of one vault", len(vaults) == 1 and vaults[0]["vault"] == box.get("vaultd", "/v1/vault")["vault"], vaults)
+
+
+def kit(carton):
+    """keyd was killed, so the first kit's papers are gone from its memory: they come once more."""
+    box = carton.box
+    keyd = box.folder / "run/keyd.sock"
+    vault = box.get("vaultd", "/v1/vault")["vault"]
+    again = ask(keyd, "POST", "/v1/reissue", {"vault": vault})
+    checks.check("the first kit is made once more", again.status == 200, again)
+    for paper in (1, 2, 3):
+        route = f"/v1/vaults/{vault}/papers/{paper}"
+        page = ask(keyd, "POST", route, {"format": "text", "keeper": f"keeper {paper}", "serial": ""})
+        checks.check(f"paper {paper} is printed", page.status == 200, page.status)
+        confirmed = ask(keyd, "POST", f"{route}/confirm", {"words": words(page.report["text"], ask(keyd, "GET", route).report["places"])})
+        checks.check(f"paper {paper} is confirmed", confirmed.status == 200, confirmed)
+    stored = until(lambda: box.get("keyd", "/v1/status")["vaults"][0]["to_store"] is False, 150)
+    status = box.get("keyd", "/v1/status")["vaults"][0]
+    checks.check("the pool gets its slots by itself, and it is the valid kit", stored and all(paper["confirmed_at"] for paper in status["papers"]), status)
+
+
+def words(page, places):
+    """What a person finds on the paper at the places that are asked for."""
+    rows = {line.split()[0]: line.split()[1:] for line in page.splitlines() if line.startswith("words-")}
+    return [base64.b64encode(rows[f"words-{place['row']}"][place["word"] - 1].encode()).decode() for place in places]
+
+
+def in_use(carton):
+    box = carton.box
+    server = Samba(checks.scratch / "samba")
+    trees.plain(server.share / "files", 100, 20_000, seed=5)
+    server.give()
+    added = box("shares", "add", "EHR", server.url, "--tier", 1, "--password-file", server.password)
+    first = box("runs", "start", "EHR", "--wait")
+    checks.check("its first backup is complete", added.status == 0 and first.status == 0, f"{added}\n{first}")
+    box.stop()
+    box.start()
+    checks.check("a box that starts again opens it", until(lambda: box.get("vaultd", "/v1/vault").get("snapshots", 0) >= 1, 90), box.get("vaultd", "/v1/vault"))
+
+
+main()
