@@ -65,7 +65,9 @@ test: setup  ## everything that has to pass before a change goes in
 	@$(stage) box-commands   tests/scenario box-commands
 	@$(stage) box-slow       tests/scenario box-slow
 	@$(stage) box-kills      tests/scenario box-kills
+	@$(stage) restore-resumes tests/scenario restore-resumes
 	@$(stage) box-disks      tests/scenario box-disks
+	@$(stage) first-pool     tests/scenario first-pool
 	@$(stage) box-year       tests/scenario box-year
 	@$(stage) text-console   tests/scenario text-console
 	@$(stage) total
