@@ -101,7 +101,7 @@ pub(crate) fn create(appliance: &Arc<Appliance>, grant: &Grant, order: CreatePoo
     let keyd = Client::new("keepwell-keyd", &appliance.config.places.keyd, KEYD_PATIENCE);
     let mut plan = decided(appliance, &keyd, &order, layout)?;
     strangers(&known, &plan)?;
-    let found = |serial| known.disks.iter().find(|disk| disk.serial == *serial).ok_or(VaultdError::NoSuch("disk"));
+    let found = |serial: &Serial| known.disks.iter().find(|disk| disk.serial == *serial).ok_or(VaultdError::NoSuch("disk"));
     let disks = plan.disks.clone();
     let disks = disks.iter().map(found).collect::<Answer<Vec<_>>>()?;
     appliance.state.note(PLAN, &Some(&plan))?;
