@@ -3,9 +3,9 @@
 use askama::Template;
 use axum::extract::Path;
 use axum::response::Response;
-use keepwell_api::grants::Verb;
+use keepwell_api::grants::{Role, Verb};
 use keepwell_api::vault::{
-    AddShare, ChangeShare, Done, ListSnapshots, RemoveShare, Run, RunNow, Share, ShareAdded, Snapshot, Started, Tier,
+    AddShare, ChangeShare, CheckShare, Done, ListSnapshots, RemoveShare, Run, RunNow, Share, ShareAdded, ShareChecked, Snapshot, Started, Tier,
 };
 use keepwell_duties::ShareId;
 use keepwell_duties::status::ShareStatus;
@@ -14,6 +14,7 @@ use super::address::Address;
 use super::frame::{self, Frame};
 use super::front::{ProofLine, proof_line};
 use super::runs::{self, RunLine};
+use super::setup::progress;
 use super::trouble;
 use crate::app::HowItIs;
 use crate::neighbours::Trouble;
@@ -107,6 +108,7 @@ struct SharePage {
     paused: bool,
     held: bool,
     location: Address,
+    may_write: Option<String>,
     may: Rights,
     needs_code: bool,
     promises: Vec<ProofLine>,
@@ -163,6 +165,7 @@ pub(crate) async fn one(visit: Visit, Path(id): Path<String>) -> Response {
         paused: share.paused,
         held: row.mark.status == "held",
         location: Address::parse(&share.location),
+        may_write: share.may_write.clone(),
         may: Rights { run: visit.may(Verb::RunNow), change: visit.may(Verb::SharesChange), restore: visit.may(Verb::Restore) },
         needs_code: visit.needs_code(Verb::SharesChange),
         promises,
@@ -211,14 +214,28 @@ struct AddPage {
     called: String,
     address: Address,
     tier: String,
+    checked: Option<Checked>,
+    /// What was typed as the reason; none while nobody has to give one.
+    why: Option<String>,
+}
+
+/// What the server said of the account.
+struct Checked {
+    rights: Mark,
+    asked: String,
+    protocol: String,
+    protection: String,
+    findings: Vec<String>,
 }
 
 /// The form for a new one.
 pub(crate) async fn add_form(visit: Visit) -> Response {
-    show_add(&visit, None)
+    show_add(&visit, None, None)
 }
 
-fn show_add(visit: &Visit, error: Option<String>) -> Response {
+fn show_add(visit: &Visit, error: Option<String>, checked: Option<ShareChecked>) -> Response {
+    let why = visit.form.some("may_write");
+    let asks_why = why.is_some() || checked.as_ref().is_some_and(|checked| checked.rights != keepwell_api::vault::Rights::ReadOnly);
     let tier = visit.form.some("tier").unwrap_or_else(|| "two".into());
     let page = AddPage {
         frame: visit.frame("Add a share"),
@@ -226,31 +243,74 @@ fn show_add(visit: &Visit, error: Option<String>) -> Response {
         called: visit.form.text("name").to_owned(),
         address: Address::typed(&visit.form),
         tier,
+        checked: checked.map(checked_lines),
+        why: asks_why.then(|| why.unwrap_or_default()),
     };
     visit.show(&page)
+}
+
+fn checked_lines(checked: ShareChecked) -> Checked {
+    let may = checked.may.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let (status, icon, word) = match checked.rights {
+        keepwell_api::vault::Rights::ReadOnly => ("ok", "tick", "It can only read"),
+        keepwell_api::vault::Rights::CanWrite => ("bad", "cross", "It can do more than read"),
+        keepwell_api::vault::Rights::Unknown => ("muted", "question", "The server does not say what it may do"),
+    };
+    let rights = Mark { status, icon, word };
+    let of = view::count(checked.asked, "file or folder", "files and folders");
+    let asked = match checked.changeable {
+        0 => format!("The server was asked about {of}; nothing was tried out"),
+        some => format!("It may {may}: the server was asked about {of}, and allows it in {some} of them; nothing was tried out"),
+    };
+    Checked { rights, asked, protocol: checked.server.protocol, protection: checked.server.protection, findings: checked.server.findings }
 }
 
 /// Adds it. Its first backup begins by itself.
 pub(crate) async fn add(visit: Visit) -> Response {
     let location = match Address::typed(&visit.form).location() {
         Ok(location) => location,
-        Err(why) => return show_add(&visit, Some(why.to_string())),
+        Err(why) => return show_add(&visit, Some(why.to_string()), None),
     };
+    let check = CheckShare { location: location.clone(), password: visit.form.some_secret("password") };
+    if visit.form.has("check") {
+        return match visit.granted::<ShareChecked>(Verb::SharesAdd, "/v1/shares/check", &check).await {
+            Ok(checked) => show_add(&visit, None, Some(checked)),
+            Err(Trouble::SignedOut) => visit.go("/sign-in", None),
+            Err(trouble) => show_add(&visit, Some(told(&trouble)), None),
+        };
+    }
     let ask = AddShare {
         name: visit.form.text("name").to_owned(),
         location,
         password: visit.form.some_secret("password"),
         tier: tier(&visit),
-        may_write: None,
+        may_write: visit.form.some("may_write"),
     };
     match visit.granted::<ShareAdded>(Verb::SharesAdd, "/v1/shares", &ask).await {
-        Ok(added) => visit.after(
-            &format!("/shares/{}", added.id),
-            Ok(()),
-            "The share was added. Its first backup begins as soon as there is a place.",
-        ),
+        Ok(added) => {
+            // Who sets a box up goes on with that.
+            let owns = visit.role() == Some(Role::Owner);
+            let next = match owns && progress::open_at(&visit.app).await.is_some() {
+                true => "/setup/backup".to_owned(),
+                false => format!("/shares/{}", added.id),
+            };
+            visit.after(&next, Ok(()), "The share was added. Its first backup begins as soon as there is a place.")
+        }
         Err(Trouble::SignedOut) => visit.go("/sign-in", None),
-        Err(trouble) => show_add(&visit, Some(trouble.to_string())),
+        // Once more, for what is to be shown of it.
+        Err(trouble) if trouble.code() == Some("can-write") => {
+            let checked = visit.granted::<ShareChecked>(Verb::SharesAdd, "/v1/shares/check", &check).await.ok();
+            show_add(&visit, Some(trouble.to_string()), checked)
+        }
+        Err(trouble) => show_add(&visit, Some(told(&trouble)), None),
+    }
+}
+
+/// With what the server itself said: wrong passwords and addresses are told there.
+fn told(trouble: &Trouble) -> String {
+    match trouble {
+        Trouble::Refused(refusal) => std::iter::once(trouble.to_string()).chain(refusal.causes.first().cloned()).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
     }
 }
 
@@ -302,7 +362,8 @@ pub(crate) async fn change(visit: Visit, Path(id): Path<String>) -> Response {
         Err(why) => return visit.after::<()>(&back(&id), Err(Trouble::Typed(why)), ""),
     };
     let tier = Some(tier(&visit)).filter(|tier| *tier != share.tier);
-    let ask = ChangeShare { id: id.clone(), location, password: visit.form.some_secret("password"), tier, paused: None, may_write: None };
+    let (password, may_write) = (visit.form.some_secret("password"), visit.form.some("may_write"));
+    let ask = ChangeShare { id: id.clone(), location, password, tier, paused: None, may_write };
     let done = visit.granted::<Done>(ask.verb(share.tier), "/v1/shares/change", &ask).await;
     visit.after(&back(&id), done, "The share was changed. The next backup uses what you entered.")
 }

@@ -112,7 +112,9 @@ fn words(run: Option<&Run>, outcome: Option<Outcome>) -> String {
             "The share looked wrong, such as suddenly empty. Look at the share's page, and say there whether it is meant to be so.".into()
         }
         (_, Some(Outcome::Failed)) => "Nothing was copied. Mend what is said here, and begin again.".into(),
-        (_, Some(Outcome::Cancelled | Outcome::Cut)) => "It did not come to its end. Begin again: what was read already is not read twice.".into(),
+        (_, Some(Outcome::Cancelled | Outcome::Cut)) => {
+            "It did not come to its end. Begin again: what was read already is not read twice.".into()
+        }
     }
 }
 

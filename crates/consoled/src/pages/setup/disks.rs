@@ -126,7 +126,9 @@ fn standing(standing: &Standing) -> (bool, String) {
             (true, format!("It holds copies of another box, {}. Take it only if nobody needs these any more.", view_name(name)))
         }
         Standing::Prepared { .. } => (true, "This box has made it ready already.".into()),
-        Standing::Spoilt { why } => (true, format!("What Keepwell wrote on it does not hold ({}). All of it would be gone.", view_name(why))),
+        Standing::Spoilt { why } => {
+            (true, format!("What Keepwell wrote on it does not hold ({}). All of it would be gone.", view_name(why)))
+        }
         Standing::Own { .. } => (false, "The box itself runs from it. It is never touched.".into()),
         Standing::Busy { by } => (false, format!("Something else uses it: {}.", view_name(by))),
         Standing::Unread { why } => (false, capital(&view_name(why))),
@@ -152,7 +154,11 @@ fn chosen(form: &crate::form::Form) -> Result<Vec<FirstDisk>, String> {
         };
         disks.push(FirstDisk { typed_serial: serial.to_string(), serial });
     }
-    if disks.is_empty() { Err("Type ERASE and the serial number beside each disk that the box is to use. Nothing was touched.".into()) } else { Ok(disks) }
+    if disks.is_empty() {
+        Err("Type ERASE and the serial number beside each disk that the box is to use. Nothing was touched.".into())
+    } else {
+        Ok(disks)
+    }
 }
 
 /// Makes the pool.
@@ -196,7 +202,9 @@ mod tests {
             chosen.map(|disks| disks.iter().map(|disk| disk.serial.to_string()).collect::<Vec<_>>())
         };
         assert_eq!(disks("serial=A1&erase=ERASE+A1&serial=B2&erase=&serial=C3&erase=+ERASE++C3+"), Ok(vec!["A1".into(), "C3".into()]));
-        for bad in ["", "serial=A1&erase=", "serial=A1&erase=ERASE", "serial=A1&erase=A1", "serial=A1&erase=ERASEA1", "serial=A1&erase=erase+A1"] {
+        for bad in
+            ["", "serial=A1&erase=", "serial=A1&erase=ERASE", "serial=A1&erase=A1", "serial=A1&erase=ERASEA1", "serial=A1&erase=erase+A1"]
+        {
             assert!(disks(bad).is_err(), "{bad}");
         }
         // One that is right does not carry a wrong one along; nor is a number moved to another disk.

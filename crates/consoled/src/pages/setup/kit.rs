@@ -65,10 +65,8 @@ pub(crate) async fn page(visit: Visit) -> Response {
 
 /// This box's vault, as keyd has it.
 async fn known(visit: &Visit) -> Result<Option<keys::VaultStatus>, Trouble> {
-    let (keys, vault) = tokio::join!(
-        visit.app.neighbours.ask_keyd::<keys::Status>("/v1/status"),
-        visit.app.neighbours.get::<VaultState>("/v1/vault")
-    );
+    let (keys, vault) =
+        tokio::join!(visit.app.neighbours.ask_keyd::<keys::Status>("/v1/status"), visit.app.neighbours.get::<VaultState>("/v1/vault"));
     Ok(kit_of(&keys?, vault.as_ref().ok()).cloned())
 }
 

@@ -22,7 +22,8 @@ pub(crate) async fn random_file(visit: &Visit, snapshot: &str) -> Result<Option<
     for _ in 0..LOOKS {
         let ask = ListFiles { snapshot: snapshot.to_owned(), path: base64(&folder), after: None, limit: ROWS };
         let files: Files = visit.granted(Verb::FilesList, "/v1/files", &ask).await?;
-        let wanted: Vec<_> = files.files.iter().filter_map(|file| candidate(&folder, file)).filter(|one| !dead.contains(&one.path)).collect();
+        let wanted: Vec<_> =
+            files.files.iter().filter_map(|file| candidate(&folder, file)).filter(|one| !dead.contains(&one.path)).collect();
         let Some(one) = wanted.get(random_below(wanted.len())?).cloned() else {
             if folder.is_empty() {
                 return Ok(None);
