@@ -19,6 +19,7 @@ pub(crate) mod session;
 mod settings;
 mod shares;
 mod status;
+mod tokens;
 mod trial;
 mod users;
 mod wait;
@@ -57,6 +58,7 @@ pub(crate) fn run(command: &ApplianceCommand, place: &Place, answer: &mut Answer
         ApplianceCommand::SignIn(args) => session::sign_in(place, args, answer),
         ApplianceCommand::SignOut => session::sign_out(place, answer),
         ApplianceCommand::Users(command) => users::run(command, place, answer),
+        ApplianceCommand::Tokens(command) => tokens::run(command, place, answer),
         ApplianceCommand::Box(BoxCommand::Claim(args)) => session::claim(place, args, answer),
     }
 }

@@ -70,6 +70,9 @@ pub(crate) enum ApplianceCommand {
     /// Who may do what
     #[command(subcommand)]
     Users(UsersCommand),
+    /// What programs may do that act for nobody in particular
+    #[command(subcommand)]
+    Tokens(TokensCommand),
     /// The box itself
     #[command(subcommand)]
     Box(BoxCommand),
@@ -112,6 +115,7 @@ impl ApplianceCommand {
             Self::SignIn(_) => "sign-in",
             Self::SignOut => "sign-out",
             Self::Users(command) => command.name(),
+            Self::Tokens(command) => command.name(),
             Self::Box(BoxCommand::Claim(_)) => "box claim",
         }
     }

@@ -99,8 +99,8 @@ pub(crate) fn proving<T>(place: &Place, mut ask: impl FnMut(Option<String>) -> R
     }
 }
 
-/// None where nobody can be asked.
-fn another_code(place: &Place) -> Result<Option<String>, CliError> {
+/// A code that was not used. None where nobody can be asked.
+pub(crate) fn another_code(place: &Place) -> Result<Option<String>, CliError> {
     let file = place.session_file()?;
     let mut kept = load(&file)?.unwrap_or_default();
     if let Some(path) = &kept.totp_file {
@@ -148,7 +148,12 @@ pub(crate) fn show_enrolled(enrolled: &Enrolled, answer: &mut Answer) {
     answer.field("otpauth", json!(url));
     answer.line("Enter this into the authenticator now; it is not shown again:");
     answer.line(format_args!("  {}", text::shown(url.as_bytes())));
-    let codes: Vec<_> = enrolled.recovery_codes.iter().map(|code| String::from_utf8_lossy(code.as_ref())).collect();
+    show_codes(&enrolled.recovery_codes, answer);
+}
+
+/// Recovery codes, shown once.
+pub(crate) fn show_codes(codes: &[Base64], answer: &mut Answer) {
+    let codes: Vec<_> = codes.iter().map(|code| String::from_utf8_lossy(code.as_ref())).collect();
     answer.field("recovery_codes", json!(codes));
     answer.line(
         "If the authenticator is lost, each of these stands in for it once. Write them down and lock them away; they are not shown again:",

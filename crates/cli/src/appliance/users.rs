@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use keepwell_api::auth::{AddUser, ByOwner, ChangeRole, Enrol, Enrolled, SetUp, User, UserState, Users};
+use keepwell_api::auth::{
+    AddUser, BreakGlassCode, ByOwner, ChangeFactor, ChangeRole, ChangeShares, Enrol, Enrolled, RecoveryCodes, SetUp, User, UserState, Users,
+};
 use keepwell_api::grants::Scope;
 use keepwell_api::{Base64, ClientError};
 use serde::Serialize;
@@ -13,7 +15,7 @@ use serde_json::Value;
 use super::args::UsersCommand;
 use super::json;
 use super::place::Place;
-use super::session::{current, proving, show_enrolled};
+use super::session::{another_code, current, proving, show_codes, show_enrolled};
 use crate::exit::{CliError, Exit};
 use crate::output::Answer;
 use crate::text;
@@ -23,8 +25,8 @@ use crate::unlock::secret_line;
 pub(crate) fn run(command: &UsersCommand, place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
     match command {
         UsersCommand::List => list(place, answer)?,
-        UsersCommand::Add { name, role } => {
-            let mut request = AddUser { session: current(place)?, name: name.clone(), role: *role, shares: Scope::default(), code: None };
+        UsersCommand::Add { name, role, shares } => {
+            let mut request = AddUser { session: current(place)?, name: name.clone(), role: *role, shares: scope(shares)?, code: None };
             let set_up: SetUp = proving(place, |code| {
                 request.code = code;
                 place.authd().post("/v1/users", &request)
@@ -44,6 +46,21 @@ pub(crate) fn run(command: &UsersCommand, place: &Place, answer: &mut Answer) ->
             })?;
             answer.line(format_args!("{} is {role} now.", text::shown(name.as_bytes())));
         }
+        UsersCommand::Shares { name, shares, .. } => {
+            let mut request = ChangeShares { session: current(place)?, shares: scope(shares)?, code: None };
+            let _: Value = proving(place, |code| {
+                request.code = code;
+                of(place, name, "shares", &request)
+            })?;
+            let from = if shares.is_empty() { "all shares".into() } else { shares.join(", ") };
+            answer.line(format_args!("{} restores from {} now.", text::shown(name.as_bytes()), text::shown(from.as_bytes())));
+        }
+        UsersCommand::Unlock { name } => {
+            let _: Value = of(place, name, "unlock", &Value::Null)?;
+            answer.line(format_args!("Wrong attempts at {} are forgotten.", text::shown(name.as_bytes())));
+        }
+        UsersCommand::RecoveryCodes { password_file } => recovery_codes(password_file, place, answer)?,
+        UsersCommand::SealedCode => sealed_code(place, answer)?,
         UsersCommand::Disable { name } => {
             let _: Value = by_owner(place, name, "disable")?;
             answer.line(format_args!("{} can't sign in any more.", text::shown(name.as_bytes())));
@@ -60,10 +77,14 @@ fn list(place: &Place, answer: &mut Answer) -> Result<(), CliError> {
 
 fn line(user: &User) -> String {
     let state = match user.state {
-        UserState::SetUp => "has not enrolled yet".into(),
+        UserState::SetUp => "has not enrolled yet".to_owned(),
         UserState::Active => "can sign in".into(),
         UserState::LockedOut { until } => format!("locked out until {} UTC: too many wrong attempts", text::time(until)),
         UserState::Disabled => "disabled".into(),
+    };
+    let state = match user.refused_from {
+        0 => state,
+        computers => format!("{state}, but for now not from {computers} computers with too many wrong attempts"),
     };
     let last = user.signed_in_at.map_or_else(|| "never".into(), |at| format!("{} UTC", text::time(at)));
     format!("{}  {}  {state}; last signed in: {last}", text::shown(user.name.as_bytes()), user.role)
@@ -74,6 +95,34 @@ fn enrol(name: &str, code: &Path, password: &Path, place: &Place, answer: &mut A
     let enrolled: Enrolled = of(place, name, "enrol", &request)?;
     answer.line(format_args!("{} can sign in.", text::shown(name.as_bytes())));
     show_enrolled(&enrolled, answer);
+    Ok(())
+}
+
+fn scope(shares: &[String]) -> Result<Scope, CliError> {
+    Scope::new(shares.to_vec()).map_err(|error| CliError::Usage(error.to_string()))
+}
+
+fn recovery_codes(password: &Path, place: &Place, answer: &mut Answer) -> Result<(), CliError> {
+    let (session, password) = (current(place)?, Base64(secret_line(password, "password")?));
+    let code = another_code(place)?.ok_or_else(|| CliError::Usage("a code is needed, and there is no terminal to ask for it".into()))?;
+    let made: RecoveryCodes = place.authd().post("/v1/recovery-codes", &ChangeFactor { session, password, code })?;
+    show_codes(&made.recovery_codes, answer);
+    Ok(())
+}
+
+fn sealed_code(place: &Place, answer: &mut Answer) -> Result<(), CliError> {
+    let mut request = ByOwner { session: current(place)?, code: None };
+    let made: BreakGlassCode = proving(place, |code| {
+        request.code = code;
+        place.authd().post("/v1/break-glass-code", &request)
+    })?;
+    let code = String::from_utf8_lossy(made.code.as_ref());
+    answer.field("code", &*code);
+    answer.field("made_at", made.made_at);
+    answer.line(
+        "Put this into a sealed envelope; it is not shown again, opens copies at the box's own screen once, and voids the one from before:",
+    );
+    answer.line(format_args!("  {}", text::shown(code.as_bytes())));
     Ok(())
 }
 
