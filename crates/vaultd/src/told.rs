@@ -64,7 +64,7 @@ fn share(appliance: &Appliance, policies: &Policies, row: ShareRow) -> Result<Sh
         last,
         newest_copy_at: row.clock.last_good.map(|at| at.0),
         next_due: (!row.paused).then_some(due),
-        may_write: None,
+        may_write: row.may_write,
     })
 }
 

@@ -228,7 +228,9 @@ pub(crate) fn set_policy(appliance: &Arc<Appliance>, grant: &Grant, wanted: Poli
 
 pub(crate) fn read_log(appliance: &Arc<Appliance>, grant: &Grant, order: ReadLog) -> Answer<Vec<LogRecord>> {
     appliance.record(&grant.user, Event::Retrieval, vec![("what".into(), Value::Text("log".into()))])?;
-    let records = keepwell_audit::read(&appliance.ledger_folder(), order.from, order.limit.clamp(1, PAGE_MAX) as usize)?;
+    let limit = order.limit.clamp(1, PAGE_MAX);
+    let from = if order.newest { (appliance.ledger().head().seq + 1).saturating_sub(limit.into()) } else { order.from };
+    let records = keepwell_audit::read(&appliance.ledger_folder(), from, limit as usize)?;
     Ok(records.into_iter().map(record).collect())
 }
 

@@ -22,6 +22,7 @@ use tempfile::TempDir;
 fn granted() -> Vec<(&'static str, Verb, Value)> {
     vec![
         ("/v1/shares", Verb::SharesAdd, json!({ "name": "EHR", "location": "smb://u@h/s", "tier": "one" })),
+        ("/v1/shares/check", Verb::SharesAdd, json!({ "location": "smb://u@h/s" })),
         ("/v1/shares/change", Verb::SharesChange, json!({ "id": "00", "paused": true })),
         ("/v1/shares/remove", Verb::SharesRemove, json!({ "id": "00" })),
         ("/v1/runs", Verb::RunNow, json!({ "share": "00" })),

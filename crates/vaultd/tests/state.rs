@@ -1,12 +1,13 @@
 //! The box's state: what is written is there after a restart, a run ends once, a newer state is refused, and another box's is taken over.
 
-use keepwell_api::vault::{Counts, Outcome, Run};
+use keepwell_api::Base64;
+use keepwell_api::vault::{Counts, Outcome, RestoreState, Run, Waits};
 use keepwell_duties::{At, ShareClock, ShareId, Tier};
 use keepwell_vaultd::state::{NewShare, State, StateError, new_share_id};
 
 fn share(n: u8, name: &str) -> NewShare {
     let id = new_share_id([n; 8]);
-    NewShare { id, name: name.into(), location: "smb://u@host/s".into(), tier: Tier::Two, credential: Some(vec![1, 2, 3]) }
+    NewShare { id, name: name.into(), location: "smb://u@host/s".into(), tier: Tier::Two, credential: Some(vec![1, 2, 3]), may_write: None }
 }
 
 fn ended(id: u64, share: &ShareId, outcome: Outcome) -> Run {
@@ -118,4 +119,36 @@ fn what_is_to_be_said_does_not_wait_for_a_time_that_was_wrong() {
     assert_eq!(state.channels_due(right).unwrap(), [""; 0]);
     assert_eq!(state.channels_due(right + 60).unwrap(), ["mail"]);
     assert_eq!(state.shares().unwrap()[0].added_at, right);
+}
+
+#[test]
+fn where_a_restore_is_is_kept_until_it_is_over_and_no_other_box_goes_on_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.sqlite");
+    let sealed = Base64::from(vec![7; 40]);
+    let mut restore = {
+        let state = State::open(&path).unwrap();
+        let restore = state.begin_restore(RestoreState { snapshot: "5a".into(), ..RestoreState::default() }).unwrap();
+        state.keep_restore(&RestoreState { files: 3, waits: Some(Waits::Password), ..restore.clone() }, &sealed).unwrap();
+        state.begin_restore(restore).unwrap()
+    };
+    let state = State::open(&path).unwrap();
+    let id = restore.id - 1;
+    assert_eq!(state.restore_course(id).unwrap(), Some(sealed.clone()));
+    assert_eq!(state.restore_course(restore.id).unwrap(), None);
+    let kept = state.restore(id).unwrap().unwrap();
+    assert_eq!((kept.files, kept.waits, kept.finished_at), (3, Some(Waits::Password), None));
+
+    let copy = folder.path().join("copy.sqlite");
+    state.copy_to(&copy).unwrap();
+    let other = State::open(&folder.path().join("other.sqlite")).unwrap();
+    other.adopt(&copy).unwrap();
+    assert!(other.restore(id).unwrap().is_some() && other.restore_course(id).unwrap().is_none());
+
+    restore.id = id;
+    restore.finished_at = Some(9);
+    state.end_restore(&restore).unwrap();
+    assert_eq!(state.restore_course(id).unwrap(), None);
+    state.keep_restore(&restore, &sealed).unwrap();
+    assert_eq!(state.restore_course(id).unwrap(), None, "what is over is not kept again");
 }

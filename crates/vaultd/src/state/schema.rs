@@ -5,7 +5,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StateError;
 
 /// Step n makes version n + 1 of the tables (`PRAGMA user_version`).
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
     CREATE TABLE shares (
         id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, location TEXT NOT NULL, tier TEXT NOT NULL, paused INTEGER NOT NULL DEFAULT 0,
         credential BLOB, clock TEXT NOT NULL, added_at INTEGER NOT NULL) STRICT;
@@ -20,7 +21,9 @@ const STEPS: [&str; 1] = ["
         tries INTEGER NOT NULL DEFAULT 0) STRICT;
     CREATE TABLE nonces (nonce BLOB PRIMARY KEY, expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE documents (name TEXT PRIMARY KEY, content TEXT NOT NULL) STRICT, WITHOUT ROWID;
-"];
+",
+    "ALTER TABLE shares ADD COLUMN may_write TEXT;",
+];
 
 /// Brings the tables to this release's version.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StateError> {

@@ -28,6 +28,8 @@ pub struct NewShare {
     pub tier: Tier,
     /// Sealed password.
     pub credential: Option<Vec<u8>>,
+    /// Why an account that can write is used.
+    pub may_write: Option<String>,
 }
 
 /// A share as it is.
@@ -49,11 +51,13 @@ pub struct ShareRow {
     pub clock: ShareClock,
     /// When it was added.
     pub added_at: i64,
+    /// Why an account that can write is used.
+    pub may_write: Option<String>,
 }
 
-const COLUMNS: &str = "id, name, location, tier, paused, credential, clock, added_at";
+const COLUMNS: &str = "id, name, location, tier, paused, credential, clock, added_at, may_write";
 
-type Raw = (String, String, String, String, bool, Option<Vec<u8>>, String, i64);
+type Raw = (String, String, String, String, bool, Option<Vec<u8>>, String, i64, Option<String>);
 
 impl State {
     /// All shares, by name.
@@ -76,10 +80,10 @@ impl State {
     /// Adds one.
     pub fn add_share(&self, new: &NewShare, now: i64) -> Result<(), StateError> {
         let added = self.change("add a share", |transaction| {
-            let sql = "INSERT INTO shares (id, name, location, tier, credential, clock, added_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+            let sql = "INSERT INTO shares (id, name, location, tier, credential, clock, added_at, may_write) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
             transaction.execute(
                 sql,
-                params![new.id.0, new.name, new.location, text(&new.tier), new.credential, text(&ShareClock::new(At(now))), now],
+                params![new.id.0, new.name, new.location, text(&new.tier), new.credential, text(&ShareClock::new(At(now))), now, new.may_write],
             )
         });
         added.map(|_| ()).map_err(name_taken)
@@ -88,8 +92,8 @@ impl State {
     /// Writes a changed one; its id and name stay.
     pub fn change_share(&self, share: &ShareRow) -> Result<(), StateError> {
         self.change("change a share", |transaction| {
-            let sql = "UPDATE shares SET location = ?2, tier = ?3, paused = ?4, credential = ?5 WHERE id = ?1";
-            transaction.execute(sql, params![share.id.0, share.location, text(&share.tier), share.paused, share.credential])
+            let sql = "UPDATE shares SET location = ?2, tier = ?3, paused = ?4, credential = ?5, may_write = ?6 WHERE id = ?1";
+            transaction.execute(sql, params![share.id.0, share.location, text(&share.tier), share.paused, share.credential, share.may_write])
         })?;
         Ok(())
     }
@@ -101,10 +105,10 @@ impl State {
 }
 
 fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?))
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?))
 }
 
-fn share((id, name, location, tier, paused, credential, clock, added_at): Raw) -> Result<ShareRow, StateError> {
+fn share((id, name, location, tier, paused, credential, clock, added_at, may_write): Raw) -> Result<ShareRow, StateError> {
     Ok(ShareRow {
         id: ShareId(id),
         name,
@@ -114,6 +118,7 @@ fn share((id, name, location, tier, paused, credential, clock, added_at): Raw) -
         credential,
         clock: parsed("the runs of a share", &clock)?,
         added_at,
+        may_write,
     })
 }
 

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "tests end where something is not as they made it")]
 
 mod emergency;
+mod rights;
+mod servers;
 #[path = "../stage/mod.rs"]
 mod stage;
 mod stocked;
@@ -53,6 +55,7 @@ impl Stage {
         spoil(&at("disks"));
         let authd = authd(&at("authd"));
         serve(&at("keyd"), Router::new().route("/v1/open", post(async || keyring().encode().to_vec())), mine());
+        servers::serve(&at("ingest"));
         let config = config(folder.path(), None);
         let appliance = Appliance::start(config).unwrap();
         let household = Some(Household::start(&appliance).unwrap());
@@ -339,12 +342,12 @@ fn who_follows_hears_what_begins_and_ends() {
     assert!(matches!(heard.recv_timeout(60 * SECOND).unwrap(), Event::Status { .. }), "first of all");
     let share = json!({ "name": "practice", "location": "smb://olga-meier@server.example/practice", "tier": "one" });
     let added = stage.ask("/v1/shares", Verb::SharesAdd, &share).unwrap();
-    // It fails: nobody speaks to servers here.
+    // It fails: there is no such server.
     let begun = stage.ask("/v1/runs", Verb::RunNow, &json!({ "share": added["id"] }));
     assert!(begun.as_ref().map_or_else(|code| code == "runs-already", |_| true), "{begun:?}");
     let ended = next("a run that ended", &|event| matches!(event, Event::Run { run } if run.finished_at.is_some()));
     let Event::Run { run } = ended else { unreachable!("it was asked for") };
-    assert_eq!((&json!(run.share), run.outcome, run.code.as_deref()), (&added["id"], Some(Outcome::Failed), Some("no-ingest")));
+    assert_eq!((&json!(run.share), run.outcome, run.code.as_deref()), (&added["id"], Some(Outcome::Failed), Some("unreachable")));
     next("another status", &|event| matches!(event, Event::Status { .. }));
     // A test restore of what the vault has of this share.
     let started = stage.ask("/v1/test-restores", Verb::TestRestore, &json!({ "tier": "one" })).unwrap();
