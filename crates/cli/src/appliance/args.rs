@@ -78,6 +78,13 @@ pub(crate) enum ApplianceCommand {
     Box(BoxCommand),
 }
 
+impl ApplianceCommand {
+    /// Whether it is a question for vaultd alone, which a program may ask from elsewhere with a token. The others are about people, or need one.
+    pub(crate) fn is_for_programs(&self) -> bool {
+        !matches!(self, Self::SignIn(_) | Self::SignOut | Self::Users(_) | Self::Tokens(_) | Self::Box(_))
+    }
+}
+
 const RUN_CODES: &str = "Exit codes: 0 complete, 3 partial (something is missing, which is said) or held, 1 failed, 2 wrong usage.\n\
                          Without --wait, 0 says that it has begun.";
 const DOWNLOAD_CODES: &str = "Exit codes: 0 all of it is there, 3 a part is missing (which is said), 1 failed and there is no file, 2 wrong usage.\n\
@@ -126,7 +133,16 @@ impl ApplianceCommand {
 pub(crate) enum SharesCommand {
     /// List them, with their last run
     List,
-    /// Back a share up from now on
+    /// Ask its server what an account may do there. Nothing is written there, and nothing is kept
+    #[command(after_help = "Exit codes: 0 it can only read, 3 it can do more, or its server does not say, 1 it can't be used, 2 wrong usage.")]
+    Check {
+        /// smb://user@host[:port]/share[/path], or nfs://host[:port]/export[?version=3&mountport=N]
+        #[arg(value_name = "URL")]
+        location: OsString,
+        #[command(flatten)]
+        account: AccountArgs,
+    },
+    /// Back a share up from now on. Its account may only read
     Add(AddShareArgs),
     /// Say where it is now, with which password, how much it matters, or that it is not to be backed up for a while
     Change(ChangeShareArgs),
@@ -142,6 +158,7 @@ impl SharesCommand {
     fn name(&self) -> &'static str {
         match self {
             Self::List => "shares list",
+            Self::Check { .. } => "shares check",
             Self::Add(_) => "shares add",
             Self::Change(_) => "shares change",
             Self::Remove { .. } => "shares remove",
@@ -161,6 +178,9 @@ pub(crate) struct AddShareArgs {
     /// How much it matters: 1 what patients are harmed or work stops without, 2 what is needed the same day, 3 all else
     #[arg(long, value_enum, default_value_t = TierArg::Three)]
     pub(crate) tier: TierArg,
+    /// Why an account that can do more than read has to be used: 10 to 500 characters, for the log
+    #[arg(long, value_name = "WHY")]
+    pub(crate) may_write: Option<String>,
     #[command(flatten)]
     pub(crate) account: AccountArgs,
 }
@@ -177,6 +197,9 @@ pub(crate) struct ChangeShareArgs {
     /// File with the account's new password
     #[arg(long, value_name = "F")]
     pub(crate) password_file: Option<PathBuf>,
+    /// Why an account that can do more than read has to be used: 10 to 500 characters, for the log
+    #[arg(long, value_name = "WHY")]
+    pub(crate) may_write: Option<String>,
     /// How much it matters
     #[arg(long, value_enum)]
     pub(crate) tier: Option<TierArg>,

@@ -1,17 +1,18 @@
 //! `keepwell shares`: what the box backs up. Reads a password from its file and hands it on; shows none.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use keepwell_api::Base64;
 use keepwell_api::grants::Verb;
-use keepwell_api::vault::{AddShare, ChangeShare, Done, RemoveShare, Share, ShareAdded};
+use keepwell_api::vault::{AddShare, ChangeShare, CheckShare, Done, RemoveShare, Rights, ServerFacts, Share, ShareAdded, ShareChecked};
 
 use super::args::{AddShareArgs, ChangeShareArgs, SharesCommand};
 use super::place::Place;
 use super::{json, word};
 use crate::exit::{CliError, Exit};
 use crate::output::Answer;
-use crate::remote::Remote;
+use crate::remote::{AccountArgs, Remote};
 use crate::text;
 use crate::unlock::secret_line;
 
@@ -19,6 +20,7 @@ use crate::unlock::secret_line;
 pub(crate) fn run(command: &SharesCommand, place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
     match command {
         SharesCommand::List => list(place, answer),
+        SharesCommand::Check { location, account } => check(location, account, place, answer),
         SharesCommand::Add(args) => add(args, place, answer),
         SharesCommand::Change(args) => change(args, place, answer),
         SharesCommand::Remove { share } => remove(share, place, answer),
@@ -60,11 +62,32 @@ fn line(share: &Share) -> String {
     format!("{}  tier {}  {name}  {location}  {last}; {copy}", share.id, share.tier as u8 + 1)
 }
 
+fn check(location: &OsStr, account: &AccountArgs, place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
+    let remote = Remote::new(location, account)?;
+    let password = remote.password().map(|password| Base64::from(password.as_bytes().to_vec()));
+    let request = CheckShare { location: remote.address.location(), password };
+    let checked: ShareChecked = place.granted(Verb::SharesAdd, "/v1/shares/check", &request)?;
+    answer.field("check", json(&checked));
+    let ServerFacts { protocol, protection, findings, .. } = &checked.server;
+    answer.line(format_args!("{}, {}", text::shown(protocol.as_bytes()), text::shown(protection.as_bytes())));
+    for finding in findings {
+        answer.line(format_args!("- {}", text::shown(finding.as_bytes())));
+    }
+    let may = checked.may.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let (asked, changeable) = (checked.asked, checked.changeable);
+    answer.line(match checked.rights {
+        Rights::ReadOnly => format!("This account can only read, as its server says of {asked} files and folders."),
+        Rights::CanWrite => format!("This account can do more than read, in {changeable} of {asked} files and folders: {may}. So could thieves; create one that may only read."),
+        Rights::Unknown => "Its server does not say what this account may do: make sure there that it may only read.".to_owned(),
+    });
+    Ok(if checked.rights == Rights::ReadOnly { Exit::Complete } else { Exit::Partial })
+}
+
 fn add(args: &AddShareArgs, place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
     let remote = Remote::new(&args.location, &args.account)?;
     let password = remote.password().map(|password| Base64::from(password.as_bytes().to_vec()));
     let location = remote.address.location();
-    let request = AddShare { name: args.name.clone(), location, password, tier: args.tier.into(), may_write: None };
+    let request = AddShare { name: args.name.clone(), location, password, tier: args.tier.into(), may_write: args.may_write.clone() };
     let added: ShareAdded = place.granted(Verb::SharesAdd, "/v1/shares", &request)?;
     answer.field("id", &*added.id);
     answer.line(format_args!("The box backs up '{}' from now on; its id is {}.", text::shown(args.name.as_bytes()), added.id));
@@ -77,6 +100,7 @@ fn change(args: &ChangeShareArgs, place: &Place, answer: &mut Answer) -> Result<
         location: args.location.clone(),
         password: args.password_file.as_deref().map(read).transpose()?,
         tier: args.tier.map(Into::into),
+        may_write: args.may_write.clone(),
         paused: (args.pause || args.resume).then_some(args.pause),
         ..ChangeShare::default()
     };
