@@ -52,7 +52,7 @@ def in_process(server, number):
 def by_box(server, number):
     box = Appliance(bench.scratch / f"box-{number}")
     began = time.monotonic()
-    box("shares", "add", "share", server.url, "--tier", 1, "--password-file", server.password)
+    box("shares", "add", "share", *server.to_read(), "--tier", 1)
     # The box begins by itself.
     until(lambda: [one for one in box.get("vaultd", "/v1/runs") if one["finished_at"]], 600)
     took = time.monotonic() - began

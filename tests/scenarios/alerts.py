@@ -84,7 +84,7 @@ def practice(box, server, outside):
     hidden.write_text("only root may read this")
     os.chmod(hidden, 0)
     os.chown(hidden, 0, 0)
-    added = box("shares", "add", "EHR", server.url, "--tier", 1, "--password-file", server.password)
+    added = box("shares", "add", "EHR", *server.to_read(), "--tier", 1)
     first = box("runs", "start", "EHR", "--wait")
     checks.check("a share is backed up, but for one file", added.status == 0 and first.status == 3, (added, first))
     heard = until(lambda: outside.heard("gaps") == (1, 1, 1), 60)
@@ -95,7 +95,11 @@ def practice(box, server, outside):
 def wrong(box, server, outside):
     bad = checks.scratch / "bad-password"
     bad.write_text("not this one\n")
-    box("shares", "add", "SCANS", server.url, "--tier", 2, "--password-file", bad)
+    refused = box("shares", "add", "SCANS", server.url, "--tier", 2, "--password-file", bad)
+    checks.check("a share whose password is wrong is not taken", refused.status == 1 and "password" in str(refused.report), refused)
+    writes = box("shares", "add", "SCANS", server.url, "--tier", 2, "--password-file", server.password)
+    checks.check("nor one whose account can write", writes.status == 1 and "more than read" in str(writes.report), writes)
+    locked_out(box, server, "SCANS", "the second")
     failed = box("runs", "start", "SCANS", "--wait")
     checks.check("a wrong password is told as that", failed.status == 1 and "password" in str(failed.report), failed)
     checks.check("everybody hears of it, once", until(lambda: outside.heard("runs") == (1, 1, 1), 60), outside.heard("runs"))
@@ -117,8 +121,7 @@ def wrong(box, server, outside):
 def waits(box, server, outside):
     outside.mail.closed = "451 4.3.0 try again later"
     before = len(outside.mail.mails)
-    bad = checks.scratch / "bad-password"
-    box("shares", "add", "OFFICE", server.url, "--tier", 3, "--password-file", bad)
+    locked_out(box, server, "OFFICE", "the third")
     box("runs", "start", "OFFICE", "--wait")
     checks.check("the others hear of it meanwhile", until(lambda: outside.heard("runs")[1] == 2, 60), outside.heard("runs"))
     checks.check("vaultd is killed", box.kill("vaultd"))
@@ -126,6 +129,15 @@ def waits(box, server, outside):
     outside.mail.closed = None
     checks.check("the mail arrives when it can", until(lambda: len(outside.mail.mails) > before, 90), len(outside.mail.mails))
     checks.check("and nobody heard it twice", until(lambda: outside.heard("runs") == (2, 2, 2), 5), outside.heard("runs"))
+
+
+def locked_out(box, server, share, password):
+    """Backed up once, with an account that can write and the reason why; then its password is another one at the server."""
+    box("shares", "add", share, server.url, "--tier", 2, "--password-file", server.password, "--may-write", "the vendor's program allows no other account")
+    copied = lambda: any(one["name"] == share and one["newest_copy_at"] for one in box.get("vaultd", "/v1/shares"))
+    checks.check(f"{share} is taken with a reason, and backed up", until(copied, 60), box.get("vaultd", "/v1/shares"))
+    server.change_password(server.user, password)
+    server.password.write_text(password + "\n")
 
 
 def put_right(box, server):

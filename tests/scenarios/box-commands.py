@@ -60,7 +60,7 @@ def backed_up(box, server):
     for path in server.share.rglob("*"):
         # Samba takes the earliest of a file's times for that of its creation, and the first backup changes the last access.
         os.utime(path, (1_600_000_000, 1_600_000_000))
-    added = box("shares", "add", SHARE, server.url, "--password-file", server.password)
+    added = box("shares", "add", SHARE, *server.to_read())
     checks.check("a share is added", added.status == 0, added)
     checks.check("a user is added", box("users", "add", PERSON, "--role", "auditor").status == 0)
     one = box("runs", "start", SHARE, "--wait")

@@ -59,7 +59,7 @@ def main():
     disks = Disks(box, shelf)
     with checks.part("a box whose pool is on disks"):
         moved_in(box, shelf, disks)
-        added = box("shares", "add", "EHR", server.url, "--tier", 1, "--password-file", server.password)
+        added = box("shares", "add", "EHR", *server.to_read(), "--tier", 1)
         first = box("runs", "start", "EHR", "--wait")
         checks.check("its first backup is complete", added.status == 0 and first.status == 0, f"{added}\n{first}")
     with checks.part("a disk that joins"):

@@ -54,7 +54,7 @@ def main():
     box = Appliance(checks.scratch / "box")
     practice = Practice(server, "EHR")
     with checks.part("a box with a share"):
-        added = box("shares", "add", "EHR", server.url, "--tier", 1, "--password-file", server.password)
+        added = box("shares", "add", "EHR", *server.to_read(), "--tier", 1)
         checks.check("a share is added", added.status == 0, added)
         first = practice.backup(box)
         checks.check("its first backup is complete", first.status == 0 and bool(practice.complete), first)

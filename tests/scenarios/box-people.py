@@ -39,10 +39,10 @@ def main():
 
 
 def practice(box, server):
-    for name, folder, url in (("EHR", server.share, server.url), ("X-ray", server.folder / "other", server.url_of("other"))):
+    for name, folder, share in (("EHR", server.share, "share"), ("X-ray", server.folder / "other", "other")):
         trees.plain(folder, 20, 2000, seed=4)
         server.give(folder)
-        box("shares", "add", name, url, "--tier", 1, "--password-file", server.password)
+        box("shares", "add", name, *server.to_read(share), "--tier", 1)
         run = box("runs", "start", name, "--wait")
         checks.check(f"{name} is backed up", run.status == 0, run)
     listed = granted(box, owner(box), "snapshots-list", "/v1/snapshots", {})

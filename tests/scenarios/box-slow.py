@@ -3,6 +3,10 @@
 the same, and each of the others is told as what it is.
 """
 
+import contextlib
+import socket
+import threading
+
 from lib import trees
 from lib.appliance import Appliance
 from lib.box import until
@@ -24,21 +28,44 @@ def main():
 
 
 def silent(box, server):
-    ports = [Listener(deaf).port for _ in range(DEAD)]
-    for number, port in enumerate(ports):
-        added = box("shares", "add", f"dead-{number}", f"smb://user@127.0.0.1:{port}/share", "--tier", 1, "--password-file", server.password)
-        checks.check(f"a share of a silent server is added: {number}", added.status == 0, added)
+    unheard = box("shares", "add", "deaf", *server.to_read(port=Listener(deaf).port))
+    checks.check("a share whose server says nothing is not added", unheard.status == 1, unheard)
+    for number in range(DEAD):
+        added = box("shares", "add", f"dead-{number}", *server.to_read(port=Listener(Dying(server.port)).port), "--tier", 1)
+        checks.check(f"a share is added whose server falls silent then: {number}", added.status == 0, added)
     checks.check("the box tries them", until(lambda: len(under_way(box)) > 4), under_way(box))
     trees.plain(server.share, 50, 2000, seed=3)
     server.give()
     # Of the same tier: a lower one waits while the disk under this test is nearly full.
-    box("shares", "add", "alive", server.url, "--tier", 1, "--password-file", server.password)
+    box("shares", "add", "alive", *server.to_read(), "--tier", 1)
     done = until(lambda: (share(box, "alive").get("last") or {}).get("outcome") == "complete", 300)
     checks.check("the share that works is backed up, though it came last", done, box.get("vaultd", "/v1/runs?limit=50"))
     failed = until(lambda: all((share(box, f"dead-{number}").get("last") or {}).get("outcome") == "failed" for number in range(DEAD)), 300)
     checks.check("the others are told as failed", failed, box.get("vaultd", "/v1/shares"))
     again = box("runs", "start", "alive", "--wait")
     checks.check("and it can be backed up at any time", again.status == 0, again)
+
+
+class Dying:
+    """A server that answers its first caller and nobody after that."""
+
+    def __init__(self, port):
+        self.port, self.answers = port, True
+
+    def __call__(self, connection):
+        answers, self.answers = self.answers, False
+        if not answers:
+            return deaf(connection)
+        with socket.create_connection(("127.0.0.1", self.port)) as server:
+            threading.Thread(target=relay, args=(server, connection), daemon=True).start()
+            relay(connection, server)
+
+
+def relay(one, other):
+    with contextlib.suppress(OSError):
+        while data := one.recv(65536):
+            other.sendall(data)
+        other.shutdown(socket.SHUT_WR)
 
 
 def share(box, name):

@@ -31,7 +31,7 @@ def main():
 def practice(box, server):
     trees.plain(server.share, 100, 4000, seed=2)
     server.give()
-    box("shares", "add", "EHR", server.url, "--tier", 1, "--password-file", server.password)
+    box("shares", "add", "EHR", *server.to_read(), "--tier", 1)
     changed = box.promise(one={"cadence_s": 1800, "copy_age_goal_s": 4000})
     checks.check("a policy is changed", all(answer.status == 200 for answer in changed), changed)
     added = box("users", "add", "Ann", "--role", "restore-only")

@@ -6,14 +6,16 @@ Needs root (loop devices, mounts).
 """
 
 import base64
+import subprocess
 import threading
+import urllib.parse
 
 from lib import trees
 from lib.appliance import Appliance
 from lib.asking import ask
 from lib.bays import Shelf
 from lib.box import until
-from lib.checks import Checks, need_root
+from lib.checks import RUNNING, Checks, need_root
 from lib.servers import Samba
 
 need_root("first-pool")
@@ -27,10 +29,10 @@ class Carton:
     def __init__(self, folder):
         shelf = folder / "shelf"
         self.box = Appliance(folder / "box", "--diskd", shelf / "diskd/socket", "--without-pool")
-        self.shelf = Shelf(shelf, folder / "box/run/keyd.sock", 3, SIZE)
+        self.shelf = Shelf(shelf, folder / "box/run/keyd.sock", 4, SIZE)
         self.serials = []
-        until(lambda: len(self.blank()) == 3)
-        self.serials = sorted(self.blank())
+        until(lambda: len(self.blank()) == 4)
+        *self.serials, self.away = sorted(self.blank())
 
     def blank(self):
         return [disk["serial"] for disk in self.shelf.known() if disk["standing"]["kind"] == "blank"]
@@ -69,7 +71,7 @@ def main():
         checks.check("a box without a pool says that it has none, and lacks none", carton.making().get("phase") == "none" and status.get("incidents") == [], f"{carton.making()} {status}")
         wrong = box.granted("disks-change", "/v1/pool", {"disks": [{"serial": carton.serials[0], "typed_serial": "NOT-IT"}]})
         checks.check("a serial number that is not the disk's ends it", wrong.status == 409 and wrong.code == "wrong-serial", wrong)
-        checks.check("and nothing was changed", len(carton.blank()) == 3, carton.shelf.known())
+        checks.check("and nothing was changed", len(carton.blank()) == 4, carton.shelf.known())
     with checks.part("cut at each step"):
         cuts(carton)
     with checks.part("made"):
@@ -141,12 +143,37 @@ def in_use(carton):
     server = Samba(checks.scratch / "samba")
     trees.plain(server.share / "files", 100, 20_000, seed=5)
     server.give()
-    added = box("shares", "add", "EHR", server.url, "--tier", 1, "--password-file", server.password)
+    added = box("shares", "add", "EHR", *server.to_read(), "--tier", 1)
     first = box("runs", "start", "EHR", "--wait")
     checks.check("its first backup is complete", added.status == 0 and first.status == 0, f"{added}\n{first}")
+    taken_away(carton, server)
     box.stop()
     box.start()
     checks.check("a box that starts again opens it", until(lambda: box.get("vaultd", "/v1/vault").get("snapshots", 0) >= 1, 90), box.get("vaultd", "/v1/vault"))
+
+
+def taken_away(carton, server):
+    """A whole snapshot on a disk that leaves the box."""
+    box, serial = carton.box, carton.away
+    order = {"snapshot": "latest", "to": f"usb:{serial}", "conflict": "refuse"}
+    early = box.granted("restore", "/v1/restores", order)
+    checks.check("a disk that is not ready for it is refused", early.status == 409 and early.code == "not-outward", early)
+    made = ask(carton.shelf.diskd.socket, "POST", f"/v1/disks/{urllib.parse.quote(serial, safe='')}/prepare-outward", {"typed_serial": serial})
+    checks.check("a disk is made ready to be taken away", made.status == 200, made)
+    begun = box.granted("restore", "/v1/restores", order)
+    state = lambda: box.get("vaultd", f"/v1/restores/{begun.report.get('id')}")
+    checks.check("a restore to it is whole", begun.status == 200 and until(lambda: state().get("outcome"), 60) and state()["outcome"] == "complete", f"{begun} {state()}")
+    standing = lambda: next(disk["standing"]["kind"] for disk in carton.shelf.known() if disk["serial"] == serial)
+    checks.check("then it can be taken out", until(lambda: standing() == "foreign"), carton.shelf.known())
+    device = next(disk["device"] for disk in carton.shelf.known() if disk["serial"] == serial)
+    place = checks.scratch / "away"
+    place.mkdir()
+    subprocess.run(["mount", "-o", "ro", f"/dev/{device}p1", place], check=True)
+    RUNNING.append(lambda: subprocess.run(["umount", "--lazy", place], check=False, capture_output=True))
+    files = lambda folder: {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    there = files(place / f"restore-{begun.report['id']}")
+    checks.check("any machine reads it", there == files(server.share), sorted(set(files(server.share)) ^ set(there))[:5])
+    subprocess.run(["umount", place], check=True)
 
 
 main()

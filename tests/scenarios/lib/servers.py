@@ -13,6 +13,7 @@ SECTION = """
 [{name}]
  path = {folder}
  read only = no
+ read list = {reader}
  mangled names = no
  map archive = no
  vfs objects = acl_xattr streams_xattr
@@ -82,7 +83,7 @@ class Samba(Server):
             folder.mkdir()
             self.give(folder)
         with open(self.folder / "smb.conf", "a", encoding="utf-8") as file:
-            file.write(SECTION.format(name=name, folder=folder, special=special))
+            file.write(SECTION.format(name=name, folder=folder, reader=self.reader, special=special))
         self.reload()
 
     def reload(self):
@@ -90,6 +91,15 @@ class Samba(Server):
 
     def url_of(self, share, port=None):
         return f"smb://{self.user}@127.0.0.1:{port or self.port}/{share}"
+
+    def to_read(self, share="share", port=None):
+        """Address and account of a backup, as arguments: it sees all and may change nothing."""
+        return [f"smb://{self.reader}@127.0.0.1:{port or self.port}/{share}", "--password-file", self.reader_password]
+
+    def change_password(self, user, password):
+        """At the server, so that what the box has is wrong from now on."""
+        command = ["smbpasswd", "-c", self.folder / "smb.conf", "-s", "-a", user]
+        subprocess.run(command, input=f"{password}\n{password}\n", text=True, capture_output=True, check=True)
 
     def pid(self):
         return int(self.read("smbd.pid"))
