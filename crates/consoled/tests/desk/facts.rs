@@ -102,3 +102,21 @@ pub fn calm(now: i64) -> Status {
     };
     status(&facts, now)
 }
+
+/// A box of which nothing is proven yet.
+pub fn untried(now: i64) -> Status {
+    let now = At(now);
+    let facts = Facts {
+        gathered: now,
+        shares: Vec::new(),
+        book: Book::begin(now),
+        incidents: Incidents::default(),
+        pool: None,
+        disks: Vec::new(),
+        keys: None,
+        people: None,
+        offsite: None,
+        doubt: None,
+    };
+    status(&facts, now)
+}

@@ -11,6 +11,8 @@
 pub mod authd;
 pub mod browser;
 pub mod facts;
+pub mod keyd;
+pub mod new_box;
 pub mod vaultd;
 
 use std::collections::BTreeSet;
@@ -46,6 +48,7 @@ pub struct Desk {
     pub at: SocketAddr,
     pub authd: authd::Authd,
     pub vaultd: vaultd::Vaultd,
+    pub keyd: keyd::Keyd,
     pub authority_pem: String,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -56,10 +59,22 @@ impl Desk {
     }
 
     pub async fn with(limits: Limits, at: &str) -> Self {
+        let vaultd = vaultd::Vaultd::new(now());
+        Self::between((vaultd.clone(), vaultd.routes()), keyd::Keyd::with_kit(), limits, at).await
+    }
+
+    /// A box on its first day.
+    pub async fn first(at: &str) -> (Self, new_box::NewBox) {
+        let keyd = keyd::Keyd::with_nothing();
+        let new = new_box::NewBox::new(keyd.clone());
+        (Self::between((vaultd::Vaultd::new(now()), new.routes()), keyd, Limits::default(), at).await, new)
+    }
+
+    async fn between((vaultd, routes): (vaultd::Vaultd, axum::Router), keyd: keyd::Keyd, limits: Limits, at: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (authd, vaultd) = (authd::Authd::default(), vaultd::Vaultd::new(now()));
-        let sockets = [folder.path().join("authd.sock"), folder.path().join("vaultd.sock")];
-        let mut tasks = vec![neighbour(&sockets[0], authd.routes()), neighbour(&sockets[1], vaultd.routes())];
+        let authd = authd::Authd::default();
+        let sockets = ["authd.sock", "vaultd.sock", "keyd.sock"].map(|name| folder.path().join(name));
+        let mut tasks = vec![neighbour(&sockets[0], authd.routes()), neighbour(&sockets[1], routes), neighbour(&sockets[2], keyd.routes())];
         let names = BTreeSet::from(["localhost".to_owned(), "elm-street.local".to_owned()]);
         let authority = Arc::new(Authority::open(folder.path(), &names, now()).unwrap());
         let authority_pem = authority.pem().unwrap();
@@ -71,13 +86,13 @@ impl Desk {
             clock: now,
             authority: (authority_pem.clone(), authority.fingerprint()),
         };
-        let app = Arc::new(App::new(settings, Neighbours::new(&sockets[0], &sockets[1]), Sessions::new().unwrap()));
+        let app = Arc::new(App::new(settings, Neighbours::new(&sockets[0], &sockets[1]).with_keyd(&sockets[2]), Sessions::new().unwrap()));
         live::listen(&app);
         let listener = TcpListener::bind(at).unwrap();
         let at = listener.local_addr().unwrap();
         let serving = listen::serve_until(listener, authority, pages::routes(app), (limits, now), std::future::pending());
         tasks.push(tokio::spawn(async move { serving.await.unwrap() }));
-        Self { folder, at, authd, vaultd, authority_pem, tasks }
+        Self { folder, at, authd, vaultd, keyd, authority_pem, tasks }
     }
 
     /// As if the program had died.

@@ -205,6 +205,7 @@ fn restore(id: u64, now: i64, outcome: Option<Outcome>) -> RestoreState {
         differing: 0,
         missing: 3,
         skipped: 0,
+        ..RestoreState::default()
     }
 }
 

@@ -1,0 +1,158 @@
+//! A keyd with one vault and its first kit: a paper at a time, printed before it is confirmed, and never again afterwards.
+
+use std::sync::{Arc, Mutex};
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use keepwell_api::Refusal;
+use keepwell_api::keys::{
+    ConfirmPaper, Keeper, PaperConfirmed, PaperFormat, PaperQuestion, PaperStatus, Phase, PrintPaper, Status, VaultStatus, WordPlace,
+};
+
+/// What a page of a paper begins with here.
+pub const PDF: &str = "%PDF-1.7 paper";
+
+#[derive(Clone)]
+pub struct Keyd(Arc<Mutex<Inner>>);
+
+struct Inner {
+    vault: bool,
+    keepers: Vec<String>,
+    /// Who was said to keep the paper that was printed last, and how often it was asked about.
+    printed: Option<(String, u8)>,
+    /// Started anew, so that nobody can print what was not confirmed.
+    forgot: bool,
+}
+
+impl Keyd {
+    /// All three papers exist.
+    pub fn with_kit() -> Self {
+        let keepers = ["Ann", "the bank", "Bob"].map(str::to_owned).to_vec();
+        Self(Arc::new(Mutex::new(Inner { vault: true, keepers, printed: None, forgot: false })))
+    }
+
+    /// There is no vault yet.
+    pub fn with_nothing() -> Self {
+        Self(Arc::new(Mutex::new(Inner { vault: false, keepers: Vec::new(), printed: None, forgot: false })))
+    }
+
+    /// The pool was made.
+    pub fn gets_a_vault(&self) {
+        self.0.lock().unwrap().vault = true;
+    }
+
+    /// It was started anew.
+    pub fn forgets(&self) {
+        self.0.lock().unwrap().forgot = true;
+    }
+
+    /// Who keeps the papers that were confirmed.
+    pub fn keepers(&self) -> Vec<String> {
+        self.0.lock().unwrap().keepers.clone()
+    }
+
+    pub fn routes(&self) -> Router {
+        Router::new()
+            .route("/v1/status", get(status))
+            .route("/v1/vaults/{vault}/papers/{paper}", get(question).post(print))
+            .route("/v1/vaults/{vault}/papers/{paper}/confirm", post(confirm))
+            .with_state(self.clone())
+    }
+}
+
+/// The words of all papers.
+pub fn word(row: u8, word: u8) -> String {
+    format!("word-{row}-{word}")
+}
+
+fn places(asked: u8) -> [WordPlace; 6] {
+    [1, 2, 3, 4, 5, 6].map(|n| WordPlace { row: n % 4 + 1, word: (n + asked) % 8 + 1 })
+}
+
+fn no(status: StatusCode, code: &str, text: &str) -> Response {
+    Refusal::text(status, code, text).into_response()
+}
+
+async fn status(State(keyd): State<Keyd>) -> Json<Status> {
+    let inner = keyd.0.lock().unwrap();
+    let paper = |n: usize| PaperStatus {
+        keeper: inner.keepers.get(n).cloned().unwrap_or_default(),
+        confirmed_at: inner.keepers.get(n).map(|_| super::now()),
+        ..PaperStatus::default()
+    };
+    let vault = VaultStatus {
+        vault: "1".repeat(32),
+        owner: "Elm Street Clinic".into(),
+        test: true,
+        epoch: 1,
+        open: true,
+        set: 7,
+        made_at: super::now(),
+        papers: [paper(0), paper(1), paper(2)],
+        pending_set: None,
+        to_store: false,
+        invalid_sets: Vec::new(),
+    };
+    Json(Status {
+        phase: if inner.vault { Phase::Open } else { Phase::New },
+        locked: None,
+        keeper: Keeper::StandIn,
+        sealed: None,
+        box_id: None,
+        public_key: None,
+        warnings: Vec::new(),
+        vaults: if inner.vault { vec![vault] } else { Vec::new() },
+    })
+}
+
+type Paper = Path<(String, u8)>;
+
+/// Whose turn it is, or why it is not.
+fn turn(inner: &Inner, paper: u8) -> Result<(), Response> {
+    let next = inner.keepers.len() as u8 + 1;
+    if paper < next || inner.forgot {
+        return Err(no(StatusCode::NOT_FOUND, "no-paper", "there is no such paper to print"));
+    }
+    if paper > next { Err(no(StatusCode::CONFLICT, "out-of-turn", "another paper comes first")) } else { Ok(()) }
+}
+
+async fn question(State(keyd): State<Keyd>, Path((_, paper)): Paper) -> Response {
+    let inner = keyd.0.lock().unwrap();
+    match (turn(&inner, paper), &inner.printed) {
+        (Err(refusal), _) => refusal,
+        (Ok(()), None) => no(StatusCode::CONFLICT, "not-printed", "it was not printed yet"),
+        (Ok(()), Some((_, asked))) => Json(PaperQuestion { set: 7, places: places(*asked) }).into_response(),
+    }
+}
+
+async fn print(State(keyd): State<Keyd>, Path((_, paper)): Paper, Json(ask): Json<PrintPaper>) -> Response {
+    let mut inner = keyd.0.lock().unwrap();
+    if let Err(refusal) = turn(&inner, paper) {
+        return refusal;
+    }
+    inner.printed = Some((ask.keeper, 0));
+    match ask.format {
+        PaperFormat::Pdf => format!("{PDF} {paper}").into_response(),
+        PaperFormat::Text => format!("paper {paper} of 3").into_response(),
+    }
+}
+
+async fn confirm(State(keyd): State<Keyd>, Path((_, paper)): Paper, Json(ask): Json<ConfirmPaper>) -> Response {
+    let mut inner = keyd.0.lock().unwrap();
+    if let Err(refusal) = turn(&inner, paper) {
+        return refusal;
+    }
+    let Some((keeper, asked)) = inner.printed.clone() else { return no(StatusCode::CONFLICT, "not-printed", "it was not printed yet") };
+    let typed = ask.words.iter().map(|word| String::from_utf8_lossy(word.as_ref()).into_owned());
+    let wrong = typed.zip(places(asked)).find(|(typed, place)| *typed != word(place.row, place.word));
+    if let Some((_, place)) = wrong {
+        inner.printed = Some((keeper, asked + 1));
+        let text = format!("row {}, word {} is not what paper {paper} says: look at the paper again", place.row, place.word);
+        return no(StatusCode::UNPROCESSABLE_ENTITY, "wrong-word", &text);
+    }
+    (inner.printed, _) = (None, inner.keepers.push(keeper));
+    Json(PaperConfirmed { left: (inner.keepers.len() as u8 + 1..=3).collect(), slots: None }).into_response()
+}
