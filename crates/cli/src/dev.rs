@@ -74,13 +74,21 @@ fn start(args: &DevArgs, home: &Home, answer: &mut Answer) -> Result<Running, Cl
     if tpm.is_none() {
         first::open_keys(home)?;
     }
-    first::make_vault(args, home, answer)?;
+    if !args.without_pool {
+        first::make_vault(args, home, answer)?;
+    }
     running.add(&programs::authd(home)?, home)?;
     running.add(&programs::notifyd(home)?, home)?;
     running.add(&programs::ingestd(home)?, home)?;
     running.add(&programs::vaultd(home, args.runs, args.diskd.as_deref())?, home)?;
-    first::sign_in(home)?;
-    await_vault(home)?;
+    if args.unclaimed {
+        running.claim_code = first::claim_code(home)?;
+    } else {
+        first::sign_in(home)?;
+    }
+    if !args.without_pool {
+        await_vault(home)?;
+    }
     if let Some(at) = args.console {
         let (program, at) = programs::consoled(home, at)?;
         running.add(&program, home)?;
@@ -95,6 +103,8 @@ struct Running {
     kept: Vec<Kept>,
     /// Where browsers find the console, and how they know it.
     console: Option<Value>,
+    /// What the box's own screen would show, while nobody owns it.
+    claim_code: Option<String>,
 }
 
 impl Running {
@@ -143,12 +153,17 @@ fn ready(home: &Home, running: &Running, answer: &mut Answer) -> Result<(), CliE
             "The box in {folder} is ready. Keys, password and second factor lie in that folder: it is for trying out only."
         ));
         answer.line(format_args!("  keepwell --box {folder} status"));
-        answer.line(format_args!("  keepwell --box {folder} {}", first::how_to_sign_in(home)));
+        match &running.claim_code {
+            Some(code) => answer.line(format_args!("  nobody owns it yet; claim code: {code}")),
+            None => answer.line(format_args!("  keepwell --box {folder} {}", first::how_to_sign_in(home))),
+        }
         if let Some(console) = &running.console {
             let said = |name: &str| console[name].as_str().unwrap_or_default().to_owned();
             answer.line(format_args!("  console: {}", said("url")));
             answer.line(format_args!("  the fingerprint of its certificate authority: {}", said("fingerprint")));
         }
+        let url = running.console.as_ref().and_then(|console| console["url"].as_str());
+        answer.line(format_args!("  its own screen: {}", programs::screen(home, url)));
         answer.line("It runs until Ctrl-C.");
         return answer.flush();
     }
@@ -160,6 +175,7 @@ fn ready(home: &Home, running: &Running, answer: &mut Answer) -> Result<(), CliE
         "pids": of(&|kept| json!(kept.pid())),
         "owner": first::owner_fields(home),
         "console": running.console,
+        "claim_code": running.claim_code,
     });
     let mut out = io::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush()).map_err(CliError::Output)

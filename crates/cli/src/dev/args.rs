@@ -25,6 +25,12 @@ pub(crate) struct DevArgs {
     /// The vault's disks are those that the diskd at this socket has mounted, and not folders
     #[arg(long, value_name = "SOCKET")]
     pub(crate) diskd: Option<PathBuf>,
+    /// As it comes out of its carton: no vault is made, the console or `POST /v1/pool` does that
+    #[arg(long, requires = "diskd")]
+    pub(crate) without_pool: bool,
+    /// As it comes out of its carton: nobody owns it, whoever has the claim code does
+    #[arg(long)]
+    pub(crate) unclaimed: bool,
     /// Start the web console too, at this address of this machine; port 0 for any that is free
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "127.0.0.1:8443")]
     pub(crate) console: Option<SocketAddrV4>,

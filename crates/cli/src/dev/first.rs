@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use keepwell_api::auth::{Claim, Enrolled, Status};
+use keepwell_api::auth::{Claim, ClaimCode, Enrolled, Status};
 use keepwell_api::keys::{self, Phase};
 use keepwell_api::{Base64, Client, ClientError};
 use serde_json::{Value, json};
@@ -89,6 +89,17 @@ pub(crate) fn sign_in(home: &Home) -> Result<(), CliError> {
         }
     }
     session::begin(&place, OWNER, password, None, Some(&totp_file)).map(|_| ())
+}
+
+/// What a new box's own screen would show; none once somebody owns it.
+pub(crate) fn claim_code(home: &Home) -> Result<Option<String>, CliError> {
+    let authd = home.place().authd();
+    let status: Status = authd.get("/v1/status")?;
+    if status.claimed {
+        return Ok(None);
+    }
+    let shown: ClaimCode = authd.get("/v1/claim-code")?;
+    Ok(Some(String::from_utf8_lossy(shown.code.as_ref()).into_owned()))
 }
 
 /// The command that signs the owner in.

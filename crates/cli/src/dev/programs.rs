@@ -153,7 +153,7 @@ pub(crate) fn consoled(home: &Home, at: SocketAddrV4) -> Result<(Program, Socket
     let at = SocketAddrV4::new(*at.ip(), port);
     let mut program = Program::new("consoled", beside("keepwell-consoled")?, Door::Port(port));
     program.arguments = vec!["serve".into(), "--listen".into(), at.to_string().into(), "--name".into(), "A box for trying out".into()];
-    for name in ["authd", "vaultd"] {
+    for name in ["authd", "vaultd", "keyd"] {
         program.arguments.extend([format!("--{name}").into(), home.socket(name).into()]);
     }
     Ok((with_state(program, home), at))
@@ -164,6 +164,15 @@ pub(crate) fn fingerprint(consoled: &Program, home: &Home) -> Result<String, Cli
     let done = Command::new(&consoled.binary).arg("fingerprint").arg("--state").arg(home.at("state/consoled")).output();
     let done = done.map_err(CliError::file("run", &consoled.binary))?;
     Ok(String::from_utf8_lossy(&done.stdout).trim().to_owned())
+}
+
+/// The command that shows the box's own screen on a terminal. It restarts and switches off nothing: this is somebody's own machine.
+pub(crate) fn screen(home: &Home, console: Option<&str>) -> String {
+    let binary = beside("keepwell-tty").map_or_else(|_| "keepwell-tty".into(), |path| path.display().to_string());
+    let sockets = ["vaultd", "authd", "keyd", "diskd"].map(|name| format!(" --{name} {}", home.socket(name).display())).concat();
+    let authority = home.at("state/consoled/authority.pem");
+    let console = console.map_or_else(String::new, |url| format!(" --console {url} --authority {}", authority.display()));
+    format!("{binary}{sockets}{console} --power-command /bin/true")
 }
 
 fn ours(name: &'static str, home: &Home) -> Result<Program, CliError> {
