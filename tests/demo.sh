@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The demo: a whole box in .demo/box, as real processes, backs up real servers on this machine: a Samba share that insists on encryption, one that signs, and
 # an NFS export; a fourth server is not there. Shares are added, backed up, damaged and restored; one of the box's programs is killed; the log is checked.
+# Then a second box, in .demo/new, waits for its owner in a browser: at a terminal it stays until Ctrl-C.
 # Needs root for the servers only; without root it shows the box without them and says so.
 # It may be run again and again; it ends only what it started.
 set -euo pipefail
@@ -40,12 +41,16 @@ await() { # SECONDS COMMAND...
     until "$@" 2> /dev/null; do [ $SECONDS -lt $end ] || return 1; sleep 0.2; done
 }
 
-stop() {
+end_box() {
     if [ -n "$dev" ]; then
         kill "$dev" 2> /dev/null || true
         wait "$dev" || true
     fi
     dev=
+}
+
+stop() {
+    end_box
     root || return 0
     "$top/tests/samba.sh" stop "$demo/encrypted" || true
     "$top/tests/samba.sh" stop "$demo/signed" || true
@@ -130,8 +135,8 @@ add() { # NAME TIER URL [PASSWORD-FILE]
 add_shares() {
     say "Telling it what to back up, and how much each matters"
     if root; then
-        add patients 1 "$(cat "$demo/encrypted/url")" "$demo/encrypted/password"
-        add letters 2 "$(cat "$demo/signed/url")" "$demo/signed/password"
+        add patients 1 "$(cat "$demo/encrypted/reader-url")" "$demo/encrypted/reader-password"
+        add letters 2 "$(cat "$demo/signed/reader-url")" "$demo/signed/reader-password"
         add imaging 3 "$(cat "$demo/nfs/url")"
     fi
     echo nothing > "$demo/no-password"
@@ -176,16 +181,16 @@ look_at_console() {
     local url
     url=$(sed -n 's/^ *console: //p' "$demo/box.out")
     say "The same in a browser: $url"
-    check "the console answers over TLS, by the box's own authority" console_answers "$url"
+    check "the console answers over TLS, by the box's own authority" console_says "$url" /sign-in "<form"
 }
 
-console_answers() { # URL
-    /usr/bin/python3 - "$1" "$box/state/consoled/authority.pem" << 'END'
+console_says() { # URL PATH TEXT
+    /usr/bin/python3 - "$@" "$box/state/consoled/authority.pem" << 'END'
 import ssl, sys, urllib.request
-url, authority = sys.argv[1:]
+url, path, text, authority = sys.argv[1:]
 trust = ssl.create_default_context(cafile=authority)
-page = urllib.request.urlopen(f"{url}/sign-in", context=trust, timeout=30).read().decode()
-sys.exit("<form" not in page)
+page = urllib.request.urlopen(url + path, context=trust, timeout=30).read().decode()
+sys.exit(text not in page)
 END
 }
 
@@ -210,6 +215,38 @@ look_at_log() {
     "$keepwell" log | tail -5 | sed 's/^/     /'
     run "$keepwell" log verify
     check "nothing in the log was changed or taken out" holds "not a['faults'] and a['records'] > 5" log verify
+}
+
+interactive() { [ -t 0 ] && [ -t 1 ]; }
+
+# As it comes out of its carton: nobody owns it, and nothing is backed up.
+new_box() {
+    local at=127.0.0.1:0 url
+    ! interactive || at=127.0.0.1:8443
+    end_box
+    box=$demo/new
+    say "A new box, which waits for its owner in a browser"
+    echo "   \$ keepwell dev --folder .demo/new --disks 3 --layout 2+1 --unclaimed --console $at &"
+    "$keepwell" dev --folder "$box" --disks 3 --layout 2+1 --unclaimed --console "$at" > "$demo/new.out" 2> "$demo/new.err" &
+    dev=$!
+    await 120 grep -q 'is ready' "$demo/new.out" || { cat "$demo/new.err" >&2 && return 1; }
+    url=$(sed -n 's/^ *console: //p' "$demo/new.out")
+    check "it answers, and asks for its claim code" console_says "$url" /sign-in "Claim this box"
+    check "the code is told" grep -Eq 'claim code: ([A-Z0-9]{5}-){3}[A-Z0-9]{5}$' "$demo/new.out"
+    cat << TOLD
+
+   Open $url and set it up. Your browser does not know this box: compare the fingerprint.
+   $(grep -E '(claim code|fingerprint)' "$demo/new.out" | sed 's/^ *//; 2,$s/^/   /')
+TOLD
+    ! root || cat << TOLD
+   A share to back up:  server 127.0.0.1:$(cat "$demo/encrypted/port"), share "share", account $(cat "$demo/encrypted/reader"), password $(cat "$demo/encrypted/reader-password")
+   It lies in .demo/encrypted/share: break a file there, and get it back. What is written back takes the account
+   $(cat "$demo/encrypted/user") with the password $(cat "$demo/encrypted/password").
+TOLD
+    interactive || return 0
+    echo "   It runs until Ctrl-C."
+    trap : INT
+    wait "$dev" || true
 }
 
 build
@@ -240,5 +277,6 @@ cat << END
               $(shown "$keepwell" --box .demo/box status)
    Clean up:  rm -r .demo
 END
+new_box
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
