@@ -67,7 +67,7 @@ def practice(box, server):
     trees.plain(server.share, 30, 2000, seed=4)
     (server.share / f"{CANARY}.txt").write_text("findings")
     server.give(server.share)
-    added = box("shares", "add", "EHR", getattr(server, "reading_url", server.url), "--tier", 1, "--password-file", server.password)
+    added = box("shares", "add", "EHR", f"smb://{server.reader}@127.0.0.1:{server.port}/share", "--tier", 1, "--password-file", server.reader_password)
     run_done = box("runs", "start", "EHR", "--wait")
     checks.check("a share is backed up", run_done.status == 0, f"{added}\n{run_done}")
 

@@ -45,11 +45,11 @@ pub(crate) fn lines(console: &Console, up: u64) -> Vec<Line> {
 fn headline(console: &Console, up: u64) -> Vec<Line> {
     let facts = &console.facts;
     let Some(status) = facts.status.now(up) else {
-        let why = facts.status.silent.as_deref().unwrap_or("It is being asked.");
-        return vec![
-            Line::looking(Look::Warn, "CAN I RESTORE TODAY?   UNKNOWN"),
-            Line::of(format!("The program with the backups does not answer. {why}")),
-        ];
+        let words = match &facts.status.silent {
+            Some(why) => format!("The program with the backups does not answer. {why}"),
+            None => "The box is being asked how it is.".into(),
+        };
+        return vec![Line::looking(Look::Warn, "CAN I RESTORE TODAY?   UNKNOWN"), Line::of(words)];
     };
     let (word, look) = match status.headline {
         Headline::Yes => ("YES", Look::Good),

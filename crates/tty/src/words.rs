@@ -17,10 +17,14 @@ pub(crate) fn plain(text: &str, most: usize) -> String {
     shown[..most.saturating_sub(3)].iter().collect::<String>() + "..."
 }
 
-/// In lines of at most `width` characters, broken between words where that can be.
+/// In lines of at most `width` characters, broken between words where that can be. All are as far in as the first.
 pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let text = plain(text, 2_000);
+    let inner = text.trim_start_matches(' ');
+    let indent = (text.len() - inner.len()).min(width / 2);
+    let width = width - indent;
     let mut lines = vec![String::new()];
-    for word in plain(text, 2_000).split(' ') {
+    for word in inner.split(' ') {
         let mut word: Vec<char> = word.chars().collect();
         loop {
             let line = lines.last_mut().expect("there is one from the beginning");
@@ -38,7 +42,7 @@ pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
             }
         }
     }
-    lines
+    lines.into_iter().map(|line| format!("{}{line}", " ".repeat(indent))).collect()
 }
 
 /// A moment, in the practice's zone.
@@ -79,6 +83,7 @@ mod tests {
     fn lines_break_between_words_and_long_words_anywhere() {
         assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
         assert_eq!(wrapped("abcdefghij", 4), ["abcd", "efgh", "ij"]);
+        assert_eq!(wrapped("  one two", 7), ["  one", "  two"]);
         assert!(wrapped(&"x y ".repeat(2_000), 10).iter().all(|line| line.chars().count() <= 10));
     }
 
