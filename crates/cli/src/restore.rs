@@ -27,6 +27,7 @@ pub(crate) fn run(args: &RestoreArgs, answer: &mut Answer) -> Result<Exit, CliEr
         stamp: text::stamp(opening::now().seconds),
         dry_run: args.dry_run,
         read_back: args.read_back || !is_folder && !args.no_read_back,
+        resumed: None,
     };
     let place = open(&remote, &options)?;
     let lacking = place.lacking();
