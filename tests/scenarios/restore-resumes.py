@@ -48,7 +48,7 @@ def main():
     server.add("back")
     box = Appliance(checks.scratch / "box")
     with checks.part(f"a share of {FILES} files"):
-        added = box("shares", "add", "EHR", server.url, "--tier", 1, "--password-file", server.password)
+        added = box("shares", "add", "EHR", server.read("reader-url"), "--tier", 1, "--password-file", server.reader_password)
         checks.check("a share is added", added.status == 0, added)
         first = box("runs", "start", "EHR", "--wait", timeout=300)
         checks.check("its backup is complete", first.status == 0, first)

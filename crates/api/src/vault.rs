@@ -262,6 +262,9 @@ pub struct ReadLog {
     pub from: u64,
     /// At most so many, up to 1,000.
     pub limit: u32,
+    /// The last so many, whatever `from` says.
+    #[serde(default)]
+    pub newest: bool,
 }
 
 /// One record of the log.

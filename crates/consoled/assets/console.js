@@ -9,11 +9,29 @@
     button.addEventListener("click", () => window.print());
   }
 
-  const idle = Number(body.dataset.idle || 0);
-  if (idle > 0) {
-    window.setTimeout(() => { of("ending").hidden = false; }, Math.max(0, idle - 110) * 1000);
-    window.setTimeout(() => { window.location.replace("/sign-in"); }, (idle + 2) * 1000);
-  }
+  // This page as it is now; asking keeps nobody signed in.
+  const ask = (then) => {
+    const request = new XMLHttpRequest();
+    request.open("GET", window.location.href);
+    request.responseType = "document";
+    request.timeout = 15000;
+    request.onloadend = () => then(request.response && request.response.body ? request.response : null);
+    request.send();
+  };
+
+  // Somebody may have gone on in another window: the page is asked before it says that it ends, and before it does.
+  const idle = (left) => {
+    if (!(left > 0)) { return; }
+    const warn = left > 120;
+    window.setTimeout(() => ask((page) => {
+      const now = page ? Number(page.body.dataset.idle || 0) : 0;
+      if (warn && now > 120) { idle(now); return; }
+      if (warn) { of("ending").hidden = false; idle(Math.min(120, now || 110)); return; }
+      if (now > 5) { of("ending").hidden = now > 120; idle(now); return; }
+      window.location.replace("/sign-in");
+    }), (warn ? left - 110 : left + 2) * 1000);
+  };
+  idle(Number(body.dataset.idle || 0));
 
   if (body.dataset.live !== "yes" || !window.EventSource) { return; }
 
@@ -58,30 +76,46 @@
     if (torn) { return; }
     if (asked) { again = true; return; }
     asked = true;
-    const request = new XMLHttpRequest();
-    request.open("GET", window.location.href);
-    request.responseType = "document";
-    request.timeout = 15000;
-    request.onloadend = () => {
-      if (request.response && request.response.body) {
-        if (request.response.body.dataset.live === "yes") { place(request.response); } else { window.location.reload(); }
-      }
+    ask((page) => {
+      if (page && page.body.dataset.live === "yes") { place(page); } else if (page) { window.location.reload(); }
       window.setTimeout(() => { asked = false; if (again) { again = false; look(); } }, 1000);
-    };
-    request.send();
+    });
   };
 
-  const stream = new EventSource("/live");
-  stream.onopen = () => { stopped.hidden = !torn; };
-  stream.onmessage = (event) => {
+  // Each 20 s something is heard, or the stream is lost without a word.
+  let stream = null;
+  let silence = 0;
+  const heard = () => {
     stopped.hidden = !torn;
-    let told;
-    try { told = JSON.parse(event.data); } catch { return; }
-    if (told.kind === "signed-out") { stream.close(); window.location.replace("/sign-in"); return; }
-    look();
+    window.clearTimeout(silence);
+    silence = window.setTimeout(() => { stop(); close(); listen(); }, 35000);
   };
-  stream.onerror = () => {
-    stop();
-    if (stream.readyState === EventSource.CLOSED) { window.setTimeout(() => window.location.reload(), 30000); }
+  const close = () => {
+    window.clearTimeout(silence);
+    if (stream) { stream.close(); }
+    stream = null;
   };
+  const listen = () => {
+    const own = new EventSource("/live");
+    stream = own;
+    own.onopen = heard;
+    own.addEventListener("here", heard);
+    own.onmessage = (event) => {
+      heard();
+      let told;
+      try { told = JSON.parse(event.data); } catch { return; }
+      if (told.kind === "signed-out") { close(); window.location.replace("/sign-in"); return; }
+      look();
+    };
+    own.onerror = () => {
+      stop();
+      if (own.readyState === EventSource.CLOSED && own === stream) { window.setTimeout(() => window.location.reload(), 30000); }
+    };
+    silence = window.setTimeout(() => { stop(); }, 35000);
+  };
+  // Browsers have few connections to one host: what nobody looks at needs none.
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) { close(); } else if (!stream) { listen(); look(); }
+  });
+  if (!document.hidden) { listen(); }
 })();

@@ -93,10 +93,16 @@ impl Authority {
         let mut current = self.lock();
         let mut wanted = current.0.clone();
         let local = local.to_canonical();
-        if may_speak_for(local) && wanted.addresses.len() < ADDRESSES_MAX {
+        let renews = is_old(&current.0, now);
+        let lacks = may_speak_for(local) && !wanted.addresses.contains(&local);
+        if renews || (lacks && wanted.addresses.len() >= ADDRESSES_MAX) {
+            // Those that the box still has come in again when they are asked.
+            wanted.addresses.clear();
+        }
+        if may_speak_for(local) {
             wanted.addresses.insert(local);
         }
-        if wanted != current.0 || is_old(&current.0, now) {
+        if wanted != current.0 || renews {
             match sign(&self.state, &self.issuer, &self.certificate, wanted, now) {
                 Ok(made) => *current = made,
                 // The old one is better than none.

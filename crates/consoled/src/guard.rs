@@ -77,14 +77,16 @@ async fn admit(app: &Arc<App>, request: Request) -> Result<Request, Response> {
     let route = parts.extensions.get::<MatchedPath>().map(|route| route.as_str().to_owned()).unwrap_or_default();
     // A route that nobody decided on is not there.
     let Some(page) = pages::find(&route) else { return Err(plain(StatusCode::NOT_FOUND, "There is no such page.")) };
-    let cookie = header_text(&parts.headers, header::COOKIE).and_then(Cookie::parse);
+    let cookies = header_text(&parts.headers, header::COOKIE);
+    let (cookie, visitor) = (cookies.and_then(Cookie::parse), cookies.and_then(Cookie::parse_visitor));
     let mut form = Form::default();
     if parts.method == Method::POST {
         if !is_sent_from(&parts.headers, &host) {
             return Err(plain(StatusCode::FORBIDDEN, "This was not sent from a page of this box. Nothing was done."));
         }
         form = read_form(body).await?;
-        if !cookie.as_ref().is_some_and(|cookie| app.sessions.is_form_token(cookie, form.raw("form"))) {
+        // A form may have been shown before its sender was known to be signed in.
+        if ![&cookie, &visitor].into_iter().flatten().any(|cookie| app.sessions.is_form_token(cookie, form.raw("form"))) {
             return Err(stale_form());
         }
     } else if parts.method != Method::GET && parts.method != Method::HEAD {
@@ -94,12 +96,13 @@ async fn admit(app: &Arc<App>, request: Request) -> Result<Request, Response> {
         Some(cookie) if page.who != Who::Asset => identify(app, cookie, page, is_persons(&parts)).await?,
         _ => None,
     };
-    let (cookie, is_new) = match cookie {
+    let (cookie, is_new) = match cookie.or(visitor) {
         Some(cookie) => (cookie, false),
         None => (Cookie::new().map_err(|_| plain(StatusCode::INTERNAL_SERVER_ERROR, "This failed."))?, true),
     };
+    let acts = is_persons(&parts);
     let by_script = header_text(&parts.headers, HeaderName::from_static("sec-fetch-dest")) == Some("empty");
-    let visit = Visit::new(Arc::clone(app), page, (cookie, is_new), person, form, (host, by_script));
+    let visit = Visit::new(Arc::clone(app), page, (cookie, is_new), person, form, (host, by_script, acts));
     check_role(page, &visit)?;
     parts.extensions.insert(visit);
     Ok(Request::from_parts(parts, Body::empty()))
@@ -203,6 +206,14 @@ fn plain(status: StatusCode, text: &'static str) -> Response {
 }
 
 /// For an answer to who came without a cookie.
+pub(crate) fn with_visitor(mut answer: Response, cookie: &Cookie) -> Response {
+    if let Ok(value) = HeaderValue::from_str(&cookie.visitor_header()) {
+        answer.headers_mut().append(header::SET_COOKIE, value);
+    }
+    answer
+}
+
+/// For an answer to who has signed in.
 pub(crate) fn with_cookie(mut answer: Response, cookie: &Cookie) -> Response {
     if let Ok(value) = HeaderValue::from_str(&cookie.header()) {
         answer.headers_mut().append(header::SET_COOKIE, value);

@@ -118,7 +118,8 @@ async fn tell(visit: &Visit, out: &Outflow, mut told: broadcast::Receiver<Told>)
         let text = tokio::select! {
             () = out.hung() => return Err(Hung),
             _ = looks.tick() => match signed_in(visit).await {
-                true => ": here\n\n".to_owned(),
+                // An event, and no comment: a browser's page hears of those alone.
+                true => "event: here\ndata: {}\n\n".to_owned(),
                 false => {
                     out.put("data: {\"kind\":\"signed-out\"}\n\n").await?;
                     out.end().await?;

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
@@ -110,7 +110,15 @@ fn serve(arguments: &Serve) -> anyhow::Result<()> {
     };
     tracing::info!(fingerprint = authority.fingerprint(), "the certificate authority of this box");
     live::listen(&app);
+    let swept = Arc::clone(&app);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(64).enable_all().build()?;
+    runtime.spawn(async move {
+        let mut minutes = tokio::time::interval(Duration::from_secs(60));
+        loop {
+            minutes.tick().await;
+            swept.sessions.sweep();
+        }
+    });
     runtime.block_on(listen::serve(listener, authority, pages::routes(app), Limits::default(), clock)).context("consoled can't go on")?;
     // Questions that nobody waits for any more.
     runtime.shutdown_background();

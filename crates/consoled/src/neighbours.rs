@@ -42,6 +42,9 @@ pub enum Trouble {
     /// Too many at once.
     #[error("The box is busy. Nothing was done; try again in a moment.")]
     Busy,
+    /// Somebody downloads as much as one may at a time.
+    #[error("Two of your downloads are under way. Nothing was sent; wait until one is over, or restore to a share.")]
+    Downloads,
     /// The session is over.
     #[error("You are signed out.")]
     SignedOut,
@@ -70,7 +73,7 @@ impl Trouble {
 }
 
 /// A refusal as a sentence of its own.
-fn sentence(refusal: &Refusal) -> String {
+pub(crate) fn sentence(refusal: &Refusal) -> String {
     let mut text = refusal.error.clone();
     if let Some(first) = text.get(..1) {
         let first = first.to_uppercase();
@@ -210,6 +213,22 @@ impl Neighbours {
         self.call(move || client.post_bytes(route, &bytes)).await?.map_err(of_vaultd)
     }
 
+    /// The same for a page that brings itself up to date: nobody is kept signed in by it.
+    pub async fn granted_again<T: DeserializeOwned + Send + 'static>(
+        &self,
+        session: &Base64,
+        verb: Verb,
+        route: &'static str,
+        request: &impl Serialize,
+    ) -> Result<T, Trouble> {
+        let bytes = body(request);
+        let mut ask = AskGrant::in_session(session.clone(), verb, hex::encode(&digest(&bytes)), None);
+        ask.background = true;
+        let granted: Granted = self.authd("/v1/grants", ask).await?;
+        let client = self.slow_vaultd.showing(granted.grant);
+        self.call(move || client.post_bytes(route, &bytes)).await?.map_err(of_vaultd)
+    }
+
     /// A grant for these bytes.
     pub async fn grant(
         &self,
@@ -250,7 +269,26 @@ async fn within<T: Send + 'static>(places: &Arc<Semaphore>, ask: impl FnOnce() -
 
 /// A request as it is sent, byte for byte.
 pub fn body(request: &impl Serialize) -> Zeroizing<Vec<u8>> {
-    Zeroizing::new(serde_json::to_vec(request).expect("requests are plain data"))
+    let mut length = Length(0);
+    serde_json::to_writer(&mut length, request).expect("requests are plain data");
+    // It has its room from the beginning: growing would leave copies of passwords behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(length.0));
+    serde_json::to_writer(&mut *bytes, request).expect("requests are plain data");
+    bytes
+}
+
+/// Counts what is written.
+struct Length(usize);
+
+impl std::io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 pub(crate) fn of_vaultd(error: ClientError) -> Trouble {

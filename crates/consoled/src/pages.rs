@@ -4,6 +4,7 @@ pub mod account;
 pub mod address;
 pub mod assets;
 pub mod disks;
+pub mod emergency;
 pub mod frame;
 pub mod front;
 pub mod help;
@@ -18,6 +19,7 @@ pub mod settings;
 pub mod setup;
 pub mod shares;
 pub mod sign_in;
+pub mod tokens;
 pub mod trouble;
 
 use std::sync::Arc;
@@ -27,7 +29,7 @@ use axum::routing::{MethodRouter, get, post};
 use keepwell_api::grants::Role;
 
 use crate::app::App;
-use crate::{api, guard, live};
+use crate::{api, downtime, guard, live};
 
 /// Who may see a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,7 @@ const DECIDING: Who = Who::Roles(&[Owner, Operator]);
 const GUARDING: Who = Who::Roles(&[Owner, Security]);
 const READING: Who = Who::Roles(&[Owner, Security, Auditor]);
 const TAKING: Who = Who::Roles(&[Owner, Operator, Technician, Security]);
+const RESCUING: Who = Who::Roles(&[Owner, Operator, Security]);
 const OWNING: Who = Who::Roles(&[Owner]);
 const RESTORING: Who = Who::Roles(&[Owner, Operator, RestoreOnly]);
 
@@ -81,6 +84,7 @@ pub const PAGES: &[Page] = &[
     Page { path: "/restore/test", who: DECIDING, routes: || post(restore::start::test) },
     Page { path: "/restore/drafts", who: RESTORING, routes: || post(restore::start::begin) },
     Page { path: "/restore/drafts/{id}/when", who: RESTORING, routes: || get(restore::calendar::page).post(restore::calendar::choose) },
+    Page { path: "/restore/drafts/{id}/compare", who: RESTORING, routes: || get(restore::compare::page) },
     Page { path: "/restore/drafts/{id}/what", who: RESTORING, routes: || get(restore::browse::folder) },
     Page { path: "/restore/drafts/{id}/search", who: RESTORING, routes: || post(restore::browse::search) },
     Page { path: "/restore/drafts/{id}/found", who: RESTORING, routes: || get(restore::browse::found) },
@@ -91,13 +95,25 @@ pub const PAGES: &[Page] = &[
     Page { path: "/restore/drafts/{id}/check", who: RESTORING, routes: || get(restore::place::checked).post(restore::place::check) },
     Page { path: "/restore/drafts/{id}/begin", who: RESTORING, routes: || post(restore::place::begin) },
     Page { path: "/restore/jobs/{id}", who: RESTORING, routes: || get(restore::job::page) },
+    Page { path: "/restore/jobs/{id}/resume", who: RESTORING, routes: || post(restore::job::resume) },
     Page { path: "/restore/jobs/{id}/cancel", who: RESTORING, routes: || post(restore::job::cancel) },
     Page { path: "/incidents", who: TAKING, routes: || get(incidents::page) },
     Page { path: "/incidents/{id}/take", who: TAKING, routes: || post(incidents::take) },
+    Page { path: "/emergency", who: RESCUING, routes: || get(emergency::page) },
+    Page { path: "/emergency/open", who: GUARDING, routes: || post(emergency::open) },
+    Page { path: "/emergency/close", who: RESCUING, routes: || post(emergency::close) },
     Page { path: "/disks", who: RUNNING, routes: || get(disks::page) },
+    Page { path: "/disks/act", who: RUNNING, routes: || get(disks::acts::page) },
+    Page { path: "/disks/locate", who: RUNNING, routes: || post(disks::acts::locate) },
+    Page { path: "/disks/self-test", who: RUNNING, routes: || post(disks::acts::test) },
+    Page { path: "/disks/add", who: DECIDING, routes: || post(disks::acts::add) },
+    Page { path: "/disks/remove", who: DECIDING, routes: || post(disks::acts::remove) },
     Page { path: "/keys", who: GUARDING, routes: || get(keys::page) },
     Page { path: "/people", who: GUARDING, routes: || get(people::page) },
     Page { path: "/people/add", who: OWNING, routes: || post(people::add) },
+    Page { path: "/people/seal", who: OWNING, routes: || post(tokens::seal) },
+    Page { path: "/people/tokens", who: OWNING, routes: || post(tokens::make) },
+    Page { path: "/people/tokens/revoke", who: OWNING, routes: || post(tokens::revoke) },
     Page { path: "/people/{verb}", who: OWNING, routes: || post(people::change) },
     Page { path: "/policies", who: DECIDING, routes: || get(policies::page).post(policies::change) },
     Page { path: "/log", who: READING, routes: || get(log::page) },
@@ -122,6 +138,7 @@ pub const PAGES: &[Page] = &[
     Page { path: "/account", who: ALL, routes: || get(account::page) },
     Page { path: "/account/password", who: ALL, routes: || post(account::change_password) },
     Page { path: "/account/factor", who: ALL, routes: || post(account::change_factor) },
+    Page { path: "/account/authenticator", who: ALL, routes: || post(account::confirm_authenticator) },
     Page { path: "/enrol", who: Who::Anybody, routes: || get(account::enrol_form).post(account::enrol) },
     Page { path: "/claim", who: Who::Anybody, routes: || get(account::claim_form).post(account::claim) },
     Page { path: "/authority.pem", who: Who::Anybody, routes: || get(help::authority) },
@@ -137,7 +154,7 @@ pub fn find(route: &str) -> Option<&'static Page> {
 /// All routes, guarded.
 pub fn routes(app: Arc<App>) -> Router {
     let routes = PAGES.iter().fold(Router::new(), |routes, page| routes.route(page.path, (page.routes)()));
-    let programs = api::routes(Arc::clone(&app));
+    let programs = api::routes(Arc::clone(&app)).merge(downtime::routes(Arc::clone(&app)));
     let guarded = axum::middleware::from_fn_with_state(app, guard::guard);
     routes.fallback(|| async { axum::http::StatusCode::NOT_FOUND }).layer(guarded).merge(programs)
 }

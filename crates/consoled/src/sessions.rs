@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac;
 use keepwell_api::auth::SignedIn;
 use keepwell_api::{Base64, hex};
+use tokio::sync::Semaphore;
 
 use crate::error::ConsoleError;
 use crate::pages::restore::draft::Drafts;
@@ -14,6 +16,13 @@ use crate::pages::setup::Trial;
 
 /// The cookie. Its prefix has browsers insist on HTTPS, on this very host, and on the whole of it (RFC 6265bis, section 4.1.3.2).
 pub const COOKIE: &str = "__Host-keepwell";
+/// Of who is not signed in, for forms alone. Under a name of its own: a link from elsewhere comes without the cookie of a session ([`COOKIE`] is strict), and must not put
+/// another one in its place.
+pub const VISITOR: &str = "__Host-keepwell-visitor";
+/// Passwords for writing back are kept so long for a restore that nobody begins.
+const PASSWORDS_KEPT: Duration = Duration::from_secs(900);
+/// Downloads of one session at a time: the others' places are not taken by one who reads slowly.
+const DOWNLOADS: usize = 2;
 /// Sessions at a time.
 const ALL_MAX: usize = 256;
 /// Of one person; the oldest goes.
@@ -32,6 +41,8 @@ pub struct Kept {
     pub drafts: Drafts,
     /// The first restore, where the box is being set up.
     pub setup: Trial,
+    /// Places for downloads.
+    pub downloads: Arc<Semaphore>,
 }
 
 impl Kept {
@@ -88,7 +99,16 @@ impl Cookie {
 
     /// The one in a `Cookie` header, if it is one.
     pub fn parse(header: &str) -> Option<Self> {
-        let mut named = header.split(';').filter_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='));
+        Self::named(header, COOKIE)
+    }
+
+    /// The same, of a visitor.
+    pub fn parse_visitor(header: &str) -> Option<Self> {
+        Self::named(header, VISITOR)
+    }
+
+    fn named(header: &str, name: &str) -> Option<Self> {
+        let mut named = header.split(';').filter_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='));
         let value = named.next().and_then(hex::decode)?;
         // Two of the same name: somebody tries something.
         named.next().is_none().then_some(Self(value))
@@ -97,6 +117,11 @@ impl Cookie {
     /// For the browser to keep until it is closed.
     pub fn header(&self) -> String {
         format!("{COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Strict", hex::encode(&self.0))
+    }
+
+    /// The same, for a visitor.
+    pub fn visitor_header(&self) -> String {
+        format!("{VISITOR}={}; Path=/; Secure; HttpOnly; SameSite=Strict", hex::encode(&self.0))
     }
 
     fn key(&self) -> [u8; 32] {
@@ -138,6 +163,7 @@ impl Sessions {
             notice: None,
             drafts: Drafts::default(),
             setup: Trial::default(),
+            downloads: Arc::new(Semaphore::new(DOWNLOADS)),
         };
         let mut all = self.lock();
         all.retain(|_, (_, kept)| locked(kept).expires_at > now);
@@ -155,6 +181,12 @@ impl Sessions {
     /// The session that a cookie stands for.
     pub fn find(&self, cookie: &Cookie) -> Option<Shared> {
         self.lock().get(&cookie.key()).map(|(_, kept)| Arc::clone(kept))
+    }
+
+    /// Forgets passwords that were typed for restores which nobody began.
+    pub fn sweep(&self) {
+        let all: Vec<Shared> = self.lock().values().map(|(_, kept)| Arc::clone(kept)).collect();
+        all.iter().for_each(|kept| locked(kept).drafts.forget_orders(PASSWORDS_KEPT));
     }
 
     /// Ends one.

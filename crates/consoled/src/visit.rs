@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
 use keepwell_api::Base64;
 use keepwell_api::auth::Session;
-use keepwell_api::grants::{Role, Verb, allows, needs_fresh_factor};
+use keepwell_api::grants::{Role, Verb, allows, may_repeat, needs_fresh_factor};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -45,6 +45,7 @@ pub struct Visit {
     cookie: Cookie,
     is_new: bool,
     by_script: bool,
+    acts: bool,
     person: Option<Arc<Person>>,
 }
 
@@ -63,9 +64,9 @@ impl Visit {
         (cookie, is_new): (Cookie, bool),
         person: Option<Person>,
         form: Form,
-        (host, by_script): (String, bool),
+        (host, by_script, acts): (String, bool, bool),
     ) -> Self {
-        Self { app, page, form: Arc::new(form), host: host.into(), cookie, is_new, by_script, person: person.map(Arc::new) }
+        Self { app, page, form: Arc::new(form), host: host.into(), cookie, is_new, by_script, acts, person: person.map(Arc::new) }
     }
 
     /// Who asks, if anybody.
@@ -90,7 +91,8 @@ impl Visit {
 
     /// Whether this would be asked for with a new code of theirs.
     pub fn needs_code(&self, verb: Verb) -> bool {
-        needs_fresh_factor(verb, None) && self.person.as_ref().is_some_and(|person| person.known.fresh_until <= self.now())
+        let until = |known: &Session| if verb == Verb::UsersManage { known.people_until } else { known.fresh_until };
+        needs_fresh_factor(verb, None) && self.person.as_ref().is_some_and(|person| until(&person.known) <= self.now())
     }
 
     /// Unix seconds.
@@ -166,10 +168,13 @@ impl Visit {
         request: &impl Serialize,
     ) -> Result<T, Trouble> {
         let person = self.person()?;
+        if !self.acts && may_repeat(verb) {
+            return self.app.neighbours.granted_again(&person.session, verb, route, request).await;
+        }
         self.app.neighbours.granted((&person.session, self.form.code()), verb, route, request).await
     }
 
     fn settled(&self, answer: Response) -> Response {
-        if self.is_new { guard::with_cookie(answer, &self.cookie) } else { answer }
+        if self.is_new { guard::with_visitor(answer, &self.cookie) } else { answer }
     }
 }

@@ -15,7 +15,7 @@ pub(crate) fn run(args: &LogArgs, place: &Place, answer: &mut Answer) -> Result<
     if matches!(args.verb, Some(LogVerb::Verify)) {
         return verify(place, answer);
     }
-    let request = ReadLog { from: args.from, limit: args.limit };
+    let request = ReadLog { from: args.from, limit: args.limit, newest: false };
     let records: Vec<LogRecord> = place.granted(Verb::LogRead, "/v1/log", &request)?;
     answer.list("records", &records, line, json);
     Ok(Exit::Complete)

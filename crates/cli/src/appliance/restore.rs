@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use keepwell_api::Base64;
 use keepwell_api::grants::Verb;
-use keepwell_api::vault::{Cancel, Conflict, Done, Restore, RestoreState, Started};
+use keepwell_api::vault::{Cancel, Conflict, Done, Restore, RestoreState, ResumeRestore, Started, Waits};
 use keepwell_source::Address;
 
 use super::args::{BoxRestoreArgs, RestoresCommand};
@@ -16,6 +16,7 @@ use crate::exit::{CliError, Exit};
 use crate::output::Answer;
 use crate::remote::Remote;
 use crate::text;
+use crate::unlock::secret_line;
 
 /// Runs it.
 pub(crate) fn run(args: &BoxRestoreArgs, place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
@@ -50,6 +51,12 @@ pub(crate) fn all(command: &RestoresCommand, place: &Place, answer: &mut Answer)
     match command {
         RestoresCommand::List => list(place, answer),
         RestoresCommand::Show { restore, wait } => show(*restore, wait.wait, place, answer),
+        RestoresCommand::Resume { restore, password_file, wait } => {
+            let password = password_file.as_deref().map(|file| secret_line(file, "password")).transpose()?;
+            let request = ResumeRestore { id: *restore, password: password.map(Base64) };
+            let started: Started = place.granted(Verb::Restore, "/v1/restores/resume", &request)?;
+            begun(&started, "Restore", wait.wait, place, answer)
+        }
         RestoresCommand::Cancel { restore } => {
             let _: Done = place.granted(Verb::Restore, "/v1/restores/cancel", &Cancel { id: *restore })?;
             answer.field("id", *restore);
@@ -76,7 +83,8 @@ fn show(id: u64, wait: bool, place: &Place, answer: &mut Answer) -> Result<Exit,
     let client = place.vaultd();
     let restore = until_over(answer.is_json(), || {
         let state: RestoreState = client.get(&format!("/v1/restores/{id}"))?;
-        let on = wait && state.finished_at.is_none();
+        // Without its password it waits for a person.
+        let on = wait && state.finished_at.is_none() && state.waits != Some(Waits::Password);
         let moment = on.then_some(Moment { step: "restore", items: state.files, bytes: state.written_bytes });
         Ok((state, moment))
     })?;
@@ -88,7 +96,7 @@ fn show(id: u64, wait: bool, place: &Place, answer: &mut Answer) -> Result<Exit,
 
 /// One restore in one line.
 pub(super) fn line(restore: &RestoreState) -> String {
-    let state = restore.outcome.as_ref().map_or_else(|| "under way".into(), word);
+    let state = stands(restore);
     let dry = if restore.dry_run { ", nothing written" } else { "" };
     let by = text::shown(restore.by.as_bytes());
     let what = if is_test(restore) { "test".into() } else { format!("snapshot {}{}", restore.snapshot, target(restore)) };
@@ -121,8 +129,18 @@ fn target(restore: &RestoreState) -> String {
     if restore.to.is_empty() { String::new() } else { format!(" to {}", text::shown(restore.to.as_bytes())) }
 }
 
+/// How it stands.
+fn stands(restore: &RestoreState) -> String {
+    match (&restore.outcome, restore.waits) {
+        (Some(outcome), _) => word(outcome),
+        (None, Some(Waits::Password)) => "waits for its password".into(),
+        (None, Some(Waits::Server)) => "waits for its server".into(),
+        (None, None) => "under way".into(),
+    }
+}
+
 fn lines(restore: &RestoreState) -> Vec<String> {
-    let outcome = restore.outcome.as_ref().map_or_else(|| "under way".into(), word);
+    let outcome = stands(restore);
     let why = restore.why.as_ref().map(|why| format!(": {}", text::shown(why.as_bytes()))).unwrap_or_default();
     let what = if is_test(restore) { "Test restore" } else { "Restore" };
     let mut lines = vec![format!("{what} {}{}: {outcome}{why}.", restore.id, target(restore))];
@@ -134,6 +152,12 @@ fn lines(restore: &RestoreState) -> Vec<String> {
             0 => format!("  {read} read back: all as it was in the backup."),
             n => format!("  {read} read back: {n} not as in the backup."),
         });
+    }
+    if restore.resumed > 0 {
+        lines.push(format!("  It was cut, and went on, {}.", text::count(restore.resumed.into(), "time")));
+    }
+    if restore.waits == Some(Waits::Password) {
+        lines.push(format!("  To go on: keepwell restores resume {} --password-file FILE", restore.id));
     }
     if restore.missing + restore.skipped > 0 {
         lines.push(format!("  {} not there or not whole, {} left out because something was there.", restore.missing, restore.skipped));

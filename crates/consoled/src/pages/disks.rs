@@ -1,4 +1,6 @@
-//! The disks: what each is to the box, and how it is. Looks only.
+//! The disks: what each is to the box, and how it is. What is done with them is [`acts`].
+
+pub mod acts;
 
 use askama::Template;
 use axum::response::Response;

@@ -1,4 +1,4 @@
-//! The log: who did what, newest first, and whether it is whole.
+//! The log: who did what, newest first, found by who, what and when; and, when somebody wants it verified, whether it is whole.
 
 use askama::Template;
 use axum::extract::Query;
@@ -13,13 +13,24 @@ use crate::view::{self, Mark, Times, When};
 use crate::visit::Visit;
 
 /// Records on a page.
-const ROWS: u64 = 100;
+const ROWS: usize = 100;
+/// Records that are looked through at a time for those that are wanted, and how often.
+const BATCH: u32 = 1_000;
+const BATCHES: usize = 5;
 
-/// From which record on; from the newest if absent.
+/// Which records: those before a number, of somebody, of a kind, of a day.
 #[derive(Debug, Default, Deserialize)]
-pub(crate) struct From {
+pub(crate) struct Wanted {
     #[serde(default)]
     before: Option<u64>,
+    #[serde(default)]
+    who: String,
+    #[serde(default)]
+    what: String,
+    #[serde(default)]
+    day: String,
+    #[serde(default)]
+    verify: Option<String>,
 }
 
 #[derive(Template)]
@@ -27,8 +38,10 @@ pub(crate) struct From {
 struct LogPage {
     frame: Frame,
     verdict: Option<Result<Verdict, Trouble>>,
-    rows: Option<Result<Vec<Row>, Trouble>>,
-    older: Option<u64>,
+    rows: Result<Vec<Row>, Trouble>,
+    older: Option<String>,
+    wanted: Wanted,
+    narrowed: bool,
 }
 
 struct Verdict {
@@ -47,31 +60,69 @@ struct Row {
     fields: String,
 }
 
-/// The page. The newest records come with the verdict on all of them, which also says how many there are.
-pub(crate) async fn page(visit: Visit, Query(from): Query<From>) -> Response {
+/// The page.
+pub(crate) async fn page(visit: Visit, Query(wanted): Query<Wanted>) -> Response {
     let times = frame::times(&visit);
-    let (verdict, before) = match from.before {
-        Some(before) => (None, Some(before)),
-        None => {
-            let verdict = visit.app.neighbours.get_slowly::<LogVerdict>("/v1/log/verify").await;
-            let newest = verdict.as_ref().ok().map(|verdict| verdict.head.as_ref().map_or(verdict.records, |(seq, _)| seq + 1));
-            (Some(verdict.map(|verdict| of_verdict(&verdict, &times, visit.now()))), newest)
-        }
-    };
-    let rows = match before {
-        Some(before) => {
-            let first = before.saturating_sub(ROWS);
-            let ask = ReadLog { from: first, limit: (before - first) as u32 };
-            let records = match before {
-                0 => Ok(Vec::new()),
-                _ => visit.granted::<Vec<LogRecord>>(Verb::LogRead, "/v1/log", &ask).await,
-            };
-            Some(records.map(|records| records.iter().rev().map(|record| row(record, &times)).collect()))
-        }
+    let verdict = match wanted.verify {
+        Some(_) => Some(visit.app.neighbours.get_slowly::<LogVerdict>("/v1/log/verify").await),
         None => None,
     };
-    let older = before.map(|before| before.saturating_sub(ROWS)).filter(|older| *older > 0);
-    visit.show(&LogPage { frame: visit.frame("Log"), verdict, rows, older })
+    let verdict = verdict.map(|verdict| verdict.map(|verdict| of_verdict(&verdict, &times, visit.now())));
+    let found = find(&visit, &wanted, &times).await;
+    let older = found.as_ref().ok().and_then(|(_, older)| *older).map(|before| wanted.address(before));
+    let rows = found.map(|(records, _)| records.iter().map(|record| row(record, &times)).collect());
+    visit.show(&LogPage { frame: visit.frame("Log"), verdict, rows, older, narrowed: wanted.narrows(), wanted })
+}
+
+impl Wanted {
+    fn narrows(&self) -> bool {
+        !(self.who.trim().is_empty() && self.what.trim().is_empty() && self.day.trim().is_empty())
+    }
+
+    fn fits(&self, record: &LogRecord, times: &Times) -> bool {
+        let holds = |text: &str, part: &str| text.to_lowercase().contains(&part.trim().to_lowercase());
+        let day = self.day.trim();
+        holds(&record.actor, &self.who)
+            && holds(&record.event.replace('-', " "), &self.what.replace('-', " "))
+            && (day.is_empty() || times.day(record.at).to_string() == day)
+    }
+
+    /// The page with what comes before this record.
+    fn address(&self, before: u64) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("before", &before.to_string());
+        for (name, value) in [("who", &self.who), ("what", &self.what), ("day", &self.day)] {
+            if !value.is_empty() {
+                query.append_pair(name, value);
+            }
+        }
+        format!("/log?{}", query.finish())
+    }
+}
+
+/// Records that fit, newest first, and the number before which further ones may be.
+async fn find(visit: &Visit, wanted: &Wanted, times: &Times) -> Result<(Vec<LogRecord>, Option<u64>), Trouble> {
+    let (limit, most) = if wanted.narrows() { (BATCH, BATCHES) } else { (ROWS as u32, 1) };
+    let (mut found, mut before) = (Vec::new(), wanted.before);
+    for _ in 0..most {
+        let from = before.map_or(0, |before| before.saturating_sub(limit.into()));
+        let ask = ReadLog { from, limit, newest: before.is_none() };
+        let mut records = visit.granted::<Vec<LogRecord>>(Verb::LogRead, "/v1/log", &ask).await?;
+        records.retain(|record| before.is_none_or(|before| record.seq < before));
+        let Some(first) = records.first().map(|record| record.seq) else { return Ok((found, None)) };
+        for record in records.into_iter().rev().filter(|record| wanted.fits(record, times)) {
+            let seq = record.seq;
+            found.push(record);
+            if found.len() == ROWS {
+                return Ok((found, Some(seq).filter(|seq| *seq > 1)));
+            }
+        }
+        before = Some(first).filter(|first| *first > 1);
+        if before.is_none() {
+            break;
+        }
+    }
+    Ok((found, before))
 }
 
 fn of_verdict(verdict: &LogVerdict, times: &Times, now: i64) -> Verdict {

@@ -3,6 +3,7 @@
 
 pub mod browse;
 pub mod calendar;
+pub mod compare;
 pub mod download;
 pub mod draft;
 pub mod job;

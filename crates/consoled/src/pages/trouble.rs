@@ -47,7 +47,9 @@ pub(crate) fn failed(visit: &Visit, trouble: &Trouble) -> Response {
         Trouble::Role => (StatusCode::FORBIDDEN, "Not for your role"),
         Trouble::Refused(refusal) if refusal.status == 404 => (StatusCode::NOT_FOUND, "There is no such thing"),
         Trouble::Refused(_) | Trouble::StepUp | Trouble::Typed(_) => (StatusCode::CONFLICT, "Not done"),
-        Trouble::Silent | Trouble::NoAuthority | Trouble::NoKeys | Trouble::Busy => (StatusCode::SERVICE_UNAVAILABLE, "Unknown"),
+        Trouble::Silent | Trouble::NoAuthority | Trouble::NoKeys | Trouble::Busy | Trouble::Downloads => {
+            (StatusCode::SERVICE_UNAVAILABLE, "Unknown")
+        }
     };
     let page = TroublePage { frame: visit.frame("Unknown"), heading, text: trouble.to_string(), what_works: WORKS };
     visit.show_with(status, &page)

@@ -139,6 +139,17 @@ pub(crate) enum RestoresCommand {
         #[command(flatten)]
         wait: WaitArgs,
     },
+    /// Go on with one that was cut and waits for its password
+    Resume {
+        /// Its number
+        #[arg(value_name = "RESTORE")]
+        restore: u64,
+        /// File with the password of the account that it writes with
+        #[arg(long, value_name = "F")]
+        password_file: Option<PathBuf>,
+        #[command(flatten)]
+        wait: WaitArgs,
+    },
     /// End one. What it wrote stays
     Cancel {
         /// Its number
@@ -152,6 +163,7 @@ impl RestoresCommand {
         match self {
             Self::List => "restores list",
             Self::Show { .. } => "restores show",
+            Self::Resume { .. } => "restores resume",
             Self::Cancel { .. } => "restores cancel",
         }
     }

@@ -7,7 +7,7 @@ use keepwell_api::grants::Verb;
 use keepwell_api::vault::{File, Files, FoundFiles, ListFiles, ListVersions, SearchFiles, Snapshot, Versions};
 use serde::Deserialize;
 
-use super::draft::{Draft, Wanted, base64, joined, last, parent};
+use super::draft::{Draft, TICKS_MAX, Wanted, base64, joined, last, parent};
 use super::{Step, at, change, draft, steps};
 use crate::neighbours::Trouble;
 use crate::pages::frame::{self, Frame};
@@ -31,6 +31,7 @@ pub(crate) struct Where {
 /// An entry in a list.
 struct Row {
     number: u64,
+    ticked: bool,
     name: String,
     folder: bool,
     kind: String,
@@ -58,7 +59,10 @@ struct WhatPage {
     folder: u64,
     search: Option<String>,
     rows: Result<Vec<Row>, Trouble>,
+    /// The last row's number, where there are further ones; empty where they can't be had.
     more: Option<String>,
+    /// Ticked on other pages.
+    elsewhere: usize,
     damaged: bool,
     first_page: bool,
 }
@@ -83,13 +87,14 @@ pub(crate) async fn folder(visit: Visit, Path(id): Path<String>, Query(wanted): 
         let number = draft.number(Wanted { path: folder.clone(), folder: true, size: None });
         let rows = files.map(|files| {
             let rows: Vec<_> = files.files.iter().map(|file| row(draft, &folder, file, &times)).collect();
+            draft.shown = rows.iter().map(|row| row.number).collect();
             (rows, files.more)
         });
         (number, crumbs(draft, &folder), rows)
     });
     let Ok((number, crumbs, rows)) = shown else { return visit.go("/restore", None) };
     let more = match &rows {
-        Ok((rows, true)) => rows.last().map(|row| format!("{}?in={number}&after={}", at(&id, "what"), row.number)),
+        Ok((rows, true)) => rows.last().map(|row| row.number.to_string()),
         _ => None,
     };
     show(&visit, &draft, &snapshot, (crumbs, number, None, rows.map(|(rows, _)| rows), more, (false, first_page)))
@@ -109,6 +114,7 @@ pub(crate) async fn found(visit: Visit, Path(id): Path<String>) -> Response {
         let number = draft.number(Wanted { path: folder.clone(), folder: true, size: None });
         let rows = found.map(|found| {
             let rows: Vec<_> = found.found.iter().map(|one| row(draft, one.folder.as_ref(), &one.file, &times)).collect();
+            draft.shown = rows.iter().map(|row| row.number).collect();
             (rows, found.more, found.damaged)
         });
         (number, crumbs(draft, &folder), rows)
@@ -122,10 +128,12 @@ pub(crate) async fn found(visit: Visit, Path(id): Path<String>) -> Response {
 type Shown = (Vec<Crumb>, u64, Option<String>, Result<Vec<Row>, Trouble>, Option<String>, (bool, bool));
 
 fn show(visit: &Visit, draft: &Draft, snapshot: &Snapshot, (crumbs, folder, search, rows, more, (damaged, first_page)): Shown) -> Response {
+    let here = rows.as_ref().map_or(0, |rows| rows.iter().filter(|row| row.ticked).count());
     visit.show(&WhatPage {
         frame: visit.frame("Restore: what"),
         steps: steps(1),
         id: draft.id.clone(),
+        elsewhere: draft.ticked.len().saturating_sub(here),
         share: draft.share.clone(),
         as_of: frame::times(visit).at(snapshot.taken_at),
         mark: view::of_outcome(Some(snapshot.outcome)),
@@ -228,31 +236,47 @@ pub(crate) async fn versions(visit: Visit, Path(id): Path<String>, Query(of): Qu
 
 /// Takes what was ticked, or all of a folder; and another version's snapshot, where one was chosen.
 pub(crate) async fn choose(visit: Visit, Path(id): Path<String>) -> Response {
-    let numbers: Vec<u64> = match visit.form.number("all") {
-        Some(folder) => vec![folder],
-        None => visit.form.all("pick").filter_map(|number| number.parse().ok()).take(200).collect(),
-    };
-    let snapshot = visit.form.some("snapshot");
+    let ticks: Vec<u64> = visit.form.all("pick").filter_map(|number| number.parse().ok()).take(TICKS_MAX + 1).collect();
+    let (all, next, snapshot) = (visit.form.number("all"), visit.form.number::<u64>("next"), visit.form.some("snapshot"));
     let chosen = change(&visit, &id, |draft| {
         if let Some(snapshot) = &snapshot {
-            return matches!(numbers[..], [number] if draft.take_version(snapshot, number)) && !draft.wanted.is_empty();
+            let taken = matches!(ticks[..], [number] if draft.take_version(snapshot, number)) && !draft.wanted.is_empty();
+            return if taken { Ok(()) } else { Err("That copy was made after you began, or is gone. Begin again under Restore.") };
         }
-        draft.wanted = numbers.iter().filter_map(|number| draft.numbered(*number).cloned()).collect();
-        draft.order = None;
-        !draft.wanted.is_empty()
+        let wanted = match all {
+            Some(folder) => draft.numbered(folder).cloned().into_iter().collect(),
+            None if !draft.tick(&ticks) => return Err("These are more than 200. Take their whole folder, or restore them in turns."),
+            None => draft.picked(),
+        };
+        if next.is_some() {
+            return Ok(());
+        }
+        (draft.wanted, draft.order) = (of_one_folder(wanted)?, None);
+        Ok(())
     });
-    match chosen {
-        Ok(true) => visit.go(&at(&id, "where"), None),
-        Ok(false) if snapshot.is_some() => {
-            let notice = Notice { good: false, text: "That copy was made after you began, or is gone. Begin again under Restore.".into() };
-            visit.go(&at(&id, "what"), Some(notice))
-        }
-        Ok(false) => {
-            let notice = Notice { good: false, text: "Tick what you want back, or take the whole folder.".into() };
-            visit.go(&at(&id, "what"), Some(notice))
-        }
-        Err(_) => visit.go("/restore", None),
+    // Where the ticks are: they stay.
+    let folder = visit.form.number::<u64>("in");
+    let back = match folder {
+        Some(folder) => format!("{}?in={folder}", at(&id, "what")),
+        None => at(&id, if snapshot.is_some() { "what" } else { "found" }),
+    };
+    match (chosen, next) {
+        (Ok(Ok(())), None) => visit.go(&at(&id, "where"), None),
+        (Ok(Ok(())), Some(after)) => visit.go(&format!("{back}&after={after}"), None),
+        (Ok(Err(why)), _) => visit.go(&back, Some(Notice { good: false, text: why.into() })),
+        (Err(_), _) => visit.go("/restore", None),
     }
+}
+
+/// An archive holds what lies in one folder.
+fn of_one_folder(wanted: Vec<Wanted>) -> Result<Vec<Wanted>, &'static str> {
+    let Some(first) = wanted.first() else { return Err("Tick what you want back, or take the whole folder.") };
+    if wanted.iter().any(|one| parent(&one.path) != parent(&first.path)) {
+        return Err(
+            "What is ticked lies in several folders, and only one folder's can be restored at a time. Take some ticks away, or take a folder that holds them all.",
+        );
+    }
+    Ok(wanted)
 }
 
 /// A draft of which it is known as of when.
@@ -269,8 +293,10 @@ fn row(draft: &mut Draft, folder: &[u8], file: &File, times: &Times) -> Row {
     let is_folder = file.kind == "folder";
     let path = joined(folder, file.name.as_ref());
     let shown = view::name(folder);
+    let number = draft.number(Wanted { path, folder: is_folder, size: file.size });
     Row {
-        number: draft.number(Wanted { path, folder: is_folder, size: file.size }),
+        number,
+        ticked: draft.ticked.contains(&number),
         name: view::name(file.name.as_ref()),
         folder: is_folder,
         kind: file.kind.clone(),

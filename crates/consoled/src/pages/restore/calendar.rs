@@ -41,6 +41,7 @@ struct WhenPage {
     day: Option<String>,
     copies: Vec<SnapshotLine>,
     chosen: String,
+    may_compare: bool,
 }
 
 struct Cell {
@@ -85,6 +86,7 @@ fn view(visit: &Visit, draft: &Draft, shown: &Shown) -> WhenPage {
         weeks: weeks(month, day, &draft.snapshots, &times),
         day: day.map(|day| day.strftime("%A, %-d %B %Y").to_string()),
         copies: of_day.into_iter().map(|one| snapshot_line(one, &times)).collect(),
+        may_compare: draft.snapshots.len() > 1,
         chosen: draft.snapshot.as_ref().map(|one| one.id.clone()).unwrap_or_default(),
     }
 }

@@ -17,6 +17,7 @@ use super::at;
 use super::browse::chosen;
 use super::draft::{Wanted, base64, last};
 use crate::neighbours::{self, Trouble};
+use crate::sessions::locked;
 use crate::visit::Visit;
 
 /// Pieces between the two ends.
@@ -29,8 +30,9 @@ pub(crate) fn bound(wanted: &[Wanted]) -> Option<u64> {
 
 /// Whether a new code would be asked for.
 pub(crate) fn needs_code(visit: &Visit, bytes: Option<u64>) -> bool {
-    let is_fresh = visit.person_if_any().is_some_and(|person| person.known.fresh_until > visit.now());
-    needs_fresh_factor(Verb::Download, bytes) && !is_fresh
+    let Some(known) = visit.person_if_any().map(|person| &person.known) else { return true };
+    // More than one session gets in an hour takes a code of its own, however fresh the last one is.
+    (needs_fresh_factor(Verb::Download, bytes) && known.fresh_until <= visit.now()) || bytes.unwrap_or(u64::MAX) > known.download_left
 }
 
 /// Sends it.
@@ -66,6 +68,8 @@ async fn stream(
     (length, max_bytes): (Option<u64>, Option<u64>),
 ) -> Result<axum::body::Body, Trouble> {
     let person = visit.person()?;
+    let places = std::sync::Arc::clone(&locked(&person.kept).downloads);
+    let place = places.try_acquire_owned().map_err(|_| Trouble::Downloads)?;
     let grant =
         visit.app.neighbours.grant((&person.session, visit.form.code()), Verb::Download, &neighbours::body(&ask), max_bytes).await?;
     let client = visit.app.neighbours.streaming(grant);
@@ -73,7 +77,10 @@ async fn stream(
     let (begun, has_begun) = oneshot::channel();
     let (pieces, taken) = sync_channel::<Vec<u8>>(PIECES);
     let (ended, has_ended) = oneshot::channel();
-    tokio::task::spawn_blocking(move || fetch(&client, route, &ask, Pipe { pieces, begun: Some(begun) }, ended));
+    tokio::task::spawn_blocking(move || {
+        let _place = place;
+        fetch(&client, route, &ask, Pipe { pieces, begun: Some(begun) }, ended);
+    });
     let runtime = tokio::runtime::Handle::current();
     tokio::task::spawn_blocking(move || runtime.block_on(pass_on(&out, || taken.recv().ok(), has_ended)));
     has_begun.await.unwrap_or(Err(Trouble::Busy)).map(|()| body)

@@ -1,6 +1,7 @@
 //! A restore that is being prepared: what was chosen so far. Paths have numbers that mean something in this draft alone, so that names stand in no address.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::{Duration, Instant};
 
 use keepwell_api::Base64;
 use keepwell_api::vault::{Restore, Snapshot};
@@ -9,6 +10,10 @@ use keepwell_api::vault::{Restore, Snapshot};
 const DRAFTS_MAX: usize = 8;
 /// Paths that a draft remembers; the oldest go, and are chosen anew.
 const PATHS_MAX: usize = 10_000;
+/// Bytes of them.
+const PATH_BYTES_MAX: usize = 2 << 20;
+/// What can be ticked.
+pub const TICKS_MAX: usize = 200;
 
 /// Those of one session.
 #[derive(Debug, Default)]
@@ -31,6 +36,13 @@ impl Drafts {
     /// The same, to change it.
     pub fn get_mut(&mut self, id: &str) -> Option<&mut Draft> {
         self.0.iter_mut().find(|draft| draft.id == id)
+    }
+
+    /// Forgets orders, and the passwords in them, that are so old.
+    pub fn forget_orders(&mut self, age: Duration) {
+        for draft in self.0.iter_mut().filter(|draft| draft.ordered.is_some_and(|at| at.elapsed() >= age)) {
+            (draft.order, draft.ordered) = (None, None);
+        }
     }
 
     /// It was carried out: passwords in it are wiped.
@@ -67,6 +79,11 @@ pub struct Draft {
     pub wanted: Vec<Wanted>,
     /// Where to, with a password that is used once; and the check of it.
     pub order: Option<(Restore, u64)>,
+    ordered: Option<Instant>,
+    /// Numbers that are ticked, on whatever page they are.
+    pub ticked: Vec<u64>,
+    /// Numbers of the rows that were shown last.
+    pub shown: HashSet<u64>,
     /// Of which path versions were listed last, and how long it is in each snapshot.
     pub versions: (Vec<u8>, HashMap<String, Option<u64>>),
     paths: Paths,
@@ -77,6 +94,7 @@ struct Paths {
     numbers: HashMap<Vec<u8>, u64>,
     known: VecDeque<Wanted>,
     first: u64,
+    bytes: usize,
 }
 
 impl Draft {
@@ -90,6 +108,9 @@ impl Draft {
             search: None,
             wanted: Vec::new(),
             order: None,
+            ordered: None,
+            ticked: Vec::new(),
+            shown: HashSet::new(),
             versions: Default::default(),
             paths: Paths::default(),
         }
@@ -100,10 +121,32 @@ impl Draft {
         let Some(taken) = self.snapshots.iter().find(|one| one.id == id) else { return false };
         if self.snapshot.as_ref().is_none_or(|before| before.id != id) {
             self.wanted.clear();
+            self.ticked.clear();
             self.paths.known.iter_mut().for_each(|known| known.size = None);
         }
         (self.snapshot, self.order) = (Some(taken.clone()), None);
         true
+    }
+
+    /// What is to be done with what is wanted, and the check of it.
+    pub fn orders(&mut self, order: Restore, check: u64) {
+        (self.order, self.ordered) = (Some((order, check)), Some(Instant::now()));
+    }
+
+    /// Takes the ticks of the rows that were shown last; those of other pages stay. False: they are too many.
+    pub fn tick(&mut self, ticks: &[u64]) -> bool {
+        let elsewhere = self.ticked.iter().filter(|number| !self.shown.contains(number));
+        let all: Vec<u64> = elsewhere.chain(ticks.iter().filter(|number| self.shown.contains(number))).copied().collect();
+        let fits = all.len() <= TICKS_MAX;
+        if fits {
+            self.ticked = all;
+        }
+        fits
+    }
+
+    /// What is ticked.
+    pub fn picked(&self) -> Vec<Wanted> {
+        self.ticked.iter().filter_map(|number| self.numbered(*number).cloned()).collect()
     }
 
     /// Wants another version of a file: that of this snapshot. False as above.
@@ -127,10 +170,12 @@ impl Draft {
             }
             return *number;
         }
-        if paths.known.len() >= PATHS_MAX
+        paths.bytes += wanted.path.len();
+        while (paths.known.len() >= PATHS_MAX || paths.bytes > PATH_BYTES_MAX)
             && let Some(oldest) = paths.known.pop_front()
         {
             paths.numbers.remove(&oldest.path);
+            paths.bytes -= oldest.path.len();
             paths.first += 1;
         }
         let number = paths.first + paths.known.len() as u64;
@@ -187,6 +232,48 @@ mod tests {
         let last = draft.number(wanted("9999"));
         assert_eq!(draft.numbered(last), Some(&wanted("9999")));
         assert_eq!((draft.numbered(last + 1), draft.numbered(u64::MAX)), (None, None));
+    }
+
+    #[test]
+    fn paths_are_bounded_in_bytes_too() {
+        let mut draft = Draft::new("d".into(), "EHR".into(), Vec::new());
+        let long = |n: u32| wanted(&format!("{n}/{}", "x".repeat(PATH_BYTES_MAX / 4)));
+        let numbers: Vec<u64> = (0..6).map(|n| draft.number(long(n))).collect();
+        assert_eq!((draft.numbered(numbers[0]), draft.numbered(numbers[5])), (None, Some(&long(5))));
+    }
+
+    #[test]
+    fn ticks_of_other_pages_stay() {
+        let mut draft = Draft::new("d".into(), "EHR".into(), Vec::new());
+        let numbers: Vec<u64> = (0..4).map(|n| draft.number(wanted(&n.to_string()))).collect();
+        draft.shown = numbers[..2].iter().copied().collect();
+        assert!(draft.tick(&[numbers[0], numbers[1], numbers[3]]), "the last one is on no page that was shown");
+        draft.shown = numbers[2..].iter().copied().collect();
+        assert!(draft.tick(&[numbers[2]]));
+        assert_eq!(draft.picked(), [wanted("0"), wanted("1"), wanted("2")]);
+        draft.shown = numbers[..2].iter().copied().collect();
+        assert!(draft.tick(&[]));
+        assert_eq!(draft.picked(), [wanted("2")]);
+    }
+
+    #[test]
+    fn an_order_is_forgotten_with_its_password() {
+        let mut drafts = Drafts::default();
+        let mut draft = Draft::new("d".into(), "EHR".into(), Vec::new());
+        let order = Restore {
+            snapshot: "5a".into(),
+            path: Base64::default(),
+            to: "smb://s/x".into(),
+            password: Some(base64(b"secret")),
+            conflict: keepwell_api::vault::Conflict::Skip,
+            dry_run: true,
+        };
+        draft.orders(order, 7);
+        drafts.begin(draft);
+        drafts.forget_orders(Duration::from_secs(900));
+        assert!(drafts.get("d").is_some_and(|draft| draft.order.is_some()));
+        drafts.forget_orders(Duration::ZERO);
+        assert!(drafts.get("d").is_some_and(|draft| draft.order.is_none()));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use askama::Template;
 use axum::extract::Path;
 use axum::response::Response;
-use keepwell_api::vault::{Cancel, Done, Outcome, RestoreState};
+use keepwell_api::grants::Verb;
+use keepwell_api::vault::{Cancel, Done, Outcome, RestoreState, ResumeRestore, Started, Waits};
 
 use super::start::may_see;
 use crate::pages::frame::{self, Frame};
@@ -19,6 +20,10 @@ struct JobPage {
     mark: Mark,
     test: bool,
     going: bool,
+    /// It goes on when somebody gives the password.
+    password: bool,
+    needs_code: bool,
+    retry: Option<When>,
     words: String,
     why: Option<String>,
     by: String,
@@ -47,8 +52,12 @@ pub(crate) async fn page(visit: Visit, Path(id): Path<u64>) -> Response {
     let frame = visit.frame(if is_test(&state) { "Test restore" } else { "Restore receipt" });
     visit.show(&JobPage {
         box_name: frame.box_name.clone(),
-        frame: if going { frame.reloading(3) } else { frame },
+        // Nobody's typing is lost by a reload.
+        frame: if going && state.waits != Some(Waits::Password) { frame.reloading(3) } else { frame },
         id,
+        password: state.waits == Some(Waits::Password),
+        needs_code: visit.needs_code(Verb::Restore),
+        retry: state.retry_at.map(|at| times.full(at)),
         test: is_test(&state),
         mark: mark(&state),
         going,
@@ -74,6 +83,7 @@ pub(crate) fn is_test(state: &RestoreState) -> bool {
 /// How it went. That nothing had to be written is no restore that went well.
 pub(crate) fn mark(state: &RestoreState) -> Mark {
     match state.outcome {
+        None if state.waits.is_some() => Mark { status: "warn", icon: "clock", word: "Paused" },
         Some(Outcome::Complete) if all_skipped(state) => Mark { status: "muted", icon: "slash", word: "Skipped" },
         outcome => view::of_outcome(outcome),
     }
@@ -94,6 +104,9 @@ fn facts(state: &RestoreState) -> Vec<(&'static str, String)> {
     ];
     if !test {
         facts.push(("Left out, something was there", view::number(state.skipped)));
+    }
+    if state.resumed > 0 {
+        facts.push(("Cut, and went on", view::count(state.resumed.into(), "time", "times")));
     }
     facts
 }
@@ -130,6 +143,12 @@ fn of_outcome(state: &RestoreState) -> String {
     let all = state.files + state.missing;
     let files = view::count(state.files, "file", "files");
     match state.outcome {
+        None if state.waits == Some(Waits::Password) => {
+            format!(
+                "{files} so far; they are whole. It was cut, and goes on where it was when somebody gives the password of the account that writes."
+            )
+        }
+        None if state.waits.is_some() => format!("{files} so far; they are whole. It waits for the server, and goes on by itself."),
         None => format!("{files} so far. You can sign out; it goes on."),
         Some(Outcome::Complete) if state.files == 0 => "No file was written.".into(),
         Some(Outcome::Complete) if state.compared > 0 && state.differing == 0 => {
@@ -162,8 +181,15 @@ fn of_outcome(state: &RestoreState) -> String {
 
 /// Ends it.
 pub(crate) async fn cancel(visit: Visit, Path(id): Path<u64>) -> Response {
-    let done = visit.granted::<Done>(keepwell_api::grants::Verb::Restore, "/v1/restores/cancel", &Cancel { id }).await;
+    let done = visit.granted::<Done>(Verb::Restore, "/v1/restores/cancel", &Cancel { id }).await;
     visit.after(&format!("/restore/jobs/{id}"), done, "It is being ended. What was written stays.")
+}
+
+/// Gives the password again. It is handed on, and kept nowhere here.
+pub(crate) async fn resume(visit: Visit, Path(id): Path<u64>) -> Response {
+    let order = ResumeRestore { id, password: visit.form.some_secret("password") };
+    let begun = visit.granted::<Started>(Verb::Restore, "/v1/restores/resume", &order).await;
+    visit.after(&format!("/restore/jobs/{id}"), begun, "It goes on where it was.")
 }
 
 #[cfg(test)]
@@ -187,6 +213,7 @@ mod tests {
             differing: 0,
             missing: 0,
             skipped,
+            ..RestoreState::default()
         }
     }
 

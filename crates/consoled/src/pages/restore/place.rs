@@ -142,7 +142,7 @@ pub(crate) async fn check(visit: Visit, Path(id): Path<String>) -> Response {
         dry_run: true,
     };
     match visit.granted::<Started>(Verb::Restore, "/v1/restores", &order).await {
-        Ok(started) => match change(&visit, &id, |draft| draft.order = Some((order, started.id))) {
+        Ok(started) => match change(&visit, &id, |draft| draft.orders(order, started.id)) {
             Ok(()) => visit.go(&at(&id, "check"), None),
             Err(trouble) => trouble::failed(&visit, &trouble),
         },
