@@ -36,24 +36,24 @@ def read(events):
     if not events.exists():
         return 0, ["there is no report"]
     for line in events.read_text(encoding="utf-8").splitlines():
-        for interaction in interactions(json.loads(line)):
+        for request, answer in exchanges(json.loads(line)):
             asked += 1
-            answer, request = interaction.get("response"), interaction.get("request", {})
             what = f"{request.get('method')} {request.get('uri')}"
-            if not answer:
+            if answer is None:
                 failures.add(f"{what}: no answer")
             elif answer["status_code"] >= 500 and answer["status_code"] != 503:
                 failures.add(f"{what}: {answer['status_code']}")
     return asked, sorted(failures)
 
 
-def interactions(event):
-    """All requests with their answers, wherever in an event they are."""
+def exchanges(event):
+    """All requests with their answers (none where none came), wherever in an event they are."""
     if isinstance(event, dict):
-        if "request" in event and "response" in event:
-            yield event
+        request, answer = event.get("request"), event.get("response", "")
+        if isinstance(request, dict) and "uri" in request and (answer is None or isinstance(answer, dict) and "status_code" in answer):
+            yield request, answer
             return
         event = list(event.values())
     if isinstance(event, list):
         for part in event:
-            yield from interactions(part)
+            yield from exchanges(part)

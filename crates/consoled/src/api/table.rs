@@ -6,8 +6,8 @@ use keepwell_api::grants::{Role, Verb};
 use keepwell_api::vault::{
     Acknowledge, AddDisk, AddShare, BoxDisks, Cancel, ChangeShare, Changes, CheckShare, ClockConfirmed, CompareSnapshots, ConfirmClock,
     CreatePool, Done, Download, DownloadZip, Files, FoundFiles, Gaps, ListFiles, ListGaps, ListSnapshots, ListVersions, LocateDisk,
-    LogRecord, LogVerdict, ReadLog, RemoveDisk, RemoveShare, Restore, RestoreState, Run, RunNow, SearchFiles, SetChannel, Share,
-    ShareAdded, ShareChecked, Snapshot, Started, SupportBundle, TestDisk, TestRestores, VaultState, Versions,
+    LogRecord, LogVerdict, PoolMaking, ReadLog, RemoveDisk, RemoveShare, Restore, RestoreState, ResumeRestore, Run, RunNow, SearchFiles,
+    SetChannel, Share, ShareAdded, ShareChecked, Snapshot, Started, SupportBundle, TestDisk, TestRestores, VaultState, Versions,
 };
 use keepwell_duties::{Policy, Status};
 
@@ -110,6 +110,7 @@ pub const ROUTES: &[Route] = &[
     get("/v1/policies", Who::Told(DECIDING, &[], Told::All), "What is promised", Json(list::<Policy>)),
     get("/v1/log/verify", Who::Told(READING, &[Verb::LogRead], Told::All), "Whether the log is whole", Json(of::<LogVerdict>)),
     get("/v1/disks", Who::Told(RUNNING, &[], Told::All), "The disks", Json(of::<BoxDisks>)),
+    get("/v1/pool", Who::Told(DECIDING, &[], Told::All), "How far the first pool is", Json(of::<PoolMaking>)),
     get("/v1/events", Who::Told(LOOKING, &[], Told::Nothing), "What happens, as server-sent events", Flow("text/event-stream")),
     get("/metrics", Who::Told(LOOKING, &[], Told::Nothing), "Metrics for Prometheus", Flow("text/plain")),
     post("/v1/shares", Verb::SharesAdd, "Adds a share", of::<AddShare>, Json(of::<ShareAdded>)),
@@ -132,6 +133,7 @@ pub const ROUTES: &[Route] = &[
     post("/v1/runs", Verb::RunNow, "Begins a backup", of::<RunNow>, Json(of::<Started>)),
     post("/v1/runs/cancel", Verb::RunCancel, "Ends a backup", of::<Cancel>, Json(of::<Done>)),
     post("/v1/restores", Verb::Restore, "Writes back to a share", of::<Restore>, Json(of::<Started>)),
+    post("/v1/restores/resume", Verb::Restore, "Goes on with a restore that waits for its password", of::<ResumeRestore>, Json(of::<Started>)),
     post("/v1/restores/cancel", Verb::Restore, "Ends a restore", of::<Cancel>, Json(of::<Done>)),
     post("/v1/snapshots", Verb::SnapshotsList, "Snapshots", of::<ListSnapshots>, Json(list::<Snapshot>)),
     post("/v1/snapshots/compare", Verb::FilesList, "What differs between two snapshots", of::<CompareSnapshots>, Json(of::<Changes>)),
