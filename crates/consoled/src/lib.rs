@@ -5,6 +5,7 @@
 pub mod api;
 pub mod app;
 pub mod authority;
+pub mod downtime;
 pub mod error;
 pub mod form;
 pub mod guard;

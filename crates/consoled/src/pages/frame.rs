@@ -20,11 +20,12 @@ pub struct Link {
     pub here: bool,
 }
 
-const LINKS: [(&str, &str, &str); 11] = [
+const LINKS: [(&str, &str, &str); 12] = [
     ("/", "Overview", "shield"),
     ("/restore", "Restore", "restore"),
     ("/shares", "Shares", "share"),
     ("/incidents", "Incidents", "alert"),
+    ("/emergency", "Emergency", "hand"),
     ("/disks", "Disks", "disk"),
     ("/keys", "Keys", "key"),
     ("/people", "People", "people"),

@@ -10,6 +10,7 @@
 
 pub mod authd;
 pub mod browser;
+pub mod emergency;
 pub mod facts;
 pub mod keyd;
 pub mod new_box;

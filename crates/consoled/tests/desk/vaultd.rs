@@ -98,6 +98,7 @@ impl Vaultd {
             .route("/v1/test-restores", post(started))
             .route("/v1/events", get(events))
             .with_state(self.clone())
+            .merge(super::emergency::routes())
     }
 
     /// Whether the grant is for these very bytes; which verb it is for is in it.

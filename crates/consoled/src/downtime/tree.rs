@@ -1,0 +1,205 @@
+//! What is open, as folders: the shares at the top, and in each the files of its snapshot. Everything is asked of vaultd anew, with the password that came along; nothing is kept.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keepwell_api::vault::{EmergencyEntry, EmergencyFiles, EmergencyKey, EmergencyNow, EmergencyShare, File, Files};
+use keepwell_api::{Base64, Client, ClientError, Refusal};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
+
+use crate::app::App;
+
+/// Questions to vaultd at a time; further ones wait.
+const CALLS_MAX: usize = 6;
+/// Files that are sent at a time.
+const FLOWS_MAX: usize = 8;
+/// Longest wait for a place, and for an answer.
+pub(super) const QUEUE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The way to vaultd, with places of its own: who reads here keeps nobody waiting who is signed in.
+#[derive(Debug)]
+pub(super) struct Door {
+    pub(super) app: Arc<App>,
+    pub(super) vaultd: Client,
+    pub(super) flows: Arc<Semaphore>,
+    calls: Arc<Semaphore>,
+}
+
+impl Door {
+    pub(super) fn new(app: Arc<App>) -> Self {
+        let vaultd = Client::new("keepwell-vaultd", app.neighbours.vaultd_socket(), PATIENCE);
+        Self { app, vaultd, flows: Arc::new(Semaphore::new(FLOWS_MAX)), calls: Arc::new(Semaphore::new(CALLS_MAX)) }
+    }
+
+    pub(super) async fn get<T: DeserializeOwned + Send + 'static>(&self, route: &'static str) -> Result<T, ClientError> {
+        let vaultd = self.vaultd.clone();
+        self.call(move || vaultd.get(route)).await
+    }
+
+    async fn post<T: DeserializeOwned + Send + 'static>(
+        &self,
+        route: &'static str,
+        body: impl Serialize + Send + 'static,
+    ) -> Result<T, ClientError> {
+        let vaultd = self.vaultd.clone();
+        self.call(move || vaultd.post(route, &body)).await
+    }
+
+    /// The place goes with the question, which goes on when whoever waits for the answer hangs up.
+    async fn call<T: Send + 'static>(&self, ask: impl FnOnce() -> Result<T, ClientError> + Send + 'static) -> Result<T, ClientError> {
+        let place = tokio::time::timeout(QUEUE, Arc::clone(&self.calls).acquire_owned()).await;
+        let place = place.ok().and_then(Result::ok).ok_or_else(busy)?;
+        let asked = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            ask()
+        });
+        asked.await.unwrap_or_else(|_| Err(busy()))
+    }
+}
+
+pub(super) fn busy() -> ClientError {
+    ClientError::Refused(Refusal::text(
+        axum::http::StatusCode::SERVICE_UNAVAILABLE,
+        "busy",
+        "too many read here at once; try again in a minute",
+    ))
+}
+
+/// What a file or folder is.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    file: Option<File>,
+    taken_at: i64,
+}
+
+impl Found {
+    pub(super) fn is_folder(&self) -> bool {
+        self.file.as_ref().is_none_or(|file| file.kind == "folder")
+    }
+
+    /// Bytes of a file that is there; none of what has a gap.
+    pub(super) fn size(&self) -> Option<u64> {
+        self.file.as_ref().filter(|file| file.kind == "file" && file.gap.is_none()).and_then(|file| file.size)
+    }
+
+    /// When it changed; of what is above all files, when its copy was taken.
+    pub(super) fn changed_at(&self) -> i64 {
+        self.file.as_ref().and_then(|file| file.changed_at).unwrap_or(self.taken_at).max(0)
+    }
+
+    /// A share's own folder.
+    pub(super) fn share(taken_at: i64) -> Self {
+        Self { file: None, taken_at }
+    }
+
+    /// One of a folder's entries, if it is shown.
+    pub(super) fn entry(file: File, taken_at: i64) -> Option<Self> {
+        matches!(file.kind.as_str(), "file" | "folder").then_some(Self { file: Some(file), taken_at })
+    }
+}
+
+/// What is open, for one request.
+#[derive(Clone, Debug)]
+pub(super) struct Tree {
+    pub(super) door: Arc<Door>,
+    pub(super) key: EmergencyKey,
+    pub(super) opened_at: i64,
+    pub(super) until: i64,
+    /// With the names of their folders.
+    pub(super) shares: Arc<Vec<(String, EmergencyShare)>>,
+}
+
+/// A place in it.
+pub(super) enum Place<'a> {
+    /// Above all shares.
+    Top,
+    /// In a share, and where.
+    In(&'a EmergencyShare, Vec<u8>),
+}
+
+impl Tree {
+    pub(super) fn new(door: Arc<Door>, key: EmergencyKey, open: &EmergencyNow) -> Self {
+        let shares = Arc::new(folders(&open.shares));
+        Self { door, key, opened_at: open.opened_at, until: open.until, shares }
+    }
+
+    /// Whether the password is the one.
+    pub(super) async fn knock(&self) -> Result<(), ClientError> {
+        match self.shares.first() {
+            Some((_, share)) => self.entry(share, Vec::new()).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Where a path leads.
+    pub(super) fn place(&self, path: &[u8]) -> Option<Place<'_>> {
+        let path = path.strip_prefix(b"/").unwrap_or(path);
+        let path = path.strip_suffix(b"/").unwrap_or(path);
+        if path.is_empty() {
+            return Some(Place::Top);
+        }
+        let (first, rest) = match path.iter().position(|byte| *byte == b'/') {
+            Some(at) => (&path[..at], &path[at + 1..]),
+            None => (path, &b""[..]),
+        };
+        let (_, share) = self.shares.iter().find(|(name, _)| name.as_bytes() == first)?;
+        Some(Place::In(share, rest.to_vec()))
+    }
+
+    /// What lies at a path.
+    pub(super) async fn find(&self, path: &[u8]) -> Result<Found, ClientError> {
+        match self.place(path).ok_or_else(absent)? {
+            Place::Top => Ok(Found::share(self.opened_at)),
+            Place::In(share, path) => {
+                let taken_at = share.taken_at;
+                Found::entry(self.entry(share, path).await?, taken_at).ok_or_else(absent)
+            }
+        }
+    }
+
+    async fn entry(&self, share: &EmergencyShare, path: Vec<u8>) -> Result<File, ClientError> {
+        let ask = EmergencyEntry { key: self.key.clone(), snapshot: share.snapshot.clone(), path: path.into() };
+        self.door.post("/v1/emergency/entry", ask).await
+    }
+
+    /// A page of what lies in a folder of a share; only files and folders.
+    pub(super) async fn files(&self, snapshot: &str, path: &[u8], after: Option<Base64>, limit: u32) -> Result<Files, ClientError> {
+        let (snapshot, path) = (snapshot.to_owned(), path.to_vec().into());
+        self.door.post("/v1/emergency/files", EmergencyFiles { key: self.key.clone(), snapshot, path, after, limit }).await
+    }
+}
+
+fn absent() -> ClientError {
+    ClientError::Refused(Refusal::text(axum::http::StatusCode::NOT_FOUND, "no-path", "there is no such file or folder"))
+}
+
+/// Names of shares as names of folders: none holds a slash, is a dot, or is there twice.
+fn folders(shares: &[EmergencyShare]) -> Vec<(String, EmergencyShare)> {
+    let mut named: Vec<(String, EmergencyShare)> = Vec::new();
+    for share in shares {
+        let plain = share.share.replace(['/', '\\', ':'], "-");
+        let plain = if plain.trim_matches('.').is_empty() { "share".to_owned() } else { plain };
+        let numbered = (2..).map(|number| format!("{plain} ({number})"));
+        let name = std::iter::once(plain.clone()).chain(numbered).find(|name| named.iter().all(|(known, _)| known != name));
+        named.extend(name.map(|name| (name, share.clone())));
+    }
+    named
+}
+
+#[cfg(test)]
+mod tests {
+    use keepwell_api::vault::Outcome;
+
+    use super::*;
+
+    #[test]
+    fn each_share_has_a_folder_of_its_own() {
+        let share = |name: &str| EmergencyShare { share: name.into(), snapshot: name.into(), taken_at: 1, outcome: Outcome::Complete };
+        let named = folders(&[share("EHR"), share("a/b"), share("a-b"), share(".."), share("share")]);
+        assert_eq!(named.iter().map(|(name, _)| &**name).collect::<Vec<_>>(), ["EHR", "a-b", "a-b (2)", "share", "share (2)"]);
+        assert_eq!(named[3].1.snapshot, "..");
+    }
+}

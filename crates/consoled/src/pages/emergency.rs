@@ -1,0 +1,128 @@
+//! The worst day: opens the last good copies to be read on the practice's network, shows the password once, closes them again; and what to do, to be printed. Keeps no password.
+
+use askama::Template;
+use axum::http::StatusCode;
+use axum::response::Response;
+use keepwell_api::grants::Verb;
+use keepwell_api::vault::{
+    CloseEmergency, Done, EMERGENCY_HOURS_MAX, EMERGENCY_USER, EmergencyNow, EmergencyOpened, EmergencyShare, EmergencyState, OpenEmergency,
+};
+
+use super::frame::{self, Frame};
+use super::trouble;
+use crate::downtime::AT;
+use crate::neighbours::Trouble;
+use crate::view::{self, Times, When};
+use crate::visit::Visit;
+
+#[derive(Template)]
+#[template(path = "emergency.html")]
+struct EmergencyPage {
+    frame: Frame,
+    error: Option<String>,
+    unknown: Option<String>,
+    open: Option<OpenNow>,
+    copies: Vec<(String, When)>,
+    without: Vec<String>,
+    to_review: bool,
+    may_open: bool,
+    may_restore: bool,
+    needs_code: bool,
+    reason: String,
+    hours: Vec<u8>,
+    address: String,
+    fingerprint: String,
+}
+
+struct OpenNow {
+    id: u64,
+    by: String,
+    since: When,
+    until: When,
+    files: String,
+}
+
+#[derive(Template)]
+#[template(path = "emergency_opened.html")]
+struct OpenedPage {
+    frame: Frame,
+    address: String,
+    user: &'static str,
+    password: String,
+    until: When,
+    copies: Vec<(String, When)>,
+    without: Vec<String>,
+}
+
+/// The page.
+pub(crate) async fn page(visit: Visit) -> Response {
+    show(&visit, None, String::new()).await
+}
+
+async fn show(visit: &Visit, failed: Option<&Trouble>, reason: String) -> Response {
+    let times = frame::times(visit);
+    let (unknown, state) = match visit.app.neighbours.get::<EmergencyState>("/v1/emergency").await {
+        Ok(state) => (None, state),
+        Err(trouble) => (Some(trouble.to_string()), EmergencyState::default()),
+    };
+    let copies = state.open.as_ref().map_or(&state.ready, |open| &open.shares);
+    let page = EmergencyPage {
+        frame: visit.frame("Emergency"),
+        error: failed.map(ToString::to_string),
+        copies: copied(copies, &times),
+        without: state.without_copy.iter().map(|name| view::name(name.as_bytes())).collect(),
+        to_review: !state.to_review.is_empty(),
+        may_open: visit.may(Verb::EmergencyOpen) && unknown.is_none(),
+        may_restore: visit.may(Verb::Restore),
+        needs_code: visit.needs_code(Verb::EmergencyOpen),
+        open: state.open.as_ref().map(|open| open_now(open, &times)),
+        unknown,
+        reason,
+        hours: (1..=EMERGENCY_HOURS_MAX).rev().collect(),
+        address: address(visit),
+        fingerprint: visit.app.settings.authority.1.clone(),
+    };
+    let status = if failed.is_some() { StatusCode::CONFLICT } else { StatusCode::OK };
+    visit.show_with(status, &page)
+}
+
+fn open_now(open: &EmergencyNow, times: &Times) -> OpenNow {
+    let files = view::count(open.files_opened, "file was opened", "files were opened");
+    OpenNow { id: open.id, by: open.by.clone(), since: times.at(open.opened_at), until: times.at(open.until), files }
+}
+
+fn copied(shares: &[EmergencyShare], times: &Times) -> Vec<(String, When)> {
+    shares.iter().map(|share| (view::name(share.share.as_bytes()), times.at(share.taken_at))).collect()
+}
+
+fn address(visit: &Visit) -> String {
+    format!("https://{}{AT}/", visit.host)
+}
+
+/// Opens it, and shows the password this once.
+pub(crate) async fn open(visit: Visit) -> Response {
+    let reason = visit.form.text("reason").to_owned();
+    let order = OpenEmergency { reason: reason.clone(), hours: visit.form.number("hours").unwrap_or(0) };
+    let opened = match visit.granted::<EmergencyOpened>(Verb::EmergencyOpen, "/v1/emergency/open", &order).await {
+        Ok(opened) => opened,
+        Err(Trouble::SignedOut) => return trouble::failed(&visit, &Trouble::SignedOut),
+        Err(trouble) => return show(&visit, Some(&trouble), reason).await,
+    };
+    let times = frame::times(&visit);
+    visit.show(&OpenedPage {
+        frame: visit.frame("Emergency access is open"),
+        address: address(&visit),
+        user: EMERGENCY_USER,
+        password: String::from_utf8_lossy(opened.secret.as_ref()).into_owned(),
+        until: times.at(opened.until),
+        copies: copied(&opened.shares, &times),
+        without: opened.without_copy.iter().map(|name| view::name(name.as_bytes())).collect(),
+    })
+}
+
+/// Closes it.
+pub(crate) async fn close(visit: Visit) -> Response {
+    let order = CloseEmergency { id: visit.form.number("id").unwrap_or(0) };
+    let done = visit.granted::<Done>(Verb::IncidentsAcknowledge, "/v1/emergency/close", &order).await;
+    visit.after("/emergency", done, "Emergency access is closed. Under Incidents, say that what was read in it was meant.")
+}
