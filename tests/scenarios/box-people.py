@@ -51,7 +51,12 @@ def practice(box, server):
 
 
 def limited(box, server, newest):
-    added = authd(box, "/v1/users", {"session": owner(box), "name": "Rita", "role": "restore-only", "shares": ["EHR"]})
+    order = {"session": owner(box), "name": "Rita", "role": "restore-only", "shares": ["EHR"]}
+    refused = authd(box, "/v1/users", order)
+    checks.check("signing in is not enough to add people", refused.code == "step-up", refused)
+    # The command line shows the owner's next code for it.
+    box("users", "disable", "Nobody")
+    added = authd(box, "/v1/users", order)
     enrolled = authd(box, "/v1/users/Rita/enrol", {"code": added.report["code"], "password": secret(PASSWORD)}).report
     codes = [base64.b64decode(code).decode() for code in enrolled["recovery_codes"]]
     checks.check("ten recovery codes come with it", len(set(codes)) == 10, codes)
@@ -82,6 +87,7 @@ def limited(box, server, newest):
 
 def program(box):
     box.sign_in()
+    box("users", "disable", "Nobody")
     order = {"session": owner(box), "name": "Job", "role": "operator", "verbs": ["run-now", "snapshots-list"], "shares": ["EHR"], "expires_at": int(time.time()) + 1000}
     made = authd(box, "/v1/tokens", order)
     checks.check("a token is made", made.status == 200 and base64.b64decode(made.report["token"]).startswith(b"kw_"), made.status)

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::response::Response;
 use keepwell_api::Base64;
-use keepwell_api::auth::{ChangeFactor, ChangePassword, Claim, Enrol, Enrolled, RecoveryCodes};
+use keepwell_api::auth::{ChangeFactor, ChangePassword, Claim, ConfirmFactor, Enrol, Enrolled, RecoveryCodes};
 use qrcode::{Color, EcLevel, QrCode};
 
 use super::frame::Frame;
@@ -48,6 +48,8 @@ struct EnrolledPage {
     seed: Option<Seed>,
     codes: Vec<String>,
     signed_in: bool,
+    /// The authenticator counts once it has shown a code.
+    pending: bool,
 }
 
 /// Somebody who has a set-up code.
@@ -104,7 +106,9 @@ fn after_enrolling(visit: &Visit, claim: bool, done: Result<Enrolled, Trouble>) 
 
 fn show_enrolled(visit: &Visit, seed: Option<Seed>, codes: &[Base64]) -> Response {
     let codes = codes.iter().map(|code| String::from_utf8_lossy(code.as_ref()).into_owned()).collect();
-    visit.show(&EnrolledPage { frame: visit.frame("Your second factor"), seed, codes, signed_in: visit.person_if_any().is_some() })
+    let signed_in = visit.person_if_any().is_some();
+    let pending = signed_in && seed.is_some();
+    visit.show(&EnrolledPage { frame: visit.frame("Your second factor"), seed, codes, signed_in, pending })
 }
 
 #[derive(Template)]
@@ -162,4 +166,12 @@ pub(crate) async fn change_factor(visit: Visit) -> Response {
             Err(trouble) => visit.after::<()>("/account", Err(trouble), ""),
         }
     }
+}
+
+/// The new authenticator shows that it works: from now on it counts.
+pub(crate) async fn confirm_authenticator(visit: Visit) -> Response {
+    let Ok(session) = visit.person().map(|person| person.session.clone()) else { return visit.go("/sign-in", None) };
+    let ask = ConfirmFactor { session, code: visit.form.code().unwrap_or_default() };
+    let done = visit.app.neighbours.authd::<serde_json::Value>("/v1/authenticator/confirm", ask).await;
+    visit.after("/account", done, "The new authenticator and its recovery codes count from now on. Those from before are void.")
 }

@@ -3,11 +3,11 @@
 use askama::Template;
 use axum::extract::Path;
 use axum::response::Response;
-use keepwell_api::auth::{AddUser, ByOwner, ChangeRole, SetUp, User, UserState, Users};
+use keepwell_api::auth::{AddUser, ByOwner, ChangeRole, ChangeShares, SetUp, Status, User, UserState, Users};
 use keepwell_api::grants::{Role, Scope, Verb};
 
 use super::frame::{self, Frame};
-use super::trouble;
+use super::{tokens, trouble};
 use crate::neighbours::Trouble;
 use crate::sessions::Notice;
 use crate::view::{Mark, Times, When};
@@ -19,6 +19,9 @@ struct PeoplePage {
     frame: Frame,
     people: Result<Vec<Row>, Trouble>,
     roles: Vec<(&'static str, &'static str, &'static str)>,
+    tokens: Result<Vec<tokens::Row>, Trouble>,
+    rights: Vec<(&'static str, &'static str)>,
+    sealed: Option<bool>,
     may_change: bool,
     needs_code: bool,
 }
@@ -33,6 +36,8 @@ struct Row {
     added: When,
     last: Option<When>,
     shares: String,
+    /// Can be limited to shares.
+    restores: bool,
     own: bool,
 }
 
@@ -42,9 +47,13 @@ pub(crate) async fn page(visit: Visit) -> Response {
     let own = visit.person_if_any().map(|person| person.known.user.clone()).unwrap_or_default();
     let people = visit.app.neighbours.ask_authd::<Users>("/v1/users").await;
     let people = people.map(|people| people.users.iter().enumerate().map(|(number, user)| row(number, user, &own, &times)).collect());
+    let sealed = visit.app.neighbours.ask_authd::<Status>("/v1/status").await.map(|status| status.break_glass);
     visit.show(&PeoplePage {
         frame: visit.frame("People"),
         people,
+        tokens: tokens::rows(&visit, &times).await,
+        rights: tokens::for_programs(),
+        sealed: sealed.ok(),
         roles: Role::ALL.iter().map(|role| (role.as_str(), frame::role(*role), does(*role))).collect(),
         may_change: visit.may(Verb::UsersManage),
         needs_code: visit.needs_code(Verb::UsersManage),
@@ -53,7 +62,7 @@ pub(crate) async fn page(visit: Visit) -> Response {
 
 fn row(number: usize, user: &User, own: &str, times: &Times) -> Row {
     let (mark, note) = match user.state {
-        UserState::Active => (Mark { status: "ok", icon: "tick", word: "Can sign in" }, String::new()),
+        UserState::Active => (Mark { status: "ok", icon: "tick", word: "Can sign in" }, refused(user.refused_from)),
         UserState::SetUp => {
             (Mark { status: "warn", icon: "clock", word: "Not set up yet" }, "Waits for the set-up code to be used.".into())
         }
@@ -73,7 +82,16 @@ fn row(number: usize, user: &User, own: &str, times: &Times) -> Row {
         added: times.at(user.added_at),
         last: user.signed_in_at.map(|at| times.at(at)),
         shares: user.shares.names().join(", "),
+        restores: user.role == Role::RestoreOnly,
         own: user.name == own,
+    }
+}
+
+fn refused(computers: u32) -> String {
+    match computers {
+        0 => String::new(),
+        1 => "Too many wrong attempts came from one computer; it has to wait, others do not.".into(),
+        several => format!("Too many wrong attempts came from {several} computers; these have to wait, others do not."),
     }
 }
 
@@ -126,14 +144,20 @@ pub(crate) async fn add(visit: Visit) -> Response {
     shown(&visit, &name, made)
 }
 
-/// What was typed as a limit. Empty is everything, so what can't be a limit is refused and never dropped.
+/// What was typed as a limit of somebody.
 fn scope(role: Role, typed: &str) -> Result<Scope, &'static str> {
+    let scope = names(typed)?;
+    if !scope.is_all() && role != Role::RestoreOnly {
+        return Err("Only somebody who restores only can be limited to shares.");
+    }
+    Ok(scope)
+}
+
+/// Names with commas between. Empty is everything, so what can't be a limit is refused and never dropped.
+pub(crate) fn names(typed: &str) -> Result<Scope, &'static str> {
     let names: Vec<_> = typed.split([',', '\n']).map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
     if names.is_empty() != typed.trim().is_empty() {
         return Err("The list of shares has no name in it.");
-    }
-    if !names.is_empty() && role != Role::RestoreOnly {
-        return Err("Only somebody who restores only can be limited to shares.");
     }
     Scope::new(names).map_err(|_| "At most 32 shares can be listed, with commas between their names, each of 1 to 64 bytes.")
 }
@@ -145,7 +169,7 @@ pub(crate) fn route(name: &str, verb: &str) -> String {
     format!("/v1/users/{name}/{verb}")
 }
 
-/// Disables somebody, has them enrol again, or gives them another role.
+/// Disables somebody, has them enrol again, gives them another role or other shares.
 pub(crate) async fn change(visit: Visit, Path(verb): Path<String>) -> Response {
     let Some(session) = visit.person_if_any().map(|person| person.session.clone()) else { return visit.go("/sign-in", None) };
     let (name, code) = (visit.form.text("name").to_owned(), visit.form.code());
@@ -163,6 +187,14 @@ pub(crate) async fn change(visit: Visit, Path(verb): Path<String>) -> Response {
             let Ok(role) = visit.form.text("role").parse() else { return trouble::missing(&visit, "There is no such role.") };
             let done = authd.authd::<serde_json::Value>(route(&name, "role"), ChangeRole { session, role, code }).await;
             visit.after("/people", done, "The role was changed. It holds from their next click on.")
+        }
+        "shares" => {
+            let shares = match names(visit.form.text("shares")) {
+                Ok(shares) => shares,
+                Err(why) => return visit.go("/people", Some(Notice { good: false, text: format!("{why} Nothing was changed.") })),
+            };
+            let done = authd.authd::<serde_json::Value>(route(&name, "shares"), ChangeShares { session, shares, code }).await;
+            visit.after("/people", done, "The limit was changed. It holds from their next click on.")
         }
         _ => trouble::missing(&visit, "There is no such page."),
     }

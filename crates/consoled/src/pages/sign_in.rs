@@ -1,6 +1,7 @@
 //! In and out. Passwords and codes go to authd and are kept nowhere.
 
 use askama::Template;
+use axum::Extension;
 use axum::http::StatusCode;
 use axum::response::Response;
 use keepwell_api::auth::{InSession, SignIn, SignedIn, Status};
@@ -9,7 +10,8 @@ use keepwell_api::grants::Role;
 use super::frame::Frame;
 use super::setup::progress;
 use crate::guard;
-use crate::neighbours::Trouble;
+use crate::listen::Ends;
+use crate::neighbours::{self, Trouble};
 use crate::sessions::locked;
 use crate::visit::Visit;
 
@@ -32,9 +34,15 @@ pub(crate) async fn page(visit: Visit) -> Response {
 }
 
 /// Signs somebody in, under a new cookie.
-pub(crate) async fn sign_in(visit: Visit) -> Response {
+pub(crate) async fn sign_in(visit: Visit, ends: Option<Extension<Ends>>) -> Response {
     let user = visit.form.text("user").to_owned();
-    let request = SignIn { user: user.clone(), password: visit.form.secret("password"), code: visit.form.code().unwrap_or_default(), from: None };
+    let request = SignIn {
+        user: user.clone(),
+        password: visit.form.secret("password"),
+        code: visit.form.code().unwrap_or_default(),
+        // Wrong attempts count by computer.
+        from: ends.map(|ends| ends.peer.ip().to_string()),
+    };
     let signed_in = match visit.app.neighbours.knock::<SignedIn>("/v1/sign-in", request).await {
         Ok(signed_in) => signed_in,
         Err(trouble) => return show(&visit, Some(trouble)).await,
@@ -81,8 +89,9 @@ async fn show(visit: &Visit, trouble: Option<Trouble>) -> Response {
         Some(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
     let error = trouble.map(|trouble| match trouble {
+        Trouble::Refused(refusal) if refusal.code == "sign-in-wait" => neighbours::sentence(&refusal),
         Trouble::Refused(_) => {
-            "Name, password or code is not right, or this user is locked out for a while. Which of these is not told.".into()
+            "Name, password or code is not right, or too many wrong attempts came before. Which of these is not told. After five wrong ones, wait 15 minutes.".into()
         }
         other => other.to_string(),
     });

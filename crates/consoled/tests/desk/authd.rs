@@ -9,7 +9,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use keepwell_api::auth::{
-    AddUser, AskGrant, ByOwner, CheckToken, Enrol, Enrolled, Granted, InSession, Session, SetUp, SignIn, SignedIn, Status, Token, User, UserState, Users,
+    AddUser, AskGrant, BreakGlassCode, ByOwner, ChangeFactor, ChangeShares, CheckToken, ConfirmFactor, Enrol, Enrolled, Granted, InSession,
+    MakeToken, Revoke, Session, SetUp, SignIn, SignedIn, Status, Token, TokenMade, Tokens, User, UserState, Users,
 };
 use keepwell_api::grants::{Role, Scope, Verb, allows, needs_fresh_factor};
 use keepwell_api::{Base64, Refusal};
@@ -102,6 +103,12 @@ impl Authd {
             .route("/v1/users/{name}/disable", post(change))
             .route("/v1/users/{name}/reset", post(reset))
             .route("/v1/users/{name}/role", post(change_role))
+            .route("/v1/users/{name}/shares", post(change_shares))
+            .route("/v1/tokens", get(tokens).post(make_token))
+            .route("/v1/tokens/{id}/revoke", post(revoke))
+            .route("/v1/break-glass-code", post(seal))
+            .route("/v1/authenticator", post(authenticator))
+            .route("/v1/authenticator/confirm", post(confirm))
             .with_state(self.clone())
     }
 
@@ -165,7 +172,11 @@ async fn grant(State(authd): State<Authd>, Json(ask): Json<AskGrant>) -> Respons
         inner.asked.push((format!("token:{}", token.name), ask.verb.to_string()));
         let may = ask.session.as_ref().is_empty() && allows(token.role, ask.verb) && token.verbs.contains(&ask.verb);
         let grant = format!("{} {}", ask.verb, ask.arguments);
-        return if may { Json(Granted { grant, expires_at: now() + 120 }).into_response() } else { no(StatusCode::FORBIDDEN, "not-allowed") };
+        return if may {
+            Json(Granted { grant, expires_at: now() + 120 }).into_response()
+        } else {
+            no(StatusCode::FORBIDDEN, "not-allowed")
+        };
     }
     let Some((user, role)) = authd.who(&ask.session) else { return no(StatusCode::UNAUTHORIZED, "no-session") };
     let mut inner = authd.0.lock().unwrap();
@@ -240,4 +251,60 @@ async fn change_role(State(authd): State<Authd>, Path(_): Path<String>, Json(ask
         Some((_, Role::Owner)) => Json(Value::Null).into_response(),
         _ => no(StatusCode::FORBIDDEN, "not-allowed"),
     }
+}
+
+async fn change_shares(State(authd): State<Authd>, Path(_): Path<String>, Json(ask): Json<ChangeShares>) -> Response {
+    owners(&authd, &ask.session, Value::Null)
+}
+
+fn owners<T: serde::Serialize>(authd: &Authd, session: &Base64, answer: T) -> Response {
+    match authd.who(session) {
+        Some((_, Role::Owner)) => Json(answer).into_response(),
+        _ => no(StatusCode::FORBIDDEN, "not-allowed"),
+    }
+}
+
+async fn tokens() -> Json<Tokens> {
+    let token = Token {
+        id: "00112233445566ff".into(),
+        name: "Monitor".into(),
+        role: Role::Technician,
+        verbs: vec![Verb::RunNow],
+        shares: Scope::default(),
+        made_by: "owner".into(),
+        made_at: now() - 86_400,
+        expires_at: now() + 86_400,
+        last_used_at: None,
+        revoked_at: None,
+    };
+    let over = Token { id: "00".repeat(8), name: "Before".into(), revoked_at: Some(now() - 60), ..token.clone() };
+    Json(Tokens { tokens: vec![token, over] })
+}
+
+async fn make_token(State(authd): State<Authd>, Json(ask): Json<MakeToken>) -> Response {
+    let words: Vec<_> = ask.verbs.iter().map(Verb::to_string).collect();
+    authd.0.lock().unwrap().asked.push((ask.role.to_string(), words.join(" ")));
+    owners(&authd, &ask.session, TokenMade { id: "00".repeat(8), token: b"kw_made".to_vec().into(), expires_at: ask.expires_at })
+}
+
+async fn revoke(State(authd): State<Authd>, Path(id): Path<String>, Json(ask): Json<Revoke>) -> Response {
+    if id != "00112233445566ff" {
+        return no(StatusCode::NOT_FOUND, "unknown-token");
+    }
+    owners(&authd, &ask.session, Value::Null)
+}
+
+async fn seal(State(authd): State<Authd>, Json(ask): Json<ByOwner>) -> Response {
+    owners(&authd, &ask.session, BreakGlassCode { code: b"ABCD-EFGH-JKMN-PQRS-TVWX-YZ01".to_vec().into(), made_at: now() })
+}
+
+async fn authenticator(Json(ask): Json<ChangeFactor>) -> Response {
+    if ask.code != CODE {
+        return no(StatusCode::UNAUTHORIZED, "wrong-proof");
+    }
+    enrol(Path(String::new()), Json(Enrol { code: b"ABCDE-FGHJK-MNPQR-STUVW".to_vec().into(), password: ask.password })).await
+}
+
+async fn confirm(Json(ask): Json<ConfirmFactor>) -> Response {
+    if ask.code == CODE { Json(Value::Null).into_response() } else { no(StatusCode::UNAUTHORIZED, "wrong-code") }
 }
