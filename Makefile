@@ -62,6 +62,7 @@ test: setup  ## everything that has to pass before a change goes in
 	@$(stage) alerts         tests/scenario alerts
 	@$(stage) box-state      tests/scenario box-state
 	@$(stage) box-people     tests/scenario box-people
+	@$(stage) downtime       tests/scenario downtime
 	@$(stage) box-commands   tests/scenario box-commands
 	@$(stage) box-slow       tests/scenario box-slow
 	@$(stage) box-kills      tests/scenario box-kills
