@@ -8,6 +8,7 @@ mod clock;
 pub(crate) mod disks;
 mod download;
 mod events;
+pub(crate) mod far;
 mod files;
 mod finding;
 mod log;

@@ -27,8 +27,24 @@ pub(crate) struct Cli {
     /// The box in this folder, as 'keepwell dev' makes it [default: KEEPWELL_BOX, or this machine]
     #[arg(long = "box", global = true, value_name = "DIR")]
     pub(crate) box_folder: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) far: FarArgs,
     #[command(subcommand)]
     pub(crate) area: Area,
+}
+
+/// A box elsewhere, asked through its web console in the name of a program.
+#[derive(Debug, Args)]
+pub(crate) struct FarArgs {
+    /// Ask a box elsewhere through its web console, such as https://box.practice.lan:8443, in the name of a program
+    #[arg(long, global = true, value_name = "URL", requires_all = ["token_file", "authority"], conflicts_with = "box_folder")]
+    pub(crate) remote: Option<String>,
+    /// File with the program's token, which an owner made ('keepwell tokens add')
+    #[arg(long, global = true, value_name = "F", requires = "remote")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// The certificate of the box's own authority, which its console gives at /authority.pem; nothing else is trusted
+    #[arg(long, global = true, value_name = "F", requires = "remote")]
+    pub(crate) authority: Option<PathBuf>,
 }
 
 /// What the command is about.

@@ -40,6 +40,7 @@ use clap::{CommandFactory, Parser};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use appliance::far::Far;
 use appliance::place::Place;
 use args::{Area, Cli, Command};
 use exit::{CliError, Exit};
@@ -54,7 +55,10 @@ fn main() -> ExitCode {
     start_log(cli.json);
     keepwell_source::raise_open_files();
     let mut answer = Answer::new(cli.area.name(), cli.json);
-    let place = Place::new(cli.box_folder.as_deref());
+    let place = match elsewhere(&cli) {
+        Ok(far) => Place::new(cli.box_folder.as_deref()).or_far(far),
+        Err(error) => return answer.finish(Err(error)).into(),
+    };
     let result = match &cli.area {
         Area::Vault(command) => run(command, &mut answer),
         Area::Source(command) => source::run(command, &mut answer),
@@ -67,6 +71,17 @@ fn main() -> ExitCode {
         Area::Become(args) => dev::become_program(args),
     };
     answer.finish(result).into()
+}
+
+/// The box elsewhere that is meant, if one is. What is about this machine, or about who is signed in at it, is no question for one.
+fn elsewhere(cli: &Cli) -> Result<Option<Far>, CliError> {
+    let far = Far::new(&cli.far)?;
+    let local = || CliError::Usage("this is done at the box itself, and not with --remote".into());
+    match &cli.area {
+        Area::Appliance(command) if command.is_for_programs() => Ok(far),
+        _ if far.is_some() => Err(local()),
+        _ => Ok(None),
+    }
 }
 
 fn run(command: &Command, answer: &mut Answer) -> Result<Exit, CliError> {

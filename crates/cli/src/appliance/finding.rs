@@ -22,7 +22,8 @@ const PAGE: u32 = 1_000;
 
 /// `files versions`. The snapshots of a share that is not backed up any more go by its name.
 pub(crate) fn versions(named: &str, path: &OsStr, place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
-    let shares: Vec<Share> = place.vaultd().get("/v1/shares")?;
+    // Who may not list shares calls them by name.
+    let shares: Vec<Share> = place.vaultd().get("/v1/shares").unwrap_or_default();
     let share = shares.into_iter().find(|share| share.id == named).map_or_else(|| named.to_owned(), |share| share.name);
     let found: Versions = place.granted(Verb::FilesList, "/v1/files/versions", &ListVersions { share, path: bytes(path) })?;
     if found.versions.is_empty() && !found.more {

@@ -2,15 +2,18 @@
 //! kept nowhere.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use keepwell_api::auth::{AskGrant, Granted};
+use keepwell_api::client::Dial;
 use keepwell_api::grants::{Verb, digest};
 use keepwell_api::{Client, auth, hex, vault};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
+use super::far::Far;
 use super::session;
 use crate::exit::CliError;
 
@@ -21,17 +24,23 @@ const AUTHD_PATIENCE: Duration = Duration::from_secs(60);
 /// Longest wait for the log to be checked.
 const LOG_PATIENCE: Duration = Duration::from_secs(3_600);
 
-/// A box: the one of this machine, or one that lives in a folder.
+/// A box: the one of this machine, one that lives in a folder, or one elsewhere.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Place {
     folder: Option<PathBuf>,
+    far: Option<Arc<Far>>,
 }
 
 impl Place {
     /// The box in the folder of `--box`, else of `KEEPWELL_BOX`, else the machine's.
     pub(crate) fn new(folder: Option<&Path>) -> Self {
         let named = || std::env::var_os("KEEPWELL_BOX").filter(|folder| !folder.is_empty()).map(PathBuf::from);
-        Self { folder: folder.map(Path::to_owned).or_else(named) }
+        Self { folder: folder.map(Path::to_owned).or_else(named), far: None }
+    }
+
+    /// The one elsewhere, if there is one.
+    pub(crate) fn or_far(self, far: Option<Far>) -> Self {
+        Self { far: far.map(Arc::new), ..self }
     }
 
     /// The socket `NAME.sock` of a folder's box; `default` on a machine that is a box.
@@ -41,12 +50,15 @@ impl Place {
 
     /// vaultd.
     pub(crate) fn vaultd(&self) -> Client {
-        Client::new("keepwell-vaultd", self.socket("vaultd", vault::SOCKET), VAULTD_PATIENCE)
+        match &self.far {
+            None => Client::new("keepwell-vaultd", self.socket("vaultd", vault::SOCKET), VAULTD_PATIENCE),
+            Some(far) => Client::through("the box", Arc::clone(far) as Arc<dyn Dial>, far.url(), VAULTD_PATIENCE),
+        }
     }
 
     /// vaultd, for what takes long.
     pub(crate) fn patient_vaultd(&self) -> Client {
-        Client::new("keepwell-vaultd", self.socket("vaultd", vault::SOCKET), LOG_PATIENCE)
+        self.vaultd().within(LOG_PATIENCE)
     }
 
     /// authd.
@@ -70,6 +82,10 @@ impl Place {
 
     /// vaultd, shown a grant for this very body and at most so many bytes of an answer: for one request.
     pub(crate) fn allowed(&self, verb: Verb, body: &impl Serialize, max_bytes: Option<u64>) -> Result<Client, CliError> {
+        if self.far.is_some() {
+            // There the console asks for the grant, with the token.
+            return Ok(self.vaultd().at_most(max_bytes));
+        }
         let session = session::current(self)?;
         let bytes = Zeroizing::new(serde_json::to_vec(body).expect("requests are plain data"));
         let mut request = AskGrant::in_session(session, verb, hex::encode(&digest(&bytes)), max_bytes);
@@ -87,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_folder_has_its_own_sockets_and_session() {
-        let place = Place { folder: Some("/b".into()) };
+        let place = Place { folder: Some("/b".into()), far: None };
         assert_eq!(place.socket("vaultd", vault::SOCKET), Path::new("/b/run/vaultd.sock"));
         assert_eq!(Place::default().socket("vaultd", vault::SOCKET), Path::new("/run/keepwell/vaultd.sock"));
     }
