@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::Console;
 use crate::ask::{About, Ask, Leave, Trouble, Whom, read};
+use crate::facts::Known;
 use crate::home;
 use crate::screen::{Form, Kind, Line, Look, Menu, Pick, Purpose, Screen};
 use crate::words::{count, time};
@@ -92,6 +93,8 @@ impl Console {
             }
             About::SealedCode => {
                 let made: BreakGlassCode = read(answer)?;
+                // What was said of people before knows nothing of it.
+                self.facts.people = Known::default();
                 let lead = vec![
                     Line::of("Write this down now; it is not shown again:"),
                     Line::of(""),

@@ -98,6 +98,23 @@ fn somebody_who_is_away_is_signed_out_and_nothing_of_theirs_stays() {
 }
 
 #[test]
+fn a_box_that_nobody_owns_shows_its_claim_code_and_no_longer() {
+    let mut desk = Desk::new();
+    desk.console.tick(0);
+    let people = |claimed: bool| json!({ "boot": "", "public_key": "", "users": 0, "claimed": claimed });
+    desk.tells(About::People, people(false));
+    desk.up = 5;
+    desk.console.tick(5);
+    let orders = desk.console.orders();
+    let asks: Vec<Ask> = orders.into_iter().filter_map(|order| if let Order::Ask(ask) = order { Some(ask) } else { None }).collect();
+    let of = |about: About| asks.iter().find(|ask| ask.about == about).unwrap().clone();
+    desk.console.told(Told::Answer(of(About::ClaimCode), Ok(json!({ "code": "QUJDREUtRkdISks=" }))), 5);
+    assert!(desk.shown().contains("Claim code   ABCDE-FGHJK"), "{}", desk.shown());
+    desk.console.told(Told::Answer(of(About::People), Ok(people(true))), 5);
+    assert!(!desk.shown().contains("ABCDE-FGHJK"), "{}", desk.shown());
+}
+
+#[test]
 fn an_answer_that_comes_too_late_signs_nobody_in() {
     let mut desk = Desk::new();
     desk.types("1Ann\na long password\n123456\n");
