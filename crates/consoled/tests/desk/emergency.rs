@@ -128,7 +128,11 @@ async fn files(State(is_open): State<Open>, Json(ask): Json<EmergencyFiles>) -> 
 async fn content(State(is_open): State<Open>, body: Bytes) -> Response {
     let ask: EmergencyContent = serde_json::from_slice(&body).unwrap();
     match allowed(&is_open, &ask.key) {
-        Ok(()) => Bytes::from_static(&CONTENT[(ask.offset as usize).min(CONTENT.len())..]).into_response(),
+        Ok(()) => {
+            let start = (ask.offset as usize).min(CONTENT.len());
+            let end = ask.length.map_or(CONTENT.len(), |length| (start + length as usize).min(CONTENT.len()));
+            Bytes::from_static(&CONTENT[start..end]).into_response()
+        }
         Err(refusal) => refusal,
     }
 }
