@@ -35,7 +35,14 @@ pub(crate) struct Doors {
 impl Default for Doors {
     fn default() -> Self {
         let places = |count| Arc::new(Semaphore::new(count));
-        Self { downloads: places(DOWNLOADS), emergency: places(EMERGENCY), searches: places(SEARCHES), followers: places(FOLLOWERS), trials: places(1), checks: places(CHECKS) }
+        Self {
+            downloads: places(DOWNLOADS),
+            emergency: places(EMERGENCY),
+            searches: places(SEARCHES),
+            followers: places(FOLLOWERS),
+            trials: places(1),
+            checks: places(CHECKS),
+        }
     }
 }
 

@@ -98,7 +98,14 @@ impl Engine {
     /// Not open yet.
     pub fn new(places: Places, clock: Arc<BoxClock>) -> Self {
         let unready = Unready { code: "starting".into(), text: "the vault is being opened".into() };
-        Self { places, clock, state: RwLock::new(Err(unready)), opening: Mutex::new(()), was_open: AtomicBool::new(false), making: AtomicBool::new(false) }
+        Self {
+            places,
+            clock,
+            state: RwLock::new(Err(unready)),
+            opening: Mutex::new(()),
+            was_open: AtomicBool::new(false),
+            making: AtomicBool::new(false),
+        }
     }
 
     /// The vault, or why it is not open.

@@ -35,7 +35,9 @@ pub enum VaultdError {
     #[error("somebody else began this restore: they, an operator or an owner can end it; it goes on")]
     NotYours,
     /// Another server than the share's.
-    #[error("this user may restore to the server that the share is on, and to no other one: an operator or an owner can restore to any. Nothing was written")]
+    #[error(
+        "this user may restore to the server that the share is on, and to no other one: an operator or an owner can restore to any. Nothing was written"
+    )]
     NotHome,
     /// No share of tier 1 has a good copy.
     #[error("no share of tier 1 has a copy that could be opened; nothing was opened")]

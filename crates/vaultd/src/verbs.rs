@@ -96,7 +96,8 @@ fn admitted(
     password: Option<&Base64>,
     why: Option<&str>,
 ) -> Answer<Vec<(String, Value)>> {
-    let stored = share.credential.as_ref().filter(|_| password.is_none()).map(|note| vault.open_note(&purpose(&share.id), note)).transpose()?;
+    let stored =
+        share.credential.as_ref().filter(|_| password.is_none()).map(|note| vault.open_note(&purpose(&share.id), note)).transpose()?;
     let password = password.map(AsRef::as_ref).or(stored.as_ref().map(|stored| stored.as_slice()));
     let known = share.may_write.as_deref().filter(|_| account(&share.location) == account(before));
     share.may_write = checking::admit(appliance, &share.location, password, why.or(known))?;

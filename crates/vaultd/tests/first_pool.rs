@@ -124,7 +124,9 @@ async fn key_status(State(script): State<Shared>) -> Json<Value> {
     };
     let vaults: Vec<Value> = script.made.iter().map(vault).collect();
     let phase = if vaults.is_empty() { "new" } else { "open" };
-    Json(json!({ "phase": phase, "locked": null, "keeper": "tpm", "sealed": null, "box_id": null, "public_key": null, "warnings": [], "vaults": vaults }))
+    Json(
+        json!({ "phase": phase, "locked": null, "keeper": "tpm", "sealed": null, "box_id": null, "public_key": null, "warnings": [], "vaults": vaults }),
+    )
 }
 
 async fn new_vault(State(script): State<Shared>, Json(request): Json<NewVault>) -> Response {
@@ -193,7 +195,9 @@ impl Carton {
         let at = |name: &str| folder.path().join(name);
         let (folder_of_disks, fails) = (at("disks"), String::new());
         let mut script = Script { folder: folder_of_disks, disks: vec![], asked: vec![], fails, made: None, newer: None, stored: vec![] };
-        ["A", "B", "C"].map(|serial| script.plug(serial));
+        for serial in ["A", "B", "C"] {
+            script.plug(serial);
+        }
         let script = Arc::new(Mutex::new(script));
         let authd = authd(&at("authd"));
         serve(&at("keyd"), keyd(Arc::clone(&script)), mine());

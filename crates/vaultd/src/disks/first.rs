@@ -182,7 +182,10 @@ fn decided(appliance: &Appliance, keyd: &Client, order: &CreatePool, layout: Lay
     }
     let status: Status = keyd.get("/v1/status").map_err(VaultdError::of_keyd)?;
     if let (Phase::Locked, Some(why)) = (status.phase, status.locked) {
-        return Err(VaultdError::Disk { code: "locked".into(), text: format!("the box's keys are locked: {}. Nothing was changed", why.text) });
+        return Err(VaultdError::Disk {
+            code: "locked".into(),
+            text: format!("the box's keys are locked: {}. Nothing was changed", why.text),
+        });
     }
     if let Some(vault) = status.vaults.iter().find(|vault| begun.as_ref().is_none_or(|plan| plan.vault != vault.vault)) {
         let text = format!("this box has the keys of vault {} already: plug in its disks. Nothing was changed", vault.vault);
@@ -285,7 +288,8 @@ fn label_of(bay: &Bay) -> Answer<Option<Label>> {
 }
 
 fn in_a_pool(bay: &Bay) -> VaultdError {
-    let text = format!("disk {} has data of a pool on it, which can't be told. Nothing was changed. Erase it first, if nobody needs it", bay.name);
+    let text =
+        format!("disk {} has data of a pool on it, which can't be told. Nothing was changed. Erase it first, if nobody needs it", bay.name);
     VaultdError::Disk { code: "in-pool".into(), text }
 }
 

@@ -93,7 +93,8 @@ impl State {
     pub fn change_share(&self, share: &ShareRow) -> Result<(), StateError> {
         self.change("change a share", |transaction| {
             let sql = "UPDATE shares SET location = ?2, tier = ?3, paused = ?4, credential = ?5, may_write = ?6 WHERE id = ?1";
-            transaction.execute(sql, params![share.id.0, share.location, text(&share.tier), share.paused, share.credential, share.may_write])
+            transaction
+                .execute(sql, params![share.id.0, share.location, text(&share.tier), share.paused, share.credential, share.may_write])
         })?;
         Ok(())
     }
