@@ -41,11 +41,10 @@ class Restore:
 
 
 def main():
-    server = Samba(checks.scratch / "samba")
+    server = Samba(checks.scratch / "samba", shares={"back": ""})
     for number in range(FOLDERS):
         trees.plain(server.share / f"folder-{number:02}", FILES // FOLDERS, 600, seed=number)
     server.give()
-    server.add("back")
     box = Appliance(checks.scratch / "box")
     with checks.part(f"a share of {FILES} files"):
         added = box("shares", "add", "EHR", server.read("reader-url"), "--tier", 1, "--password-file", server.reader_password)
