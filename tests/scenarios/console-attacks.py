@@ -48,7 +48,7 @@ def main():
     url = box.ready["console"]["url"]
     owner = Web.trusting(url)
     with checks.part("a practice whose names are evil"):
-        added = box("shares", "add", SHARE, server.url_of("3"), "--tier", 2)
+        added = box("shares", "add", SHARE, server.url_of("3"), "--tier", 2, "--may-write", "the export of this test lets everybody write")
         run = box("runs", "start", SHARE, "--wait")
         checks.check("it is backed up", added.status == run.status == 0, f"{added}\n{run}")
         entered = owner.sign_in(people.owner, people.passwords[people.owner], people.telephones[people.owner].code())
