@@ -5,7 +5,8 @@ use axum::extract::Path;
 use axum::response::Response;
 use keepwell_api::grants::{Role, Verb};
 use keepwell_api::vault::{
-    AddShare, ChangeShare, CheckShare, Done, ListSnapshots, RemoveShare, Run, RunNow, Share, ShareAdded, ShareChecked, Snapshot, Started, Tier,
+    AddShare, ChangeShare, CheckShare, Done, ListSnapshots, RemoveShare, Run, RunNow, Share, ShareAdded, ShareChecked, Snapshot, Started,
+    Tier,
 };
 use keepwell_duties::ShareId;
 use keepwell_duties::status::ShareStatus;
@@ -309,7 +310,9 @@ pub(crate) async fn add(visit: Visit) -> Response {
 /// With what the server itself said: wrong passwords and addresses are told there.
 fn told(trouble: &Trouble) -> String {
     match trouble {
-        Trouble::Refused(refusal) => std::iter::once(trouble.to_string()).chain(refusal.causes.first().cloned()).collect::<Vec<_>>().join(" "),
+        Trouble::Refused(refusal) => {
+            std::iter::once(trouble.to_string()).chain(refusal.causes.first().cloned()).collect::<Vec<_>>().join(" ")
+        }
         other => other.to_string(),
     }
 }
