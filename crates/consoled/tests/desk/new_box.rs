@@ -75,7 +75,7 @@ impl NewBox {
             .route("/v1/vault", get(vault))
             .route("/v1/pool", get(pool).post(make_pool))
             .route("/v1/disks", get(disks))
-            .route("/v1/shares", get(shares))
+            .route("/v1/shares", get(shares).post(add_share))
             .route("/v1/runs", get(runs).post(begin_run))
             .route("/v1/restores", get(restores))
             .route("/v1/test-restores", post(begin_test))
@@ -174,6 +174,14 @@ async fn shares(State(new): State<NewBox>) -> Json<Vec<Share>> {
                         "last": inner.run.filter(Option::is_some).map(run), "newest_copy_at": good.then(now), "next_due": now() });
     let share: Share = serde_json::from_value(share).unwrap();
     Json(if inner.share { vec![share] } else { Vec::new() })
+}
+
+async fn add_share(State(new): State<NewBox>, headers: HeaderMap, body: Bytes) -> Response {
+    if let Err(refusal) = new.taken(&headers, &body) {
+        return refusal;
+    }
+    new.gets_a_share();
+    Json(json!({ "id": ID })).into_response()
 }
 
 async fn runs(State(new): State<NewBox>) -> Json<Vec<Run>> {

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use keepwell_api::keys;
-use keepwell_api::vault::{Outcome, RestoreState, Share, VaultState};
+use keepwell_api::vault::{Outcome, PoolMaking, PoolPhase, RestoreState, Share, VaultState};
 use keepwell_duties::{DutyKind, Standing, Status};
 
 use crate::app::App;
@@ -90,8 +90,9 @@ impl Progress {
     /// As it is now.
     pub(crate) async fn of(app: &App) -> Self {
         let box_ = &app.neighbours;
-        let (vault, shares, restores, status, keys) = tokio::join!(
+        let (vault, making, shares, restores, status, keys) = tokio::join!(
             box_.get::<VaultState>("/v1/vault"),
+            box_.get::<PoolMaking>("/v1/pool"),
             box_.get::<Vec<Share>>("/v1/shares"),
             box_.get::<Vec<RestoreState>>("/v1/restores"),
             box_.get::<Status>("/v1/status"),
@@ -99,7 +100,7 @@ impl Progress {
         );
         let kit = keys.map_or(Fact::Unknown, |keys| kit(&keys, vault.as_ref().ok()));
         Self {
-            pool: pool(&vault),
+            pool: pool(vault.as_ref().ok(), making.ok().map(|making| making.phase)),
             share: shares.as_ref().map_or(Fact::Unknown, |shares| fact(!shares.is_empty())),
             copy: shares.as_ref().map_or(Fact::Unknown, |shares| fact(shares.iter().any(|share| share.newest_copy_at.is_some()))),
             restored: restored(&restores, status.as_ref().ok(), kit),
@@ -148,10 +149,11 @@ fn fact(holds: bool) -> Fact {
     if holds { Fact::Done } else { Fact::Open }
 }
 
-fn pool(vault: &Result<VaultState, Trouble>) -> Fact {
-    match vault {
-        Ok(VaultState { unready: None, .. }) => Fact::Done,
-        Ok(VaultState { unready: Some(unready), .. }) if unready.code == "no-pool" => Fact::Open,
+/// A pool that is there and can't be opened now is neither made nor to be made.
+fn pool(vault: Option<&VaultState>, phase: Option<PoolPhase>) -> Fact {
+    match (vault, phase) {
+        (Some(VaultState { unready: None, .. }), _) => Fact::Done,
+        (_, Some(PoolPhase::None | PoolPhase::Making | PoolPhase::Begun)) => Fact::Open,
         _ => Fact::Unknown,
     }
 }
@@ -209,6 +211,26 @@ mod tests {
             let progress = progress(facts);
             assert_eq!((progress.next(), progress.is_over()), (next, over), "{facts:?}");
         }
+    }
+
+    #[test]
+    fn disks_that_are_away_are_not_to_be_made_anew() {
+        let vault = |code: Option<&str>| {
+            let unready = code.map(|code| keepwell_api::vault::Unready { code: code.into(), text: String::new() });
+            VaultState { unready, ..VaultState::default() }
+        };
+        for (code, phase, fact) in [
+            (None, Some(PoolPhase::There), Fact::Done),
+            (None, None, Fact::Done),
+            (Some("no-pool"), Some(PoolPhase::None), Fact::Open),
+            (Some("no-pool"), Some(PoolPhase::Begun), Fact::Open),
+            (Some("no-pool"), Some(PoolPhase::There), Fact::Unknown),
+            (Some("locked"), Some(PoolPhase::There), Fact::Unknown),
+            (Some("no-pool"), None, Fact::Unknown),
+        ] {
+            assert_eq!(pool(Some(&vault(code)), phase), fact, "{code:?} {phase:?}");
+        }
+        assert_eq!(pool(None, None), Fact::Unknown);
     }
 
     #[test]
