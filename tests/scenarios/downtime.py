@@ -105,7 +105,7 @@ def refused(share):
 
 
 def records(box, what):
-    answer = box.granted("log-read", "/v1/log", {"from": 1, "limit": 1000})
+    answer = box.granted_once("log-read", "/v1/log", {"from": 1, "limit": 1000})
     return [record for record in answer.report if record["fields"].get("what") == what]
 
 
