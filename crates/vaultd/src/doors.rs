@@ -12,7 +12,7 @@ const DOWNLOADS: usize = 6;
 const SEARCHES: usize = 2;
 /// Files that are being read in an emergency: beside those that somebody downloads who is signed in.
 const EMERGENCY: usize = 8;
-/// Those who follow what happens; a user's other connections (32 in all) stay free.
+/// Those who follow what happens; a user's other connections (64 in all) stay free.
 const FOLLOWERS: usize = 24;
 
 /// Servers that are asked what an account may do.
