@@ -129,7 +129,6 @@ fn cut_everywhere(vault: &Vault, snapshot: &Snapshot, options: &RestoreOptions, 
         let report = vault.restore(snapshot, &again, &target, &NoProgress).unwrap();
         let place = format!("{:?}, marked each {each}, cut after {cut}", options.conflict);
         assert_eq!(std::array::from_fn(|n| before[n] + counts(&report)[n]), told, "{place}: {:?}", report.missing);
-        assert_eq!(report.differing, 0, "{place}: {:?}", report.differences);
         let (left, expected) = (all(&target), all(&whole));
         let differing: Vec<_> = left.iter().filter(|thing| !expected.contains(thing)).map(|(key, _)| key).collect();
         assert!(left.len() == expected.len() && differing.is_empty(), "{place}: {differing:?}");
