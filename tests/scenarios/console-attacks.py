@@ -127,6 +127,12 @@ class Restore:
         page = self.owner.get(f"{self.draft}/what" + (f"?in={folder}" if folder is not None else ""))
         return page, [int(number) for number in re.findall(r'name="pick" value="(\d+)"', page.text)]
 
+    def downloaded(self, people):
+        """What was chosen, with a new code where one is asked for."""
+        where = self.owner.get(f"{self.draft}/where")
+        fields = {"code": people.telephones[people.owner].code()} if 'name="code"' in where.text else {}
+        return self.owner.post(f"{self.draft}/download", fields)
+
 
 def paths(box, people, owner):
     restore = Restore(owner)
@@ -137,16 +143,14 @@ def paths(box, people, owner):
     for pick in evil:
         owner.get(f"{restore.draft}/what?in={folder}")
         owner.post(f"{restore.draft}/choose", {"pick": pick})
-        where = owner.get(f"{restore.draft}/where")
-        fields = {"code": people.telephones[people.owner].code()} if 'name="code"' in where.text else {}
-        got = owner.post(f"{restore.draft}/download", fields)
+        got = restore.downloaded(people)
         said = got.headers.get("content-disposition", "")
         sound = got.status == 200 and got.body in EVIL.values() and said.startswith("attachment; filename=") and not re.search(r"[\r\n/\\\\]", said.split("filename*=")[0].replace('\\"', "")) and not got.headers.get("set-cookie", "").startswith("hacked")
         if not sound:
             checks.check("a file with an evil name is a file with a harmless name", False, f"{said} {got}")
     owner.get(f"{restore.draft}/what?in={folder}")
     owner.post(f"{restore.draft}/choose", [("pick", pick) for pick in evil])
-    got = owner.post(f"{restore.draft}/download")
+    got = restore.downloaded(people)
     with zipfile.ZipFile(io.BytesIO(got.body)) as archive:
         inside = archive.namelist()
         contents = {archive.read(name) for name in inside[:-1] if not name.endswith("/")}

@@ -93,6 +93,7 @@ class Person:
 
     def signs_in(self):
         signs_in(self.tab, self.base, self.user, self.password, self.telephone)
+        self.tab.go(self.base + "/")
         checks.check("the front page says whether one can restore", "Can I restore today?" in self.tab.heading(), self.tab.text()[:300])
         self.seen("front page")
 
@@ -196,6 +197,7 @@ def without_scripts(box, telephone):
         tab.shape(1440)
         base = box.ready["console"]["url"]
         signs_in(tab, base, owner["user"], read(owner["password_file"]), telephone)
+        tab.go(base + "/")
         tab.activate("Restore", exact=True)
         tab.activate("Restore from EHR")
         tab.activate("Use this copy")

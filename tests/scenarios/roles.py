@@ -125,9 +125,11 @@ def verbs(people, names):
         fresh = True
         for route, verb in table:
             tries += 1
-            grant = people.grant(name, verb, body)
+            # A download without a bound takes a code of its own, each time.
+            more = {"max_bytes": 1_000} if verb == "download" else {}
+            grant = people.grant(name, verb, body, **more)
             if grant.code == "step-up" and fresh:
-                grant = people.grant(name, verb, body, code=people.telephones[name].code())
+                grant = people.grant(name, verb, body, code=people.telephones[name].code(), **more)
                 fresh = False
             if role not in allowed[verb]:
                 ok = grant.status == 403 and grant.code == "not-allowed"
@@ -176,7 +178,8 @@ def programs(box, people):
         content = b"{}"
         answer = web.ask("POST", "/api" + route, content, {"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
         tries += 1
-        refused = answer.status in (401, 403)
+        # Emergency access is not for programs at all.
+        refused = answer.status in (401, 403) or answer.status == 404 and route.startswith("/v1/emergency/")
         if refused == (verb == "snapshots-list") or answer.status >= 500:
             wrong.append((route, verb, str(answer)))
     checks.check(f"it does what it was made for, and nothing else ({tries} tries)", not wrong, wrong[:5])

@@ -56,7 +56,10 @@ async fn disks_are_taken_only_when_they_are_typed() {
     new.refuses(false);
     assert_eq!(owner.post("/setup/disks", typed).await.goes_to(), "/setup/disks");
     let (verb, order) = new.done().pop().unwrap();
-    assert_eq!((verb.as_str(), &order["disks"][1]["typed_serial"], &order["owner"]), ("disks-change", &"ZA1B2C32".into(), &"Elm Street".into()));
+    assert_eq!(
+        (verb.as_str(), &order["disks"][1]["typed_serial"], &order["owner"]),
+        ("disks-change", &"ZA1B2C32".into(), &"Elm Street".into())
+    );
     let there = owner.get("/setup/disks").await;
     assert!(there.body.contains("The disks are ready.") && there.body.contains("href=\"/setup/share\">Next"), "{}", there.body);
 }

@@ -1,4 +1,4 @@
-//! What the other programs of the box say of themselves, once a minute: keyd of keys and kit, authd of people and of what happened at its door. Asks only; a neighbour that
+//! What the other programs of the box say of themselves, every ten seconds: keyd of keys and kit, authd of people and of what happened at its door. Asks only; a neighbour that
 //! gives no answer is one of whom nothing is known.
 
 use std::time::Duration;
@@ -52,7 +52,7 @@ fn about_keys(appliance: &Appliance, status: &keys::Status) {
     if vault.to_store
         && let Err(error) = locks::bring(appliance)
     {
-        tracing::error!(error = chain(&error), "the newest key slots could not be brought to the pool; it is tried again in a minute");
+        tracing::error!(error = chain(&error), "the newest key slots could not be brought to the pool; it is tried again soon");
     }
     for (n, paper) in (1..).zip(&vault.papers) {
         let duty = Duty::rehearsal(&format!("{}-{n}", vault.set));

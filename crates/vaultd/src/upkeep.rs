@@ -14,6 +14,8 @@ use keepwell_api::error::chain;
 /// Often enough to end soon when the program does.
 const LOOK: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
+/// Neighbours are asked this often: a kit whose last paper was confirmed is soon valid, and said to be.
+const ASK: Duration = Duration::from_secs(10);
 const DAY: Duration = Duration::from_secs(86_400);
 /// What happened is kept in the vault this often, seconds.
 const HISTORY: i64 = 6 * 3_600;
@@ -26,25 +28,26 @@ const SCRUB_SLICE: u64 = 256 << 20;
 
 /// Runs until told to end.
 pub(crate) fn run(appliance: &Appliance, stop: &AtomicBool) {
-    let (mut seen, mut next) = (0, Instant::now());
+    let (mut seen, mut next, mut next_ask) = (0, Instant::now(), Instant::now());
     let mut kept = Kept { version: 0, history: 0, at: 0 };
     let mut checked = Checked { log_at: None };
     while !stop.load(Ordering::Acquire) {
         let opened = appliance.engine.vault();
+        if opened.is_ok() && Instant::now() >= next_ask {
+            next_ask = Instant::now() + ASK;
+            attempt("ask its neighbours", &mut || neighbours::ask(appliance));
+        }
         if let (Ok(vault), true) = (opened, Instant::now() >= next) {
             next = Instant::now() + MINUTE;
-            let tasks: [(&str, Task<'_>); 6] = [
+            let tasks: [(&str, Task<'_>); 5] = [
                 ("check its log", &mut || checked.log(appliance)),
-                ("ask its neighbours", &mut || neighbours::ask(appliance)),
                 ("keep its state in the vault", &mut || kept.keep(appliance, &vault)),
                 ("forget what no policy keeps", &mut || forgetting::forget_due(appliance, &vault)),
                 ("test a restore", &mut || trial::test_due(appliance, &vault, stop)),
                 ("read the pool again", &mut || scrub(appliance, &vault)),
             ];
             for (what, task) in tasks {
-                if let Err(error) = task() {
-                    tracing::error!(error = chain(&error), "the box could not {what}; it is tried again in a minute");
-                }
+                attempt(what, task);
             }
         }
         seen = appliance.wait(seen, LOOK);
@@ -52,6 +55,12 @@ pub(crate) fn run(appliance: &Appliance, stop: &AtomicBool) {
 }
 
 type Task<'a> = &'a mut dyn FnMut() -> Result<(), VaultdError>;
+
+fn attempt(what: &str, task: Task<'_>) {
+    if let Err(error) = task() {
+        tracing::error!(error = chain(&error), "the box could not {what}; it is tried again within a minute");
+    }
+}
 
 /// When what is looked at once a day was looked at.
 struct Checked {

@@ -36,7 +36,11 @@ def ask(path, method, route, body=None, timeout=90, headers=None):
     connection = OverUnix(path, timeout)
     content = body if body is None or isinstance(body, bytes) else json.dumps(body)
     try:
-        connection.request(method, route, content, {"content-type": "application/json", **(headers or {})})
+        try:
+            connection.request(method, route, content, {"content-type": "application/json", **(headers or {})})
+        except BrokenPipeError:
+            # Refused by its head, before all of it was sent: the answer is there.
+            pass
         answer = connection.getresponse()
         text = answer.read()
     finally:

@@ -134,7 +134,9 @@ pub(crate) enum SharesCommand {
     /// List them, with their last run
     List,
     /// Ask its server what an account may do there. Nothing is written there, and nothing is kept
-    #[command(after_help = "Exit codes: 0 it can only read, 3 it can do more, or its server does not say, 1 it can't be used, 2 wrong usage.")]
+    #[command(
+        after_help = "Exit codes: 0 it can only read, 3 it can do more, or its server does not say, 1 it can't be used, 2 wrong usage."
+    )]
     Check {
         /// smb://user@host[:port]/share[/path], or nfs://host[:port]/export[?version=3&mountport=N]
         #[arg(value_name = "URL")]

@@ -100,7 +100,7 @@ fn shares(tree: &Tree, times: &Times) -> Vec<Row> {
 /// The name that the page before ended with.
 fn after(query: Option<&str>) -> Option<Base64> {
     let digits = query?.strip_prefix("after=")?.as_bytes();
-    if digits.is_empty() || digits.len() % 2 != 0 || digits.len() > 2 * NAME_MAX {
+    if digits.is_empty() || digits.len() % 2 != 0 || digits.len() > 2 * NAME_MAX || !digits.iter().all(u8::is_ascii_hexdigit) {
         return None;
     }
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
