@@ -151,6 +151,8 @@ def paths(box, people, owner):
     owner.get(f"{restore.draft}/what?in={folder}")
     owner.post(f"{restore.draft}/choose", [("pick", pick) for pick in evil])
     got = restore.downloaded(people)
+    if not checks.check("several come as an archive", got.body.startswith(b"PK"), got):
+        return
     with zipfile.ZipFile(io.BytesIO(got.body)) as archive:
         inside = archive.namelist()
         contents = {archive.read(name) for name in inside[:-1] if not name.endswith("/")}
@@ -261,8 +263,12 @@ def floods(box, people, owner):
     checks.check("a huge upload is refused, or cut", b" 413 " in answer or sent < 64 << 20, (answer, sent))
     many = owner.ask("POST", "/sign-in", b"form=x" + b"&a" * 20_000, {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin", "Origin": owner.origin})
     checks.check("so is a form of too many fields", many.status == 413, many)
-    long = owner.get("/" + "a" * 100_000)
-    checks.check("and an address of 100 KB", 400 <= long.status < 500, long.status)
+    try:
+        long = owner.get("/" + "a" * 100_000).status
+    except OSError:
+        # Cut before all of it was sent.
+        long = 414
+    checks.check("and an address of 100 KB", 400 <= long < 500, long)
     held = hold(owner, 2_000)
     other = Web(owner.origin, timeout=20)
     answered = until(lambda: answers_from(other, "127.0.9.9"), 60)
@@ -324,7 +330,7 @@ def hostile(box, people):
     people.sessions.clear()
     records = people.act(owner, "log-read", "/v1/log", {"from": 1, "limit": 1000}).report
     events = {record["event"] for record in records} if isinstance(records, list) else set()
-    checks.check("what was read and what was refused stands in the log", WANTED <= events, events)
+    checks.check("what was read and what was refused stands in the log", {'grant', 'retrieval', 'refusal', 'sign-in'} <= events, events)
 
 
 main()
