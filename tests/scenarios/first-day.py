@@ -197,7 +197,9 @@ class Day:
         tab, letter = self.tab, self.server.share / "patients/letter.txt"
         letter.write_bytes(BROKEN)
         self.server.give(letter)
-        tab.go(self.base + "/")
+        # keyd is asked every ten seconds.
+        knows = until(lambda: tab.go(self.base + "/") or "There are no papers" not in tab.text(), 90)
+        checks.check("the front page knows of the papers", knows, tab.text()[:900])
         self.seen("front page")
         tab.activate("Restore", exact=True)
         self.seen("restore")
