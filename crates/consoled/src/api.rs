@@ -131,7 +131,7 @@ async fn act(
     }
     let mut ask = AskGrant::in_session(Base64::default(), verb, hex::encode(&digest(&body)), max_bytes);
     ask.token = Some(shown);
-    let granted: Granted = api.relay.authd("/v1/grants", ask).await?;
+    let (granted, place) = api.relay.authd::<Granted>("/v1/grants", ask, place).await?;
     let sent = Sent { method: Method::POST, at, grant: Some(granted.grant), body };
     Ok(passed_on(api.relay.vaultd(sent, place).await?).await)
 }

@@ -3,11 +3,14 @@
 
 mod address;
 mod file;
+mod guests;
 mod listing;
 mod properties;
 mod tree;
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -15,8 +18,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use keepwell_api::vault::{EMERGENCY_USER, EmergencyKey, EmergencyState};
-use keepwell_api::{Base64, ClientError};
+use keepwell_api::vault::{EMERGENCY_USER, EmergencyKey};
+use keepwell_api::{Base64, ClientError, Refusal};
 use zeroize::Zeroizing;
 
 use crate::app::App;
@@ -74,13 +77,32 @@ async fn handle(door: &Arc<Door>, request: Request) -> Result<Response, Response
 /// What is open, for who knows its password.
 async fn admitted(door: &Arc<Door>, parts: &Parts) -> Result<Tree, Response> {
     let secret = password(&parts.headers).ok_or_else(unknown)?;
-    let state: EmergencyState = door.get("/v1/emergency").await.map_err(|error| refused(&error))?;
-    let open = state.open.ok_or_else(closed)?;
     let from = parts.extensions.get::<Ends>().map(|ends| ends.peer.ip().to_canonical());
+    let known = door.guests.opening(&secret);
+    // Who has shown the password once is kept waiting by nobody who guesses, at whatever address.
+    if known.is_none() && !door.guests.tries(from, Instant::now()) {
+        return Err(told(StatusCode::TOO_MANY_REQUESTS, "These were too many wrong passwords. Nothing is shown for a minute; then try again."));
+    }
+    let tree = shown(door, secret, from, known).await;
+    let is_wrong = matches!(&tree, Err(ClientError::Refused(no)) if ["emergency-secret", "emergency-closed"].contains(&no.code.as_str()));
+    match known {
+        Some(opening) if is_wrong => door.guests.forget(opening),
+        None if !is_wrong => door.guests.takes_back(from),
+        _ => {}
+    }
+    tree.map_err(|error| refused(&error))
+}
+
+async fn shown(door: &Arc<Door>, secret: Base64, from: Option<IpAddr>, known: Option<u64>) -> Result<Tree, ClientError> {
+    let over = || ClientError::Refused(Refusal::text(StatusCode::FORBIDDEN, "emergency-closed", "nothing is open"));
+    let open = door.state(known.is_some()).await?.open.ok_or_else(over)?;
     let key = EmergencyKey { id: open.id, secret, from };
     let tree = Tree::new(Arc::clone(door), key, &open);
     // Before so much as the name of a share is told.
-    tree.knock().await.map_err(|error| refused(&error))?;
+    if known != Some(open.id) {
+        tree.knock().await?;
+        door.guests.remember(open.id, &tree.key.secret);
+    }
     Ok(tree)
 }
 

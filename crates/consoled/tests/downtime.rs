@@ -94,6 +94,20 @@ async fn who_has_the_password_reads_and_nobody_else_does() {
 }
 
 #[tokio::test]
+async fn who_guesses_keeps_nobody_waiting_who_has_the_password() {
+    let desk = opened().await;
+    let (wrong, right) = (("authorization", "Basic ZG93bnRpbWU6d3Jvbmc="), ("authorization", BASIC));
+    assert_eq!(ask(&desk, "GET", "/downtime/", &[right]).await.0, StatusCode::OK);
+    for _ in 0..5 {
+        assert_eq!(ask(&desk, "GET", "/downtime/", &[wrong]).await.0, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(ask(&desk, "GET", "/downtime/", &[wrong]).await.0, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(ask(&desk, "GET", "/downtime/", &[right]).await.0, StatusCode::OK, "at the same address");
+    let (status, ..) = ask(&desk, "GET", "/downtime/ARCHIVE/", &[right]).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "it is damaged, and no other share is dark by that");
+}
+
+#[tokio::test]
 async fn a_browser_sees_folders_as_pages_and_names_as_text() {
     let desk = opened().await;
     let auth = ("authorization", BASIC);

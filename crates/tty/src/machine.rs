@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::Ipv4Addr;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -85,9 +86,14 @@ fn run(program: &Path, word: &str) -> Result<(), TtyError> {
     if done.status.success() { Ok(()) } else { Err(failed(String::from_utf8_lossy(&done.stderr).chars().take(300).collect())) }
 }
 
+/// Only of a file: the folder of the console's certificate is the console's, and a pipe or a link put there holds nobody up.
 fn text(path: &Path) -> Option<String> {
     let mut text = String::new();
-    File::open(path).ok()?.take(FILE_MAX).read_to_string(&mut text).ok()?;
+    let file = File::options().read(true).custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOFOLLOW).open(path).ok()?;
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    file.take(FILE_MAX).read_to_string(&mut text).ok()?;
     Some(text)
 }
 
@@ -159,6 +165,16 @@ mod tests {
         let pem = "-----BEGIN CERTIFICATE-----\nYWJj\n-----END CERTIFICATE-----\n";
         assert!(fingerprint(pem).unwrap().starts_with("BA:78:16:BF"));
         assert_eq!((fingerprint("abc"), fingerprint("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----")), (None, None));
+    }
+
+    #[test]
+    fn a_pipe_in_place_of_the_certificate_holds_nobody_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let [pipe, link, file] = ["pipe", "link", "file"].map(|name| folder.path().join(name));
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        fs::write(&file, "abc").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert_eq!((text(&pipe), text(&link), text(&file).as_deref()), (None, None, Some("abc")));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! and keeps none.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -68,7 +68,7 @@ impl Sent {
 pub(super) type Place = OwnedSemaphorePermit;
 
 impl Relay {
-    pub(super) fn new(authd: &std::path::Path, vaultd: &std::path::Path) -> Self {
+    pub(super) fn new(authd: &Path, vaultd: &Path) -> Self {
         let places = |many| Arc::new(Semaphore::new(many));
         Self {
             authd: Client::new("keepwell-authd", authd, AUTHD),
@@ -86,18 +86,19 @@ impl Relay {
 
     /// Asks authd whose a token is. Whoever has none keeps nobody waiting who has.
     pub(super) async fn knock<T: DeserializeOwned + Send + 'static>(&self, ask: impl Serialize + Send + 'static) -> Result<T, Refusal> {
-        let _place = taken(&self.knocks).await?;
-        self.authd("/v1/tokens/check", ask).await
+        let place = taken(&self.knocks).await?;
+        self.authd("/v1/tokens/check", ask, place).await.map(|(told, _)| told)
     }
 
-    /// Asks authd for something.
+    /// Asks authd for something. The place goes with the question, which goes on when whoever waits for the answer hangs up; with the answer it comes back.
     pub(super) async fn authd<T: DeserializeOwned + Send + 'static>(
         &self,
         route: &'static str,
         ask: impl Serialize + Send + 'static,
-    ) -> Result<T, Refusal> {
+        place: Place,
+    ) -> Result<(T, Place), Refusal> {
         let client = self.authd.clone();
-        let answer = tokio::task::spawn_blocking(move || client.post(route, &ask)).await;
+        let answer = tokio::task::spawn_blocking(move || client.post(route, &ask).map(|told| (told, place))).await;
         answer.map_err(|_| busy())?.map_err(|error| match error {
             ClientError::Refused(refusal) => refusal,
             error => {
@@ -108,35 +109,38 @@ impl Relay {
         })
     }
 
-    /// Asks vaultd. The answer begins to come; `place` goes with it.
+    /// Asks vaultd. The answer begins to come; `place` goes with it, and with the question as long as vaultd works on it, whoever hangs up.
     pub(super) async fn vaultd(&self, sent: Sent, place: Place) -> Result<Response<Body>, Refusal> {
-        let (parts, body) = self.send(sent).await?.into_parts();
+        let vaultd = self.vaultd.clone();
+        let asked = tokio::spawn(async move { send(&vaultd, sent).await.map(|answer| (answer, place)) });
+        let (answer, place) = asked.await.map_err(failed)??;
+        let (parts, body) = answer.into_parts();
         let flowing = Flowing { body, late: Box::pin(sleep(PIECE)), _place: place };
         Ok(Response::from_parts(parts, Body::new(flowing)))
     }
 
     /// The same for what the console itself has to know first.
     pub(super) async fn known<T: DeserializeOwned>(&self, at: &str) -> Result<T, Refusal> {
-        let (parts, body) = self.send(Sent::get(at)).await?.into_parts();
+        let (parts, body) = send(&self.vaultd, Sent::get(at)).await?.into_parts();
         if !parts.status.is_success() {
             return Err(silent());
         }
         parsed(Body::new(body)).await
     }
+}
 
-    async fn send(&self, sent: Sent) -> Result<Response<Incoming>, Refusal> {
-        let late = |_| failed(io::ErrorKind::TimedOut);
-        let stream = timeout(AUTHD, UnixStream::connect(&self.vaultd)).await.map_err(late)?.map_err(failed)?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
-        // It ends with the answer, or when nobody takes that any more.
-        tokio::spawn(connection);
-        let mut request = Request::builder().method(sent.method).uri(sent.at).header(header::HOST, "box");
-        if let Some(grant) = sent.grant {
-            request = request.header(grants::HEADER, grant).header(header::CONTENT_TYPE, "application/json");
-        }
-        let request = request.body(Body::from(Bytes::from_owner(Wiped(sent.body)))).map_err(failed)?;
-        timeout(VAULTD, sender.send_request(request)).await.map_err(late)?.map_err(failed)
+async fn send(vaultd: &Path, sent: Sent) -> Result<Response<Incoming>, Refusal> {
+    let late = |_| failed(io::ErrorKind::TimedOut);
+    let stream = timeout(AUTHD, UnixStream::connect(vaultd)).await.map_err(late)?.map_err(failed)?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
+    // It ends with the answer, or when nobody takes that any more.
+    tokio::spawn(connection);
+    let mut request = Request::builder().method(sent.method).uri(sent.at).header(header::HOST, "box");
+    if let Some(grant) = sent.grant {
+        request = request.header(grants::HEADER, grant).header(header::CONTENT_TYPE, "application/json");
     }
+    let request = request.body(Body::from(Bytes::from_owner(Wiped(sent.body)))).map_err(failed)?;
+    timeout(VAULTD, sender.send_request(request)).await.map_err(late)?.map_err(failed)
 }
 
 fn failed(why: impl std::fmt::Display) -> Refusal {
@@ -217,5 +221,34 @@ impl HttpBody for Flowing {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_place_is_taken_until_the_question_is_answered_even_if_nobody_waits() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path().join("silent.sock");
+        let silent = UnixListener::bind(&at).unwrap();
+        let relay = Arc::new(Relay::new(&at, &at));
+        let asking = Arc::clone(&relay);
+        let knocking = tokio::spawn(async move { asking.knock::<serde_json::Value>(()).await.map(drop) });
+        let asking = Arc::clone(&relay);
+        let calling = tokio::spawn(async move { asking.vaultd(Sent::get("/"), asking.place(false).await?).await.map(drop) });
+        let accepting = tokio::task::spawn_blocking(move || [silent.accept().unwrap().0, silent.accept().unwrap().0]);
+        let asked = accepting.await.unwrap();
+        for waiting in [knocking, calling] {
+            waiting.abort();
+            assert!(waiting.await.is_err_and(|error| error.is_cancelled()));
+        }
+        assert_eq!((relay.knocks.available_permits(), relay.calls.available_permits()), (KNOCKS_MAX - 1, CALLS_MAX - 1));
+        drop(asked);
+        let _all = relay.calls.acquire_many(CALLS_MAX as u32).await.unwrap();
+        let _all = relay.knocks.acquire_many(KNOCKS_MAX as u32).await.unwrap();
     }
 }

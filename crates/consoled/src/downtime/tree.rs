@@ -1,18 +1,21 @@
-//! What is open, as folders: the shares at the top, and in each the files of its snapshot. Everything is asked of vaultd anew, with the password that came along; nothing is kept.
+//! What is open, as folders: the shares at the top, and in each the files of its snapshot. Everything is asked of vaultd anew, with the password that came along; no file is kept.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use keepwell_api::vault::{EmergencyEntry, EmergencyFiles, EmergencyKey, EmergencyNow, EmergencyShare, File, Files};
+use keepwell_api::vault::{EmergencyEntry, EmergencyFiles, EmergencyKey, EmergencyNow, EmergencyShare, EmergencyState, File, Files};
 use keepwell_api::{Base64, Client, ClientError, Refusal};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
+use super::guests::Guests;
 use crate::app::App;
 
 /// Questions to vaultd at a time; further ones wait.
 const CALLS_MAX: usize = 6;
+/// The same for whoever has not shown the password yet.
+const KNOCKS_MAX: usize = 2;
 /// Files that are sent at a time.
 const FLOWS_MAX: usize = 8;
 /// Longest wait for a place, and for an answer.
@@ -25,18 +28,22 @@ pub(super) struct Door {
     pub(super) app: Arc<App>,
     pub(super) vaultd: Client,
     pub(super) flows: Arc<Semaphore>,
+    pub(super) guests: Guests,
     calls: Arc<Semaphore>,
+    knocks: Arc<Semaphore>,
 }
 
 impl Door {
     pub(super) fn new(app: Arc<App>) -> Self {
         let vaultd = Client::new("keepwell-vaultd", app.neighbours.vaultd_socket(), PATIENCE);
-        Self { app, vaultd, flows: Arc::new(Semaphore::new(FLOWS_MAX)), calls: Arc::new(Semaphore::new(CALLS_MAX)) }
+        let places = |many| Arc::new(Semaphore::new(many));
+        Self { app, vaultd, flows: places(FLOWS_MAX), guests: Guests::default(), calls: places(CALLS_MAX), knocks: places(KNOCKS_MAX) }
     }
 
-    pub(super) async fn get<T: DeserializeOwned + Send + 'static>(&self, route: &'static str) -> Result<T, ClientError> {
+    /// What is open, for somebody who has shown the password before, or has not.
+    pub(super) async fn state(&self, known: bool) -> Result<EmergencyState, ClientError> {
         let vaultd = self.vaultd.clone();
-        self.call(move || vaultd.get(route)).await
+        call(if known { &self.calls } else { &self.knocks }, move || vaultd.get("/v1/emergency")).await
     }
 
     async fn post<T: DeserializeOwned + Send + 'static>(
@@ -45,19 +52,22 @@ impl Door {
         body: impl Serialize + Send + 'static,
     ) -> Result<T, ClientError> {
         let vaultd = self.vaultd.clone();
-        self.call(move || vaultd.post(route, &body)).await
+        call(&self.calls, move || vaultd.post(route, &body)).await
     }
+}
 
-    /// The place goes with the question, which goes on when whoever waits for the answer hangs up.
-    async fn call<T: Send + 'static>(&self, ask: impl FnOnce() -> Result<T, ClientError> + Send + 'static) -> Result<T, ClientError> {
-        let place = tokio::time::timeout(QUEUE, Arc::clone(&self.calls).acquire_owned()).await;
-        let place = place.ok().and_then(Result::ok).ok_or_else(busy)?;
-        let asked = tokio::task::spawn_blocking(move || {
-            let _place = place;
-            ask()
-        });
-        asked.await.unwrap_or_else(|_| Err(busy()))
-    }
+/// The place goes with the question, which goes on when whoever waits for the answer hangs up.
+async fn call<T: Send + 'static>(
+    places: &Arc<Semaphore>,
+    ask: impl FnOnce() -> Result<T, ClientError> + Send + 'static,
+) -> Result<T, ClientError> {
+    let place = tokio::time::timeout(QUEUE, Arc::clone(places).acquire_owned()).await;
+    let place = place.ok().and_then(Result::ok).ok_or_else(busy)?;
+    let asked = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        ask()
+    });
+    asked.await.unwrap_or_else(|_| Err(busy()))
 }
 
 pub(super) fn busy() -> ClientError {
@@ -126,11 +136,14 @@ impl Tree {
         Self { door, key, opened_at: open.opened_at, until: open.until, shares }
     }
 
-    /// Whether the password is the one.
+    /// Whether the password is the one. It is asked for a snapshot that there is none of: vaultd looks at the password first, and no share is read, so none that is damaged
+    /// or gone keeps the others from being shown.
     pub(super) async fn knock(&self) -> Result<(), ClientError> {
-        match self.shares.first() {
-            Some((_, share)) => self.entry(share, Vec::new()).await.map(drop),
-            None => Ok(()),
+        let ask = EmergencyEntry { key: self.key.clone(), snapshot: String::new(), path: Base64::default() };
+        let vaultd = self.door.vaultd.clone();
+        match call(&self.door.knocks, move || vaultd.post::<File>("/v1/emergency/entry", &ask)).await {
+            Err(ClientError::Refused(refusal)) if matches!(refusal.code.as_str(), "not-found" | "no-snapshot") => Ok(()),
+            answer => answer.map(drop),
         }
     }
 

@@ -40,7 +40,8 @@ fn shares() -> Vec<EmergencyShare> {
         taken_at: now() - 1_500,
         outcome: Outcome::Complete,
     };
-    vec![share("EHR", "a1"), share(SHARE, "a2")]
+    // The first one can't be read any more.
+    vec![share("ARCHIVE", "gone"), share("EHR", "a1"), share(SHARE, "a2")]
 }
 
 async fn state(State(is_open): State<Open>) -> Json<EmergencyState> {
@@ -99,6 +100,11 @@ fn file(name: &str, kind: &str) -> File {
 async fn entry(State(is_open): State<Open>, Json(ask): Json<EmergencyEntry>) -> Response {
     if let Err(refusal) = allowed(&is_open, &ask.key) {
         return refusal;
+    }
+    match ask.snapshot.as_str() {
+        "gone" => return refused(StatusCode::INTERNAL_SERVER_ERROR, "damaged"),
+        known if shares().iter().all(|share| share.snapshot != known) => return refused(StatusCode::NOT_FOUND, "not-found"),
+        _ => {}
     }
     let path = String::from_utf8_lossy(ask.path.as_ref()).into_owned();
     let name = path.rsplit('/').next().unwrap_or_default();
