@@ -150,8 +150,8 @@ struct Restore<'a> {
     last_try: bool,
     /// Entries since the last mark, this attempt's or the one before's.
     since_mark: u32,
-    /// This attempt has marked something, so it is past all that another one did.
-    marked: bool,
+    /// Entries of this attempt beyond the last mark of the one before. No mark begins it anew: it says how far that one may have come.
+    beyond: u32,
 }
 
 /// A file under way.
@@ -203,7 +203,7 @@ impl<'a> Restore<'a> {
             refused: Vec::new(),
             last_try: false,
             since_mark: 0,
-            marked: false,
+            beyond: 0,
         }
     }
 
@@ -269,6 +269,7 @@ impl<'a> Restore<'a> {
                 return restore.pass_over(&mut queue, key, Arc::new(node), &submit);
             }
             restore.since_mark = restore.since_mark.saturating_add(1);
+            restore.beyond = restore.beyond.saturating_add(1);
             let mark = restore.progress.wants_mark(restore.since_mark).then(|| key.clone());
             let job = restore.meet(&mut queue, key, Arc::new(node))?;
             queue.extend(job.map(submit));

@@ -62,7 +62,7 @@ impl Restore<'_> {
     }
 
     /// Makes the folders above an entry whose own entries are lost.
-    fn make_above(&mut self, key: &Key) -> Result<(), VaultError> {
+    pub(super) fn make_above(&mut self, key: &Key) -> Result<(), VaultError> {
         while self.above.last().is_some_and(|(folder, _)| !key.is_in(folder)) {
             self.above.pop();
         }

@@ -108,7 +108,7 @@ pub(super) fn write_file<'env>(files: Files<'env>, fetch: &Lanes<'env>, order: &
             let differences = files.options.read_back.then(|| compare::metadata_differences(files.target, &put.at, node));
             return Written::Whole { put, bytes, without: None, differences };
         }
-        if *before == Before::Settled {
+        if *before == Before::Settled && matches!(files.target.look(key), Ok(Some(_))) {
             return Written::Skipped { why: "it was changed since it was restored", same: false };
         }
     }

@@ -1,5 +1,5 @@
-//! Goes on with a restore that was cut. What an earlier attempt settled is not touched again, whatever became of it since; what it may have written after its last mark is
-//! recognised by its content, and not written a second time.
+//! Goes on with a restore that was cut. What an earlier attempt settled is not touched again, whatever it holds since; a settled file that is not there any more is put there
+//! again, as the target may have lost it, or be another one. What may have been written after the last mark is recognised by its content, and not written a second time.
 //!
 //! Must never take what people changed since for something to be replaced.
 
@@ -68,7 +68,7 @@ impl Restore<'_> {
         match &self.options.resumed {
             None => Before::Nothing,
             Some(resumed) if !resumed.done.is_root() && *key <= resumed.done => Before::Settled,
-            Some(_) if self.since_mark <= Mark::WINDOW && !self.marked => Before::Perhaps,
+            Some(_) if self.beyond <= Mark::WINDOW => Before::Perhaps,
             Some(_) => Before::Nothing,
         }
     }
@@ -102,7 +102,8 @@ impl Restore<'_> {
         Ok(node.kind == Kind::File && put_before(files, key, &node).is_some())
     }
 
-    /// Takes up what later entries need to know of one that is settled. Counts nothing: it was counted.
+    /// Takes up what later entries need to know of one that is settled, and puts a file there again that is not there any more. Counts nothing, as it was counted, but for what
+    /// goes wrong with such a file.
     pub(super) fn pass_over(
         &mut self,
         queue: &mut Queue,
@@ -110,23 +111,38 @@ impl Restore<'_> {
         node: Arc<Node>,
         submit: &impl Fn(Job) -> Waiting,
     ) -> Result<(), VaultError> {
-        if matches!(node.kind, Kind::File | Kind::Unknown) && node.links <= 1 && node.link_to.is_none() {
-            self.progress.advance(1, 0);
-            return Ok(());
-        }
         let counted = std::mem::take(&mut self.report);
-        let job = self.meet(queue, key, node)?.filter(|job| job.order.node.kind != Kind::Folder);
-        queue.extend(job.map(submit));
-        self.settle(queue, 0)?;
-        self.report = counted;
+        let gone = self.is_gone(&key, &node)?;
+        if !gone && matches!(node.kind, Kind::File | Kind::Unknown) && node.links <= 1 && node.link_to.is_none() {
+            self.progress.advance(1, 0);
+        } else {
+            let job = self.meet(queue, key, node)?.filter(|job| job.order.node.kind != Kind::Folder);
+            queue.extend(job.map(submit));
+            self.settle(queue, 0)?;
+        }
+        let again = std::mem::replace(&mut self.report, counted);
+        if gone {
+            self.report.differing += again.differing;
+            self.report.differences.extend(again.differences);
+            again.missing.into_iter().for_each(|trouble| self.trouble(trouble.key, trouble.text));
+        }
         Ok(())
+    }
+
+    /// Whether a file that is settled can't be seen in its place.
+    fn is_gone(&mut self, key: &Key, node: &Node) -> Result<bool, VaultError> {
+        if node.kind != Kind::File || node.content.is_none() || node.link_to.is_some() {
+            return Ok(false);
+        }
+        self.make_above(key)?;
+        Ok(self.is_fresh() || !matches!(self.target.look(key), Ok(Some(_))))
     }
 
     /// Takes all that is queued to its end, and says that all up to `at` is.
     pub(super) fn mark(&mut self, queue: &mut Queue, at: &Key, submit: &impl Fn(Job) -> Waiting) -> Result<(), VaultError> {
         self.drain(queue, submit)?;
         self.target.sync().map_err(stopped)?;
-        (self.since_mark, self.marked) = (0, true);
+        self.since_mark = 0;
         self.progress.mark(&Mark { at, kept: &self.kept, report: &self.report });
         Ok(())
     }

@@ -175,3 +175,55 @@ fn what_people_changed_since_is_left_alone() {
         assert_eq!(target.at(key).unwrap().runs, [Run::Bytes(b"typed since".to_vec())], "{key}");
     }
 }
+
+/// Has the very first entry marked, and others by number.
+struct AtOnce(std::sync::atomic::AtomicBool);
+
+impl Progress for AtOnce {
+    fn wants_mark(&self, _since: u32) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn a_mark_does_not_end_what_the_attempt_before_may_have_written() {
+    let mut random = Random::new(5);
+    let tree = Tree::new(&mut random);
+    let (vault, snapshot) = stored(&TreeSource::new(&tree));
+    for conflict in RULES {
+        // Nothing was marked, and all was written.
+        let target = TreeTarget::default();
+        vault.restore(&snapshot, &rule(conflict), &target, &NoProgress).unwrap();
+        let whole = all(&target);
+        let again = RestoreOptions { resumed: Some(Resumed::default()), ..rule(conflict) };
+        let report = vault.restore(&snapshot, &again, &target, &AtOnce(true.into())).unwrap();
+        assert_eq!((report.missing.len(), report.renamed, report.replaced, report.skipped), (0, 0, 0, 0), "{conflict:?}");
+        let left: Vec<Key> = all(&target).into_iter().map(|(key, _)| key).collect();
+        assert_eq!(left, whole.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>(), "{conflict:?}");
+    }
+}
+
+#[test]
+fn what_is_settled_and_not_there_any_more_is_restored_again() {
+    let mut random = Random::new(3);
+    let tree = Tree::new(&mut random);
+    let (vault, snapshot) = stored(&TreeSource::new(&tree));
+    let files = |target: &TreeTarget| {
+        let file = |(key, thing): &(Key, Option<Thing>)| thing.as_ref().filter(|thing| thing.node.kind == Kind::File).map(|_| key.clone());
+        all(target).iter().filter_map(file).collect::<Vec<_>>()
+    };
+    for conflict in RULES {
+        let (target, marks) = (TreeTarget::default(), Marks { each: 1, last: Mutex::default() });
+        vault.restore(&snapshot, &rule(conflict), &target, &marks).unwrap();
+        let (resumed, _) = marks.last.into_inner().unwrap();
+        assert!(!resumed.done.is_root());
+        let again = RestoreOptions { resumed: Some(resumed), ..rule(conflict) };
+        // Another target, which holds nothing; and one that has its folders alone.
+        let mut folders = tree.clone();
+        folders.things.retain(|_, thing| thing.node.kind == Kind::Folder);
+        for other in [TreeTarget::default(), TreeTarget::holding(&folders)] {
+            let report = vault.restore(&snapshot, &again, &other, &NoProgress).unwrap();
+            assert_eq!(files(&other), files(&target), "{conflict:?}: {:?}", report.missing);
+        }
+    }
+}
