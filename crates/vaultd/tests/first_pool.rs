@@ -90,7 +90,9 @@ async fn have(State(script): State<Shared>, Route((serial, verb)): Route<(String
     match verb.as_str() {
         "prepare" => {
             let _ = fs::remove_dir_all(&at);
-            fs::create_dir_all(&at).unwrap();
+            if script.fails != format!("vanish {serial}") {
+                fs::create_dir_all(&at).unwrap();
+            }
             script.disk(&serial).standing = Standing::Prepared { disk: format!("id-{serial}"), mounted_at: None };
         }
         "unmount" => script.disk(&serial).standing = Standing::Prepared { disk: format!("id-{serial}"), mounted_at: None },
@@ -356,6 +358,43 @@ fn a_disk_of_another_pool_is_never_taken() {
         assert_eq!(carton.create(serials).unwrap_err(), "pool-exists", "{serials:?}");
     }
     assert_eq!(carton.asked("prepare A") + carton.asked("prepare B"), 0);
+}
+
+/// Its label was lost, and it may be all that is left of a practice.
+#[test]
+fn a_disk_with_data_that_no_label_explains_is_refused_however_often_it_is_asked_for() {
+    let carton = Carton::new();
+    fs::create_dir_all(carton.disk("B")).unwrap();
+    fs::write(carton.disk("B").join("shard"), "data").unwrap();
+    let standing = carton.script.lock().unwrap().mounted("B");
+    carton.script.lock().unwrap().disk("B").standing = standing;
+    let refused = || {
+        for serials in [&["B"][..], &["B"], &["A", "B"], &["A", "B"]] {
+            assert_eq!(carton.create(serials).unwrap_err(), "in-pool", "{serials:?}");
+        }
+    };
+    refused();
+    assert_eq!(carton.making().disks, [], "nothing was begun");
+    carton.fail_at("keys Dr. Example");
+    carton.create(&["A", "C"]).unwrap_err();
+    carton.fail_at("");
+    refused();
+    assert_eq!(["prepare A", "prepare B", "unmount B"].map(|what| carton.asked(what)), [0; 3]);
+    assert_eq!(fs::read(carton.disk("B").join("shard")).unwrap(), b"data");
+}
+
+/// The program was killed before the first label: what is on the disks came from this very plan.
+#[test]
+fn what_a_cut_left_without_a_label_is_made_again() {
+    let carton = Carton::new();
+    carton.fail_at("vanish B");
+    carton.create(&["A", "B"]).unwrap_err();
+    fs::write(carton.disk("A").join("half"), "").unwrap();
+    fs::create_dir_all(carton.disk("B")).unwrap();
+    carton.fail_at("");
+    carton.create(&["A", "B"]).unwrap();
+    is_whole(&carton, &["A", "B"]);
+    assert_eq!(["A", "B"].map(|serial| carton.asked(&format!("prepare {serial}"))), [2, 1]);
 }
 
 #[test]

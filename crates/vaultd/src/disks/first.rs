@@ -44,8 +44,8 @@ struct Plan {
     owner: String,
     /// The pool has its labels. From here on nothing is erased.
     pooled: bool,
-    /// Disks that an earlier request had begun with.
-    #[serde(skip)]
+    /// Disks that were empty when the pool was about to be made on them, until it is there: all that is on them came from this plan.
+    #[serde(default)]
     before: Vec<Serial>,
 }
 
@@ -104,6 +104,8 @@ pub(crate) fn create(appliance: &Arc<Appliance>, grant: &Grant, order: CreatePoo
     let found = |serial: &Serial| known.disks.iter().find(|disk| disk.serial == *serial).ok_or(VaultdError::NoSuch("disk"));
     let disks = plan.disks.clone();
     let disks = disks.iter().map(found).collect::<Answer<Vec<_>>>()?;
+    // Before anything is kept: what is refused now is refused the next time as well.
+    let looked = disks.iter().map(|disk| as_it_is(diskd, disk, &plan)).collect::<Answer<Vec<_>>>()?;
     appliance.state.note(PLAN, &Some(&plan))?;
     let fields = vec![
         ("what".to_owned(), Value::Text("pool-begun".into())),
@@ -114,12 +116,8 @@ pub(crate) fn create(appliance: &Arc<Appliance>, grant: &Grant, order: CreatePoo
     appliance.changed();
     // Before anything is erased: a box whose keys can't be made keeps its disks as they are.
     let made = if plan.pooled { None } else { Some(keys(&keyd, &plan)?) };
-    let ready = all_ready(appliance, diskd, grant, &disks, &plan)?;
-    let pool = pooled(&ready, &plan)?;
-    if !plan.pooled {
-        plan.pooled = true;
-        appliance.state.note(PLAN, &Some(&plan))?;
-    }
+    let ready = all_ready(appliance, diskd, grant, &disks, looked, &plan)?;
+    let pool = pooled(appliance, &ready, &mut plan)?;
     if !has_locks(&pool)? {
         let made = made.map_or_else(|| keys(&keyd, &plan), Ok)?;
         store(&pool, &made)?;
@@ -191,7 +189,7 @@ fn decided(appliance: &Appliance, keyd: &Client, order: &CreatePool, layout: Lay
         let text = format!("this box has the keys of vault {} already: plug in its disks. Nothing was changed", vault.vault);
         return Err(VaultdError::Disk { code: "keys-exist".into(), text });
     }
-    let before = begun.as_ref().map(|plan| plan.disks.clone()).unwrap_or_default();
+    let before = begun.as_ref().map(|plan| plan.before.clone()).unwrap_or_default();
     let vault = begun.map_or_else(|| random().map(|id| VaultId(id).to_string()), |plan| Ok(plan.vault))?;
     let owner = order.owner.clone().filter(|owner| !owner.trim().is_empty()).unwrap_or_else(|| appliance.config.name.clone());
     Ok(Plan { vault, disks, data: layout.k, parity: layout.m, owner, pooled: false, before })
@@ -218,8 +216,14 @@ fn keys(keyd: &Client, plan: &Plan) -> Answer<VaultMade> {
 }
 
 /// All disks of the plan, prepared beside each other and mounted.
-fn all_ready(appliance: &Appliance, diskd: &Diskd, grant: &Grant, disks: &[&Known], plan: &Plan) -> Answer<Vec<Ready>> {
-    let looked = disks.iter().map(|disk| as_it_is(diskd, disk, plan)).collect::<Answer<Vec<_>>>()?;
+fn all_ready(
+    appliance: &Appliance,
+    diskd: &Diskd,
+    grant: &Grant,
+    disks: &[&Known],
+    looked: Vec<Option<Ready>>,
+    plan: &Plan,
+) -> Answer<Vec<Ready>> {
     let members = disks.len();
     let labelled = looked.iter().flatten().filter(|ready| ready.label.as_ref().is_some_and(|label| label.members.len() == members)).count();
     // Labels on some only: the making was cut between two of them, and there is nothing else on the pool.
@@ -293,8 +297,23 @@ fn in_a_pool(bay: &Bay) -> VaultdError {
     VaultdError::Disk { code: "in-pool".into(), text }
 }
 
-/// The pool on these disks: made, or taken up.
-fn pooled(ready: &[Ready], plan: &Plan) -> Answer<Pool> {
+/// The pool on these disks: made, or taken up. The plan says before which disks it writes to, and after that it is there.
+fn pooled(appliance: &Appliance, ready: &[Ready], plan: &mut Plan) -> Answer<Pool> {
+    if !plan.pooled {
+        let empty = ready.iter().filter(|ready| !ready.used).filter_map(|ready| Serial::parse(&ready.bay.name));
+        let more: Vec<_> = empty.filter(|serial| !plan.before.contains(serial)).collect();
+        plan.before.extend(more);
+        appliance.state.note(PLAN, &Some(&*plan))?;
+    }
+    let pool = on_disks(ready, plan)?;
+    if !plan.pooled {
+        (plan.pooled, plan.before) = (true, Vec::new());
+        appliance.state.note(PLAN, &Some(&*plan))?;
+    }
+    Ok(pool)
+}
+
+fn on_disks(ready: &[Ready], plan: &Plan) -> Answer<Pool> {
     let disks: Vec<_> = ready.iter().map(|ready| ready.bay.disk()).collect();
     if ready.iter().all(|ready| ready.label.is_some()) {
         return Pool::open(disks, Access::Write).map_err(|error| VaultError::from(error).into());
