@@ -111,6 +111,11 @@ fn load(appliance: &Appliance) -> Answer<Kept> {
     Ok(appliance.state.document(DOCUMENT)?.unwrap_or_default())
 }
 
+/// Snapshots that are open: they stay as long as that.
+pub(crate) fn snapshots(appliance: &Appliance) -> Answer<Vec<String>> {
+    Ok(load(appliance)?.open.map(|open| open.shares.into_iter().map(|share| share.snapshot).collect()).unwrap_or_default())
+}
+
 /// How it is: what is open, what would be, what is to be looked at.
 pub(crate) fn told(appliance: &Appliance) -> Answer<EmergencyState> {
     let kept = load(appliance)?;

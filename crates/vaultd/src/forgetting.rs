@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::appliance::Appliance;
 use crate::error::VaultdError;
-use crate::keeping;
 use crate::state::SETTLED;
 use crate::watch::Policies;
+use crate::{emergency, keeping};
 
 const DOCUMENT: &str = "forgetting";
 const DAY: i64 = 86_400;
@@ -83,16 +83,17 @@ pub(crate) fn forget_due(appliance: &Appliance, vault: &Vault) -> Result<(), Vau
     Ok(())
 }
 
-/// What no policy keeps now, and nobody restores.
+/// What no policy keeps now, and nobody restores or has open in an emergency.
 fn unkept(appliance: &Appliance, all: &[Snapshot], now: At) -> Result<Vec<SnapshotId>, VaultdError> {
     let policies = Policies::load(&appliance.state)?;
     let shares = appliance.state.shares()?;
     let mut rules: Vec<(String, Keep)> = shares.iter().map(|share| (share.name.clone(), policies.of(share.tier).keep)).collect();
     rules.push((keeping::NAME.to_owned(), OWN));
     let added: BTreeMap<&str, i64> = shares.iter().map(|share| (&*share.name, share.added_at)).collect();
-    let restored: BTreeSet<String> = appliance.state.restores(true, RESTORES)?.into_iter().map(|restore| restore.snapshot).collect();
+    let restored = appliance.state.restores(true, RESTORES)?.into_iter().map(|restore| restore.snapshot);
+    let used: BTreeSet<String> = restored.chain(emergency::snapshots(appliance)?).collect();
     let mut chosen = choose(&of_these_shares(all, &added), &rules, now);
-    chosen.retain(|id| !restored.contains(&id.to_string()));
+    chosen.retain(|id| !used.contains(&id.to_string()));
     Ok(chosen)
 }
 

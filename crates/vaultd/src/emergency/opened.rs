@@ -18,10 +18,8 @@ const KEPT_MAX: usize = 10_000;
 pub(crate) struct Opened(Mutex<HashMap<[u8; 32], Instant>>);
 
 impl Opened {
-    /// Whether this is to be told: nobody at this address opened it lately. Then it counts as opened.
-    pub(crate) fn is_new(&self, opening: u64, from: Option<IpAddr>, snapshot: &str, what: &str, path: &[u8], now: Instant) -> bool {
-        let mut key = format!("{opening} {from:?} {snapshot} {what} ").into_bytes();
-        key.extend_from_slice(path);
+    /// Tells of it, unless this was opened lately; whether it told. It counts as opened only once that has worked, and who opens the same meanwhile waits for it.
+    pub(crate) fn once<E>(&self, one: [u8; 32], now: Instant, tell: impl FnOnce() -> Result<(), E>) -> Result<bool, E> {
         let mut opened = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if opened.len() >= KEPT_MAX {
             opened.retain(|_, at| now.duration_since(*at) < SAME);
@@ -29,18 +27,20 @@ impl Opened {
         if opened.len() >= KEPT_MAX {
             opened.clear();
         }
-        let key = digest(&key);
-        if opened.get(&key).is_some_and(|at| now.duration_since(*at) < SAME) {
-            return false;
+        if opened.get(&one).is_some_and(|at| now.duration_since(*at) < SAME) {
+            return Ok(false);
         }
-        opened.insert(key, now);
-        true
+        tell()?;
+        opened.insert(one, now);
+        Ok(true)
     }
+}
 
-    /// It could not be told after all.
-    pub(crate) fn forget(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
+/// What is opened, and from where.
+pub(crate) fn one(opening: u64, from: Option<IpAddr>, snapshot: &str, what: &str, path: &[u8]) -> [u8; 32] {
+    let mut key = format!("{opening} {from:?} {snapshot} {what} ").into_bytes();
+    key.extend_from_slice(path);
+    digest(&key)
 }
 
 #[cfg(test)]
@@ -50,7 +50,10 @@ mod tests {
     #[test]
     fn a_file_in_pieces_is_told_once_and_another_computer_again() {
         let (opened, now) = (Opened::default(), Instant::now());
-        let is_new = |opening, from: &str, path: &[u8], now| opened.is_new(opening, from.parse().ok(), "snapshot", "content", path, now);
+        let is_new = |opening, from: &str, path: &[u8], now| {
+            let told = opened.once(one(opening, from.parse().ok(), "snapshot", "content", path), now, || Ok::<_, ()>(()));
+            told.unwrap()
+        };
         assert!(is_new(1, "10.0.0.1", b"a", now));
         assert!(!is_new(1, "10.0.0.1", b"a", now));
         assert!(is_new(1, "10.0.0.2", b"a", now) && is_new(1, "10.0.0.1", b"b", now) && is_new(2, "10.0.0.1", b"a", now));
@@ -59,5 +62,20 @@ mod tests {
             assert!(is_new(3, "10.0.0.1", &number.to_le_bytes(), now));
         }
         assert!(opened.0.lock().unwrap_or_else(PoisonError::into_inner).len() <= KEPT_MAX);
+    }
+
+    #[test]
+    fn what_could_not_be_told_is_not_open_to_who_asks_at_the_same_time() {
+        let (opened, now) = (Opened::default(), Instant::now());
+        std::thread::scope(|scope| {
+            let mut beside = None;
+            let first = opened.once([1; 32], now, || {
+                beside = Some(scope.spawn(|| opened.once([1; 32], now, || Ok::<_, ()>(()))));
+                Err(())
+            });
+            assert_eq!(first, Err(()));
+            assert_eq!(beside.unwrap().join().unwrap(), Ok(true), "it is told for this one");
+        });
+        assert_eq!(opened.once([1; 32], now, || Err(())), Ok(false));
     }
 }

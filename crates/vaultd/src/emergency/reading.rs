@@ -14,7 +14,7 @@ use keepwell_api::{Base64, Ending, Refusal, hex};
 use keepwell_audit::{Event, Value};
 use keepwell_vault::{Snapshot, StoredFile, Vault};
 
-use super::{Answer, DOCUMENT, Kept, Open, SECRET_LETTERS, load};
+use super::{Answer, DOCUMENT, Kept, Open, SECRET_LETTERS, load, opened};
 use crate::appliance::Appliance;
 use crate::doors::Place;
 use crate::download::{Sink, begin};
@@ -54,9 +54,7 @@ fn snapshot(open: &Open, vault: &Vault, wanted: &str) -> Answer<Snapshot> {
 /// Writes into the ledger that something is opened, unless it was just now.
 fn note(appliance: &Appliance, key: &EmergencyKey, vault: &Vault, snapshot: &Snapshot, what: &str, path: &[u8]) -> Answer<()> {
     let (emergency, id) = (&appliance.emergency, snapshot.id.to_string());
-    if !emergency.opened.is_new(key.id, key.from, &id, what, path, Instant::now()) {
-        return Ok(());
-    }
+    let one = opened::one(key.id, key.from, &id, what, path);
     let mut fields = vec![
         ("what".to_owned(), Value::Text(format!("emergency-{what}"))),
         ("opening".to_owned(), Value::Number(key.id.cast_signed())),
@@ -65,8 +63,8 @@ fn note(appliance: &Appliance, key: &EmergencyKey, vault: &Vault, snapshot: &Sna
     ];
     fields.extend(key.from.map(|from| ("from".to_owned(), Value::Text(from.to_string()))));
     // What can't be recorded is not given, nor is it the next time.
-    appliance.record(EMERGENCY_USER, Event::Retrieval, fields).inspect_err(|_| emergency.opened.forget())?;
-    if what == "content" {
+    let is_new = emergency.opened.once(one, Instant::now(), || appliance.record(EMERGENCY_USER, Event::Retrieval, fields))?;
+    if is_new && what == "content" {
         let _changing = emergency.changing();
         let mut kept: Kept = load(appliance)?;
         if let Some(open) = kept.open.as_mut().filter(|open| open.id == key.id) {
