@@ -45,6 +45,8 @@ pub(crate) fn start(appliance: &Arc<Appliance>, grant: &Grant, mut order: Restor
     scope::goes_home(appliance, grant, &snapshot, &order.to)?;
     outward::check(appliance, &order)?;
     let path = key(order.path.as_ref())?;
+    // Until it is under way: nobody takes it for one that was cut.
+    let _one_at_a_time = appliance.starting();
     let now = appliance.clock.believed();
     let state = appliance.state.begin_restore(RestoreState {
         snapshot: snapshot.id.to_string(),

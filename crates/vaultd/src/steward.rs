@@ -63,7 +63,9 @@ struct Steward {
 impl Steward {
     fn look(&mut self) -> Result<(), VaultdError> {
         self.appliance.judged(self.appliance.clock.tick())?;
-        self.open()?;
+        if let Err(error) = self.open() {
+            tracing::error!(error = chain(&error), "what was under way could not be taken up; it is tried again");
+        }
         // It may be closed for a while, to be opened with other disks: that is no failure of any share.
         if self.opened && self.appliance.engine.vault().is_ok() {
             self.start_due()?;
@@ -72,7 +74,10 @@ impl Steward {
             self.next_minute = Instant::now() + MINUTE;
             self.minute()?;
         }
-        emergency::look(&self.appliance)?;
+        // Whatever became of that, promises are looked at.
+        if let Err(error) = emergency::look(&self.appliance) {
+            tracing::error!(error = chain(&error), "emergency access could not be looked after; it is tried again");
+        }
         self.appliance.watch.step(&self.appliance)
     }
 
@@ -86,7 +91,7 @@ impl Steward {
             Ok(vault) => {
                 keeping::adopt(&self.appliance, &vault)?;
                 run::take_up(&self.appliance)?;
-                restore::take_up(&self.appliance, &vault)?;
+                restore::take_up(&self.appliance, &vault);
                 disks::opened(&self.appliance);
                 self.opened = true;
                 self.appliance.changed();

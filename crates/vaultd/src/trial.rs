@@ -61,6 +61,8 @@ pub(crate) fn start(appliance: &Arc<Appliance>, grant: &Grant, order: TestRestor
     let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
     let place = appliance.doors.trial()?;
     let tiers = order.tier.map_or_else(|| Tier::ALL.to_vec(), |tier| vec![told::own_tier(tier)]);
+    // Until it is under way: nobody takes it for one that was cut.
+    let _one_at_a_time = appliance.starting();
     let (by, started_at) = (grant.user.clone(), appliance.clock.believed());
     let state = appliance.state.begin_restore(RestoreState { by, started_at, ..RestoreState::default() })?;
     let work = Arc::new(Work::default());

@@ -15,23 +15,39 @@ use crate::error::VaultdError;
 use crate::scope;
 use crate::work::Kind;
 
-/// Restores that were under way when the program before ended. Those that need a password wait for it.
-pub(crate) fn take_up(appliance: &Arc<Appliance>, vault: &Vault) -> Result<(), VaultdError> {
-    for mut restore in appliance.state.restores(true, u32::MAX)? {
-        let course = Course::find(vault, &appliance.state, restore.id).unwrap_or_else(|error| {
-            tracing::error!(restore = restore.id, error = chain(&error), "where a restore stood can't be read");
-            None
-        });
-        match course {
-            None => cut(appliance, restore)?,
-            Some(course) if course.wants_password => {
-                wait(&mut restore, &course);
-                course.keep(vault, &appliance.state, &restore)?;
-            }
-            Some(course) => go_on(appliance, vault, course, None, restore, "vaultd").map(drop)?,
+/// Restores that were under way when the program before ended. Those that need a password wait for it. One that can't be taken up keeps nothing else from going on.
+pub(crate) fn take_up(appliance: &Arc<Appliance>, vault: &Vault) {
+    let _one_at_a_time = appliance.starting();
+    let unfinished = appliance.state.restores(true, u32::MAX).unwrap_or_else(|error| {
+        tracing::error!(error = chain(&error), "the restores that were cut can't be read; none of them goes on");
+        Vec::new()
+    });
+    for restore in unfinished {
+        if let Err(error) = take_up_one(appliance, vault, restore.id) {
+            tracing::error!(restore = restore.id, error = chain(&error), "a restore that was cut could not be taken up");
         }
     }
-    Ok(())
+}
+
+/// Not one that was begun, or taken up, since the program started.
+fn take_up_one(appliance: &Arc<Appliance>, vault: &Vault, id: u64) -> Result<(), VaultdError> {
+    if appliance.works.get(Kind::Restore, id).is_some() {
+        return Ok(());
+    }
+    // Read again: one that ended a moment ago is no work any more.
+    let Some(mut restore) = appliance.state.restore(id)?.filter(|restore| restore.finished_at.is_none()) else { return Ok(()) };
+    let course = Course::find(vault, &appliance.state, id).unwrap_or_else(|error| {
+        tracing::error!(restore = id, error = chain(&error), "where a restore stood can't be read");
+        None
+    });
+    match course {
+        None => cut(appliance, restore),
+        Some(course) if course.wants_password => {
+            wait(&mut restore, &course);
+            course.keep(vault, &appliance.state, &restore)
+        }
+        Some(course) => go_on(appliance, vault, course, None, restore, "vaultd").map(drop),
+    }
 }
 
 /// A person gives the password again.
