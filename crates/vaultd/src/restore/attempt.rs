@@ -34,7 +34,7 @@ impl Attempt<'_> {
     pub(super) fn go(&self, course: &mut Course, state: &mut RestoreState) -> Result<u64, RunError> {
         let vault = self.appliance.engine.vault().map_err(RunError::Unready)?;
         let snapshot = vault.resolve(&state.snapshot)?;
-        let options = RestoreOptions {
+        let mut options = RestoreOptions {
             path: Some(self.path.clone()).filter(|path| !path.is_root()),
             conflict: rule(course.conflict()),
             stamp: state.id.to_string(),
@@ -43,15 +43,22 @@ impl Attempt<'_> {
             resumed: course.resumed(),
         };
         let target = self.open(state, &options)?;
+        if let Place::Disk(disk) = &target {
+            course.on_disk(disk.disk(), state);
+            options.resumed = course.resumed();
+        }
         course.opened = true;
         self.keep(&vault, course, state);
-        let before = state.clone();
-        let marks = Marks { attempt: self, vault: &vault, before: &before, last: Mutex::new((Instant::now(), course, state)) };
+        let (before, warned) = (state.clone(), course.warnings);
+        let last = Mutex::new((Instant::now(), course, state));
+        let marks = Marks { attempt: self, vault: &vault, before: &before, warned, target: &target, last };
         let report = vault.restore(&snapshot, &options, target.as_target(), &marks);
-        let (_, _, state) = marks.last.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let all = marks.warnings();
+        let (_, course, state) = marks.last.into_inner().unwrap_or_else(PoisonError::into_inner);
+        course.warnings = course.warnings.max(all);
         let report = report?;
         add(state, &before, &report);
-        Ok(target.warnings())
+        Ok(course.warnings)
     }
 
     fn open(&self, state: &RestoreState, options: &RestoreOptions) -> Result<Place, RunError> {
@@ -105,7 +112,17 @@ struct Marks<'a> {
     vault: &'a Vault,
     /// What attempts before had done.
     before: &'a RestoreState,
+    /// Entries that they could not give all.
+    warned: u64,
+    target: &'a Place,
     last: Mutex<(Instant, &'a mut Course, &'a mut RestoreState)>,
+}
+
+impl Marks<'_> {
+    /// Entries that could not be given all they had, with those of attempts before.
+    fn warnings(&self) -> u64 {
+        self.warned.saturating_add(self.target.warnings())
+    }
 }
 
 impl Progress for Marks<'_> {
@@ -126,6 +143,7 @@ impl Progress for Marks<'_> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, course, state) = &mut *last;
         course.marked(&mark.resumed());
+        course.warnings = course.warnings.max(self.warnings());
         add(state, self.before, mark.report);
         self.attempt.keep(self.vault, course, state);
         *at = Instant::now();

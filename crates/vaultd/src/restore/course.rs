@@ -23,12 +23,18 @@ pub(super) struct Course {
     done: Base64,
     /// Eight bytes each.
     kept: Option<Base64>,
+    /// Entries that could not be given all they had, by all attempts.
+    #[serde(default)]
+    pub(super) warnings: u64,
+    /// The id of the disk it writes to, another one each time that a disk is prepared.
+    #[serde(default)]
+    disk: Option<String>,
 }
 
 impl Course {
     pub(super) fn of(order: &Restore) -> Self {
         let order = Restore { password: None, ..order.clone() };
-        Self { order, wants_password: false, opened: false, done: Base64::default(), kept: None }
+        Self { order, wants_password: false, opened: false, done: Base64::default(), kept: None, warnings: 0, disk: None }
     }
 
     pub(super) fn path(&self) -> &[u8] {
@@ -44,6 +50,15 @@ impl Course {
         let eight = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("chunks of eight"));
         let kept = self.kept.as_ref().map(|kept| kept.as_ref().chunks_exact(8).map(eight).collect::<HashSet<_>>());
         self.opened.then(|| Resumed { done: Key::from_path(self.done.as_ref()).unwrap_or_default(), kept })
+    }
+
+    /// Notes the disk that it writes to. One that was prepared anew holds nothing of it: it begins again.
+    pub(super) fn on_disk(&mut self, disk: &str, state: &mut RestoreState) {
+        if self.disk.as_deref().is_some_and(|before| before != disk) {
+            (self.opened, self.done, self.kept, self.warnings) = (false, Base64::default(), None, 0);
+            add(state, &RestoreState::default(), &RestoreReport::default());
+        }
+        self.disk = Some(disk.to_owned());
     }
 
     pub(super) fn marked(&mut self, resumed: &Resumed) {
@@ -78,4 +93,29 @@ pub(super) fn add(state: &mut RestoreState, before: &RestoreState, report: &Rest
     state.differing = before.differing + report.differing;
     state.missing = before.missing + report.missing.len() as u64;
     state.skipped = before.skipped + report.skipped;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_was_prepared_anew_holds_nothing_that_is_settled() {
+        let order = serde_json::json!({ "snapshot": "5a", "to": "usb:S1", "path": Base64::default() });
+        let mut course = Course::of(&serde_json::from_value(order).unwrap());
+        let done = Key::from_path(b"a/b").unwrap();
+        let mut state = RestoreState { id: 7, files: 9, compared: 9, missing: 1, resumed: 2, ..RestoreState::default() };
+        course.on_disk("first", &mut state);
+        course.marked(&Resumed { done: done.clone(), kept: None });
+        (course.opened, course.warnings) = (true, 3);
+        let old = serde_json::to_value(&course).unwrap();
+        course.on_disk("first", &mut state);
+        assert_eq!((course.resumed().unwrap().done, course.warnings, state.files), (done, 3, 9));
+        course.on_disk("second", &mut state);
+        assert_eq!((course.resumed(), course.warnings), (None, 0));
+        assert_eq!(state, RestoreState { id: 7, resumed: 2, ..RestoreState::default() });
+        let mut old: Course = serde_json::from_value(old).unwrap();
+        old.on_disk("second", &mut state);
+        assert_eq!(old.resumed(), None);
+    }
 }

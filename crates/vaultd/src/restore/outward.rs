@@ -46,7 +46,7 @@ pub(crate) fn check(appliance: &Appliance, order: &Restore) -> Result<(), Vaultd
         return Err(VaultdError::Invalid("a restore to a disk is one of a whole snapshot, without a password".into()));
     }
     let diskd = appliance.config.places.diskd.as_ref().ok_or(VaultdError::NoDiskd)?;
-    place(diskd, &serial?).map(drop)
+    mounted(diskd, &serial?).map(drop)
 }
 
 /// Once it is over: what is left is written, and the disk can be taken out.
@@ -57,15 +57,15 @@ pub(crate) fn see_off(appliance: &Appliance, to: &str) -> Result<(), VaultdError
     done.map(drop).map_err(VaultdError::of_diskd)
 }
 
-fn place(diskd: &Diskd, serial: &Serial) -> Result<PathBuf, VaultdError> {
-    let mounted: Mounted = diskd.have_named(serial, "outward", &Typed::default()).map_err(VaultdError::of_diskd)?;
-    Ok(mounted.at.into())
+fn mounted(diskd: &Diskd, serial: &Serial) -> Result<Mounted, VaultdError> {
+    diskd.have_named(serial, "outward", &Typed::default()).map_err(VaultdError::of_diskd)
 }
 
 /// The folder of one restore on such a disk.
 #[derive(Debug)]
 pub(crate) struct Outward {
     root: PathBuf,
+    disk: String,
     partial: AtomicU64,
 }
 
@@ -74,15 +74,20 @@ impl Outward {
     pub(crate) fn open(appliance: &Appliance, to: &str, restore: u64) -> Option<Result<Self, RunError>> {
         let serial = serial(to)?;
         let diskd = appliance.config.places.diskd.as_ref().ok_or(VaultdError::NoDiskd);
-        let opened = serial.and_then(|serial| place(diskd?, &serial)).and_then(|at| {
+        let opened = serial.and_then(|serial| mounted(diskd?, &serial)).and_then(|Mounted { disk, at }| {
             fs::set_permissions(&at, Permissions::from_mode(0o755)).map_err(VaultdError::Own)?;
-            Ok(Self::at(at.join(format!("restore-{restore}"))))
+            Ok(Self::at(Path::new(&at).join(format!("restore-{restore}")), disk))
         });
         Some(opened.map_err(|error| RunError::Unready(Unready { code: "no-disk".into(), text: chain(&error) })))
     }
 
-    fn at(root: PathBuf) -> Self {
-        Self { root, partial: AtomicU64::new(0) }
+    fn at(root: PathBuf, disk: String) -> Self {
+        Self { root, disk, partial: AtomicU64::new(0) }
+    }
+
+    /// Its id, another one each time that it is prepared.
+    pub(crate) fn disk(&self) -> &str {
+        &self.disk
     }
 
     /// Below the folder, whatever the key is: its components are names.
@@ -105,19 +110,23 @@ impl Outward {
         Ok(name.into())
     }
 
-    fn begin(&self, path: PathBuf, placing: Placing) -> Result<Box<dyn WriteFile + '_>, WriteError> {
+    fn begin(&self, path: PathBuf, length: u64, placing: Placing) -> Result<Box<dyn WriteFile + '_>, WriteError> {
         let number = self.partial.fetch_add(1, Ordering::Relaxed);
         let partial = path.with_file_name(format!("{PARTIAL}{number}"));
         // One of an attempt that was cut.
         let _ = fs::remove_file(&partial);
         let file = File::options().read(true).write(true).create_new(true).open(&partial).map_err(failed)?;
-        Ok(Box::new(Writing { file, partial, path, placing, size: 0 }))
+        Ok(Box::new(Writing { file, partial, path, placing, length }))
     }
 }
 
+/// What a disk or its file system that is going says: EIO, ENXIO, ENODEV, ESHUTDOWN, EUCLEAN.
+const DYING: [i32; 5] = [5, 6, 19, 108, 117];
+
 fn failed(error: io::Error) -> WriteError {
     use io::ErrorKind as Kind;
-    let fatal = matches!(error.kind(), Kind::StorageFull | Kind::ReadOnlyFilesystem | Kind::NotFound) || error.raw_os_error() == Some(5);
+    let fatal = matches!(error.kind(), Kind::StorageFull | Kind::ReadOnlyFilesystem | Kind::NotFound)
+        || error.raw_os_error().is_some_and(|number| DYING.contains(&number));
     WriteError { fatal, text: format!("the disk does not take it: {error}") }
 }
 
@@ -135,12 +144,13 @@ struct Writing {
     partial: PathBuf,
     path: PathBuf,
     placing: Placing,
-    size: u64,
+    /// Of what is written here, be it a file or a stream of one.
+    length: u64,
 }
 
 impl Writing {
     fn place(&self, node: &Node) -> Result<(), WriteError> {
-        self.file.set_len(node.content.as_ref().map_or(self.size, |content| content.size)).map_err(failed)?;
+        self.file.set_len(self.length).map_err(failed)?;
         self.file.set_permissions(Permissions::from_mode(0o644)).map_err(failed)?;
         modified(&self.file, node.mtime)?;
         let flags = if self.placing == Placing::New { RenameFlags::NOREPLACE } else { RenameFlags::empty() };
@@ -150,9 +160,7 @@ impl Writing {
 
 impl WriteFile for Writing {
     fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<(), WriteError> {
-        self.file.write_all_at(bytes, at).map_err(failed)?;
-        self.size = self.size.max(at.saturating_add(bytes.len() as u64));
-        Ok(())
+        self.file.write_all_at(bytes, at).map_err(failed)
     }
 
     fn finish(self: Box<Self>, node: &Node) -> Result<(), WriteError> {
@@ -206,16 +214,20 @@ impl Target for Outward {
         fs::set_permissions(&path, Permissions::from_mode(0o755)).map_err(failed)
     }
 
-    fn file(&self, key: &Key, _node: &Node, _content: &Content, placing: Placing) -> Result<Box<dyn WriteFile + '_>, WriteError> {
-        self.begin(self.path(key)?, placing)
+    fn file(&self, key: &Key, _node: &Node, content: &Content, placing: Placing) -> Result<Box<dyn WriteFile + '_>, WriteError> {
+        self.begin(self.path(key)?, content.size, placing)
     }
 
     fn stream(&self, key: &Key, stream: &Stream) -> Result<Box<dyn WriteFile + '_>, WriteError> {
-        self.begin(self.stream_path(key, &stream.name)?, Placing::Replace)
+        self.begin(self.stream_path(key, &stream.name)?, stream.content.size, Placing::Replace)
     }
 
     fn special(&self, key: &Key, node: &Node) -> Result<(), WriteError> {
         match (node.kind, &node.target) {
+            // As an answer to making one it would look as if the disk were gone.
+            (Kind::Symlink, Some(target)) if target.is_empty() => {
+                Err(WriteError { fatal: false, text: "a link that leads nowhere can't be kept on a disk that is taken away".into() })
+            }
             (Kind::Symlink, Some(target)) => symlink(OsStr::from_bytes(target), self.path(key)?).map_err(failed),
             _ => Err(WriteError { fatal: false, text: "devices and the like are not kept on a disk that is taken away".into() }),
         }
@@ -283,7 +295,7 @@ mod tests {
     #[test]
     fn files_lie_there_whole_or_not_at_all_and_below_their_folder() {
         let folder = tempfile::tempdir().unwrap();
-        let target = Outward::at(folder.path().join("restore-1"));
+        let target = Outward::at(folder.path().join("restore-1"), "id".into());
         let key = |path: &str| Key::from_path(path.as_bytes()).unwrap();
         let mut node = Node::new(Kind::File);
         node.mtime = Some(Time { seconds: 1_000_000_000, nanos: 0 });
@@ -302,6 +314,20 @@ mod tests {
         assert!(target.file(&key("a/b"), &node, &content, Placing::New).unwrap().finish(&node).is_err(), "what came by then stays");
         assert_eq!(fs::read(folder.path().join("restore-1/a/b")).unwrap(), b"hello");
         assert_eq!(fs::read_dir(folder.path().join("restore-1/a")).unwrap().count(), 1, "nothing half is left");
+        for size in [3, 9] {
+            let stream = Stream { name: b"zone".to_vec(), content: Content { size, ..content.clone() } };
+            let mut file = target.stream(&key("a/b"), &stream).unwrap();
+            file.write_at(0, &b"something"[..size as usize]).unwrap();
+            file.finish(&node).unwrap();
+            assert_eq!(
+                fs::read(folder.path().join("restore-1/a/b:zone")).unwrap(),
+                &b"something"[..size as usize],
+                "the node is the file's"
+            );
+        }
+        let mut link = Node::new(Kind::Symlink);
+        link.target = Some(Vec::new());
+        assert!(!target.special(&key("a/nowhere"), &link).unwrap_err().fatal);
         for outside in ["..", "a/../../x", "."] {
             if let Ok(key) = Key::from_path(outside.as_bytes()) {
                 assert!(target.path(&key).is_err(), "{outside}");
