@@ -35,6 +35,8 @@ pub(crate) enum About {
     Keys,
     /// Signing in and out.
     SignIn,
+    /// Whom somebody signed in as, and which shares are theirs.
+    Session,
     /// The session is over, whatever comes back.
     SignOut,
     /// What can be restored.

@@ -10,7 +10,7 @@ mod sign_in;
 use jiff::tz::TimeZone;
 use keepwell_api::Base64;
 use keepwell_api::auth::InSession;
-use keepwell_api::grants::{Role, Verb};
+use keepwell_api::grants::{Role, Scope, Verb};
 use keepwell_api::vault::RestoreState;
 use serde::Serialize;
 use serde_json::Value;
@@ -28,6 +28,8 @@ pub(crate) const LOGOFF_S: u64 = 5 * 60;
 pub(crate) struct Person {
     pub(crate) user: String,
     pub(crate) role: Role,
+    /// Of no other is anything shown to them.
+    pub(crate) shares: Scope,
     pub(crate) session: Base64,
 }
 
@@ -43,6 +45,8 @@ pub(crate) struct Console {
     pub(crate) port: u16,
     /// Whether there is a place for an address of the box.
     pub(crate) can_set_address: bool,
+    /// The session of somebody of whom no more is known yet.
+    entering: Option<Base64>,
     orders: Vec<Order>,
     numbers: u64,
     pressed: u64,
@@ -66,6 +70,7 @@ impl Console {
             url,
             port,
             can_set_address,
+            entering: None,
             orders: Vec::new(),
             numbers: 0,
             pressed: 0,
@@ -193,7 +198,8 @@ impl Console {
 
     fn answered(&mut self, ask: &Ask, answer: Value) -> Result<(), Trouble> {
         match ask.about {
-            About::SignIn => self.signed_in(ask, answer),
+            About::SignIn => self.signed_in(answer),
+            About::Session => self.known(answer),
             About::Unlock | About::Passphrase | About::Rehearse => self.papers_answered(ask, answer),
             About::Emergency | About::OpenEmergency | About::CloseEmergency | About::SealedCode => self.emergency_answered(ask, answer),
             About::Disks | About::Locate => self.machine_answered(ask, answer),
@@ -220,13 +226,16 @@ impl Console {
             return;
         }
         self.draft.forget_password();
+        if let Some(session) = self.entering.take() {
+            self.end(session);
+        }
         if trouble.code == "no-session" {
             self.person = None;
             self.say("You are signed out", Look::Warn, vec![trouble.text, "Sign in again; nothing was begun.".into()], Pick::Home);
             return;
         }
         let back = match ask.about {
-            About::SignIn => Pick::SignIn,
+            About::SignIn | About::Session => Pick::SignIn,
             About::Unlock | About::Rehearse | About::Passphrase => Pick::Papers,
             About::DryRun | About::Restore | About::Prepare => Pick::Restore,
             About::OpenEmergency | About::CloseEmergency => Pick::Emergency,
@@ -284,6 +293,9 @@ impl Console {
     }
 
     fn home(&mut self) {
+        if let Some(session) = self.entering.take() {
+            self.end(session);
+        }
         self.screen = Screen::Home;
         self.pending = None;
         self.draft = restore::Draft::default();

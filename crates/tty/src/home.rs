@@ -57,9 +57,9 @@ fn headline(console: &Console, up: u64) -> Vec<Line> {
         Headline::NotProven => ("NOT PROVEN", Look::Warn),
         Headline::No => ("NO", Look::Bad),
     };
-    // The sentence of the headline may name a share, and nobody has to be signed in to stand here.
+    // The sentence of the headline may name a share, and nobody has to be signed in to stand here, or may know of all shares.
     let mut lines = vec![Line::looking(look, format!("CAN I RESTORE TODAY?   {word}"))];
-    if console.person.is_some() {
+    if console.person.as_ref().is_some_and(|person| person.shares.is_all()) {
         lines.push(Line::of(status.words.clone()));
     }
     lines.extend(status.answers.iter().map(|one| answer(console, one)));
@@ -110,7 +110,7 @@ pub(crate) fn menu(console: &Console) -> Menu {
     let menu = match &console.person {
         None => menu.item("Sign in", Pick::SignIn),
         Some(person) if allows(person.role, Verb::Restore) => menu.item("Restore a share", Pick::Restore),
-        Some(_) => menu.item("Restores under way", Pick::Restores),
+        Some(_) => menu,
     };
     let menu = menu.item("Emergency access", Pick::Emergency).item("Recovery papers", Pick::Papers).item("Network", Pick::Network);
     let menu = menu.item("Find a disk", Pick::Disks).item("Restart, shut down, move", Pick::Power);

@@ -5,11 +5,11 @@ pub(super) mod text;
 
 use keepwell_api::Base64;
 use keepwell_api::disks::{Serial, Typed};
-use keepwell_api::grants::{Verb, allows};
+use keepwell_api::grants::{Role, Verb, allows};
 use keepwell_api::vault::{BoxDisk, BoxDisks, Conflict, ListSnapshots, Membership, Restore, RestoreState, Share, Snapshot, Started};
 use serde_json::Value;
 
-use super::{Console, machine};
+use super::{Console, Person, machine};
 use crate::ask::{About, Ask, Order, Trouble, Whom, read};
 use crate::screen::{Form, Kind, Line, Look, Menu, Pick, Purpose, Screen};
 use crate::words::{plain, time};
@@ -210,6 +210,7 @@ impl Console {
         match ask.about {
             About::Shares => {
                 self.draft = Draft { shares: read(answer)?, ..Draft::default() };
+                self.draft.shares.retain(|share| self.person.as_ref().is_some_and(|person| person.shares.covers(&share.name)));
                 self.draft.shares.sort_by(|a, b| (a.tier, &a.name).cmp(&(b.tier, &b.name)));
                 let shares = self.draft.shares.iter().enumerate();
                 let lead = vec![Line::of("Which share? Those that are needed most come first.")];
@@ -231,6 +232,7 @@ impl Console {
             About::Prepare => self.send_restore(false),
             About::Restores => {
                 let mut restores: Vec<RestoreState> = read(answer)?;
+                restores.retain(|restore| self.person.as_ref().is_some_and(|person| may_see(person, restore)));
                 restores.sort_by_key(|restore| std::cmp::Reverse(restore.id));
                 let lead = vec![Line::of(if restores.is_empty() { "Nothing was restored yet." } else { "The newest first." })];
                 let menu = Menu::new("Restores", lead);
@@ -248,6 +250,11 @@ impl Console {
         }
         Ok(())
     }
+}
+
+/// Who began it, and who answers for the box; as in the console.
+fn may_see(person: &Person, restore: &RestoreState) -> bool {
+    matches!(person.role, Role::Owner | Role::Operator) || person.user == restore.by
 }
 
 fn rule_menu() -> Menu {

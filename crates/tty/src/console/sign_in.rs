@@ -1,7 +1,7 @@
 //! Signing in and out at the screen.
 
 use keepwell_api::Base64;
-use keepwell_api::auth::{SignIn, SignedIn};
+use keepwell_api::auth::{InSession, Session, SignIn, SignedIn};
 use serde_json::Value;
 
 use super::{Console, Person};
@@ -30,19 +30,28 @@ impl Console {
     pub(super) fn typed_sign_in(&mut self, form: &Form) {
         let password = Base64::from(form.exact(1).as_bytes().to_vec());
         let body = SignIn { from: None, user: form.text(0).to_owned(), password, code: form.text(2).to_owned() };
-        let ask = Ask { says: body.user.clone(), ..Ask::post(About::SignIn, Whom::Authd, "/v1/sign-in", &body) };
+        let ask = Ask::post(About::SignIn, Whom::Authd, "/v1/sign-in", &body);
         self.ask(ask, "Your password is being checked");
     }
 
-    pub(super) fn signed_in(&mut self, ask: &Ask, answer: Value) -> Result<(), Trouble> {
-        let signed_in: SignedIn = read(answer)?;
-        self.person = Some(Person { user: plain(&ask.says, 64), role: signed_in.role, session: signed_in.session });
+    /// Nobody is here before it is known which shares are theirs: of those alone they are shown anything.
+    pub(super) fn signed_in(&mut self, answer: Value) -> Result<(), Trouble> {
+        let session = read::<SignedIn>(answer)?.session;
+        let ask = Ask::post(About::Session, Whom::Authd, "/v1/sessions/check", &InSession { session: session.clone() });
+        self.entering = Some(session);
+        self.ask(ask, "Looking what you may do");
+        Ok(())
+    }
+
+    pub(super) fn known(&mut self, answer: Value) -> Result<(), Trouble> {
+        let known: Session = read(answer)?;
+        self.person = self.entering.take().map(|session| Person { user: known.user, role: known.role, shares: known.shares, session });
         self.home();
         Ok(())
     }
 
     /// Who is here, for the first line.
     pub(crate) fn who(&self) -> String {
-        self.person.as_ref().map_or_else(String::new, |person| format!("{} ({})", person.user, person.role.as_str()))
+        self.person.as_ref().map_or_else(String::new, |person| format!("{} ({})", plain(&person.user, 64), person.role.as_str()))
     }
 }

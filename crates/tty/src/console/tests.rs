@@ -65,7 +65,13 @@ impl Desk {
         let ask = self.tells(About::SignIn, json!({ "session": "AAAA", "expires_at": 9, "idle_s": 600, "role": role }));
         let body: Value = serde_json::from_slice(&ask.body.unwrap()).unwrap();
         assert_eq!((&body["user"], &body["code"]), (&json!("Ann"), &json!("123456")));
+        assert!(self.console.person.is_none(), "nobody is here before it is known what is theirs");
+        self.tells(About::Session, session(role, &[]));
     }
+}
+
+fn session(role: &str, shares: &[&str]) -> Value {
+    json!({ "user": "Ann", "role": role, "expires_at": 9, "idle_until": 9, "fresh_until": 9, "recovery_codes_left": 8, "shares": shares })
 }
 
 fn share(name: &str) -> Value {
@@ -166,6 +172,36 @@ fn a_whole_share_goes_back_after_a_check_and_the_password_is_forgotten() {
     desk.tells(About::Progress, state);
     assert!(desk.shown().contains("Receipt") && desk.shown().contains("All are as in the backup"), "{}", desk.shown());
     assert!(!desk.shown().contains("Restore now"));
+}
+
+#[test]
+fn who_is_limited_to_shares_sees_no_others_and_no_restores_of_others() {
+    let mut desk = Desk::new();
+    desk.types("1Ann\na long password\n123456\n");
+    desk.tells(About::SignIn, json!({ "session": "AAAA", "expires_at": 9, "idle_s": 600, "role": "restore-only" }));
+    desk.tells(About::Session, session("restore-only", &["SCANS"]));
+    desk.types("1");
+    desk.tells(About::Shares, json!([share("EHR"), share("SCANS")]));
+    assert!(desk.shown().contains("SCANS") && !desk.shown().contains("EHR"), "{}", desk.shown());
+    desk.types("2");
+    let mut other = restore(false, true);
+    (other["by"], other["to"]) = (json!("Bob"), json!("smb://writer@10.0.0.8/other"));
+    desk.tells(About::Restores, json!([restore(false, true), other]));
+    let Screen::Menu(menu) = &desk.console.screen else { panic!("{}", desk.shown()) };
+    assert_eq!(menu.items.len(), 1, "theirs: {}", desk.shown());
+    let mut desk = Desk::new();
+    desk.signs_in("auditor");
+    assert!(!desk.shown().contains("Restores under way"), "{}", desk.shown());
+}
+
+#[test]
+fn who_goes_away_before_they_are_known_is_signed_out() {
+    let mut desk = Desk::new();
+    desk.types("1Ann\na long password\n123456\n");
+    desk.tells(About::SignIn, json!({ "session": "AAAA", "expires_at": 9, "idle_s": 600, "role": "owner" }));
+    desk.console.press(Key::Escape, 1);
+    assert!(desk.console.person.is_none());
+    desk.asked(About::SignOut);
 }
 
 #[test]

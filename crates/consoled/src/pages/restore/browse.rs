@@ -87,7 +87,6 @@ pub(crate) async fn folder(visit: Visit, Path(id): Path<String>, Query(wanted): 
         let number = draft.number(Wanted { path: folder.clone(), folder: true, size: None });
         let rows = files.map(|files| {
             let rows: Vec<_> = files.files.iter().map(|file| row(draft, &folder, file, &times)).collect();
-            draft.shown = rows.iter().map(|row| row.number).collect();
             (rows, files.more)
         });
         (number, crumbs(draft, &folder), rows)
@@ -114,7 +113,6 @@ pub(crate) async fn found(visit: Visit, Path(id): Path<String>) -> Response {
         let number = draft.number(Wanted { path: folder.clone(), folder: true, size: None });
         let rows = found.map(|found| {
             let rows: Vec<_> = found.found.iter().map(|one| row(draft, one.folder.as_ref(), &one.file, &times)).collect();
-            draft.shown = rows.iter().map(|row| row.number).collect();
             (rows, found.more, found.damaged)
         });
         (number, crumbs(draft, &folder), rows)
@@ -237,6 +235,8 @@ pub(crate) async fn versions(visit: Visit, Path(id): Path<String>, Query(of): Qu
 /// Takes what was ticked, or all of a folder; and another version's snapshot, where one was chosen.
 pub(crate) async fn choose(visit: Visit, Path(id): Path<String>) -> Response {
     let ticks: Vec<u64> = visit.form.all("pick").filter_map(|number| number.parse().ok()).take(TICKS_MAX + 1).collect();
+    // Those of the form that was sent, whatever was looked at meanwhile.
+    let rows: Vec<u64> = visit.form.all("row").filter_map(|number| number.parse().ok()).take(ROWS as usize).collect();
     let (all, next, snapshot) = (visit.form.number("all"), visit.form.number::<u64>("next"), visit.form.some("snapshot"));
     let chosen = change(&visit, &id, |draft| {
         if let Some(snapshot) = &snapshot {
@@ -245,8 +245,10 @@ pub(crate) async fn choose(visit: Visit, Path(id): Path<String>) -> Response {
         }
         let wanted = match all {
             Some(folder) => draft.numbered(folder).cloned().into_iter().collect(),
-            None if !draft.tick(&ticks) => return Err("These are more than 200. Take their whole folder, or restore them in turns."),
-            None => draft.picked(),
+            None => {
+                draft.tick(&rows, &ticks)?;
+                draft.ticked.clone()
+            }
         };
         if next.is_some() {
             return Ok(());
@@ -293,10 +295,11 @@ fn row(draft: &mut Draft, folder: &[u8], file: &File, times: &Times) -> Row {
     let is_folder = file.kind == "folder";
     let path = joined(folder, file.name.as_ref());
     let shown = view::name(folder);
+    let ticked = draft.is_ticked(&path);
     let number = draft.number(Wanted { path, folder: is_folder, size: file.size });
     Row {
         number,
-        ticked: draft.ticked.contains(&number),
+        ticked,
         name: view::name(file.name.as_ref()),
         folder: is_folder,
         kind: file.kind.clone(),

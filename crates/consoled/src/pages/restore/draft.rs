@@ -1,6 +1,6 @@
 //! A restore that is being prepared: what was chosen so far. Paths have numbers that mean something in this draft alone, so that names stand in no address.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use keepwell_api::Base64;
@@ -80,10 +80,8 @@ pub struct Draft {
     /// Where to, with a password that is used once; and the check of it.
     pub order: Option<(Restore, u64)>,
     ordered: Option<Instant>,
-    /// Numbers that are ticked, on whatever page they are.
-    pub ticked: Vec<u64>,
-    /// Numbers of the rows that were shown last.
-    pub shown: HashSet<u64>,
+    /// What is ticked, on whatever page it is. It stays when its number is forgotten.
+    pub ticked: Vec<Wanted>,
     /// Of which path versions were listed last, and how long it is in each snapshot.
     pub versions: (Vec<u8>, HashMap<String, Option<u64>>),
     paths: Paths,
@@ -110,7 +108,6 @@ impl Draft {
             order: None,
             ordered: None,
             ticked: Vec::new(),
-            shown: HashSet::new(),
             versions: Default::default(),
             paths: Paths::default(),
         }
@@ -133,20 +130,24 @@ impl Draft {
         (self.order, self.ordered) = (Some((order, check)), Some(Instant::now()));
     }
 
-    /// Takes the ticks of the rows that were shown last; those of other pages stay. False: they are too many.
-    pub fn tick(&mut self, ticks: &[u64]) -> bool {
-        let elsewhere = self.ticked.iter().filter(|number| !self.shown.contains(number));
-        let all: Vec<u64> = elsewhere.chain(ticks.iter().filter(|number| self.shown.contains(number))).copied().collect();
-        let fits = all.len() <= TICKS_MAX;
-        if fits {
-            self.ticked = all;
+    /// Takes the ticks of a page with these rows; those of other pages stay. What can't be taken is said, and then nothing is.
+    pub fn tick(&mut self, rows: &[u64], ticks: &[u64]) -> Result<(), &'static str> {
+        let of = |numbers: &[u64]| numbers.iter().map(|number| self.numbered(*number).cloned()).collect::<Option<Vec<_>>>();
+        let (Some(rows), Some(ticks)) = (of(rows), of(ticks)) else {
+            return Err("That page was too old: what was ticked on it is not known any more. Nothing was taken from it; tick it anew.");
+        };
+        let here = |known: &Wanted| rows.iter().chain(&ticks).any(|one| one.path == known.path);
+        let all: Vec<_> = self.ticked.iter().filter(|known| !here(known)).chain(&ticks).cloned().collect();
+        if all.len() > TICKS_MAX {
+            return Err("These are more than 200. Take their whole folder, or restore them in turns.");
         }
-        fits
+        self.ticked = all;
+        Ok(())
     }
 
-    /// What is ticked.
-    pub fn picked(&self) -> Vec<Wanted> {
-        self.ticked.iter().filter_map(|number| self.numbered(*number).cloned()).collect()
+    /// Whether this path is ticked.
+    pub fn is_ticked(&self, path: &[u8]) -> bool {
+        self.ticked.iter().any(|known| known.path == path)
     }
 
     /// Wants another version of a file: that of this snapshot. False as above.
@@ -246,14 +247,31 @@ mod tests {
     fn ticks_of_other_pages_stay() {
         let mut draft = Draft::new("d".into(), "EHR".into(), Vec::new());
         let numbers: Vec<u64> = (0..4).map(|n| draft.number(wanted(&n.to_string()))).collect();
-        draft.shown = numbers[..2].iter().copied().collect();
-        assert!(draft.tick(&[numbers[0], numbers[1], numbers[3]]), "the last one is on no page that was shown");
-        draft.shown = numbers[2..].iter().copied().collect();
-        assert!(draft.tick(&[numbers[2]]));
-        assert_eq!(draft.picked(), [wanted("0"), wanted("1"), wanted("2")]);
-        draft.shown = numbers[..2].iter().copied().collect();
-        assert!(draft.tick(&[]));
-        assert_eq!(draft.picked(), [wanted("2")]);
+        let (first, second) = numbers.split_at(2);
+        assert_eq!(draft.tick(first, first), Ok(()));
+        assert_eq!(draft.tick(second, &second[..1]), Ok(()));
+        // The first page once more, in another tab or by going back.
+        assert_eq!(draft.tick(first, first), Ok(()));
+        let mut picked: Vec<_> = draft.ticked.iter().map(|one| one.path.clone()).collect();
+        picked.sort();
+        assert_eq!(picked, [b"0", b"1", b"2"]);
+        assert_eq!(draft.tick(first, &[]), Ok(()));
+        assert_eq!(draft.ticked, [wanted("2")]);
+    }
+
+    #[test]
+    fn what_is_ticked_stays_when_its_number_is_forgotten_and_an_old_page_is_said() {
+        let mut draft = Draft::new("d".into(), "EHR".into(), Vec::new());
+        let [one, other] = ["a", "b"].map(|path| draft.number(wanted(path)));
+        assert_eq!(draft.tick(&[one, other], &[one]), Ok(()));
+        for n in 0..PATHS_MAX {
+            draft.number(wanted(&n.to_string()));
+        }
+        assert!(draft.tick(&[one, other], &[one, other]).is_err());
+        assert!(draft.ticked == [wanted("a")] && draft.is_ticked(b"a") && !draft.is_ticked(b"b"));
+        let anew = draft.number(wanted("a"));
+        assert_eq!(draft.tick(&[anew], &[anew]), Ok(()));
+        assert_eq!(draft.ticked, [wanted("a")], "once");
     }
 
     #[test]
