@@ -81,7 +81,10 @@ async fn admitted(door: &Arc<Door>, parts: &Parts) -> Result<Tree, Response> {
     let known = door.guests.opening(&secret);
     // Who has shown the password once is kept waiting by nobody who guesses, at whatever address.
     if known.is_none() && !door.guests.tries(from, Instant::now()) {
-        return Err(told(StatusCode::TOO_MANY_REQUESTS, "These were too many wrong passwords. Nothing is shown for a minute; then try again."));
+        return Err(told(
+            StatusCode::TOO_MANY_REQUESTS,
+            "These were too many wrong passwords. Nothing is shown for a minute; then try again.",
+        ));
     }
     let tree = shown(door, secret, from, known).await;
     let is_wrong = matches!(&tree, Err(ClientError::Refused(no)) if ["emergency-secret", "emergency-closed"].contains(&no.code.as_str()));
