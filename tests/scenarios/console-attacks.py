@@ -127,6 +127,11 @@ class Restore:
         page = self.owner.get(f"{self.draft}/what" + (f"?in={folder}" if folder is not None else ""))
         return page, [int(number) for number in re.findall(r'name="pick" value="(\d+)"', page.text)]
 
+    def choose(self, folder, picks):
+        """The form of a folder, with these ticked and no other."""
+        _, rows = self.picks(folder)
+        self.owner.post(f"{self.draft}/choose", [("in", folder), *(("row", row) for row in rows), *(("pick", pick) for pick in picks)])
+
     def downloaded(self, people):
         """What was chosen, with a new code where one is asked for."""
         where = self.owner.get(f"{self.draft}/where")
@@ -141,15 +146,13 @@ def paths(box, people, owner):
     _, evil = restore.picks(folder)
     checks.check("all evil names are there", len(evil) == len(EVIL), len(evil))
     for pick in evil:
-        owner.get(f"{restore.draft}/what?in={folder}")
-        owner.post(f"{restore.draft}/choose", {"pick": pick})
+        restore.choose(folder, [pick])
         got = restore.downloaded(people)
         said = got.headers.get("content-disposition", "")
         sound = got.status == 200 and got.body in EVIL.values() and said.startswith("attachment; filename=") and not re.search(r"[\r\n/\\\\]", said.split("filename*=")[0].replace('\\"', "")) and not got.headers.get("set-cookie", "").startswith("hacked")
         if not sound:
             checks.check("a file with an evil name is a file with a harmless name", False, f"{said} {got}")
-    owner.get(f"{restore.draft}/what?in={folder}")
-    owner.post(f"{restore.draft}/choose", [("pick", pick) for pick in evil])
+    restore.choose(folder, evil)
     got = restore.downloaded(people)
     if not checks.check("several come as an archive", got.body.startswith(b"PK"), got):
         return
