@@ -7,6 +7,7 @@ pub mod app;
 pub mod authority;
 pub mod downtime;
 pub mod error;
+mod flow;
 pub mod form;
 pub mod guard;
 pub mod listen;

@@ -1,25 +1,20 @@
 //! A file of the downtime share, or a part of it: comes from vaultd in pieces and is kept nowhere. What breaks off is no answer, so that nobody takes a part for the whole.
 
-use std::io;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use keepwell_api::ClientError;
-use keepwell_api::outflow::{Outflow, outflow};
 use keepwell_api::vault::EmergencyContent;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::properties::{date, tag};
 use super::tree::{Found, Place, QUEUE, Tree, busy};
 use super::{refused, told};
+use crate::flow;
 
-/// Pieces between the two ends.
-const PIECES: usize = 4;
 /// Whatever is in a file, a browser saves it and runs nothing.
 const POLICY: &str = "default-src 'none'; sandbox";
 
@@ -105,55 +100,8 @@ fn wanted_of(range: &str, size: u64) -> Wanted {
 async fn stream(tree: &Tree, ask: EmergencyContent, length: u64) -> Result<Body, ClientError> {
     let place = tokio::time::timeout(QUEUE, Arc::clone(&tree.door.flows).acquire_owned()).await;
     let place = place.ok().and_then(Result::ok).ok_or_else(busy)?;
-    let vaultd = tree.door.vaultd.clone();
-    let (out, body) = outflow(Some(length));
-    let (begun, has_begun) = oneshot::channel();
-    let (pieces, taken) = sync_channel(PIECES);
-    let (ended, has_ended) = oneshot::channel();
-    tokio::task::spawn_blocking(move || {
-        let mut pipe = Pipe { pieces, begun: Some(begun) };
-        let done = vaultd.post_for_stream("/v1/emergency/content", &ask, &mut pipe);
-        let _ = ended.send(done.is_ok());
-        match (pipe.begun.take(), done) {
-            (Some(begun), done) => drop(begun.send(done.map(drop))),
-            (None, Err(error)) => tracing::debug!(error = &error as &dyn std::error::Error, "a file was not read to its end"),
-            (None, Ok(_)) => {}
-        }
-    });
-    let runtime = tokio::runtime::Handle::current();
-    tokio::task::spawn_blocking(move || runtime.block_on(pass_on(&out, &taken, has_ended, place)));
-    has_begun.await.unwrap_or_else(|_| Err(busy())).map(|()| body)
-}
-
-async fn pass_on(out: &Outflow, taken: &Receiver<Vec<u8>>, ended: oneshot::Receiver<bool>, _place: OwnedSemaphorePermit) {
-    while let Ok(piece) = taken.recv() {
-        if out.put(piece).await.is_err() {
-            return;
-        }
-    }
-    if ended.await == Ok(true) {
-        let _ = out.end().await;
-    }
-}
-
-/// Where vaultd's answer goes, from a thread that may wait.
-struct Pipe {
-    pieces: SyncSender<Vec<u8>>,
-    begun: Option<oneshot::Sender<Result<(), ClientError>>>,
-}
-
-impl io::Write for Pipe {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if let Some(begun) = self.begun.take() {
-            let _ = begun.send(Ok(()));
-        }
-        self.pieces.send(bytes.to_vec()).map_err(|_| io::ErrorKind::BrokenPipe)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    let begun = flow::begin(tree.door.vaultd.clone(), "/v1/emergency/content", ask, Some(length), place).await;
+    begun.map_err(|error| error.unwrap_or_else(busy))
 }
 
 #[cfg(test)]

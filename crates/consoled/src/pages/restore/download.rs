@@ -1,27 +1,19 @@
 //! The other end of a restore: a file, or several as an archive, to the browser. Goes through in pieces and is kept nowhere.
 
-use std::io;
-use std::sync::mpsc::{SyncSender, sync_channel};
-
 use axum::extract::Path;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use keepwell_api::grants::{Verb, needs_fresh_factor};
-use keepwell_api::outflow::{Outflow, outflow};
 use keepwell_api::vault::{Download, DownloadZip};
-use keepwell_api::{Client, ClientError};
 use serde::Serialize;
-use tokio::sync::oneshot;
 
 use super::at;
 use super::browse::chosen;
 use super::draft::{Wanted, base64, last};
+use crate::flow;
 use crate::neighbours::{self, Trouble};
 use crate::sessions::locked;
 use crate::visit::Visit;
-
-/// Pieces between the two ends.
-const PIECES: usize = 4;
 
 /// How many bytes it is, where that is known beforehand.
 pub(crate) fn bound(wanted: &[Wanted]) -> Option<u64> {
@@ -73,64 +65,7 @@ async fn stream(
     let grant =
         visit.app.neighbours.grant((&person.session, visit.form.code()), Verb::Download, &neighbours::body(&ask), max_bytes).await?;
     let client = visit.app.neighbours.streaming(grant);
-    let (out, body) = outflow(length);
-    let (begun, has_begun) = oneshot::channel();
-    let (pieces, taken) = sync_channel::<Vec<u8>>(PIECES);
-    let (ended, has_ended) = oneshot::channel();
-    tokio::task::spawn_blocking(move || {
-        let _place = place;
-        fetch(&client, route, &ask, Pipe { pieces, begun: Some(begun) }, ended);
-    });
-    let runtime = tokio::runtime::Handle::current();
-    tokio::task::spawn_blocking(move || runtime.block_on(pass_on(&out, || taken.recv().ok(), has_ended)));
-    has_begun.await.unwrap_or(Err(Trouble::Busy)).map(|()| body)
-}
-
-fn fetch(client: &Client, route: &str, ask: &impl Serialize, mut pipe: Pipe, ended: oneshot::Sender<bool>) {
-    let done = client.post_for_stream(route, ask, &mut pipe);
-    let good = done.is_ok();
-    let begun = pipe.begun.take();
-    drop(pipe);
-    match (begun, done) {
-        (Some(begun), Ok(_)) => drop(begun.send(Ok(()))),
-        (Some(begun), Err(error)) => drop(begun.send(Err(neighbours::of_vaultd(error)))),
-        (None, Err(ClientError::NotTaken { .. })) => tracing::debug!("a download was not taken to its end"),
-        (None, Err(error)) => tracing::warn!(error = &error as &dyn std::error::Error, "a download broke off"),
-        (None, Ok(_)) => {}
-    }
-    let _ = ended.send(good);
-}
-
-/// Without a good end the answer breaks off, so that nobody takes a part for the whole.
-async fn pass_on(out: &Outflow, mut next: impl FnMut() -> Option<Vec<u8>>, ended: oneshot::Receiver<bool>) {
-    while let Some(piece) = next() {
-        if out.put(piece).await.is_err() {
-            return;
-        }
-    }
-    if ended.await == Ok(true) {
-        let _ = out.end().await;
-    }
-}
-
-/// Where the answer goes, from a thread that may wait.
-struct Pipe {
-    pieces: SyncSender<Vec<u8>>,
-    begun: Option<oneshot::Sender<Result<(), Trouble>>>,
-}
-
-impl io::Write for Pipe {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if let Some(begun) = self.begun.take() {
-            let _ = begun.send(Ok(()));
-        }
-        self.pieces.send(bytes.to_vec()).map_err(|_| io::ErrorKind::BrokenPipe)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    flow::begin(client, route, ask, length, place).await.map_err(|error| error.map_or(Trouble::Busy, neighbours::of_vaultd))
 }
 
 /// To be kept as a file, never to be shown or run.
