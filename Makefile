@@ -12,6 +12,11 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 stage = tests/stage
 programs = cli keyd diskd vaultd authd ingestd notifyd consoled tty
+# What `make test` runs of tests/scenarios: the longest ones first, so that two lanes end together.
+scenarios = \
+  roundtrip console-attacks kills box-kills box-state server-dies first-day hostile-server disk-life box-slow \
+  restore-by-hand box-people restore-resumes box-disks roles downtime text-console nfs-exact smb-exact \
+  box-commands damage first-pool alerts open-files notices tpm-seal box-year kit
 
 .PHONY: help setup build man demo test test-long check bench scenario fuzz clean
 
@@ -47,30 +52,7 @@ test: setup  ## everything that has to pass before a change goes in
 	@$(stage) simulator  tests/simulator
 	@$(stage) mutants    tests/mutants
 	@$(stage) fuzz       tests/fuzz.sh replay
-	@$(stage) roundtrip  tests/scenario roundtrip
-	@$(stage) damage     tests/scenario damage
-	@$(stage) kills      tests/scenario kills
-	@$(stage) smb-exact      tests/scenario smb-exact
-	@$(stage) nfs-exact      tests/scenario nfs-exact
-	@$(stage) open-files     tests/scenario open-files
-	@$(stage) server-dies    tests/scenario server-dies
-	@$(stage) hostile-server tests/scenario hostile-server
-	@$(stage) tpm-seal       tests/scenario tpm-seal
-	@$(stage) kit            tests/scenario kit
-	@$(stage) disk-life      tests/scenario disk-life
-	@$(stage) notices        tests/scenario notices
-	@$(stage) alerts         tests/scenario alerts
-	@$(stage) box-state      tests/scenario box-state
-	@$(stage) box-people     tests/scenario box-people
-	@$(stage) downtime       tests/scenario downtime
-	@$(stage) box-commands   tests/scenario box-commands
-	@$(stage) box-slow       tests/scenario box-slow
-	@$(stage) box-kills      tests/scenario box-kills
-	@$(stage) restore-resumes tests/scenario restore-resumes
-	@$(stage) box-disks      tests/scenario box-disks
-	@$(stage) first-pool     tests/scenario first-pool
-	@$(stage) box-year       tests/scenario box-year
-	@$(stage) text-console   tests/scenario text-console
+	@$(stage) scenarios  tests/lanes $(scenarios)
 	@$(stage) total
 
 test-long: test  ## the same, then at full size: all of /usr, whole data sets, more seeds, more kills
@@ -84,7 +66,7 @@ test-long: test  ## the same, then at full size: all of /usr, whole data sets, m
 	@$(stage) box-kills  env SIZE=full tests/scenario box-kills
 	@$(stage) box-year   env SIZE=full tests/scenario box-year
 
-scenario: build  ## one of tests/scenarios: make scenario NAME=damage
+scenario: setup build  ## one of tests/scenarios: make scenario NAME=damage
 	@tests/scenario $(NAME)
 
 fuzz:  ## replay the fuzz corpus

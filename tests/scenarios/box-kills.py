@@ -84,7 +84,8 @@ def kills(box, practice):
         turns = turns or RANDOM.sample(TURN, len(TURN))
         time.sleep(RANDOM.uniform(0.5, 4.0))
         name = turns.pop()
-        if until(lambda: box.kill_job(RANDOM.randrange(8)) if name == "job" else box.kill(name), 5):
+        # A job lives for as long as a run or a restore: the worker is bound to begin one as soon as the box is there again.
+        if until(lambda: box.kill_job(RANDOM.randrange(8)) if name == "job" else box.kill(name), 90):
             killed[name] = killed.get(name, 0) + 1
     over.set()
     worker.join()
