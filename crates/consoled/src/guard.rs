@@ -21,7 +21,7 @@ use crate::listen::Ends;
 use crate::neighbours::Trouble;
 use crate::pages::{self, Page, Who};
 use crate::sessions::{self, Cookie, locked};
-use crate::visit::{Person, Visit};
+use crate::visit::{Asked, Person, Visit};
 
 /// Longest form: 200 ticked files and a name are far below.
 const BODY_MAX: usize = 64 << 10;
@@ -102,7 +102,8 @@ async fn admit(app: &Arc<App>, request: Request) -> Result<Request, Response> {
     };
     let acts = is_persons(&parts);
     let by_script = header_text(&parts.headers, HeaderName::from_static("sec-fetch-dest")) == Some("empty");
-    let visit = Visit::new(Arc::clone(app), page, (cookie, is_new), person, form, (host, by_script, acts));
+    let posted_to = (parts.method == Method::POST).then(|| parts.uri.path().to_owned());
+    let visit = Visit::new(Arc::clone(app), page, (cookie, is_new), person, form, Asked { host, by_script, acts, posted_to });
     check_role(page, &visit)?;
     parts.extensions.insert(visit);
     Ok(Request::from_parts(parts, Body::empty()))

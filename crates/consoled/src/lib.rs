@@ -14,6 +14,7 @@ pub mod listen;
 pub mod live;
 pub mod neighbours;
 pub mod pages;
+pub mod refill;
 pub mod sessions;
 pub mod view;
 pub mod visit;

@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use crate::error::ConsoleError;
 use crate::pages::restore::draft::Drafts;
 use crate::pages::setup::Trial;
+use crate::refill::Sent;
 
 /// The cookie. Its prefix has browsers insist on HTTPS, on this very host, and on the whole of it (RFC 6265bis, section 4.1.3.2).
 pub const COOKIE: &str = "__Host-keepwell";
@@ -37,6 +38,8 @@ pub struct Kept {
     expires_at: i64,
     /// To be said once on the next page.
     pub notice: Option<Notice>,
+    /// A form that was not taken, to be given back on the next page.
+    pub returned: Option<Sent>,
     /// Restores that are being prepared.
     pub drafts: Drafts,
     /// The first restore, where the box is being set up.
@@ -161,6 +164,7 @@ impl Sessions {
             session: signed_in.session,
             expires_at: signed_in.expires_at,
             notice: None,
+            returned: None,
             drafts: Drafts::default(),
             setup: Trial::default(),
             downloads: Arc::new(Semaphore::new(DOWNLOADS)),

@@ -1,6 +1,6 @@
 //! One request of one browser, once the guard has let it in.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
 use keepwell_api::Base64;
 use keepwell_api::auth::Session;
-use keepwell_api::grants::{Role, Verb, allows, may_repeat, needs_fresh_factor};
+use keepwell_api::grants::{Role, Verb, allows, may_repeat, needs_fresh_factor, needs_own_factor};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -18,6 +18,7 @@ use crate::guard;
 use crate::neighbours::Trouble;
 use crate::pages::Page;
 use crate::pages::frame::Frame;
+use crate::refill::{self, Sent};
 use crate::sessions::{Cookie, Kept, Notice, Shared, locked};
 
 /// Somebody who is signed in.
@@ -46,7 +47,22 @@ pub struct Visit {
     is_new: bool,
     by_script: bool,
     acts: bool,
+    /// Where a form was sent to.
+    posted_to: Option<Arc<str>>,
+    at_fault: Arc<Mutex<Vec<&'static str>>>,
     person: Option<Arc<Person>>,
+}
+
+/// What a browser says of its request.
+pub(crate) struct Asked {
+    /// What was asked, with its port.
+    pub host: String,
+    /// By a page, to bring itself up to date.
+    pub by_script: bool,
+    /// By a person, and not by a page alone.
+    pub acts: bool,
+    /// Where a form was sent to.
+    pub posted_to: Option<String>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Visit {
@@ -64,9 +80,12 @@ impl Visit {
         (cookie, is_new): (Cookie, bool),
         person: Option<Person>,
         form: Form,
-        (host, by_script, acts): (String, bool, bool),
+        asked: Asked,
     ) -> Self {
-        Self { app, page, form: Arc::new(form), host: host.into(), cookie, is_new, by_script, acts, person: person.map(Arc::new) }
+        let Asked { host, by_script, acts, posted_to } = asked;
+        let (posted_to, at_fault) = (posted_to.map(Into::into), Arc::default());
+        let (form, person) = (Arc::new(form), person.map(Arc::new));
+        Self { app, page, form, host: host.into(), cookie, is_new, by_script, acts, posted_to, at_fault, person }
     }
 
     /// Who asks, if anybody.
@@ -91,7 +110,7 @@ impl Visit {
 
     /// Whether this would be asked for with a new code of theirs.
     pub fn needs_code(&self, verb: Verb) -> bool {
-        let until = |known: &Session| if verb == Verb::UsersManage { known.people_until } else { known.fresh_until };
+        let until = |known: &Session| if needs_own_factor(verb) { known.people_until } else { known.fresh_until };
         needs_fresh_factor(verb, None) && self.person.as_ref().is_some_and(|person| until(&person.known) <= self.now())
     }
 
@@ -128,7 +147,7 @@ impl Visit {
     /// The same with a status.
     pub fn show_with(&self, status: StatusCode, page: &impl askama::Template) -> Response {
         match page.render() {
-            Ok(html) => self.settled((status, axum::response::Html(html)).into_response()),
+            Ok(html) => self.settled((status, axum::response::Html(self.given_back(html))).into_response()),
             Err(error) => {
                 tracing::error!(%error, page = self.page.path, "a page could not be written");
                 StatusCode::INTERNAL_SERVER_ERROR.into_response()
@@ -136,10 +155,40 @@ impl Visit {
         }
     }
 
+    /// The fields that a refusal is about are marked when the form is given back.
+    pub fn blame(&self, trouble: &Trouble) {
+        self.look_at(refill::at_fault(trouble, &self.form));
+    }
+
+    /// So are these.
+    pub fn look_at(&self, fields: &[&'static str]) {
+        self.at_fault.lock().unwrap_or_else(PoisonError::into_inner).extend(fields);
+    }
+
+    fn sent(&self) -> Option<Sent> {
+        let at_fault = self.at_fault.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.posted_to.as_ref().map(|path| Sent::new(path, &self.form, at_fault))
+    }
+
+    /// A page that says that a form was not taken shows it as it was typed: the form that came, or the one of the page before.
+    fn given_back(&self, html: String) -> String {
+        let sent = match &self.posted_to {
+            Some(_) => self.sent().filter(|_| html.contains(" id=\"error\"")),
+            None if self.by_script => None,
+            None => self.person.as_ref().and_then(|person| locked(&person.kept).returned.take()),
+        };
+        match sent {
+            Some(sent) => refill::given_back(html, &sent),
+            None => html,
+        }
+    }
+
     /// On to another page (303: RFC 9110, section 15.4.4), with something to say there.
     pub fn go(&self, path: &str, notice: Option<Notice>) -> Response {
         if let (Some(person), Some(notice)) = (&self.person, notice) {
-            locked(&person.kept).notice = Some(notice);
+            let returned = self.sent().filter(|sent| !notice.good && sent.is_small());
+            let mut kept = locked(&person.kept);
+            (kept.notice, kept.returned) = (Some(notice), returned);
         }
         self.settled(Redirect::to(path).into_response())
     }
@@ -149,7 +198,10 @@ impl Visit {
         let notice = match done {
             Ok(_) => Notice { good: true, text: well.to_owned() },
             Err(Trouble::SignedOut) => return self.go("/sign-in", None),
-            Err(trouble) => Notice { good: false, text: trouble.to_string() },
+            Err(trouble) => {
+                self.blame(&trouble);
+                Notice { good: false, text: trouble.to_string() }
+            }
         };
         self.go(path, Some(notice))
     }

@@ -77,7 +77,10 @@ fn password(visit: &Visit) -> Result<Base64, &'static str> {
 pub(crate) async fn enrol(visit: Visit) -> Response {
     let password = match password(&visit) {
         Ok(password) => password,
-        Err(why) => return show_form(&visit, false, Some(why.into())),
+        Err(why) => {
+            visit.look_at(&["password", "again"]);
+            return show_form(&visit, false, Some(why.into()));
+        }
     };
     let code = Base64::from(visit.form.text("setup").to_uppercase().into_bytes());
     let route = super::people::route(visit.form.text("user"), "enrol");
@@ -89,7 +92,10 @@ pub(crate) async fn enrol(visit: Visit) -> Response {
 pub(crate) async fn claim(visit: Visit) -> Response {
     let password = match password(&visit) {
         Ok(password) => password,
-        Err(why) => return show_form(&visit, true, Some(why.into())),
+        Err(why) => {
+            visit.look_at(&["password", "again"]);
+            return show_form(&visit, true, Some(why.into()));
+        }
     };
     let code = Some(Base64::from(visit.form.text("setup").to_uppercase().into_bytes()));
     let done =
@@ -100,7 +106,10 @@ pub(crate) async fn claim(visit: Visit) -> Response {
 fn after_enrolling(visit: &Visit, claim: bool, done: Result<Enrolled, Trouble>) -> Response {
     match done {
         Ok(enrolled) => show_enrolled(visit, Some(Seed::of(&enrolled.otpauth)), &enrolled.recovery_codes),
-        Err(trouble) => show_form(visit, claim, Some(trouble.to_string())),
+        Err(trouble) => {
+            visit.blame(&trouble);
+            show_form(visit, claim, Some(trouble.to_string()))
+        }
     }
 }
 
@@ -141,6 +150,7 @@ pub(crate) async fn change_password(visit: Visit) -> Response {
     let Ok(session) = visit.person().map(|person| person.session.clone()) else { return visit.go("/sign-in", None) };
     let (new, again) = (visit.form.secret("new"), visit.form.secret("again"));
     if new != again {
+        visit.look_at(&["new", "again"]);
         let notice = crate::sessions::Notice { good: false, text: "The two new passwords are not the same. Nothing was changed.".into() };
         return visit.go("/account", Some(notice));
     }

@@ -61,6 +61,10 @@ pub(crate) async fn page(visit: Visit) -> Response {
 
 async fn show(visit: &Visit, failed: Option<&Trouble>, reason: String) -> Response {
     let times = frame::times(visit);
+    if let Some(trouble) = failed {
+        visit.look_at(if trouble.code() == Some("invalid") { &["reason"] } else { &[] });
+        visit.blame(trouble);
+    }
     let (unknown, state) = match visit.app.neighbours.get::<EmergencyState>("/v1/emergency").await {
         Ok(state) => (None, state),
         Err(trouble) => (Some(trouble.to_string()), EmergencyState::default()),

@@ -137,7 +137,10 @@ pub(crate) async fn add(visit: Visit) -> Response {
     let Ok(role) = role else { return trouble::missing(&visit, "There is no such role.") };
     let shares = match scope(role, visit.form.text("shares")) {
         Ok(shares) => shares,
-        Err(why) => return visit.go("/people", Some(Notice { good: false, text: format!("{why} Nobody was added.") })),
+        Err(why) => {
+            visit.look_at(&["shares"]);
+            return visit.go("/people", Some(Notice { good: false, text: format!("{why} Nobody was added.") }));
+        }
     };
     let ask = AddUser { session, name: name.clone(), role, shares, code: visit.form.code() };
     let made = visit.app.neighbours.authd("/v1/users", ask).await;
@@ -191,7 +194,10 @@ pub(crate) async fn change(visit: Visit, Path(verb): Path<String>) -> Response {
         "shares" => {
             let shares = match names(visit.form.text("shares")) {
                 Ok(shares) => shares,
-                Err(why) => return visit.go("/people", Some(Notice { good: false, text: format!("{why} Nothing was changed.") })),
+                Err(why) => {
+                    visit.look_at(&["shares"]);
+                    return visit.go("/people", Some(Notice { good: false, text: format!("{why} Nothing was changed.") }));
+                }
             };
             let done = authd.authd::<serde_json::Value>(route(&name, "shares"), ChangeShares { session, shares, code }).await;
             visit.after("/people", done, "The limit was changed. It holds from their next click on.")

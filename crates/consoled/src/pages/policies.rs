@@ -5,7 +5,7 @@ use axum::response::Response;
 use keepwell_api::grants::Verb;
 use keepwell_api::vault::Done;
 use keepwell_duties::policy::Weekly;
-use keepwell_duties::{Keep, Policy, Tier, words};
+use keepwell_duties::{Keep, Policy, PolicyError, Tier, words};
 
 use super::frame::Frame;
 use super::trouble;
@@ -101,6 +101,13 @@ pub(crate) async fn change(visit: Visit) -> Response {
     };
     let wanted = typed(&visit.form, before);
     if let Err(error) = wanted.check() {
+        visit.look_at(match error {
+            PolicyError::Cadence(_) => &["every"],
+            PolicyError::Goal { .. } => &["goal"],
+            PolicyError::Hours => &["from", "to"],
+            PolicyError::Zone(_) => &["zone"],
+            PolicyError::KeepsNothing => &["hourly", "daily", "weekly", "monthly"],
+        });
         let text = super::runs::capital(&error.to_string());
         return visit.go("/policies", Some(crate::sessions::Notice { good: false, text: format!("{text} Nothing was changed.") }));
     }

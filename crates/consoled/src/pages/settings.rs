@@ -56,6 +56,7 @@ pub(crate) async fn channel(visit: Visit) -> Response {
         kind => match typed(form, kind) {
             Some(channel) => Some(channel),
             None => {
+                visit.look_at(&wrong(form, kind));
                 let text = "Something in that form can't be: look at names, addresses and the port. Nothing was changed.".into();
                 return visit.go("/settings", Some(Notice { good: false, text }));
             }
@@ -65,6 +66,26 @@ pub(crate) async fn channel(visit: Visit) -> Response {
     let ask = SetChannel { name: form.text("name").to_owned(), channel };
     let done = visit.granted::<Done>(Verb::SettingsChange, "/v1/channels", &ask).await;
     visit.after("/settings", done, well)
+}
+
+/// The fields that no channel can have as they are.
+fn wrong(form: &Form, kind: &str) -> Vec<&'static str> {
+    let addresses = || form.text("to").split([',', ' ', ';']).filter(|one| !one.is_empty()).all(|one| Address::parse(one).is_some());
+    let good = |field: &str| match field {
+        "server" => Host::parse(form.text(field)).is_some(),
+        "port" => form.number::<u16>(field).is_some(),
+        "from" => Address::parse(form.text(field)).is_some(),
+        "to" => !form.text(field).is_empty() && addresses(),
+        "url" => HookUrl::parse(form.text(field)).is_some(),
+        "secret" => form.raw(field).len() >= 16,
+        _ => form.some(field).is_none_or(|line| Line::parse(&line).is_some()),
+    };
+    let fields: &[&'static str] = match kind {
+        "email" => &["to", "from", "server", "port", "user"],
+        "webhook" => &["url", "secret"],
+        _ => &["server", "port"],
+    };
+    fields.iter().copied().filter(|field| !good(field)).collect()
 }
 
 fn typed(form: &Form, kind: &str) -> Option<Channel> {
@@ -83,12 +104,14 @@ fn typed(form: &Form, kind: &str) -> Option<Channel> {
                 from: Address::parse(form.text("from"))?,
                 to: to.filter(|to| !to.is_empty())?,
                 ca_pem: None,
+                digest: form.text("digest") == "yes",
             }))
         }
         "webhook" => Some(Channel::Webhook(Webhook {
             url: HookUrl::parse(form.text("url"))?,
             secret: form.some_secret("secret").filter(|secret| secret.as_ref().len() >= 16)?,
             ca_pem: None,
+            digest: form.text("digest") == "yes",
         })),
         "syslog" => Some(Channel::Syslog(Syslog {
             server: Host::parse(form.text("server"))?,
@@ -99,6 +122,7 @@ fn typed(form: &Form, kind: &str) -> Option<Channel> {
                 _ => SyslogTransport::Tls,
             },
             ca_pem: None,
+            digest: form.text("digest") == "yes",
         })),
         _ => None,
     }

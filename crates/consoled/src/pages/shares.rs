@@ -270,14 +270,17 @@ fn checked_lines(checked: ShareChecked) -> Checked {
 pub(crate) async fn add(visit: Visit) -> Response {
     let location = match Address::typed(&visit.form).location() {
         Ok(location) => location,
-        Err(why) => return show_add(&visit, Some(why.to_string()), None),
+        Err(why) => {
+            visit.blame(&Trouble::Typed(why));
+            return show_add(&visit, Some(why.to_string()), None);
+        }
     };
     let check = CheckShare { location: location.clone(), password: visit.form.some_secret("password") };
     if visit.form.has("check") {
         return match visit.granted::<ShareChecked>(Verb::SharesAdd, "/v1/shares/check", &check).await {
             Ok(checked) => show_add(&visit, None, Some(checked)),
             Err(Trouble::SignedOut) => visit.go("/sign-in", None),
-            Err(trouble) => show_add(&visit, Some(told(&trouble)), None),
+            Err(trouble) => show_add(&visit, Some(told(&visit, &trouble)), None),
         };
     }
     let ask = AddShare {
@@ -301,14 +304,16 @@ pub(crate) async fn add(visit: Visit) -> Response {
         // Once more, for what is to be shown of it.
         Err(trouble) if trouble.code() == Some("can-write") => {
             let checked = visit.granted::<ShareChecked>(Verb::SharesAdd, "/v1/shares/check", &check).await.ok();
+            visit.blame(&trouble);
             show_add(&visit, Some(trouble.to_string()), checked)
         }
-        Err(trouble) => show_add(&visit, Some(told(&trouble)), None),
+        Err(trouble) => show_add(&visit, Some(told(&visit, &trouble)), None),
     }
 }
 
 /// With what the server itself said: wrong passwords and addresses are told there.
-fn told(trouble: &Trouble) -> String {
+fn told(visit: &Visit, trouble: &Trouble) -> String {
+    visit.blame(trouble);
     match trouble {
         Trouble::Refused(refusal) => {
             std::iter::once(trouble.to_string()).chain(refusal.causes.first().cloned()).collect::<Vec<_>>().join(" ")

@@ -88,6 +88,9 @@ async fn show(visit: &Visit, trouble: Option<Trouble>) -> Response {
         Some(Trouble::Refused(_)) => StatusCode::UNAUTHORIZED,
         Some(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
+    if let Some(trouble) = &trouble {
+        visit.blame(trouble);
+    }
     let error = trouble.map(|trouble| match trouble {
         Trouble::Refused(refusal) if refusal.code == "sign-in-wait" => neighbours::sentence(&refusal),
         Trouble::Refused(_) => {

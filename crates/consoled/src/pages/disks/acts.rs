@@ -96,6 +96,7 @@ pub(crate) async fn test(visit: Visit) -> Response {
 pub(crate) async fn add(visit: Visit) -> Response {
     let typed = visit.form.text("typed").to_owned();
     let Some(serial) = Serial::parse(visit.form.text("serial")).filter(|serial| serial.as_str() == typed) else {
+        visit.look_at(&["typed"]);
         let text = "Type the serial number of the very disk that you chose, as on its sticker. Nothing was touched.";
         return show(&visit, Some(text.into())).await;
     };
@@ -115,6 +116,7 @@ pub(crate) async fn add(visit: Visit) -> Response {
         Ok(Ok(Ok(_))) => visit.after("/disks", Ok(()), "The disk is in the pool. Copies are spread over it by themselves."),
         Ok(Ok(Err(trouble))) => {
             let _ = visit.kept(|kept| kept.notice = None);
+            visit.blame(&trouble);
             show(&visit, Some(trouble.to_string())).await
         }
         Ok(Err(_)) => visit.after::<()>(PAGE, Err(Trouble::Busy), ""),
@@ -131,6 +133,9 @@ pub(crate) async fn remove(visit: Visit) -> Response {
     match visit.granted::<Done>(Verb::DisksChange, "/v1/disks/remove", &RemoveDisk { pool_name }).await {
         Ok(_) => visit.after("/disks", Ok(()), "Its copies move to the others. Leave it in until this page says that it holds none."),
         Err(Trouble::SignedOut) => visit.go("/sign-in", None),
-        Err(trouble) => show(&visit, Some(trouble.to_string())).await,
+        Err(trouble) => {
+            visit.blame(&trouble);
+            show(&visit, Some(trouble.to_string())).await
+        }
     }
 }

@@ -149,6 +149,7 @@ fn show(visit: &Visit, draft: &Draft, snapshot: &Snapshot, (crumbs, folder, sear
 pub(crate) async fn search(visit: Visit, Path(id): Path<String>) -> Response {
     let (text, folder) = (visit.form.some("text").unwrap_or_default(), visit.form.number("in"));
     if !(2..=100).contains(&text.chars().count()) {
+        visit.look_at(&["text"]);
         let notice = Notice { good: false, text: "Enter 2 to 100 letters of a name to look for.".into() };
         return visit.go(&at(&id, "what"), Some(notice));
     }

@@ -131,7 +131,10 @@ pub(crate) async fn check(visit: Visit, Path(id): Path<String>) -> Response {
     };
     let to = match Address::typed(&visit.form).location() {
         Ok(to) => to,
-        Err(why) => return show(&visit, &id, Some(why.to_string())).await,
+        Err(why) => {
+            visit.blame(&Trouble::Typed(why));
+            return show(&visit, &id, Some(why.to_string())).await;
+        }
     };
     let order = Restore {
         snapshot: snapshot.id.clone(),
@@ -147,7 +150,10 @@ pub(crate) async fn check(visit: Visit, Path(id): Path<String>) -> Response {
             Err(trouble) => trouble::failed(&visit, &trouble),
         },
         Err(Trouble::SignedOut) => visit.go("/sign-in", None),
-        Err(trouble) => show(&visit, &id, Some(trouble.to_string())).await,
+        Err(trouble) => {
+            visit.blame(&trouble);
+            show(&visit, &id, Some(trouble.to_string())).await
+        }
     }
 }
 

@@ -183,6 +183,7 @@ pub(crate) async fn make(visit: Visit) -> Response {
         Ok(Ok(Ok(_))) => visit.after(PAGE, Ok(()), "The disks are ready. All copies on them are encrypted."),
         Ok(Ok(Err(trouble))) => {
             let _ = visit.kept(|kept| kept.notice = None);
+            visit.blame(&trouble);
             show(&visit, Some(trouble.to_string())).await
         }
         Ok(Err(_)) => visit.after::<()>(PAGE, Err(Trouble::Busy), ""),
