@@ -61,14 +61,33 @@ pub(crate) struct ReadTables<'a> {
     pub(crate) blobs: Table<BlobId>,
     pub(crate) strings: Table<&'a [u8]>,
     pub(crate) spelled: usize,
+    /// Memory of entries that nobody wanted, for the next one.
+    spare: (Vec<Extent>, Vec<u8>),
 }
 
-impl ReadTables<'_> {
+impl<'a> ReadTables<'a> {
+    pub(crate) fn new(blobs: Table<BlobId>, strings: Table<&'a [u8]>) -> Self {
+        Self { blobs, strings, spelled: 0, spare: Default::default() }
+    }
+
     fn string(&mut self, reader: &mut Reader<'_>) -> Result<Vec<u8>, FormatError> {
         let string = self.strings.item(reader)?;
         self.spelled += string.len();
         reader.check(self.spelled <= crate::page::MAX_SPELLED, "the entries of the page are too long")?;
-        Ok(string.to_vec())
+        let mut out = std::mem::take(&mut self.spare.1);
+        out.clear();
+        out.extend_from_slice(string);
+        Ok(out)
+    }
+
+    /// Takes back what an entry has that nobody wants.
+    pub(crate) fn reuse(&mut self, node: Node) {
+        if let Some(Content { extents: Extents::Inline(extents), .. }) = node.content {
+            self.spare.0 = extents;
+        }
+        if let Some(descriptor) = node.descriptor {
+            self.spare.1 = descriptor;
+        }
     }
 }
 
@@ -186,7 +205,7 @@ pub(crate) fn read_node(reader: &mut Reader<'_>, tables: &mut ReadTables<'_>, ke
     if has(DEVICE) {
         node.device = Some((reader.varint32()?, reader.varint32()?));
     }
-    node.content = has(CONTENT).then(|| read_content(reader, &mut tables.blobs)).transpose()?;
+    node.content = has(CONTENT).then(|| read_content(reader, tables)).transpose()?;
     node.inconsistent = has(INCONSISTENT);
     node.gap = has(GAP).then(|| read_gap(reader)).transpose()?;
     if has(LINKS) {
@@ -288,7 +307,7 @@ fn write_streams(out: &mut Writer, tables: &mut Tables, streams: &[Stream]) {
 fn read_streams(reader: &mut Reader<'_>, tables: &mut ReadTables<'_>) -> Result<Vec<Stream>, FormatError> {
     let count = reader.count(LEAST_STREAM)?;
     reader.check(count > 0, "a stream list is empty")?;
-    (0..count).map(|_| Ok(Stream { name: tables.string(reader)?, content: read_content(reader, &mut tables.blobs)? })).collect()
+    (0..count).map(|_| Ok(Stream { name: tables.string(reader)?, content: read_content(reader, tables)? })).collect()
 }
 
 fn write_content(out: &mut Writer, blobs: &mut BlobTable, content: &Content) {
@@ -308,23 +327,25 @@ fn write_content(out: &mut Writer, blobs: &mut BlobTable, content: &Content) {
     }
 }
 
-fn read_content(reader: &mut Reader<'_>, blobs: &mut Table<BlobId>) -> Result<Content, FormatError> {
+fn read_content(reader: &mut Reader<'_>, tables: &mut ReadTables<'_>) -> Result<Content, FormatError> {
     let (size, hash) = (reader.varint()?, ContentHash(reader.array()?));
     let extents = match reader.u8()? {
-        INLINE => Extents::Inline(read_extents(reader, blobs)?),
+        INLINE => Extents::Inline(read_extents(reader, tables)?),
         TREE => Extents::Tree { depth: reader.u8()?, root: reader.blob()? },
         _ => return Err(reader.invalid("unknown form of content")),
     };
     Ok(Content { size, hash, extents })
 }
 
-fn read_extents(reader: &mut Reader<'_>, blobs: &mut Table<BlobId>) -> Result<Vec<Extent>, FormatError> {
+fn read_extents(reader: &mut Reader<'_>, tables: &mut ReadTables<'_>) -> Result<Vec<Extent>, FormatError> {
     let count = reader.count(LEAST_EXTENT)?;
     reader.check(count <= MAX_INLINE_EXTENTS, "too many extents for an entry")?;
     let mut end = 0u64;
-    let mut extents = Vec::with_capacity(count);
+    let mut extents = std::mem::take(&mut tables.spare.0);
+    extents.clear();
+    extents.reserve_exact(count);
     for _ in 0..count {
-        let run = read_run(reader, blobs)?;
+        let run = read_run(reader, &mut tables.blobs)?;
         let at = end.checked_add(run.hole);
         let next = at.and_then(|at| at.checked_add(run.length.into()));
         let (Some(at), Some(next)) = (at, next) else { return Err(reader.invalid("an extent is out of bounds")) };

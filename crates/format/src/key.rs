@@ -31,6 +31,17 @@ impl Key {
         Ok(Self(bytes))
     }
 
+    /// Makes this the key of which only the first `kept` bytes are as they are here. What was checked is not checked again.
+    pub(crate) fn replace_end(&mut self, kept: usize, end: &[u8]) -> Result<(), KeyError> {
+        let changed = self.0.get(..kept).ok_or(KeyError)?.iter().rposition(|b| *b == 0).map_or(0, |at| at + 1);
+        self.0.truncate(kept);
+        self.0.extend_from_slice(end);
+        if self.0.len() > Self::MAX_LEN {
+            return Err(KeyError);
+        }
+        if self.0.is_empty() { Ok(()) } else { self.0[changed..].split(|b| *b == 0).try_for_each(check_name) }
+    }
+
     /// Parses a path as a person writes it: components separated by `/`, leading and trailing ones ignored.
     pub fn from_path(path: &[u8]) -> Result<Self, KeyError> {
         path.split(|b| *b == b'/').filter(|name| !name.is_empty()).try_fold(Self::root(), |key, name| key.join(name))

@@ -58,10 +58,15 @@ impl Page {
 
     /// Parses a page.
     pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
+        Self::decode_where(bytes, &mut |_| true)
+    }
+
+    /// The same, keeping of a leaf only the entries that are wanted. The others are read as well: a page with one that breaks a rule is an error.
+    pub fn decode_where(bytes: &[u8], wanted: &mut dyn FnMut(&Key) -> bool) -> Result<Self, FormatError> {
         let mut reader = Reader::new(WHAT, bytes);
         reader.check(bytes.len() <= MAX_BLOB, "longer than a blob")?;
         let page = match read_level(&mut reader, WHAT)? {
-            0 => Self::Leaf(leaf::read(&mut reader)?),
+            0 => Self::Leaf(leaf::read(&mut reader, wanted)?),
             level if level <= MAX_LEVEL => Self::Inner { level, children: inner::read(&mut reader)? },
             _ => return Err(reader.invalid("the tree is too deep")),
         };

@@ -16,6 +16,27 @@ proptest! {
         prop_assert_eq!(Page::decode(&bytes), Ok(page));
     }
 
+    /// What nobody wants is left out, and checked all the same.
+    #[test]
+    fn a_page_is_read_in_part_as_it_is_read_whole(page in strategies::page(), wanted: u64, at: prop::sample::Index, flip: u8) {
+        let mut bytes = page.encode().unwrap();
+        let at = at.index(bytes.len());
+        bytes[at] ^= flip;
+        let (mut n, mut keys) = (0, Vec::new());
+        let part = Page::decode_where(&bytes, &mut |key| {
+            n += 1;
+            keys.push(key.clone());
+            wanted >> (n % 64) & 1 == 1
+        });
+        let whole = Page::decode(&bytes);
+        prop_assert_eq!(part.as_ref().err(), whole.as_ref().err());
+        if let (Ok(Page::Leaf(part)), Ok(Page::Leaf(whole))) = (part, whole) {
+            prop_assert!(whole.iter().map(|(key, _)| key).eq(&keys));
+            let chosen: Vec<_> = (1..).zip(whole).filter(|(n, _)| wanted >> (n % 64) & 1 == 1).map(|(_, entry)| entry).collect();
+            prop_assert_eq!(part, chosen);
+        }
+    }
+
     /// Whatever a change of one byte makes of a page: it is refused, or it is another page with this one encoding.
     #[test]
     fn a_page_has_one_encoding(page in strategies::page(), at: prop::sample::Index, flip in 1..=255u8) {

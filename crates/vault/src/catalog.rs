@@ -6,7 +6,7 @@ mod walk;
 
 pub(crate) use build::CatalogBuilder;
 pub(crate) use extents::{ExtentsBuilder, for_each_extent};
-pub(crate) use walk::{Cursor, Damage, Visit, is_damage, read_page, walk_pages};
+pub(crate) use walk::{Cursor, Damage, Visit, is_damage, read_page_where, walk_pages};
 
 #[cfg(test)]
 mod tests;

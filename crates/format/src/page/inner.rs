@@ -100,13 +100,13 @@ impl InnerBuilder {
 pub(super) fn read(reader: &mut Reader<'_>) -> Result<Vec<Child>, FormatError> {
     let count = read_count(reader, LEAST_CHILD)?;
     let mut children: Vec<Child> = Vec::with_capacity(count);
-    let mut spelled = 0;
-    for _ in 0..count {
-        let first = prefix::read(reader, children.last().map(|child| &child.first))?;
+    let (mut spelled, mut first) = (0, Key::root());
+    for n in 0..count {
+        prefix::read(reader, &mut first, n == 0)?;
         spelled += first.as_bytes().len();
         reader.check(spelled <= MAX_SPELLED, "the keys of the page are too long")?;
         let (page, entries, bytes, gaps) = (reader.blob()?, reader.varint()?, reader.varint()?, reader.varint()?);
-        let child = Child { first, page, entries, bytes, gaps };
+        let child = Child { first: first.clone(), page, entries, bytes, gaps };
         if let Some(why) = flaw(&child) {
             return Err(reader.invalid(why));
         }

@@ -89,19 +89,23 @@ impl LeafBuilder {
     }
 }
 
-/// Reads all of a leaf after its level.
-pub(super) fn read(reader: &mut Reader<'_>) -> Result<Vec<(Key, Node)>, FormatError> {
+/// Reads all of a leaf after its level, and keeps the entries that are wanted.
+pub(super) fn read(reader: &mut Reader<'_>, wanted: &mut dyn FnMut(&Key) -> bool) -> Result<Vec<(Key, Node)>, FormatError> {
     let blobs = Table::read(reader, BlobId::LEN, Reader::blob)?;
     let strings = Table::read(reader, 1, Reader::bytes)?;
-    let mut tables = ReadTables { blobs, strings, spelled: 0 };
+    let mut tables = ReadTables::new(blobs, strings);
     let count = read_count(reader, LEAST_ENTRY)?;
-    let mut entries: Vec<(Key, Node)> = Vec::with_capacity(count);
-    for _ in 0..count {
-        let key = prefix::read(reader, entries.last().map(|(key, _)| key))?;
+    let (mut entries, mut key) = (Vec::with_capacity(count), Key::root());
+    for n in 0..count {
+        prefix::read(reader, &mut key, n == 0)?;
         tables.spelled += key.as_bytes().len();
         reader.check(tables.spelled <= MAX_SPELLED, "the entries of the page are too long")?;
         let node = read_node(reader, &mut tables, &key)?;
-        entries.push((key, node));
+        if wanted(&key) {
+            entries.push((key.clone(), node));
+        } else {
+            tables.reuse(node);
+        }
     }
     tables.blobs.finish(reader)?;
     tables.strings.finish(reader)?;

@@ -3,19 +3,19 @@
 use crate::codec::{Reader, Writer};
 use crate::{FormatError, Key};
 
-/// Reads the key after `previous`; none is before the first.
-pub(super) fn read(reader: &mut Reader<'_>, previous: Option<&Key>) -> Result<Key, FormatError> {
-    let before = previous.map_or(&[][..], Key::as_bytes);
+/// Reads the key after this one in its place; the root stands before the first.
+pub(super) fn read(reader: &mut Reader<'_>, key: &mut Key, is_first: bool) -> Result<(), FormatError> {
     let (shared, rest) = (reader.varint()?, reader.bytes()?);
-    let kept = usize::try_from(shared).ok().and_then(|shared| before.get(..shared));
+    let before = key.as_bytes();
+    let kept = usize::try_from(shared).ok().filter(|shared| *shared <= before.len());
     let kept = kept.ok_or(reader.invalid("a key shares more than there is"))?;
-    if previous.is_some() {
+    if !is_first {
         // The first byte that differs must be greater: that is both ascending order and the longest shared part.
-        let ascends = rest.first().is_some_and(|first| before.get(kept.len()).is_none_or(|old| first > old));
+        let ascends = rest.first().is_some_and(|first| before.get(kept).is_none_or(|old| first > old));
         reader.check(ascends, "keys do not ascend, or share more than they say")?;
     }
-    reader.check(kept.len() + rest.len() <= Key::MAX_LEN, "a key is too long")?;
-    Key::from_bytes([kept, rest].concat()).map_err(|_| reader.invalid("a key has a bad component"))
+    reader.check(kept + rest.len() <= Key::MAX_LEN, "a key is too long")?;
+    key.replace_end(kept, rest).map_err(|_| reader.invalid("a key has a bad component"))
 }
 
 /// Writes `key` after `previous`.

@@ -121,9 +121,19 @@ impl<'a> Cursor<'a> {
 }
 
 /// Reads a page that must stand at `level`.
-pub(crate) fn read_page(reader: &BlobReader<'_>, level: u8, id: &BlobId) -> Result<Page, VaultError> {
+fn read_page(reader: &BlobReader<'_>, level: u8, id: &BlobId) -> Result<Page, VaultError> {
+    read_page_where(reader, level, id, &mut |_| true)
+}
+
+/// The same, of a leaf only with the entries that are wanted.
+pub(crate) fn read_page_where(
+    reader: &BlobReader<'_>,
+    level: u8,
+    id: &BlobId,
+    wanted: &mut dyn FnMut(&Key) -> bool,
+) -> Result<Page, VaultError> {
     let broken = |source| VaultError::Format { what: "a page of the catalog", source };
-    let page = Page::decode(&reader.fetch(id)?).map_err(broken)?;
+    let page = Page::decode_where(&reader.fetch(id)?, wanted).map_err(broken)?;
     let found = match &page {
         Page::Leaf(_) => 0,
         Page::Inner { level, .. } => *level,

@@ -165,7 +165,7 @@ pub(crate) fn catch_up(index: &dyn Index, pool: &Pool, keys: &Keys, progress: &d
 }
 
 /// Reads a pack's directory: its two ends, or all of it from redundancy when those are damaged.
-fn read_pack(pool: &Pool, keys: &Keys, id: PackId) -> Result<IndexedPack, VaultError> {
+pub(super) fn read_pack(pool: &Pool, keys: &Keys, id: PackId) -> Result<IndexedPack, VaultError> {
     let name = pack_name(id);
     let len = pool.len(name)?;
     let quick = pack::read_directory(keys, len, &mut |at, n| Ok(pool.read_range(name, at, n)?));

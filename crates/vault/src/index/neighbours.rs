@@ -1,46 +1,54 @@
-//! An index for whoever reads much of one catalog: its pages lie together in few packs, so with the place of one the places of all its neighbours are learnt, in one question.
+//! An index for whoever reads much of one catalog: its pages lie together in few packs, so with the place of one the places of all its
+//! neighbours are learnt, from the pack's own directory. That takes as long as the pack is large, however large the vault is.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError, RwLock};
 
 use keepwell_format::{BlobId, PackId, PackSeq};
+use keepwell_storage::Pool;
 
+use super::healing::read_pack;
 use super::{Index, IndexedPack, Location};
 use crate::VaultError;
+use crate::keys::Keys;
 
 /// Places that are remembered at most; 100 bytes each.
 const MOST: usize = 256 << 10;
-/// So many questions about blobs of a pack are dearer than one about all that is in it.
-const WORTH: u32 = 64;
+/// So many questions about blobs of a pack are dearer than its directory.
+const WORTH: u32 = 16;
 
 /// Asks another index, and remembers one place of each blob. Whoever can't read it there asks the other index.
 pub(crate) struct Neighbours<'a> {
     index: &'a dyn Index,
+    pool: &'a Pool,
+    keys: &'a Keys,
     known: RwLock<HashMap<BlobId, Location>>,
-    /// How often a pack was asked about that is not remembered.
-    asked: Mutex<HashMap<PackId, u32>>,
+    /// How often a pack was asked about that is not remembered. Without a number: its directory can't be read.
+    asked: Mutex<HashMap<PackId, Option<u32>>>,
 }
 
 impl<'a> Neighbours<'a> {
-    pub(crate) fn new(index: &'a dyn Index) -> Self {
-        Self { index, known: RwLock::default(), asked: Mutex::default() }
+    pub(crate) fn new(index: &'a dyn Index, pool: &'a Pool, keys: &'a Keys) -> Self {
+        Self { index, pool, keys, known: RwLock::default(), asked: Mutex::default() }
     }
 
     fn is_worth_it(&self, pack: &PackId) -> bool {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = asked.entry(*pack).or_default();
-        *count += 1;
+        let Some(count) = asked.entry(*pack).or_insert(Some(0)) else { return false };
+        *count = count.wrapping_add(1);
         count.is_multiple_of(WORTH)
     }
 
-    fn learn(&self, pack: &PackId) -> Result<(), VaultError> {
+    fn learn(&self, pack: &PackId) {
+        let Ok(read) = read_pack(self.pool, self.keys, *pack) else {
+            self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(*pack, None);
+            return;
+        };
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let content = self.index.content(pack)?;
-        if known.len() + content.len() > MOST {
+        if known.len() + read.directory.entries.len() > MOST {
             known.clear();
         }
-        known.extend(content.into_iter().take(MOST).map(|place| (place.frame.blob, place)));
-        Ok(())
+        known.extend(read.locations().take(MOST).map(|place| (place.frame.blob, place)));
     }
 }
 
@@ -52,7 +60,7 @@ impl Index for Neighbours<'_> {
         }
         let places = self.index.locate(blob)?;
         if let Some(place) = places.first().filter(|place| self.is_worth_it(&place.pack)) {
-            self.learn(&place.pack)?;
+            self.learn(&place.pack);
         }
         Ok(places)
     }
