@@ -4,12 +4,14 @@
 
 mod break_glass;
 mod factor;
+pub mod passkey;
 mod tokens;
 
 use std::collections::BTreeMap;
 
 pub use break_glass::{AskBreakGlass, BREAK_GLASS, BreakGlassCode};
 pub use factor::{ChangeFactor, ChangePassword, ConfirmFactor, RecoveryCodes};
+pub use passkey::{AddPasskey, BeginPasskey, ConsoleCertificate, Passkey, PasskeyAsked, PasskeyBegun, RenamePasskey};
 use serde::{Deserialize, Serialize};
 pub use tokens::{CheckToken, MakeToken, Revoke, Token, TokenMade, Tokens};
 
@@ -33,6 +35,9 @@ pub struct Status {
     /// Whether there is a sealed code that was not used ([`AskBreakGlass`]).
     #[serde(default)]
     pub break_glass: bool,
+    /// Hosts for which somebody has a passkey.
+    #[serde(default)]
+    pub passkey_hosts: Vec<String>,
 }
 
 /// `GET /v1/key` answers: what vaultd checks grants with.
@@ -82,7 +87,7 @@ pub struct SignIn {
     pub user: String,
     /// Password.
     pub password: Base64,
-    /// What the authenticator shows, six digits; or a recovery code.
+    /// What the authenticator shows, six digits; or a recovery code; or what [`passkey`] says.
     pub code: String,
     /// The address that it comes from, as a console sees it: wrong attempts count by address, so that one computer keeps nobody else out. None at the box itself.
     #[serde(default)]
@@ -146,6 +151,9 @@ pub struct Session {
     /// Shares that they may read from; empty for all.
     #[serde(default)]
     pub shares: Scope,
+    /// Passkeys that they have.
+    #[serde(default)]
+    pub passkeys: Vec<Passkey>,
 }
 
 /// `POST /v1/grants`, with a session or a token.
@@ -166,7 +174,7 @@ pub struct AskGrant {
     #[serde(default)]
     pub max_bytes: Option<u64>,
     /// What the authenticator shows, not used before: asked for with `step-up` where [`crate::grants::needs_fresh_factor`] says so and none was shown in this session
-    /// within [`crate::grants::FRESH_S`]. A recovery code does too.
+    /// within [`crate::grants::FRESH_S`]. A recovery code does too, and what [`passkey`] says: that is for this grant alone.
     #[serde(default)]
     pub code: Option<String>,
     /// A page asks by itself, and no person: it keeps no session alive, takes no code, and is for reading alone ([`crate::grants::may_repeat`]).
@@ -289,6 +297,9 @@ pub struct User {
     /// Computers from which so many wrong attempts came that no more are looked at for a while. From others this user can sign in.
     #[serde(default)]
     pub refused_from: u32,
+    /// Passkeys that they have.
+    #[serde(default)]
+    pub passkeys: Vec<Passkey>,
 }
 
 /// `GET /v1/users` answers.

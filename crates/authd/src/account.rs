@@ -1,15 +1,17 @@
 //! A user as it is stored: name, role, proofs, wrong attempts. Owns what a name may be; decides nothing about who may change it.
 
-use keepwell_api::auth::{User, UserState};
+use keepwell_api::auth::{Passkey, User, UserState};
 use keepwell_api::grants::{Role, Scope, USER_MAX};
 use serde::{Deserialize, Serialize};
 
 use crate::error::AuthError;
 use crate::lockout::{ATTEMPTS, Lockout, Network};
+use crate::passkey::{Passkeys, Shown};
 use crate::proof::{Authenticator, Factor, Password};
 use crate::recovery::RecoveryCodes;
 use crate::setup_code::SetUpCode;
 use crate::source::Source;
+use crate::webauthn::Flaw;
 
 /// What programs are called in the ledger: no person is called so.
 const PROGRAMS: [&str; 13] = [
@@ -82,15 +84,30 @@ pub struct Proofs {
     /// What stands in for it. None for who enrolled before there were any.
     #[serde(default)]
     pub recovery: RecoveryCodes,
+    /// What proves as the authenticator does, and is bound to a host.
+    #[serde(default)]
+    pub passkeys: Passkeys,
+}
+
+/// What was given in place of a second factor.
+#[derive(Debug)]
+pub enum Given<'a> {
+    /// A code, or what is no code.
+    Code(&'a str),
+    /// A passkey's answer to what authd asked, or why it is none.
+    Passkey(Result<Box<Shown>, Flaw>),
 }
 
 impl Proofs {
-    /// Which second factor this is, if it is one that was not used before. It is used by this; a recovery code only if all else is right, as there are few.
-    pub fn take(&mut self, code: &str, wall: i64, else_right: bool) -> Option<Factor> {
-        if self.authenticator.take(code, wall) {
-            return Some(Factor::Authenticator);
+    /// Which second factor this is, if it is one that was not used before. It is used by this; a recovery code only if all else is right, as there are few. No flaw is told of codes.
+    pub fn take(&mut self, given: &Given<'_>, wall: i64, else_right: bool) -> Result<Factor, Option<Flaw>> {
+        match given {
+            Given::Passkey(Ok(shown)) => self.passkeys.take(shown, wall).map(|()| Factor::Passkey).map_err(Some),
+            Given::Passkey(Err(flaw)) => Err(Some(*flaw)),
+            Given::Code(code) if self.authenticator.take(code, wall) => Ok(Factor::Authenticator),
+            Given::Code(code) if else_right && self.recovery.take(code) => Ok(Factor::RecoveryCode),
+            Given::Code(_) => Err(None),
         }
-        (else_right && self.recovery.take(code)).then_some(Factor::RecoveryCode)
     }
 }
 
@@ -198,6 +215,11 @@ impl Account {
         self.is_active() && self.proofs.as_ref().zip(password).is_some_and(|(proofs, password)| proofs.password.is(password))
     }
 
+    /// Passkeys that they have.
+    pub fn passkeys(&self) -> Vec<Passkey> {
+        self.proofs.as_ref().map_or_else(Vec::new, |proofs| proofs.passkeys.view())
+    }
+
     /// Recovery codes that are left.
     pub fn recovery_codes_left(&self) -> u32 {
         self.proofs.as_ref().map_or(0, |proofs| proofs.recovery.left())
@@ -232,13 +254,16 @@ impl Account {
             signed_in_at,
             shares: self.scope(),
             refused_from: network.refused_from(now),
+            passkeys: self.passkeys(),
         }
     }
 
     /// Whether what was stored elsewhere can be one.
     pub fn is_plausible(&self) -> bool {
-        let sound =
-            |proofs: &Proofs| proofs.password.is_plausible() && proofs.authenticator.is_plausible() && proofs.recovery.is_plausible();
+        let sound = |proofs: &Proofs| {
+            let known = proofs.password.is_plausible() && proofs.authenticator.is_plausible();
+            known && proofs.recovery.is_plausible() && proofs.passkeys.is_plausible()
+        };
         self.proofs.as_ref().is_none_or(sound) && self.network.as_ref().is_none_or(Network::is_plausible)
     }
 }

@@ -8,6 +8,7 @@ mod claiming;
 mod copying;
 mod factors;
 mod granting;
+mod passkeys;
 mod proving;
 mod signing_in;
 mod tokens;
@@ -24,6 +25,7 @@ use zeroize::Zeroizing;
 
 use crate::account::{Account, Door};
 use crate::attempts::Attempts;
+use crate::challenges::Challenges;
 use crate::claim_code::ClaimCode;
 use crate::error::AuthError;
 use crate::proof::{Effort, Password};
@@ -62,6 +64,8 @@ struct Inside {
     break_glass: Attempts,
     /// New authenticators that have shown no code yet.
     pending: factors::Pending,
+    /// What passkeys were asked to sign.
+    challenges: Challenges,
     sources: Sources,
     tally: Tally,
 }
@@ -87,6 +91,7 @@ impl Authority {
             claim_code: ClaimCode::default(),
             break_glass: Attempts::default(),
             pending: factors::Pending::default(),
+            challenges: Challenges::new(Arc::clone(&world))?,
             sources: Sources::default(),
             tally: Tally::default(),
         };
@@ -101,7 +106,8 @@ impl Authority {
         let GrantKey { boot, public_key } = inside.public();
         let users = u32::try_from(accounts.len()).unwrap_or(u32::MAX);
         let break_glass = inside.store.sealed_code()?.is_some();
-        Ok(Status { boot, public_key, users, claimed: accounts.iter().any(Account::is_proven_owner), break_glass })
+        let passkey_hosts = passkeys::hosts(&accounts);
+        Ok(Status { boot, public_key, users, claimed: accounts.iter().any(Account::is_proven_owner), break_glass, passkey_hosts })
     }
 
     /// What grants are checked with.

@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use keepwell_api::Refusal;
+use keepwell_api::auth::PasskeyAsked;
 use keepwell_api::grants::{Role, Verb};
 
 use crate::store::StoreError;
@@ -50,6 +51,21 @@ pub enum AuthError {
     /// It was shown, and is wrong.
     #[error("the code is wrong or was used already; nothing was done. After five wrong ones the session is over")]
     WrongCode,
+    /// A passkey is asked to sign this first.
+    #[error("this is done once your passkey has signed it; nothing was done yet")]
+    PasskeyAsked(Box<PasskeyAsked>),
+    /// They have none for this host.
+    #[error("you have no passkey for this name of the box: give a code; nothing was done")]
+    NoPasskey,
+    /// Passkeys need a name.
+    #[error("passkeys go with a name of the box, and not with an address: give a code; nothing was done")]
+    NoHost,
+    /// One that can't be added, or not so.
+    #[error("the passkey was not taken: {0}")]
+    BadPasskey(&'static str),
+    /// No such passkey.
+    #[error("there is no such passkey")]
+    UnknownPasskey,
     /// A token that is none.
     #[error("the token is not known, revoked or expired; nothing was done")]
     NoToken,
@@ -125,6 +141,11 @@ impl AuthError {
             Self::NoGrantFor(_) => ("no-grant", NO),
             Self::StepUp(_) => ("step-up", StatusCode::UNAUTHORIZED),
             Self::WrongCode => ("wrong-code", StatusCode::UNAUTHORIZED),
+            Self::PasskeyAsked(_) => ("passkey-asked", StatusCode::UNAUTHORIZED),
+            Self::NoPasskey => ("no-passkey", NO),
+            Self::NoHost => ("no-host", NO),
+            Self::BadPasskey(_) => ("bad-passkey", NO),
+            Self::UnknownPasskey => ("unknown-passkey", StatusCode::NOT_FOUND),
             Self::NoToken => ("no-token", StatusCode::UNAUTHORIZED),
             Self::UnknownToken => ("unknown-token", StatusCode::NOT_FOUND),
             Self::BadToken(_) => ("bad-token", NO),
@@ -151,6 +172,10 @@ impl AuthError {
 impl From<&AuthError> for Refusal {
     fn from(error: &AuthError) -> Self {
         let (code, status) = error.code();
-        Self::new(status, code, error)
+        let mut refusal = Self::new(status, code, error);
+        if let AuthError::PasskeyAsked(asked) = error {
+            refusal.causes = vec![serde_json::to_string(asked).expect("plain data becomes JSON")];
+        }
+        refusal
     }
 }

@@ -19,13 +19,26 @@ const HASH_LEN: usize = 32;
 const TOTP_LEN: usize = 20;
 const ISSUER: &str = "Keepwell";
 
-/// What somebody has shown beside the password. A passkey will be one more.
+/// What somebody has shown beside the password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Factor {
     /// A code of the authenticator.
     Authenticator,
     /// A recovery code, which is gone now.
     RecoveryCode,
+    /// A passkey.
+    Passkey,
+}
+
+impl Factor {
+    /// A word for the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Authenticator => "authenticator",
+            Self::RecoveryCode => "recovery-code",
+            Self::Passkey => "passkey",
+        }
+    }
 }
 
 /// How much work a password costs.

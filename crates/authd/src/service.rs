@@ -11,8 +11,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use keepwell_api::auth::{
-    AddUser, AskBreakGlass, AskGrant, ByOwner, ChangeFactor, ChangePassword, ChangeRole, ChangeShares, CheckToken, Claim, ConfirmFactor,
-    Enrol, InSession, MakeToken, Revoke, SignIn,
+    AddPasskey, AddUser, AskBreakGlass, AskGrant, BeginPasskey, ByOwner, ChangeFactor, ChangePassword, ChangeRole, ChangeShares,
+    CheckToken, Claim, ConfirmFactor, ConsoleCertificate, Enrol, InSession, MakeToken, RenamePasskey, Revoke, SignIn,
 };
 use keepwell_api::{Caller, Callers, Refusal};
 use serde::{Deserialize, Serialize};
@@ -70,6 +70,11 @@ fn people_routes() -> Router<Shared> {
         .route("/v1/recovery-codes", post(recovery_codes))
         .route("/v1/authenticator", post(authenticator))
         .route("/v1/authenticator/confirm", post(confirm_authenticator))
+        .route("/v1/passkeys/begin", post(begin_passkey))
+        .route("/v1/passkeys", post(add_passkey))
+        .route("/v1/passkeys/{id}/rename", post(rename_passkey))
+        .route("/v1/users/{name}/passkeys/{id}/remove", post(remove_passkey))
+        .route("/v1/console-certificate", post(console_certificate))
         .route("/v1/break-glass-code", post(break_glass_code))
         .route("/v1/grants", post(grant))
         .route("/v1/users", post(add_user))
@@ -108,6 +113,10 @@ async fn run<T: Send + 'static>(
     })?;
     done.map_err(|error| {
         let refusal = Refusal::from(&error);
+        if matches!(error, AuthError::PasskeyAsked(_)) {
+            tracing::debug!("a passkey was asked");
+            return refusal;
+        }
         tracing::warn!(code = refusal.code, error = &error as &dyn std::error::Error, "a request was not carried out");
         refusal
     })
@@ -167,6 +176,30 @@ async fn authenticator(State(authority): State<Shared>, from: Where, Json(reques
 
 async fn confirm_authenticator(State(authority): State<Shared>, Json(request): Json<ConfirmFactor>) -> Response {
     answer(authority, move |authority| authority.confirm_authenticator(&request)).await
+}
+
+async fn begin_passkey(State(authority): State<Shared>, from: Where, Json(request): Json<BeginPasskey>) -> Response {
+    answer(authority, move |authority| authority.begin_passkey(&request, origin(from))).await
+}
+
+async fn add_passkey(State(authority): State<Shared>, Json(request): Json<AddPasskey>) -> Response {
+    answer(authority, move |authority| authority.add_passkey(&request)).await
+}
+
+async fn rename_passkey(State(authority): State<Shared>, Path(id): Path<String>, Json(request): Json<RenamePasskey>) -> Response {
+    answer(authority, move |authority| authority.rename_passkey(&id, &request)).await
+}
+
+async fn remove_passkey(
+    State(authority): State<Shared>,
+    Path((name, id)): Path<(String, String)>,
+    Json(request): Json<ByOwner>,
+) -> Response {
+    answer(authority, move |authority| authority.remove_passkey(&name, &id, &request)).await
+}
+
+async fn console_certificate(State(authority): State<Shared>, Json(request): Json<ConsoleCertificate>) -> Response {
+    answer(authority, move |authority| authority.console_certificate(&request)).await
 }
 
 async fn break_glass_code(State(authority): State<Shared>, Json(request): Json<ByOwner>) -> Response {

@@ -4,6 +4,7 @@ use keepwell_api::auth::{AskBreakGlass, BREAK_GLASS, BreakGlassCode, ByOwner, Ev
 use keepwell_api::grants::{Role, Scope, Verb};
 
 use super::granting::{To, digest_of};
+use super::users::act;
 use super::{Authority, Inside};
 use crate::attempts::Tried;
 use crate::break_glass::SealedCode;
@@ -15,7 +16,7 @@ impl Authority {
     /// A new code; the one from before is void.
     pub fn new_break_glass_code(&self, request: &ByOwner) -> Result<BreakGlassCode, AuthError> {
         let (mut inside, now) = (self.lock(), self.world.now());
-        let owner = inside.owner(&request.session, request.code.as_deref(), now)?;
+        let owner = inside.owner(&request.session, request.code.as_deref(), act("sealed-code", "", request), now)?;
         let (code, sealed) = SealedCode::new(now.wall, &*self.world)?;
         let event = Happened::new(now.wall, EventKind::UserChanged, "break-glass-code-made", owner.account.name.as_str());
         inside.store.commit(&Change { sealed_code: Some(Some(&sealed)), events: vec![event], ..Change::default() })?;

@@ -13,7 +13,8 @@ use crate::store::{Change, Happened};
 use crate::token::StoredToken;
 use crate::world::Now;
 
-const VERSION: u32 = 2;
+/// Since users have passkeys.
+const VERSION: u32 = 3;
 /// Before there were tokens.
 const FIRST: u32 = 1;
 

@@ -1,15 +1,17 @@
 //! Password, authenticator and recovery codes, changed by whose they are. What is wrong counts in the session alone: who rides one locks nobody out.
 
 use keepwell_api::Base64;
-use keepwell_api::auth::{ChangeFactor, ChangePassword, ConfirmFactor, Enrolled, EventKind, RecoveryCodes as Shown};
+use keepwell_api::auth::{ChangeFactor, ChangePassword, ConfirmFactor, Enrolled, EventKind, RecoveryCodes as Shown, passkey};
 use sha2::{Digest as _, Sha256};
 
+use super::passkeys::own;
+use super::proving::copied;
 use super::users::shown;
 use super::{Authority, Person};
 use crate::account::{Account, Door};
 use crate::error::AuthError;
 use crate::lockout::Origin;
-use crate::proof::{Authenticator, Password};
+use crate::proof::{Authenticator, Factor, Password};
 use crate::recovery::RecoveryCodes;
 use crate::source::Source;
 use crate::store::{Change, Happened};
@@ -30,6 +32,8 @@ struct New {
     began: u64,
     authenticator: Authenticator,
     recovery: RecoveryCodes,
+    /// Everything else is.
+    lost: bool,
 }
 
 impl Pending {
@@ -59,7 +63,7 @@ impl Authority {
     pub fn change_password(&self, request: &ChangePassword, origin: Origin) -> Result<(), AuthError> {
         let person = self.lock().person(&request.session, None, self.world.now())?;
         let new = self.work(&door(origin), || Password::new(&request.new, self.effort, &*self.world))?;
-        self.change(&request.session, &person, (&request.password, &request.code), origin, "password-changed", |account| {
+        self.change(&request.session, &person, (&request.password, &request.code), origin, "password-changed", |account, _| {
             if let Some(proofs) = &mut account.proofs {
                 proofs.password = new;
             }
@@ -72,7 +76,7 @@ impl Authority {
     pub fn new_recovery_codes(&self, request: &ChangeFactor, origin: Origin) -> Result<Shown, AuthError> {
         let person = self.lock().person(&request.session, None, self.world.now())?;
         let (recovery_codes, recovery) = RecoveryCodes::new(&*self.world)?;
-        self.change(&request.session, &person, (&request.password, &request.code), origin, "recovery-codes-made", |account| {
+        self.change(&request.session, &person, (&request.password, &request.code), origin, "recovery-codes-made", |account, _| {
             if let Some(proofs) = &mut account.proofs {
                 proofs.recovery = recovery;
             }
@@ -87,9 +91,12 @@ impl Authority {
         let (recovery_codes, recovery) = RecoveryCodes::new(&*self.world)?;
         let authenticator = Authenticator::new(&*self.world)?;
         let otpauth = shown(&authenticator, &person.account.name)?;
-        self.change(&request.session, &person, (&request.password, &request.code), origin, "authenticator-asked", |_| ())?;
+        let proofs = (&request.password, &*request.code);
+        let factor = self.change(&request.session, &person, proofs, origin, "authenticator-asked", |_, factor| factor)?;
         let (mut inside, now) = (self.lock(), self.world.now());
-        inside.pending.put(New { session: key(&request.session), began: now.steady, authenticator, recovery });
+        // Who has nothing left but paper has lost what the passkeys were on.
+        let lost = factor == Factor::RecoveryCode;
+        inside.pending.put(New { session: key(&request.session), began: now.steady, authenticator, recovery, lost });
         Ok(Enrolled { otpauth, recovery_codes })
     }
 
@@ -102,10 +109,15 @@ impl Authority {
         if !new.authenticator.take(&request.code, now.wall) {
             return Err(inside.wrong_in_session(session, &account, "wrong-code", now)?);
         }
-        let (authenticator, recovery) = (new.authenticator.clone(), new.recovery.clone());
+        let (authenticator, recovery, lost) = (new.authenticator.clone(), new.recovery.clone(), new.lost);
         let Some(proofs) = &mut account.proofs else { return Err(AuthError::NoSession) };
         (proofs.authenticator, proofs.recovery) = (authenticator, recovery);
+        let removed = if lost { proofs.passkeys.len() } else { 0 };
+        if lost {
+            proofs.passkeys.clear();
+        }
         let event = Happened::new(now.wall, EventKind::UserChanged, "authenticator-changed", account.name.as_str());
+        let event = event.with("passkeys-removed", removed);
         inside.store.commit(&Change { put: vec![&account], events: vec![event], ..Change::default() })?;
         inside.pending.end(&key);
         inside.sessions.freshen(session, None, now);
@@ -114,15 +126,19 @@ impl Authority {
     }
 
     /// What a person changes of their own proofs, with both of them.
-    fn change(
+    pub(super) fn change<T>(
         &self,
         session: &Base64,
         person: &Person,
         (password, code): (&Base64, &str),
         origin: Origin,
         what: &str,
-        change: impl FnOnce(&mut Account),
-    ) -> Result<(), AuthError> {
+        change: impl FnOnce(&mut Account, Factor) -> T,
+    ) -> Result<T, AuthError> {
+        // What a passkey is asked is no proof yet.
+        if code.starts_with(passkey::ASK) {
+            return Err(self.lock().own_asked(session, person, what, code, self.world.now())?);
+        }
         let stored = person.account.proofs.as_ref().map(|proofs| proofs.password.clone());
         let tried = stored.as_ref().unwrap_or(&self.nobody);
         let fits = self.work(&door(origin), || tried.fits(password))?;
@@ -130,20 +146,24 @@ impl Authority {
         // Only a password that is still theirs counts.
         let mut account =
             inside.store.account(&person.key)?.filter(|account| account.has_password(stored.as_ref())).ok_or(AuthError::NoSession)?;
-        let taken = account.proofs.as_mut().and_then(|proofs| proofs.take(code, now.wall, fits)).filter(|_| fits);
-        let Some(factor) = taken else {
+        let given = inside.given(session, &own(what), code, &account, now)?;
+        let taken = account.proofs.as_mut().map_or(Err(None), |proofs| proofs.take(&given, now.wall, fits));
+        let (Ok(factor), true) = (taken, fits) else {
             // A code that was shown is used.
-            inside.store.commit(&Change { put: vec![&account], ..Change::default() })?;
+            let events = copied(taken.err().flatten(), &account, now).into_iter().collect();
+            inside.store.commit(&Change { put: vec![&account], events, ..Change::default() })?;
             return Err(inside.wrong_in_session(session, &account, "wrong-proof", now)?);
         };
         // Before the codes are changed, which is what may follow.
         let used = super::proving::used(factor, &account, now);
-        change(&mut account);
+        let changed = change(&mut account, factor);
         let done = Happened::new(now.wall, EventKind::UserChanged, what, account.name.as_str());
         let events = used.into_iter().chain([done]).collect();
         inside.store.commit(&Change { put: vec![&account], events, ..Change::default() })?;
-        inside.sessions.freshen(session, None, now);
-        Ok(())
+        if factor != Factor::Passkey {
+            inside.sessions.freshen(session, None, now);
+        }
+        Ok(changed)
     }
 
     /// All other sessions of theirs are over.

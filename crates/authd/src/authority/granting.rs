@@ -36,7 +36,7 @@ impl Authority {
                 let token = inside.program(token, request.verb, now)?;
                 To { user: actor(&token), role: token.role, shares: token.shares }
             }
-            None => inside.somebody(request, now)?,
+            None => inside.somebody(request, arguments, now)?,
         };
         inside.sign((request.verb, arguments), to, (request.max_bytes, request.background), now, &*self.world)
     }
@@ -48,14 +48,14 @@ pub(super) fn digest_of(arguments: &str) -> Result<[u8; 32], AuthError> {
 }
 
 impl Inside {
-    fn somebody(&mut self, request: &AskGrant, now: Now) -> Result<To, AuthError> {
+    fn somebody(&mut self, request: &AskGrant, arguments: [u8; 32], now: Now) -> Result<To, AuthError> {
         let person = if request.background {
             let held = self.sessions.find(&request.session, now).cloned();
             self.person_of(held, Some(request.verb), now)?
         } else {
             self.person(&request.session, Some(request.verb), now)?
         };
-        self.prove_again(&request.session, &person, request.code.as_deref(), request.verb, request.max_bytes, now)?;
+        self.prove_again(&request.session, &person, request.code.as_deref(), (request.verb, arguments, request.max_bytes), now)?;
         Ok(To { user: person.account.name.as_str().to_owned(), role: person.account.role, shares: person.account.scope() })
     }
 

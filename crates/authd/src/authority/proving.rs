@@ -1,14 +1,16 @@
 //! Proofs: at the door, and again for what is dangerous.
 
-use keepwell_api::Base64;
 use keepwell_api::auth::EventKind;
 use keepwell_api::grants::{Verb, needs_fresh_factor};
+use keepwell_api::{Base64, hex};
 
 use super::{Authority, Inside, Person};
-use crate::account::{Account, Door};
+use crate::account::{Account, Door, Given};
+use crate::challenges::Act;
 use crate::error::AuthError;
 use crate::proof::Factor;
 use crate::store::{Change, Happened};
+use crate::webauthn::Flaw;
 use crate::world::Now;
 
 /// What is shown at the door.
@@ -47,21 +49,31 @@ impl Authority {
         };
         let admitted = account.admits(door, now.wall);
         // Both are looked at, whatever the first says; a right code with a wrong password is used up.
-        let taken = account.proofs.as_mut().and_then(|proofs| proofs.take(shown.code, now.wall, fits && admitted));
-        if let Some(factor) = taken.filter(|_| fits && admitted) {
+        let given = inside.given_at_door(shown.code, now);
+        let taken = account.proofs.as_mut().map_or(Err(None), |proofs| proofs.take(&given, now.wall, fits && admitted));
+        if let (Given::Passkey(Ok(shown)), Ok(_)) = (&given, taken) {
+            inside.challenges.use_up(shown, now);
+        }
+        if let (Ok(factor), true) = (taken, fits && admitted) {
             account.succeeded(door);
             // Before the codes are changed, which is what may follow.
             let used = used(factor, &account, now);
-            let events = used.into_iter().chain([from(success(&mut account, now), door)]).collect();
+            let event = from(success(&mut account, now), door).with("factor", factor.as_str());
+            let events = used.into_iter().chain([event]).collect();
             return Ok(inside.store.commit(&Change { put: vec![&account], events, ..Change::default() })?);
         }
+        let flaw = taken.err().flatten();
         let what = match admitted {
             true if account.failed(door, now.wall) => "locked-out",
             true => "wrong-proof",
             false => "while-locked-out",
         };
-        inside.store.commit(&Change { put: vec![&account], ..Change::default() })?;
-        inside.tell_rarely(now, None, refusal(now, what, account.name.as_str(), door))?;
+        inside.store.commit(&Change {
+            put: vec![&account],
+            events: copied(flaw, &account, now).into_iter().collect(),
+            ..Change::default()
+        })?;
+        inside.tell_rarely(now, None, because(flaw, refusal(now, what, account.name.as_str(), door)))?;
         Err(AuthError::SignInRefused)
     }
 }
@@ -86,23 +98,36 @@ impl Inside {
         session: &Base64,
         person: &Person,
         code: Option<&str>,
-        verb: Verb,
-        max_bytes: Option<u64>,
+        (verb, arguments, max_bytes): (Verb, [u8; 32], Option<u64>),
         now: Now,
     ) -> Result<(), AuthError> {
         let Some(code) = code else { return self.is_fresh_enough(session, verb, max_bytes, now) };
         let mut account = self.store.account(&person.key)?.filter(Account::is_active).ok_or(AuthError::NoSession)?;
-        let taken = account.proofs.as_mut().and_then(|proofs| proofs.take(code, now.wall, true));
-        let Some(factor) = taken else {
-            let over = if self.sessions.wrong_code(session) { "session-ended" } else { "session-goes-on" };
-            let event = Happened::new(now.wall, EventKind::Refusal, "wrong-code", account.name.as_str());
-            self.tell(event.with("verb", verb).with("session", over))?;
-            return Err(AuthError::WrongCode);
+        let given = self.given(session, &Act { word: verb.as_str(), arguments, max_bytes }, code, &account, now)?;
+        let taken = account.proofs.as_mut().map_or(Err(None), |proofs| proofs.take(&given, now.wall, true));
+        let factor = match taken {
+            Ok(factor) => factor,
+            Err(flaw) => {
+                let over = if self.sessions.wrong_code(session) { "session-ended" } else { "session-goes-on" };
+                let event = Happened::new(now.wall, EventKind::Refusal, "wrong-code", account.name.as_str());
+                let event = because(flaw, event.with("verb", verb).with("session", over));
+                let events = copied(flaw, &account, now).into_iter().chain([event]).collect();
+                self.store.commit(&Change { events, ..Change::default() })?;
+                return Err(AuthError::WrongCode);
+            }
         };
         let proven = Happened::new(now.wall, EventKind::SignIn, "proven-again", account.name.as_str()).with("verb", verb);
+        let proven = if factor == Factor::Passkey {
+            proven.with("factor", factor.as_str()).with("arguments", hex::encode(&arguments))
+        } else {
+            proven
+        };
         let events = used(factor, &account, now).into_iter().chain([proven]).collect();
         self.store.commit(&Change { put: vec![&account], events, ..Change::default() })?;
-        self.sessions.freshen(session, Some(verb), now);
+        // A passkey has signed this one act; a code says that the person is there.
+        if factor != Factor::Passkey {
+            self.sessions.freshen(session, Some(verb), now);
+        }
         Ok(())
     }
 
@@ -115,6 +140,20 @@ impl Inside {
         }
         self.sessions.charge(session, bytes, now);
         Ok(())
+    }
+}
+
+/// Two of one authenticator are told by themselves.
+pub(super) fn copied(flaw: Option<Flaw>, account: &Account, now: Now) -> Option<Happened> {
+    let event = || Happened::new(now.wall, EventKind::Refusal, "passkey-copied", account.name.as_str());
+    (flaw == Some(Flaw::Counter)).then(event)
+}
+
+/// With what is wrong about a passkey.
+fn because(flaw: Option<Flaw>, event: Happened) -> Happened {
+    match flaw {
+        Some(flaw) => event.with("passkey", flaw.as_str()),
+        None => event,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Signing in and out. One answer to all that is wrong, after the same work.
 
 use keepwell_api::Base64;
-use keepwell_api::auth::{EventKind, Session, SignIn, SignedIn};
+use keepwell_api::auth::{EventKind, Session, SignIn, SignedIn, passkey};
 use zeroize::Zeroizing;
 
 use super::proving::Shown;
@@ -17,6 +17,9 @@ use crate::world::{Now, random};
 impl Authority {
     /// Signs somebody in who knows the password, and has the authenticator or a recovery code.
     pub fn sign_in(&self, request: &SignIn, origin: Origin) -> Result<SignedIn, AuthError> {
+        if request.code.starts_with(passkey::ASK) {
+            return Err(self.asked_at_door(&request.code)?);
+        }
         let name = Name::parse(&request.user).ok();
         let key = name.as_ref().map(Name::key).unwrap_or_default();
         let door = match origin {
@@ -76,6 +79,7 @@ fn said(inside: &Inside, held: &Held, now: Now) -> Result<Session, AuthError> {
         download_left: held.download_left(now),
         recovery_codes_left: account.recovery_codes_left(),
         shares: account.scope(),
+        passkeys: account.passkeys(),
         user: account.name.into(),
     })
 }

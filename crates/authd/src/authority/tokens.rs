@@ -4,6 +4,7 @@ use keepwell_api::Base64;
 use keepwell_api::auth::{EventKind, MakeToken, Token, TokenMade, Tokens};
 use keepwell_api::grants::{Role, Verb, allows, needs_person, takes_scope};
 
+use super::users::act;
 use super::{Authority, Inside};
 use crate::account::Name;
 use crate::error::AuthError;
@@ -51,7 +52,7 @@ impl Authority {
     /// Makes one.
     pub fn make_token(&self, request: &MakeToken) -> Result<TokenMade, AuthError> {
         let (mut inside, now) = (self.lock(), self.world.now());
-        let owner = inside.owner(&request.session, request.code.as_deref(), now)?;
+        let owner = inside.owner(&request.session, request.code.as_deref(), act("token", "", request), now)?;
         let made_by = owner.account.name.as_str().to_owned();
         let MakeToken { name, role, verbs, shares, expires_at, .. } = request.clone();
         let (id, made_at) = (String::new(), now.wall);

@@ -2,13 +2,15 @@
 
 use keepwell_api::Base64;
 use keepwell_api::auth::{AddUser, ByOwner, ChangeRole, ChangeShares, Enrol, Enrolled, EventKind, SetUp, Users};
-use keepwell_api::grants::{Role, Scope, Verb};
+use keepwell_api::grants::{Role, Scope, Verb, digest};
+use serde::Serialize;
 
 use super::factors::door;
 use super::{Authority, Inside, Person, USERS_MAX};
 use crate::account::{Account, Door, Name, Proofs};
 use crate::error::AuthError;
 use crate::lockout::Origin;
+use crate::passkey::Passkeys;
 use crate::proof::{Authenticator, Password};
 use crate::recovery::RecoveryCodes;
 use crate::setup_code::SetUpCode;
@@ -26,7 +28,7 @@ impl Authority {
     /// Adds a user, who gets a set-up code from the owner.
     pub fn add_user(&self, request: &AddUser) -> Result<SetUp, AuthError> {
         let (mut inside, now) = (self.lock(), self.world.now());
-        let owner = inside.owner(&request.session, request.code.as_deref(), now)?;
+        let owner = inside.owner(&request.session, request.code.as_deref(), act("add", "", request), now)?;
         let name = Name::parse(&request.name)?;
         only_who_restores(request.role, &request.shares)?;
         let accounts = inside.store.accounts()?;
@@ -61,7 +63,7 @@ impl Authority {
     /// Lets a user sign in no more, and ends their sessions and the tokens that they made.
     pub fn disable(&self, name: &str, request: &ByOwner) -> Result<(), AuthError> {
         let (mut inside, now) = (self.lock(), self.world.now());
-        let (owner, mut account) = inside.other(name, &request.session, request.code.as_deref(), now)?;
+        let (owner, mut account) = inside.other(name, &request.session, request.code.as_deref(), act("disable", name, request), now)?;
         inside.keep_an_owner(&account)?;
         (account.disabled, account.set_up) = (true, None);
         inside.put_and_end_tokens(&account, changed(now, "disabled", owner.account.name.as_str(), &account), now)?;
@@ -72,7 +74,7 @@ impl Authority {
     /// Takes both proofs from a user, who has to enrol again: a lost telephone, a forgotten password, somebody disabled who is back.
     pub fn reset(&self, name: &str, request: &ByOwner) -> Result<SetUp, AuthError> {
         let (mut inside, now) = (self.lock(), self.world.now());
-        let (owner, account) = inside.other(name, &request.session, request.code.as_deref(), now)?;
+        let (owner, account) = inside.other(name, &request.session, request.code.as_deref(), act("reset", name, request), now)?;
         inside.keep_an_owner(&account)?;
         let (code, set_up) = SetUpCode::new(now.wall, &*self.world)?;
         let expires_at = set_up.expires_at();
@@ -86,7 +88,7 @@ impl Authority {
     /// Gives a user another role, from the next request on.
     pub fn change_role(&self, name: &str, request: &ChangeRole) -> Result<(), AuthError> {
         let (mut inside, now) = (self.lock(), self.world.now());
-        let (owner, mut account) = inside.other(name, &request.session, request.code.as_deref(), now)?;
+        let (owner, mut account) = inside.other(name, &request.session, request.code.as_deref(), act("role", name, request), now)?;
         if request.role != Role::Owner {
             inside.keep_an_owner(&account)?;
         }
@@ -99,7 +101,7 @@ impl Authority {
     /// Says from which shares somebody may read who restores only, from the next request on.
     pub fn change_shares(&self, name: &str, request: &ChangeShares) -> Result<(), AuthError> {
         let (mut inside, now) = (self.lock(), self.world.now());
-        let (owner, mut account) = inside.other(name, &request.session, request.code.as_deref(), now)?;
+        let (owner, mut account) = inside.other(name, &request.session, request.code.as_deref(), act("shares", name, request), now)?;
         only_who_restores(account.role, &request.shares)?;
         account.shares = request.shares.clone();
         let event = changed(now, "shares-changed", owner.account.name.as_str(), &account).with("shares", account.shares.names().len());
@@ -118,21 +120,29 @@ impl Authority {
     pub(super) fn proofs(&self, door: &Door, password: &Base64) -> Result<(Proofs, Vec<Base64>), AuthError> {
         let password = self.work(door, || Password::new(password, self.effort, &*self.world))?;
         let (shown, recovery) = RecoveryCodes::new(&*self.world)?;
-        Ok((Proofs { password, authenticator: Authenticator::new(&*self.world)?, recovery }, shown))
+        let authenticator = Authenticator::new(&*self.world)?;
+        Ok((Proofs { password, authenticator, recovery, passkeys: Passkeys::default() }, shown))
     }
 }
 
 impl Inside {
     /// The owner who asks, and has just shown the second factor.
-    pub(super) fn owner(&mut self, session: &Base64, code: Option<&str>, now: Now) -> Result<Person, AuthError> {
+    pub(super) fn owner(&mut self, session: &Base64, code: Option<&str>, act: [u8; 32], now: Now) -> Result<Person, AuthError> {
         let owner = self.person(session, Some(Verb::UsersManage), now)?;
-        self.prove_again(session, &owner, code, Verb::UsersManage, None, now)?;
+        self.prove_again(session, &owner, code, (Verb::UsersManage, act, None), now)?;
         Ok(owner)
     }
 
     /// The owner who asks, and the user that it is about, who may be the same.
-    fn other(&mut self, name: &str, session: &Base64, code: Option<&str>, now: Now) -> Result<(Person, Account), AuthError> {
-        let owner = self.owner(session, code, now)?;
+    pub(super) fn other(
+        &mut self,
+        name: &str,
+        session: &Base64,
+        code: Option<&str>,
+        act: [u8; 32],
+        now: Now,
+    ) -> Result<(Person, Account), AuthError> {
+        let owner = self.owner(session, code, act, now)?;
         let account = self.store.account(&Name::parse(name)?.key())?.ok_or(AuthError::UnknownUser)?;
         Ok((owner, account))
     }
@@ -154,7 +164,7 @@ impl Inside {
         }
     }
 
-    fn put(&mut self, account: &Account, event: Happened) -> Result<(), AuthError> {
+    pub(super) fn put(&mut self, account: &Account, event: Happened) -> Result<(), AuthError> {
         Ok(self.store.commit(&Change { put: vec![account], events: vec![event], ..Change::default() })?)
     }
 
@@ -167,6 +177,15 @@ impl Inside {
         let put_tokens = tokens.iter().collect();
         Ok(self.store.commit(&Change { put: vec![account], put_tokens, events: vec![event], ..Change::default() })?)
     }
+}
+
+/// What a passkey signs of a request: all of it but who asks and with what proof. In memory of this program alone, so the order of its fields is the same.
+pub(super) fn act(what: &str, name: &str, request: &impl Serialize) -> [u8; 32] {
+    let mut request = serde_json::to_value(request).expect("requests are plain data");
+    if let Some(fields) = request.as_object_mut() {
+        fields.retain(|field, _| field != "session" && field != "code");
+    }
+    digest(format!("{what}\0{name}\0{request}").as_bytes())
 }
 
 pub(super) fn changed(now: Now, code: &str, actor: &str, account: &Account) -> Happened {

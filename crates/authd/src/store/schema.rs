@@ -8,7 +8,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// What brings a file from one version to the next. None is ever changed; new ones are added.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     "
     CREATE TABLE users (key TEXT PRIMARY KEY, account BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, event BLOB NOT NULL);",
@@ -18,6 +18,8 @@ const STEPS: [&str; 3] = [
     // Accounts tell computers apart since.
     "
     CREATE TABLE sealed_code (one INTEGER PRIMARY KEY CHECK (one = 1), code BLOB NOT NULL);",
+    // Accounts have passkeys since. There is no other table.
+    "",
 ];
 
 /// Longest wait for a predecessor that is ending.

@@ -122,7 +122,7 @@ fn no(status: StatusCode, code: &str) -> Response {
 }
 
 async fn status() -> Json<Status> {
-    Json(Status { boot: "0".repeat(32), public_key: "0".repeat(64), users: 6, claimed: true, break_glass: true })
+    Json(Status { boot: "0".repeat(32), public_key: "0".repeat(64), users: 6, claimed: true, break_glass: true, passkey_hosts: vec!["box.test".into()] })
 }
 
 async fn sign_in(State(authd): State<Authd>, Json(ask): Json<SignIn>) -> Response {
@@ -149,7 +149,7 @@ async fn check(State(authd): State<Authd>, Json(ask): Json<InSession>) -> Respon
     let (expires_at, idle_until, recovery_codes_left) = (now() + 43_000, now() + 600, 8);
     let shares = if role == Role::RestoreOnly { authd.0.lock().unwrap().limit.clone() } else { Scope::default() };
     let (people_until, download_left) = (fresh_until, u64::MAX);
-    Json(Session { user, role, expires_at, idle_until, fresh_until, people_until, download_left, recovery_codes_left, shares })
+    Json(Session { user, role, expires_at, idle_until, fresh_until, people_until, download_left, recovery_codes_left, shares, passkeys: Vec::new() })
         .into_response()
 }
 
@@ -205,6 +205,7 @@ async fn users() -> Json<Users> {
         signed_in_at: (*role != Role::Security).then(|| now() - 3 * 86_400),
         shares: Scope::default(),
         refused_from: u32::from(*role == Role::RestoreOnly),
+        passkeys: Vec::new(),
     };
     Json(Users { users: Role::ALL.iter().map(user).collect() })
 }
