@@ -88,12 +88,14 @@ async fn state(visit: &Visit) -> Result<State, Trouble> {
         tracing::debug!(why, "diskd is silent");
         return Ok(State::Choose(Vec::new(), making.phase == PoolPhase::Begun));
     }
-    let bays = (1..).zip(&disks.disks).filter_map(|(number, one)| {
+    let there = making.phase == PoolPhase::There;
+    let shown = disks.disks.iter().filter(|one| !there || one.membership != Membership::None);
+    let bays = (1..).zip(shown).filter_map(|(number, one)| {
         let name = one.pool_name.as_deref();
         one.disk.as_ref().map(|disk| bay(number, disk, (name, one.membership), &visit.form))
     });
     Ok(match making.phase {
-        PoolPhase::There => State::There(bays.filter(|bay| !bay.free).collect()),
+        PoolPhase::There => State::There(bays.collect()),
         _ => State::Choose(bays.collect(), making.phase == PoolPhase::Begun),
     })
 }
