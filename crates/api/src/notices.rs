@@ -135,6 +135,14 @@ pub struct Email {
     /// Certificates (PEM) that are trusted for this server, in place of the public ones.
     #[serde(default)]
     pub ca_pem: Option<String>,
+    /// Whether it gets the daily report too.
+    #[serde(default = "yes")]
+    pub digest: bool,
+}
+
+/// Mail is for people, who want to know once a day.
+fn yes() -> bool {
+    true
 }
 
 /// How a connection to a mail server is encrypted.
@@ -160,6 +168,9 @@ pub struct Webhook {
     /// Certificates (PEM) that are trusted for this server, in place of the public ones.
     #[serde(default)]
     pub ca_pem: Option<String>,
+    /// Whether it gets the daily report too.
+    #[serde(default)]
+    pub digest: bool,
 }
 
 /// A collector of logs (RFC 5424).
@@ -176,6 +187,9 @@ pub struct Syslog {
     /// Certificates (PEM) that are trusted for this server, in place of the public ones.
     #[serde(default)]
     pub ca_pem: Option<String>,
+    /// Whether it gets the daily report too.
+    #[serde(default)]
+    pub digest: bool,
 }
 
 /// How log messages travel.
@@ -237,6 +251,45 @@ pub enum Kind {
     Closed,
     /// Nothing happened; somebody wants to see that notices arrive.
     Test,
+    /// How the box is, once a day: no incident.
+    Digest,
+}
+
+impl Channel {
+    /// The word for its kind.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Email(_) => "email",
+            Self::Webhook(_) => "webhook",
+            Self::Syslog(_) => "syslog",
+        }
+    }
+
+    /// Whether it gets the daily report too.
+    pub fn digest(&self) -> bool {
+        match self {
+            Self::Email(email) => email.digest,
+            Self::Webhook(hook) => hook.digest,
+            Self::Syslog(syslog) => syslog.digest,
+        }
+    }
+
+    /// Where it leads, in a line for people: no secret, no address of a person in full, and no path of a webhook, which may be a secret too.
+    pub fn masked(&self) -> String {
+        match self {
+            Self::Email(email) => {
+                let first = email.to.first().map(|to| format!("{}…@{}", to.as_str().get(..1).unwrap_or_default(), to.domain()));
+                let more = email.to.len().saturating_sub(1);
+                let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+                format!("{}{more}, by {}:{}", first.unwrap_or_default(), email.server, email.port)
+            }
+            Self::Webhook(hook) => {
+                let uri: Option<axum::http::Uri> = hook.url.as_str().parse().ok();
+                uri.and_then(|uri| Some(format!("{}://{}/…", uri.scheme_str()?, uri.authority()?))).unwrap_or_default()
+            }
+            Self::Syslog(syslog) => format!("{}:{}", syslog.server, syslog.port),
+        }
+    }
 }
 
 /// How bad it is. Ordered: the worst is the greatest.

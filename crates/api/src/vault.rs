@@ -3,18 +3,22 @@
 //!
 //! Times are Unix seconds by the box's own reckoning. File names are in answers to granted requests alone.
 
+mod channels;
 mod emergency;
 mod events;
 mod first_pool;
+mod kit;
 mod pool;
 mod reading;
 mod restores;
 mod rights;
 mod support;
 
+pub use channels::*;
 pub use emergency::*;
 pub use events::Event;
 pub use first_pool::*;
+pub use kit::*;
 pub use pool::*;
 pub use reading::*;
 pub use restores::*;
@@ -242,17 +246,6 @@ pub struct Cancel {
 pub struct Acknowledge {
     /// The incident.
     pub id: u64,
-}
-
-/// `POST /v1/channels`, verb `settings-change`: a way for messages, in place of the one of that name.
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SetChannel {
-    /// What it is called: 1 to 32 letters, digits and dashes.
-    pub name: String,
-    /// How it is used; none takes it away.
-    pub channel: Option<crate::notices::Channel>,
 }
 
 /// `POST /v1/log`, verb `log-read`.

@@ -48,6 +48,8 @@ pub enum DutyKind {
     Emergency,
     /// Somebody looked at what was read in an emergency. No deadline.
     EmergencyReview,
+    /// Old copies are forgotten as was promised: broken while somebody has stopped that. No deadline.
+    Deletions,
 }
 
 impl DutyKind {
@@ -71,6 +73,7 @@ impl DutyKind {
             Self::Notices => "notices",
             Self::Emergency => "emergency",
             Self::EmergencyReview => "emergency-review",
+            Self::Deletions => "deletions",
         }
     }
 }
@@ -271,6 +274,6 @@ pub fn deadline_s(kind: DutyKind, policy: Option<&Policy>) -> Option<u64> {
         DutyKind::Disk | DutyKind::Keys | DutyKind::Pool | DutyKind::Time => Some(DAY_S),
         DutyKind::Log => Some(2 * DAY_S),
         DutyKind::Runs | DutyKind::Gaps | DutyKind::Held | DutyKind::Power | DutyKind::State | DutyKind::Notices => None,
-        DutyKind::Emergency | DutyKind::EmergencyReview => None,
+        DutyKind::Emergency | DutyKind::EmergencyReview | DutyKind::Deletions => None,
     }
 }

@@ -2,6 +2,7 @@
 //! Pure and synchronous: no clock, no files, no network, no randomness; the moment is passed in, so that a year can be simulated in seconds.
 
 pub mod book;
+pub mod digest;
 pub mod duty;
 pub mod incident;
 pub mod policy;
@@ -12,6 +13,7 @@ pub mod time;
 pub mod words;
 
 pub use book::Book;
+pub use digest::{Day, Digest, digest};
 pub use duty::{Duty, DutyKind, Failure, Numbers, Owed, Proof, Standing, Subject, deadline_s};
 pub use incident::{Announcement, Closing, Incident, Incidents, Said, Severity, Sight};
 pub use policy::{Keep, Policy, PolicyError, ShareId, Tier, Weekly};

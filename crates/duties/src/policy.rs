@@ -206,6 +206,14 @@ impl Weekly {
     }
 }
 
+/// The newest moment up to `at` at which it was this hour of the day in a time zone; in UTC where none is given, or nobody knows it.
+pub(crate) fn last_hour(hour: u16, zone: Option<&str>, at: At) -> Option<At> {
+    let zone = zone.and_then(|zone| ZONES.get(zone).ok()).unwrap_or(TimeZone::UTC);
+    let today = zone.to_datetime(Timestamp::from_second(at.0).ok()?).date();
+    let days = [Some(today), today.yesterday().ok()].into_iter().flatten();
+    days.filter_map(|day| moment(&zone, day.to_datetime(Time::midnight()), hour * 60)).find(|hour| *hour <= at)
+}
+
 fn moment(zone: &TimeZone, midnight: DateTime, minute: u16) -> Option<At> {
     let civil = midnight.checked_add(i64::from(minute).minutes()).ok()?;
     zone.to_timestamp(civil).ok().map(|timestamp| At(timestamp.as_second()))

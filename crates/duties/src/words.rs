@@ -188,6 +188,11 @@ fn of_box(incident: &Incident, subject: &str, number: &dyn Fn(&str) -> i64) -> [
             "If this box burned now, a new one would know older settings".into(),
             "Nothing yet; it is tried again".into(),
         ],
+        (DutyKind::Deletions, _) => [
+            "Somebody froze deletions: no old copy is forgotten".into(),
+            "All copies stay, and the disks fill faster than usual".into(),
+            "When it is clear what happened, let old copies be forgotten again on the page Emergency".into(),
+        ],
         _ => [
             "Messages of this box do not reach people".into(),
             "Copies are not touched by that".into(),

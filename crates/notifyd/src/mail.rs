@@ -24,7 +24,7 @@ pub fn compose(email: &Email, notice: &Notice, zone: &TimeZone, now: i64) -> Res
         return Err(NotifyError::Settings("wanted are 1 to 32 recipients"));
     }
     let thread = format!("<keepwell.incident.{}@{}>", notice.incident, email.from.domain());
-    let reply = if matches!(notice.kind, Kind::Opened | Kind::Test) { "" } else { "Re: " };
+    let reply = if matches!(notice.kind, Kind::Opened | Kind::Test | Kind::Digest) { "" } else { "Re: " };
     let mut mail = Message::builder()
         .from(mailbox(&email.from, Some(uncoded(notice.box_name.as_str())))?)
         .subject(uncoded(&format!("{reply}[{}] {}", notice.box_name, notice.subject)))
@@ -53,18 +53,19 @@ fn mailbox(address: &Address, name: Option<String>) -> Result<Mailbox, NotifyErr
 
 /// What a mail says, in order, with what stands above each part.
 fn parts(notice: &Notice) -> Vec<(&'static str, Vec<&str>)> {
-    let parts = [("", &notice.happened), ("What this means for your data", &notice.for_your_data), ("What to do", &notice.to_do)];
+    let second = if notice.kind == Kind::Digest { "What changed" } else { "What this means for your data" };
+    let parts = [("", &notice.happened), (second, &notice.for_your_data), ("What to do", &notice.to_do)];
     let lines = |text: &'_ Text| -> bool { !text.as_str().is_empty() };
     parts.into_iter().filter(|(_, text)| lines(text)).map(|(title, text)| (title, text.as_str().lines().collect())).collect()
 }
 
 fn details(notice: &Notice, zone: &TimeZone) -> Vec<(String, String)> {
-    let fixed = [
-        ("Box", notice.box_name.to_string()),
-        ("Noticed", local_time(notice.at, zone)),
-        ("How bad", severity(notice.severity).to_owned()),
-        ("Incident", format!("{} ({})", notice.incident, notice.code)),
-    ];
+    let mut fixed = vec![("Box", notice.box_name.to_string()), ("Noticed", local_time(notice.at, zone))];
+    // A report of the day is no incident.
+    if notice.kind != Kind::Digest {
+        fixed.push(("How bad", severity(notice.severity).to_owned()));
+        fixed.push(("Incident", format!("{} ({})", notice.incident, notice.code)));
+    }
     let facts = notice.facts.iter().map(|(name, number)| (name.to_string(), number.to_string()));
     fixed.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(facts).collect()
 }

@@ -35,7 +35,7 @@ pub fn routes(place: Place, vaultd: u32) -> Router {
 }
 
 async fn send(State((place, turns)): State<(Place, Arc<Semaphore>)>, Json(delivery): Json<Delivery>) -> Result<Json<Delivered>, Refusal> {
-    let (id, kind) = (&delivery.notice.id, kind(&delivery.channel));
+    let (id, kind) = (&delivery.notice.id, delivery.channel.kind());
     let done = match peer(&delivery.channel) {
         Ok(peer) => {
             let work = async {
@@ -80,13 +80,5 @@ fn peer(channel: &Channel) -> Result<Peer, NotifyError> {
         Channel::Email(email) => Ok(Peer { what: "mail server", host: email.server.clone(), port: email.port }),
         Channel::Webhook(hook) => webhook::peer(hook),
         Channel::Syslog(syslog) => Ok(Peer { what: "log collector", host: syslog.server.clone(), port: syslog.port }),
-    }
-}
-
-fn kind(channel: &Channel) -> &'static str {
-    match channel {
-        Channel::Email(_) => "email",
-        Channel::Webhook(_) => "webhook",
-        Channel::Syslog(_) => "syslog",
     }
 }

@@ -46,7 +46,7 @@ pub fn message(notice: &Notice, max: usize) -> String {
 
 fn priority(notice: &Notice) -> u8 {
     let severity = match (notice.kind, notice.severity) {
-        (Kind::Closed | Kind::Test, _) | (_, Severity::Notice) => 5,
+        (Kind::Closed | Kind::Test | Kind::Digest, _) | (_, Severity::Notice) => 5,
         (_, Severity::Warning) => 4,
         (_, Severity::Critical) => 2,
     };

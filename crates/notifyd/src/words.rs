@@ -12,6 +12,7 @@ pub(crate) fn heading(kind: Kind) -> &'static str {
         Kind::Reminder => "Reminder: this is not solved yet",
         Kind::Escalated => "Nobody has taken care of this yet",
         Kind::Closed => "Solved",
+        Kind::Digest => "How the box is today",
         Kind::Test => "This is a test: nothing happened",
     }
 }

@@ -40,6 +40,7 @@ fn email() -> Email {
         from: address("box@example.org"),
         to: vec![address("owner@example.org"), address("it@example.net")],
         ca_pem: None,
+        digest: true,
     }
 }
 
@@ -85,6 +86,16 @@ fn a_mail_is_narrow_and_says_everything_once_as_text_and_once_as_html() {
 fn what_is_empty_has_no_title() {
     let mail = mail_of(&Notice { to_do: Text::clean(""), ..notice(Kind::Closed) });
     assert!(!mail.contains("What to do") && mail.contains("What this means for your data") && mail.contains("Solved"));
+}
+
+#[test]
+fn the_report_of_a_day_is_no_incident() {
+    let mail = mail_of(&Notice { to_do: Text::clean(""), ..notice(Kind::Digest) });
+    assert!(mail.contains("How the box is today") && mail.contains("What changed"), "{mail}");
+    assert!(
+        !mail.contains("What this means") && !mail.contains("What to do") && !mail.contains("Incident:") && !mail.contains("How bad"),
+        "{mail}"
+    );
 }
 
 #[test]

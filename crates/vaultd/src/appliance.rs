@@ -58,6 +58,7 @@ pub struct Appliance {
     pub(crate) followed: watch::Sender<u64>,
     ledger: Mutex<Ledger>,
     starting: Mutex<()>,
+    forgetting: Mutex<()>,
     stirred: (Mutex<u64>, Condvar),
 }
 
@@ -80,6 +81,7 @@ impl Appliance {
             followed: watch::Sender::new(0),
             ledger: Mutex::new(ledger),
             starting: Mutex::new(()),
+            forgetting: Mutex::new(()),
             stirred: (Mutex::new(0), Condvar::new()),
             clock,
             state,
@@ -133,6 +135,11 @@ impl Appliance {
     /// Held by whoever decides that a share may run now.
     pub(crate) fn starting(&self) -> MutexGuard<'_, ()> {
         lock(&self.starting)
+    }
+
+    /// Held while old copies are forgotten.
+    pub(crate) fn forgetting(&self) -> MutexGuard<'_, ()> {
+        lock(&self.forgetting)
     }
 
     /// Something happened: the steward looks again at once, and whoever follows is told.

@@ -9,11 +9,11 @@ mod reading;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use keepwell_api::grants::{Grant, digest};
+use keepwell_api::grants::{Grant, Role, digest};
 use keepwell_api::hex;
 use keepwell_api::vault::{
-    BREAK_GLASS, CloseEmergency, Done, EMERGENCY_HOURS_MAX, EmergencyNow, EmergencyOpened, EmergencyShare, EmergencyState, OpenEmergency,
-    Outcome,
+    BREAK_GLASS, CALL_LINE_MAX, CALL_LINES_MAX, CloseEmergency, Done, EMERGENCY_HOURS_MAX, EmergencyNow, EmergencyOpened, EmergencyShare,
+    EmergencyState, OpenEmergency, Outcome, SetCall,
 };
 use keepwell_audit::{Event, Value};
 use keepwell_duties::{Duty, Tier};
@@ -23,12 +23,14 @@ use zeroize::Zeroizing;
 
 use crate::appliance::Appliance;
 use crate::error::VaultdError;
-use crate::run;
+use crate::{freezing, run};
 use hourglass::{Hourglass, Moment};
 use opened::Opened;
 pub(crate) use reading::{content, entry, files};
 
 const DOCUMENT: &str = "emergency";
+/// Whom to call. Not sealed: on the worst day the vault may be closed.
+const CALL: &str = "call";
 /// How much time has passed is written down this often.
 const MINUTE: Duration = Duration::from_secs(60);
 /// Of a reason, characters.
@@ -125,7 +127,26 @@ pub(crate) fn told(appliance: &Appliance) -> Answer<EmergencyState> {
         Ok(vault) if open.is_none() => good_copies(appliance, &vault)?,
         _ => Default::default(),
     };
-    Ok(EmergencyState { open, ready, without_copy, to_review: kept.to_review.iter().map(|review| review.id).collect() })
+    let to_review = kept.to_review.iter().map(|review| review.id).collect();
+    let call = appliance.state.document(CALL)?.unwrap_or_default();
+    Ok(EmergencyState { open, ready, without_copy, to_review, call, frozen: freezing::told(appliance)? })
+}
+
+/// Who stands there is called when it matters most: an owner alone says so.
+pub(crate) fn set_call(appliance: &Arc<Appliance>, grant: &Grant, order: SetCall) -> Answer<Done> {
+    if grant.role != Role::Owner {
+        return Err(VaultdError::OwnersOnly);
+    }
+    let good = |line: &String| !line.trim().is_empty() && line.chars().count() <= CALL_LINE_MAX && !line.chars().any(char::is_control);
+    if order.lines.len() > CALL_LINES_MAX || !order.lines.iter().all(good) {
+        let text = format!("whom to call takes at most {CALL_LINES_MAX} lines of {CALL_LINE_MAX} characters each");
+        return Err(VaultdError::Invalid(text));
+    }
+    let fields =
+        vec![("what".to_owned(), Value::Text("whom-to-call".to_owned())), ("lines".to_owned(), Value::Number(order.lines.len() as i64))];
+    appliance.record(&grant.user, Event::SettingChanged, fields)?;
+    appliance.state.set_document(CALL, &order.lines)?;
+    Ok(Done {})
 }
 
 /// The newest good snapshot of each share of tier 1, and the names of those that have none.

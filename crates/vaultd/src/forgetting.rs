@@ -14,7 +14,7 @@ use crate::appliance::Appliance;
 use crate::error::VaultdError;
 use crate::state::SETTLED;
 use crate::watch::Policies;
-use crate::{emergency, keeping};
+use crate::{emergency, freezing, keeping};
 
 const DOCUMENT: &str = "forgetting";
 const DAY: i64 = 86_400;
@@ -48,7 +48,7 @@ struct Night {
 /// Does what the night asks for, if it is time. A program that ended in the middle is taken up here.
 pub(crate) fn forget_due(appliance: &Appliance, vault: &Vault) -> Result<(), VaultdError> {
     let settled = appliance.state.document::<bool>(SETTLED)?.unwrap_or(false);
-    if !settled || appliance.clock.doubt().is_some() {
+    if !settled || appliance.clock.doubt().is_some() || freezing::told(appliance)?.is_some() {
         return Ok(());
     }
     let now = At(appliance.clock.believed());
@@ -79,6 +79,9 @@ pub(crate) fn forget_due(appliance: &Appliance, vault: &Vault) -> Result<(), Vau
         night.begun = batch.iter().map(ToString::to_string).collect();
         appliance.state.note(DOCUMENT, &night)?;
         carry_out(appliance, vault, &mut night)?;
+        if !night.begun.is_empty() {
+            break;
+        }
     }
     Ok(())
 }
@@ -148,7 +151,9 @@ fn reason(policies: &Policies) -> String {
 /// Forgets what was begun. The ledger has it before it happens, and what became of it.
 fn carry_out(appliance: &Appliance, vault: &Vault, night: &mut Night) -> Result<(), VaultdError> {
     let ids: Vec<SnapshotId> = night.begun.iter().filter_map(|id| id.parse().ok()).collect();
-    if ids.is_empty() {
+    // What is frozen meanwhile stays begun, and is looked at again when it is not.
+    let _nobody_freezes = appliance.forgetting();
+    if ids.is_empty() || freezing::told(appliance)?.is_some() {
         return Ok(());
     }
     record(appliance, "begun", &night.begun, night.reason.clone())?;

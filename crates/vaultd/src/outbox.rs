@@ -11,10 +11,11 @@ use keepwell_api::notices::{self, CALL_DEADLINE, Channel, Delivered, Delivery, K
 use keepwell_api::{Client, ClientError, Refusal};
 use keepwell_audit::{Event, Value};
 use keepwell_duties::{Announcement, Duty, DutyKind, Numbers, Said, Severity as Worth, ShareId, words};
+use serde::{Deserialize, Serialize};
 
 use crate::appliance::Appliance;
 use crate::error::VaultdError;
-use crate::state::{Letter, StateError};
+use crate::state::{Letter, State, StateError};
 use keepwell_api::error::chain;
 
 /// Looked at this often.
@@ -32,6 +33,43 @@ const AT_ONCE: usize = 8;
 pub(crate) type Channels = BTreeMap<String, Vec<u8>>;
 
 pub(crate) const DOCUMENT: &str = "channels";
+
+/// What became of the last messages, by channel. Of this box alone, and no more than a help for whoever looks.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Heard(BTreeMap<String, Last>);
+
+/// Of one channel.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Last {
+    pub(crate) delivered_at: Option<i64>,
+    pub(crate) failed_at: Option<i64>,
+    pub(crate) failure: Option<String>,
+}
+
+impl Heard {
+    const DOCUMENT: &str = "channels-heard";
+
+    pub(crate) fn load(state: &State) -> Result<Self, StateError> {
+        Ok(state.document(Self::DOCUMENT)?.unwrap_or_default())
+    }
+
+    pub(crate) fn of(&self, channel: &str) -> Last {
+        self.0.get(channel).cloned().unwrap_or_default()
+    }
+
+    fn note(appliance: &Appliance, channel: &str, failure: Option<&str>) -> Result<(), StateError> {
+        let (mut heard, now) = (Self::load(&appliance.state)?, appliance.clock.believed());
+        let last = heard.0.entry(channel.to_owned()).or_default();
+        match failure {
+            None => last.delivered_at = Some(now),
+            Some(code) => (last.failed_at, last.failure) = (Some(now), Some(code.to_owned())),
+        }
+        // Those that were taken away.
+        let channels: Channels = appliance.state.document(DOCUMENT)?.unwrap_or_default();
+        heard.0.retain(|name, _| channels.contains_key(name));
+        appliance.state.note(Self::DOCUMENT, &heard)
+    }
+}
 
 /// What the sealed settings of a channel are bound to.
 pub(crate) fn purpose(channel: &str) -> String {
@@ -56,9 +94,7 @@ fn notice(appliance: &Appliance, said: &Announcement) -> Result<Notice, StateErr
     let shares = appliance.state.shares()?;
     let label = |id: &ShareId| shares.iter().find(|share| share.id == *id).map(|share| share.name.clone());
     let text = words::text(incident, &label);
-    let word = |text: &str| Word::parse(text).unwrap_or_else(|| Word::parse("other").expect("a word"));
     let at = appliance.clock.believed();
-    let facts = incident.numbers.iter().filter_map(|(name, value)| Some((Word::parse(&name.replace('_', "-"))?, *value))).collect();
     Ok(Notice {
         id: word(&format!("{}-{}-{at}", incident.id, crate::watch::word(said.kind))),
         incident: word(&incident.id.to_string()),
@@ -71,8 +107,24 @@ fn notice(appliance: &Appliance, said: &Announcement) -> Result<Notice, StateErr
         for_your_data: notices::Text::clean(&text.for_your_data),
         to_do: notices::Text::clean(&text.to_do),
         code: word(incident.duty.kind.code()),
-        facts,
+        facts: facts(&incident.numbers),
     })
+}
+
+/// A word for programs, whatever the text is.
+pub(crate) fn word(text: &str) -> Word {
+    Word::parse(text).unwrap_or_else(|| Word::parse("other").expect("a word"))
+}
+
+/// A word that no other message of any box has: two boxes say good morning in the same second.
+pub(crate) fn once(what: &str, at: i64) -> Result<Word, VaultdError> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|error| VaultdError::Own(error.into()))?;
+    Ok(word(&format!("{what}-{at}-{:016x}", u64::from_ne_bytes(random))))
+}
+
+pub(crate) fn facts(numbers: &Numbers) -> BTreeMap<Word, i64> {
+    numbers.iter().filter_map(|(name, value)| Some((Word::parse(&name.replace('_', "-"))?, *value))).collect()
 }
 
 fn kind(said: Said) -> Kind {
@@ -85,7 +137,7 @@ fn kind(said: Said) -> Kind {
     }
 }
 
-fn severity(worth: Worth) -> Severity {
+pub(crate) fn severity(worth: Worth) -> Severity {
     match worth {
         Worth::Notice => Severity::Notice,
         Worth::Warning => Severity::Warning,
@@ -176,6 +228,7 @@ fn settle(appliance: &Appliance, letter: &Letter, at: i64, sent: Result<Delivere
     let error = match sent {
         Ok(delivered) => {
             appliance.state.take_out(letter.id)?;
+            Heard::note(appliance, &letter.channel, None)?;
             // That one channel works is no proof that all do.
             if delivered.refused.is_empty() && appliance.state.is_any_tried_in_vain()? {
                 return Ok(());
@@ -192,6 +245,7 @@ fn settle(appliance: &Appliance, letter: &Letter, at: i64, sent: Result<Delivere
         _ => ("no-notifyd".to_owned(), true),
     };
     tracing::warn!(channel = letter.channel, code, error = chain(&error), "a message was not delivered");
+    Heard::note(appliance, &letter.channel, Some(&code))?;
     let fields = vec![("channel".into(), Value::Text(letter.channel.clone())), ("code".into(), Value::Text(code.clone()))];
     if letter.tries == 0 {
         appliance.record("vaultd", Event::Failure, fields)?;

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::appliance::Appliance;
 use crate::doors::Place;
 use crate::error::VaultdError;
-use crate::{checking, disks, download, emergency, events, metrics, reading, restore, settling, support, told, trial, verbs};
+use crate::{channels, checking, disks, download, emergency, events, freezing, kit, metrics, reading, restore, settling, support, told, trial, verbs};
 
 type Shared = Arc<Appliance>;
 
@@ -38,11 +38,13 @@ pub fn routes(appliance: Shared, callers: Callers) -> Router {
             get(async |state: State<Shared>| free(state, |appliance| Ok(appliance.state.restores(false, RUNS_MAX)?)).await),
         )
         .route("/v1/restores/{id}", get(one_restore))
+        .route("/v1/channels", get(async |state: State<Shared>| free(state, channels::told).await))
         .route("/v1/policies", get(async |state: State<Shared>| free(state, verbs::policies).await))
         .route("/v1/log/verify", get(async |state: State<Shared>| free(state, verbs::verify_log).await))
         .route("/v1/disks", get(async |state: State<Shared>| free(state, disks::told).await))
         .route("/v1/pool", get(async |state: State<Shared>| free(state, disks::making).await))
         .route("/v1/events", get(events))
+        .route("/v1/kit/{paper}", get(kit_question))
         .route("/v1/emergency", get(async |state: State<Shared>| free(state, emergency::told).await))
         .route("/v1/emergency/entry", shown(emergency::entry))
         .route("/v1/emergency/files", shown(emergency::files))
@@ -67,18 +69,25 @@ pub fn routes(appliance: Shared, callers: Callers) -> Router {
         .route("/v1/test-restores", act(Verb::TestRestore, trial::start))
         .route("/v1/support-bundle", act(Verb::SupportBundle, support::bundle))
         .route("/v1/log", act(Verb::LogRead, verbs::read_log))
-        .route("/v1/channels", act(Verb::SettingsChange, verbs::set_channel))
+        .route("/v1/channels", act(Verb::SettingsChange, channels::set))
+        .route("/v1/channels/test", act(Verb::SettingsChange, channels::test))
         .route("/v1/incidents/acknowledge", act(Verb::IncidentsAcknowledge, verbs::acknowledge))
         .route("/v1/shares", act(Verb::SharesAdd, verbs::add_share))
         .route("/v1/runs", act(Verb::RunNow, verbs::run_now))
         .route("/v1/restores", act(Verb::Restore, verbs::restore))
         .route("/v1/pool", act(Verb::DisksChange, disks::create))
+        .route("/v1/kit/print", post(kit_print))
+        .route("/v1/kit/confirm", act(Verb::SettingsChange, kit::confirm))
+        .route("/v1/kit/again", act(Verb::KitPrint, kit::again))
         .route("/v1/disks/add", act(Verb::DisksChange, disks::add))
         .route("/v1/disks/remove", act(Verb::DisksChange, disks::remove))
         .route("/v1/disks/locate", act(Verb::DisksTest, disks::locate))
         .route("/v1/disks/self-test", act(Verb::DisksTest, disks::self_test))
         .route("/v1/emergency/open", act(Verb::EmergencyOpen, emergency::open))
         .route("/v1/emergency/close", post(close_emergency))
+        .route("/v1/emergency/call", act(Verb::SettingsChange, emergency::set_call))
+        .route("/v1/deletions/freeze", act(Verb::DeletionsFreeze, freezing::freeze))
+        .route("/v1/deletions/thaw", act(Verb::DeletionsThaw, freezing::thaw))
         .route("/v1/policies", post(set_policy));
     callers.guard(open.merge(granted).with_state(appliance))
 }
@@ -129,6 +138,18 @@ async fn change_share(state: State<Shared>, headers: HeaderMap, body: Bytes) -> 
 
 async fn set_policy(state: State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
     granted_for(state, verbs::policy_verb, headers, body, verbs::set_policy).await
+}
+
+async fn kit_question(state: State<Shared>, Path(paper): Path<u8>) -> Response {
+    free(state, move |appliance| kit::question(appliance, paper)).await
+}
+
+async fn kit_print(State(appliance): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
+    let page = beside_refusing(move || {
+        let (grant, order) = admitted(&appliance, Verb::KitPrint, &headers, &body)?;
+        kit::print(&appliance, &grant, order).map_err(|error| Refusal::from(&error))
+    });
+    page.await.into_response()
 }
 
 async fn content(state: State<Shared>, ending: Extension<Ending>, headers: HeaderMap, body: Bytes) -> Response {

@@ -13,7 +13,7 @@ use keepwell_vault::Vault;
 use crate::appliance::Appliance;
 use crate::error::VaultdError;
 use crate::watch::Policies;
-use crate::{disks, emergency, keeping, restore, run};
+use crate::{digest, disks, emergency, freezing, keeping, restore, run};
 use keepwell_api::error::chain;
 
 /// All is looked at this often; what happens is seen at once.
@@ -163,6 +163,12 @@ impl Steward {
                 }
             }
             Err(_) => {}
+        }
+        if let Err(error) = freezing::say(&self.appliance) {
+            tracing::error!(error = chain(&error), "that deletions are frozen could not be said; it is tried again within a minute");
+        }
+        if let Err(error) = digest::report_due(&self.appliance) {
+            tracing::error!(error = chain(&error), "the day could not be reported; it is tried again within a minute");
         }
         self.appliance.watch.keep(&self.appliance)
     }

@@ -6,7 +6,7 @@ use keepwell_api::Base64;
 use keepwell_api::grants::{Grant, Verb};
 use keepwell_api::vault::{
     Acknowledge, AddShare, Cancel, ChangeShare, Done, LogRecord, LogVerdict, ReadLog, RemoveShare, Restore, RestoreState, Run, RunNow,
-    SetChannel, ShareAdded, Started,
+    ShareAdded, Started,
 };
 use keepwell_audit::{Event, Value};
 use keepwell_duties::{Policy, ShareId, Tier};
@@ -14,7 +14,6 @@ use keepwell_vault::Vault;
 
 use crate::appliance::Appliance;
 use crate::error::VaultdError;
-use crate::outbox::{self, Channels};
 use crate::state::{NewShare, ShareRow, StateError, new_share_id, purpose};
 use crate::watch::Policies;
 use crate::work::{Ended, Kind};
@@ -177,26 +176,6 @@ pub(crate) fn acknowledge(appliance: &Arc<Appliance>, grant: &Grant, order: Ackn
     appliance.watch.acknowledge(order.id, &grant.user, appliance)?;
     let fields = vec![("incident".into(), Value::Number(order.id.cast_signed())), ("kind".into(), Value::Text("acknowledged".into()))];
     appliance.record(&grant.user, Event::Incident, fields)?;
-    Ok(Done {})
-}
-
-pub(crate) fn set_channel(appliance: &Arc<Appliance>, grant: &Grant, order: SetChannel) -> Answer<Done> {
-    let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
-    let good = (1..=32).contains(&order.name.len()) && order.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    if !good {
-        return Err(VaultdError::Invalid("a channel's name is 1 to 32 letters, digits and dashes".into()));
-    }
-    let mut channels: Channels = appliance.state.document(outbox::DOCUMENT)?.unwrap_or_default();
-    match order.channel {
-        None => drop(channels.remove(&order.name)),
-        Some(channel) => {
-            let json = zeroize::Zeroizing::new(serde_json::to_vec(&channel).expect("plain data becomes JSON"));
-            channels.insert(order.name.clone(), vault.seal_note(&outbox::purpose(&order.name), &json));
-        }
-    }
-    appliance.state.set_document(outbox::DOCUMENT, &channels)?;
-    let fields = vec![("what".into(), Value::Text("channel".into())), ("channel".into(), Value::Text(order.name))];
-    appliance.record(&grant.user, Event::SettingChanged, fields)?;
     Ok(Done {})
 }
 

@@ -89,6 +89,11 @@ impl Watch {
         self.lock().book.owe(duty, At(appliance.clock.believed()));
     }
 
+    /// What was promised for a while is not owed any more.
+    pub(crate) fn owed_no_longer(&self, duty: &Duty) {
+        self.lock().book.drop(duty);
+    }
+
     /// Of disks, only these are owed anything: the others are the pool's no longer.
     pub(crate) fn only_disks(&self, names: &[&str]) {
         let mut kept = self.lock();

@@ -152,3 +152,37 @@ fn where_a_restore_is_is_kept_until_it_is_over_and_no_other_box_goes_on_with_it(
     state.keep_restore(&restore, &sealed).unwrap();
     assert_eq!(state.restore_course(id).unwrap(), None, "what is over is not kept again");
 }
+
+#[test]
+fn a_report_and_that_it_was_made_are_kept_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = State::open(&folder.path().join("state.sqlite")).unwrap();
+    let both = ["a".to_owned(), "b".to_owned()];
+    state.post_and_note(&both, "{}", 7, "digest", &7).unwrap();
+    assert_eq!((state.unsent().unwrap(), state.document::<i64>("digest").unwrap()), (2, Some(7)));
+    assert_eq!(state.waiting().unwrap().into_iter().collect::<Vec<_>>(), [("a".to_owned(), 1), ("b".to_owned(), 1)]);
+    // As if the disk were full between the two.
+    let sql = "CREATE TRIGGER full BEFORE UPDATE ON documents BEGIN SELECT RAISE(ABORT, 'full'); END";
+    rusqlite::Connection::open(state.path()).unwrap().execute_batch(sql).unwrap();
+    assert!(state.post_and_note(&both, "{}", 8, "digest", &8).is_err());
+    assert_eq!((state.unsent().unwrap(), state.document::<i64>("digest").unwrap()), (2, Some(7)));
+}
+
+#[test]
+fn an_open_emergency_of_another_box_is_only_to_be_looked_at_here() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, copy) = (State::open(&folder.path().join("old.sqlite")).unwrap(), folder.path().join("copy.sqlite"));
+    let open = serde_json::json!({ "id": 7, "by": "break-glass", "hours": 2, "files_opened": 3, "secret": "00" });
+    let before = serde_json::json!({ "id": 6, "hours": 1, "code": "signed-in", "files_opened": 0 });
+    old.set_document("emergency", &serde_json::json!({ "last": 7, "open": open, "to_review": [before] })).unwrap();
+    for name in ["first-pool", "digest"] {
+        old.note(name, &1).unwrap();
+    }
+    old.copy_to(&copy).unwrap();
+    let new = State::open(&folder.path().join("new.sqlite")).unwrap();
+    new.adopt(&copy).unwrap();
+    let review = serde_json::json!({ "id": 7, "hours": 2, "code": "sealed-code", "files_opened": 3 });
+    let expected = serde_json::json!({ "last": 7, "open": null, "to_review": [before, review] });
+    assert_eq!(new.document::<serde_json::Value>("emergency").unwrap(), Some(expected));
+    assert_eq!((new.document::<i64>("first-pool").unwrap(), new.document::<i64>("digest").unwrap()), (None, None));
+}

@@ -20,17 +20,23 @@ pub const fn may_repeat(verb: Verb) -> bool {
 pub const fn needs_fresh_factor(verb: Verb, max_bytes: Option<u64>) -> bool {
     use Verb::*;
     match verb {
-        SharesChange | SharesRemove | PolicyLoosen | Restore | DisksChange | SettingsChange | EmergencyOpen | UsersManage => true,
+        SharesChange | SharesRemove | PolicyLoosen | Restore | DisksChange | SettingsChange | EmergencyOpen | DeletionsThaw
+        | KitPrint | UsersManage => true,
         Download => match max_bytes {
             Some(bytes) => bytes > UNASKED_DOWNLOAD_BYTES,
             None => true,
         },
         SharesAdd | PolicyChange | RunNow | RunCancel | SnapshotsList | FilesList | DisksTest | TestRestore | IncidentsAcknowledge
-        | LogRead | SupportBundle => false,
+        | LogRead | SupportBundle | DeletionsFreeze => false,
     }
+}
+
+/// Whether a second factor counts for this only if it was shown for one of these: what an owner alone does, and who rides their session must not. Signing in is not enough.
+pub const fn needs_own_factor(verb: Verb) -> bool {
+    matches!(verb, Verb::UsersManage | Verb::KitPrint)
 }
 
 /// Whether only a person may do this, and no program with a token.
 pub const fn needs_person(verb: Verb) -> bool {
-    matches!(verb, Verb::UsersManage | Verb::PolicyLoosen | Verb::SharesRemove | Verb::DisksChange | Verb::EmergencyOpen)
+    matches!(verb, Verb::UsersManage | Verb::PolicyLoosen | Verb::SharesRemove | Verb::DisksChange | Verb::EmergencyOpen | Verb::DeletionsThaw | Verb::KitPrint)
 }

@@ -49,7 +49,7 @@ words! {
     Role {
         /// The practice's owner: everything.
         Owner = "owner",
-        /// Runs it day by day: everything but loosening a policy, opening copies in an emergency and managing users.
+        /// Runs it day by day: everything but loosening a policy, opening copies in an emergency, ending a freeze of deletions, printing papers and managing users.
         Operator = "operator",
         /// Gets data back, and nothing else.
         RestoreOnly = "restore-only",
@@ -103,6 +103,12 @@ words! {
         SupportBundle = "support-bundle",
         /// Open the last good copies to read, for everybody in the practice, while its own servers are down; and close them.
         EmergencyOpen = "emergency-open",
+        /// Stop the forgetting of old copies, for as long as something is not understood.
+        DeletionsFreeze = "deletions-freeze",
+        /// Let old copies be forgotten again.
+        DeletionsThaw = "deletions-thaw",
+        /// See the papers of the vault's first kit, to print them, or have that kit made once more.
+        KitPrint = "kit-print",
         /// Add, change and disable users: authd's own, for which there are no grants.
         UsersManage = "users-manage",
     }
@@ -113,10 +119,10 @@ pub const fn allows(role: Role, verb: Verb) -> bool {
     use Verb::*;
     match role {
         Role::Owner => true,
-        Role::Operator => !matches!(verb, PolicyLoosen | EmergencyOpen | UsersManage),
+        Role::Operator => !matches!(verb, PolicyLoosen | EmergencyOpen | DeletionsThaw | KitPrint | UsersManage),
         Role::RestoreOnly => matches!(verb, SnapshotsList | FilesList | Restore | Download),
         Role::Auditor => matches!(verb, LogRead),
         Role::Technician => matches!(verb, RunNow | RunCancel | IncidentsAcknowledge | SupportBundle | SettingsChange | DisksTest),
-        Role::Security => matches!(verb, LogRead | IncidentsAcknowledge | EmergencyOpen),
+        Role::Security => matches!(verb, LogRead | IncidentsAcknowledge | EmergencyOpen | DeletionsFreeze | DeletionsThaw),
     }
 }

@@ -136,6 +136,9 @@ fn every_role_and_verb() {
         (Verb::LogRead, "oo-o-o ---"),
         (Verb::SupportBundle, "oo--o- ---"),
         (Verb::EmergencyOpen, "o----o fp-"),
+        (Verb::DeletionsFreeze, "oo---o ---"),
+        (Verb::DeletionsThaw, "o----o fp-"),
+        (Verb::KitPrint, "o----- fp-"),
         (Verb::UsersManage, "o----- fp-"),
     ];
     assert_eq!(expected.map(|(verb, _)| verb), Verb::ALL);

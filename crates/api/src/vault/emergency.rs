@@ -77,7 +77,43 @@ pub struct EmergencyState {
     pub without_copy: Vec<String>,
     /// Openings that are over and that nobody has looked at yet: numbers.
     pub to_review: Vec<u64>,
+    /// Whom to call on the worst day: a line each, as an owner wrote them.
+    #[serde(default)]
+    pub call: Vec<String>,
+    /// Since when old copies are not forgotten, because somebody froze them.
+    #[serde(default)]
+    pub frozen: Option<Frozen>,
 }
+
+/// That nothing old is forgotten.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frozen {
+    /// Who froze it.
+    pub by: String,
+    /// When.
+    pub at: i64,
+}
+
+/// Most lines of whom to call.
+pub const CALL_LINES_MAX: usize = 12;
+/// Longest of them, characters.
+pub const CALL_LINE_MAX: usize = 120;
+
+/// `POST /v1/emergency/call`, verb `settings-change`, owners only: whom to call on the worst day, in place of what was there.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetCall {
+    /// At most [`CALL_LINES_MAX`], of 1 to [`CALL_LINE_MAX`] characters.
+    pub lines: Vec<String>,
+}
+
+/// `POST /v1/deletions/freeze`, verb `deletions-freeze`, and `POST /v1/deletions/thaw`, verb `deletions-thaw`.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deletions {}
 
 /// What is open, without its secret.
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -1,6 +1,7 @@
 //! Tests of the rules, each beside a simple model of it or as a table. The simulated year is in `tests/year.rs`.
 
 mod book;
+mod digest;
 mod incident;
 mod policy;
 mod retention;

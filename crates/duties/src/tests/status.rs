@@ -6,7 +6,7 @@ use crate::words::{duration, text};
 use crate::{At, Book, Duty, DutyKind, Incidents, Numbers, Outcome, Room, Severity, ShareClock, Standing, Status, Tier};
 
 /// A box of which everything is proven, a minute before noon.
-fn fine() -> Facts {
+pub(super) fn fine() -> Facts {
     let now = noon();
     let mut book = Book::begin(MONDAY);
     let mut shares = Vec::new();
@@ -37,7 +37,7 @@ fn fine() -> Facts {
     }
 }
 
-fn noon() -> At {
+pub(super) fn noon() -> At {
     MONDAY.plus(200 * DAY + 12 * HOUR)
 }
 
@@ -48,7 +48,7 @@ fn with(change: impl FnOnce(&mut Facts)) -> Status {
 }
 
 /// The newest run of the first share ended like this.
-fn ended(facts: &mut Facts, outcome: Outcome) {
+pub(super) fn ended(facts: &mut Facts, outcome: Outcome) {
     let ShareFacts { id, clock, .. } = &mut facts.shares[0];
     run(clock, noon().plus(-120), 60, outcome);
     facts.book.run_ended(&id.clone(), &clock.clone(), noon().plus(-60));

@@ -34,7 +34,7 @@ impl State {
     }
 }
 
-fn put(transaction: &rusqlite::Transaction<'_>, name: &str, content: &str) -> rusqlite::Result<()> {
+pub(super) fn put(transaction: &rusqlite::Transaction<'_>, name: &str, content: &str) -> rusqlite::Result<()> {
     let sql = "INSERT INTO documents VALUES (?1, ?2) ON CONFLICT DO UPDATE SET content = excluded.content";
     transaction.execute(sql, params![name, content]).map(|_| ())
 }

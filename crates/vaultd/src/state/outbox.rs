@@ -1,8 +1,12 @@
 //! What is to be sent, until notifyd says that it was.
 
-use rusqlite::{Row, params};
+use std::collections::BTreeMap;
 
-use super::{State, StateError};
+use rusqlite::{Row, Transaction, params};
+use serde::Serialize;
+
+use super::documents::put;
+use super::{State, StateError, text};
 
 /// One message for one way out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,10 +24,30 @@ pub struct Letter {
 impl State {
     /// Puts a message in.
     pub fn post(&self, channel: &str, notice: &str, now: i64) -> Result<(), StateError> {
+        self.with("keep a message that is to be sent", |transaction| post(transaction, channel, notice, now))
+    }
+
+    /// Puts a message in for each of these channels, and writes a document that says so: both or none.
+    pub fn post_and_note<T: Serialize>(
+        &self,
+        channels: &[String],
+        notice: &str,
+        now: i64,
+        name: &'static str,
+        content: &T,
+    ) -> Result<(), StateError> {
         self.with("keep a message that is to be sent", |transaction| {
-            transaction.execute("INSERT INTO outbox (channel, notice, next_at) VALUES (?1, ?2, ?3)", params![channel, notice, now])
-        })?;
-        Ok(())
+            channels.iter().try_for_each(|channel| post(transaction, channel, notice, now))?;
+            put(transaction, name, &text(content))
+        })
+    }
+
+    /// Messages that wait, by channel.
+    pub fn waiting(&self) -> Result<BTreeMap<String, u64>, StateError> {
+        self.with("count what is to be sent", |transaction| {
+            let mut statement = transaction.prepare_cached("SELECT channel, count(*) FROM outbox GROUP BY channel")?;
+            statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())))?.collect()
+        })
     }
 
     /// Channels that have messages whose time has come.
@@ -71,6 +95,11 @@ impl State {
         })?;
         Ok(())
     }
+}
+
+fn post(transaction: &Transaction<'_>, channel: &str, notice: &str, now: i64) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO outbox (channel, notice, next_at) VALUES (?1, ?2, ?3)";
+    transaction.execute(sql, params![channel, notice, now]).map(drop)
 }
 
 fn letter(row: &Row<'_>) -> rusqlite::Result<Letter> {

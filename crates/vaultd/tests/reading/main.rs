@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests end where something is not as they made it")]
 
+mod channels;
 mod emergency;
 mod rights;
 mod servers;
