@@ -20,17 +20,16 @@ PATH="$PATH:/usr/sbin:/sbin"
 # Process id of the rpcbind that a server of ours started, if one did.
 rpcbind=/run/rpcbind/keepwell-tests.pid
 
-# Ganesha registers with it, or does not start. Several servers may start at once: the second rpcbind ends by itself. Whichever server of ours
-# stops last ends it.
+# Ganesha registers with it, or does not start. Several servers may start and stop at once: one after the other looks after rpcbind, and each
+# Ganesha holds $rpcbind.used as long as it lives. Whichever server of ours stops last ends it.
 need_rpcbind() {
     listens 111 && return
-    mkdir -p /run/rpcbind
-    rpcbind -f -i </dev/null >"$dir/log/rpcbind.out" 2>&1 &
+    rpcbind -f -i </dev/null >"$dir/log/rpcbind.out" 2>&1 8>&- 9>&- &
     echo $! >"$rpcbind"
     waited=0
     until listens 111; do
         waited=$((waited + 1))
-        [ $waited -lt 100 ] || die "rpcbind does not answer, see $dir/log/rpcbind.out"
+        [ $waited -lt 600 ] || die "rpcbind does not answer, see $dir/log/rpcbind.out"
         sleep 0.1
     done
 }
@@ -72,10 +71,16 @@ initialized() { # PORT MOUNTPORT
 
 launch() { # PORT MOUNTPORT: whether the server answers there
     configure "$1" "$2"
+    mkdir -p /run/rpcbind
+    exec 8>"$rpcbind.used" 9>"$rpcbind.lock"
+    flock 9
+    flock -s 8
     need_rpcbind
+    exec 9>&-
     ganesha.nfsd -F -f "$dir/ganesha.conf" -L "$dir/log/ganesha.log" -p "$dir/run/ganesha.pid" </dev/null >"$dir/log/ganesha.out" 2>&1 &
     echo $! >"$dir/ganesha.pid"
-    await 200 initialized "$1" "$2"
+    exec 8>&-
+    await 900 initialized "$1" "$2"
 }
 
 start() {
@@ -86,7 +91,7 @@ start() {
     ours && die "a server for $dir is already running"
     port=${1:-0}
     if [ "$port" != 0 ]; then
-        listens "$port" && die "port $port is in use"
+        await_free "$port"
         mountport=$(free_port)
         launch "$port" "$mountport" || die "the server does not answer on port $port, see $dir/log"
     else
@@ -103,13 +108,15 @@ start() {
 stop() {
     dir=$(cd "$dir" 2>/dev/null && pwd -P) || return 0
     end
-    # Not while another server is registered with it; what has ended and was not waited for has no command line.
-    for other in $(pidof ganesha.nfsd); do
-        ! grep -q . "/proc/$other/cmdline" 2>/dev/null || registered=yes
-    done
-    if [ -z "${registered:-}" ] && [ "$(cat "/proc/$(cat "$rpcbind" 2>/dev/null || echo 0)/comm" 2>/dev/null)" = rpcbind ]; then
+    # Not while another server uses it, or is about to.
+    mkdir -p /run/rpcbind
+    exec 8>"$rpcbind.used" 9>"$rpcbind.lock"
+    flock 9
+    if flock -n 8 && [ "$(cat "/proc/$(cat "$rpcbind" 2>/dev/null || echo 0)/comm" 2>/dev/null)" = rpcbind ]; then
         kill "$(cat "$rpcbind")"
         rm -f "$rpcbind"
+        waited=0
+        while listens 111 && [ $waited -lt 100 ]; do sleep 0.1; waited=$((waited + 1)); done
     fi
     rm -f "$dir/ganesha.pid" "$dir/port" "$dir/mountport" "$dir/url"
 }

@@ -23,10 +23,14 @@ configure() { # PORT
     # The server looks into DIR/share as this user, so it must be able to get there; folders above DIR are the caller's affair.
     chmod 711 "$dir"
     chmod 700 "$dir/private"
-    # Asked again, because another server of ours may be starting.
+    # Tried again, because another server of ours may be starting, and has the list of users for itself.
     for name in "$user" "$reader"; do
-        id "$name" >/dev/null 2>&1 || useradd -M -s /usr/sbin/nologin "$name" 2>/dev/null || id "$name" >/dev/null ||
-            die "could not create the user $name"
+        waited=0
+        until id "$name" >/dev/null 2>&1 || useradd -M -s /usr/sbin/nologin "$name" 2>/dev/null; do
+            waited=$((waited + 1))
+            [ $waited -lt 120 ] || die "could not create the user $name"
+            sleep 0.5
+        done
     done
     chown "$user": "$dir/share"
     cat >"$dir/smb.conf" <<CONF
@@ -84,7 +88,7 @@ launch() { # PORT: whether the server answers there
     # In the foreground it leads its own process group and ends its children when it is told to stop.
     smbd -s "$dir/smb.conf" -F </dev/null >"$dir/log/smbd.out" 2>&1 &
     echo $! >"$dir/smbd.pid"
-    await 150 listens "$1"
+    await 900 listens "$1"
 }
 
 start() {
@@ -95,7 +99,7 @@ start() {
     ours && die "a server for $dir is already running"
     port=${1:-0}
     if [ "$port" != 0 ]; then
-        listens "$port" && die "port $port is in use"
+        await_free "$port"
         launch "$port" || die "smbd does not answer on port $port, see $dir/log"
     else
         # Somebody else may take the same free port meanwhile.

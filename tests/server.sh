@@ -14,6 +14,16 @@ listens() { # PORT: whether somebody listens there
     grep -Eq "^ *[0-9]+: [0-9A-F]+:$(printf %04X "$1") [0-9A-F:]+ 0A " /proc/net/tcp /proc/net/tcp6 2>/dev/null
 }
 
+# Returns when nobody listens there any more: who was just killed does for a moment.
+await_free() { # PORT
+    waited=0
+    while listens "$1"; do
+        waited=$((waited + 1))
+        [ $waited -lt 600 ] || die "port $1 is in use"
+        sleep 0.1
+    done
+}
+
 free_port() {
     tries=0
     while [ $tries -lt 100 ]; do
@@ -24,6 +34,11 @@ free_port() {
     die "found no free port between 20000 and 32000"
 }
 
+# Whether the process in DIR/$daemon.pid, which this script has just started, goes on; right after the start it is still this script.
+goes_on() {
+    pid=$(cat "$dir/$daemon.pid" 2>/dev/null) && tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -q .
+}
+
 await() { # TENTHS COMMAND...: whether the server that was just started makes the command true in that time; else it is ended
     tenths=$1
     shift
@@ -31,8 +46,7 @@ await() { # TENTHS COMMAND...: whether the server that was just started makes th
     while [ $waited -lt "$tenths" ]; do
         sleep 0.1
         waited=$((waited + 1))
-        # Right after the start the process is still this script.
-        ours || [ $waited -lt 10 ] || return 1
+        goes_on || return 1
         if ours && "$@"; then return 0; fi
     done
     end
@@ -43,7 +57,7 @@ end() {
     ours || return 0
     kill "$pid"
     waited=0
-    while ours && [ $waited -lt 100 ]; do sleep 0.1; waited=$((waited + 1)); done
+    while ours && [ $waited -lt 300 ]; do sleep 0.1; waited=$((waited + 1)); done
     ! ours || kill -9 "$pid"
 }
 

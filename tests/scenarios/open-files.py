@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from lib import trees
 from lib.checks import Checks, need_root, remove
 from lib.compare import content_hash, walk
+from lib.line import Line
 from lib.program import Vault, source
 from lib.servers import Samba
 from lib.smb_client import ALL, LockFlags, Share, SMB2LockElement
@@ -82,8 +83,12 @@ def appending(path):
 def growing(samba, vault, keys):
     path = samba.share / "journal.log"
     before = path.stat().st_size
+    # So slow that it is written to while it is read, however busy this machine is.
+    line = Line(samba.port)
+    line.slow(16 * MIB)
     with appending(path):
-        run = vault.backup(samba.url, *keys)
+        run = vault.backup(line.url(samba.url), *keys)
+    line.close()
     checks.check("partial: exit 3, and one file is called inconsistent", run.status == 3 and run.report.get("statistics", {}).get("inconsistent") == 1, run)
     said = run.report.get("inconsistent", [])
     checks.check("it is named, and why", [item.get("path") for item in said] == ["journal.log"] and "changed while" in str(said), said)

@@ -26,8 +26,8 @@ use args::{BecomeArgs, DevArgs};
 use keep::Kept;
 use programs::Program;
 
-/// Longest wait for a program to answer after it was started.
-const START: Duration = Duration::from_secs(60);
+/// Longest wait for a program to answer after it was started, on a machine that does much else.
+const START: Duration = Duration::from_secs(180);
 
 /// Where everything of a box in a folder lies.
 pub(crate) struct Home {

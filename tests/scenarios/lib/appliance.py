@@ -75,7 +75,7 @@ class Appliance:
             return False
         return True
 
-    def settled(self, seconds=90):
+    def settled(self, seconds=180):
         """Waits until all programs answer and the vault is open."""
         others = ("keyd", "authd", "notifyd", "ingest")
         return until(lambda: self.get("vaultd", "/v1/vault").get("unready", 1) is None and all(map(self.answers, others)), seconds)

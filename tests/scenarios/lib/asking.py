@@ -31,7 +31,7 @@ class OverUnix(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
-def ask(path, method, route, body=None, timeout=90, headers=None):
+def ask(path, method, route, body=None, timeout=300, headers=None):
     """One request; a body of bytes is sent as it is. What is refused without JSON has its text as `text`."""
     connection = OverUnix(path, timeout)
     content = body if body is None or isinstance(body, bytes) else json.dumps(body)

@@ -57,8 +57,10 @@ class Shelf:
 
     def pull(self, bay, serial):
         """Gone without a word: a loop device goes with its last user, so its mount goes first."""
+        place = self.mounted_at(serial)
         bay.pull()
-        subprocess.run(["umount", "--lazy", self.mounted_at(serial)], check=True)
+        # Where diskd was quicker, it is gone already.
+        subprocess.run(["umount", "--lazy", str(place)], check=False, capture_output=True)
         # diskd looks at once, as it does when a real disk goes; whatever it is asked.
         run("disks", "unmount", serial, "--socket", self.diskd.socket)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -21,7 +22,7 @@ def measured(what):
     return hashlib.sha256(bytes(32) + hashlib.sha256(what.encode()).digest()).hexdigest()
 
 
-def until(condition, seconds=30):
+def until(condition, seconds=120):
     """Waits for something that is bound to come."""
     end = time.monotonic() + seconds
     while not condition():
@@ -79,17 +80,25 @@ class Tpm:
         return done.returncode == 0
 
 
+# As long as this scenario lives, no other one of this machine takes these ports.
+RESERVED = []
+
+
 def free_pair():
-    """A port that is free, and the one above it."""
+    """A port that is free, and the one above it: below those that the system gives away by itself, and others than a scenario beside this one has."""
     while True:
-        with socket.socket() as one, socket.socket() as other:
-            one.bind(("127.0.0.1", 0))
-            port = one.getsockname()[1]
-            try:
-                other.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return port
+        port = random.SystemRandom().randrange(10_000, 19_998, 2)
+        mark = socket.socket(socket.AF_UNIX)
+        try:
+            mark.bind(f"\0keepwell-test-port-{port}")
+            for one in (port, port + 1):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", one))
+        except OSError:
+            mark.close()
+            continue
+        RESERVED.append(mark)
+        return port
 
 
 class Program:
@@ -110,7 +119,7 @@ class Program:
     def start(self):
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([str(word) for word in self.command()], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        if not until(lambda: self.process.poll() is not None or self.answers(), 60) or self.process.poll() is not None:
+        if not until(lambda: self.process.poll() is not None or self.answers(), 180) or self.process.poll() is not None:
             raise RuntimeError(f"{Path(self.binary).name} does not start: {self.log.read_text()[-2000:]}")
         return self
 

@@ -7,12 +7,12 @@ import time
 
 
 class Line:
-    """Listens on `port` and leads to `target`. What comes from the server is counted in `passed`."""
+    """Listens on `port` and leads to `target`. What comes from the server is counted in `passed`, what goes to it in `sent`."""
 
     def __init__(self, target):
         self.target = target
-        self.passed = 0
-        self._plan = None
+        self.passed = self.sent = 0
+        self._plan = self._sent_plan = None
         self._gate = threading.Event()
         self._gate.set()
         self._rate = None
@@ -32,6 +32,14 @@ class Line:
         """All connections are reset."""
         self._plan = (self.passed + passed, self.cut)
 
+    def when_passed(self, passed, act):
+        """Calls `act` at that very byte, before anything of it goes on."""
+        self._plan = (self.passed + passed, act)
+
+    def when_sent(self, sent, act):
+        """The same of what goes to the server."""
+        self._sent_plan = (self.sent + sent, act)
+
     def stall_after(self, passed, seconds=None):
         """Nothing moves for so long, or for ever."""
         def stall():
@@ -39,6 +47,14 @@ class Line:
             if seconds is not None:
                 threading.Timer(seconds, self._gate.set).start()
         self._plan = (self.passed + passed, stall)
+
+    @property
+    def stalled(self):
+        return not self._gate.is_set()
+
+    def flow(self):
+        """Moves again what stalled."""
+        self._gate.set()
 
     def slow(self, rate):
         """So many bytes a second from now on; None: as fast as it goes."""
@@ -62,7 +78,7 @@ class Line:
             except OSError:
                 return
             try:
-                server = socket.create_connection(("127.0.0.1", self.target), timeout=10)
+                server = socket.create_connection(("127.0.0.1", self.target), timeout=60)
                 server.settimeout(None)
             except OSError:
                 reset(client)
@@ -77,6 +93,8 @@ class Line:
             while data := source.recv(65536):
                 if counted:
                     self._count(len(data))
+                else:
+                    self._count_sent(len(data))
                 if not self._gate.is_set():
                     self._gate.wait()
                 sink.sendall(data)
@@ -91,6 +109,13 @@ class Line:
             due, self._plan = (self._plan[1], None) if self._plan and self.passed >= self._plan[0] else (None, self._plan)
         if self._rate:
             time.sleep(length / self._rate)
+        if due:
+            due()
+
+    def _count_sent(self, length):
+        with self._lock:
+            self.sent += length
+            due, self._sent_plan = (self._sent_plan[1], None) if self._sent_plan and self.sent >= self._sent_plan[0] else (None, self._sent_plan)
         if due:
             due()
 

@@ -91,8 +91,13 @@ def deaf(connection):
         pass
 
 
+# Ports that are taken, and nobody listens on them.
+CLOSED = []
+
+
 def closed_port():
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens on, nor will before the scenario ends."""
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    CLOSED.append(taken)
+    return taken.getsockname()[1]

@@ -25,7 +25,7 @@ class Smtp:
         self.users = {name: password.encode() for name, password in (users or {}).items()}
         self.mails = []
         self.closed = None
-        server = {"authenticator": self.sign_in, "auth_required": bool(users), "hostname": "127.0.0.1", "port": 0, "ready_timeout": 30}
+        server = {"authenticator": self.sign_in, "auth_required": bool(users), "hostname": "127.0.0.1", "port": 0, "ready_timeout": 120}
         if tls == "implicit":
             # aiosmtpd takes only what STARTTLS began for encrypted.
             server |= {"ssl_context": context, "auth_require_tls": False}

@@ -78,7 +78,7 @@ class Share:
     def __init__(self, url, password_file, encrypt=True):
         parts = urlsplit(url)
         self.connection = Connection(uuid.uuid4(), parts.hostname, parts.port or 445)
-        self.connection.connect(timeout=30)
+        self.connection.connect(timeout=120)
         password = password_file.read_text(encoding="utf-8").strip()
         self.session = Session(self.connection, parts.username, password, require_encryption=encrypt, auth_protocol="ntlm")
         self.session.connect()
@@ -121,7 +121,7 @@ class Share:
         return answer["buffer"].get_value()
 
     def _ask(self, request):
-        return self.connection.receive(self.connection.send(request, self.session.session_id, self.tree.tree_connect_id), timeout=60)
+        return self.connection.receive(self.connection.send(request, self.session.session_id, self.tree.tree_connect_id), timeout=300)
 
     # Putting things there
 
@@ -226,14 +226,14 @@ class Share:
         return self.connection.send_compound([create, *asks, handle.close(send=False)[0]], self.session.session_id, self.tree.tree_connect_id, related=True)
 
     def _seen(self, path, line, sent):
-        self.connection.receive(sent[0], timeout=60)
+        self.connection.receive(sent[0], timeout=300)
         basic, descriptor, streams, extended = (self._answer(request) for request in sent[1:5])
         seen = facts(basic, descriptor, extended)
         if line.is_small:
             answer = SMB2ReadResponse()
-            answer.unpack(self.connection.receive(sent[5], timeout=60)["data"].get_value())
+            answer.unpack(self.connection.receive(sent[5], timeout=300)["data"].get_value())
             seen.content = hashlib.blake2b(answer["buffer"].get_value()).hexdigest()
-        self.connection.receive(sent[-1], timeout=60)
+        self.connection.receive(sent[-1], timeout=300)
         if not line.is_folder and not line.is_small:
             with self.opened(path) as handle:
                 seen.content = self._hash(handle, seen.size)
@@ -251,7 +251,7 @@ class Share:
     def _answer(self, request):
         """The buffer that was asked for; nothing where there is nothing (STATUS_NO_EAS_ON_FILE and the like)."""
         try:
-            response = self.connection.receive(request, timeout=60)
+            response = self.connection.receive(request, timeout=300)
         except SMBResponseException as error:
             if error.status in (0xC000_0052, 0x8000_0012, 0x8000_0006):
                 return b""
