@@ -10,7 +10,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 
 use ganesha::Ganesha;
-use keepwell_source::{AccountRights, Address, May, SmbUrl, Verdict, rights};
+use keepwell_source::{AccountRights, Address, May, NfsUrl, NfsVersion, SmbUrl, Verdict, rights};
 use samba::Samba;
 
 fn fill(share: &Path) {
@@ -52,8 +52,14 @@ fn ganesha_says_what_anyone_may_do_of_this_machine() {
         let mode = if path.ends_with(char::is_numeric) { 0o644 } else { 0o755 };
         fs::set_permissions(server.share().join(path), fs::Permissions::from_mode(mode)).unwrap();
     }
-    let url = keepwell_source::NfsUrl { uid: Some(1234), gid: Some(1234), ..server.url.clone() };
+    let url = NfsUrl { uid: Some(1234), gid: Some(1234), ..server.url.clone() };
     let anyone = rights(&Address::Nfs(url), None).unwrap();
     assert_eq!((anyone.verdict, anyone.asked, anyone.entries), (Verdict::CanWrite, 9, 8), "{anyone:?}");
     assert!(anyone.may.add && anyone.may.write && anyone.report.protocol == "NFS 3", "{anyone:?}");
+    // Version 4.1 asks for one user alone: the other version tells the rest, and without it nothing is proven.
+    let newer = NfsUrl { version: NfsVersion::V41, uid: Some(1234), gid: Some(1234), ..server.url.clone() };
+    let both = rights(&Address::Nfs(newer.clone()), None).unwrap();
+    assert_eq!((both.verdict, both.may.add), (Verdict::CanWrite, true), "{both:?}");
+    let alone = rights(&Address::Nfs(NfsUrl { mount_port: Some(1), ..newer }), None).unwrap();
+    assert_ne!(alone.verdict, Verdict::ReadOnly, "{alone:?}");
 }

@@ -259,7 +259,7 @@ impl<'a> Restore<'a> {
         'f: 'l,
     {
         let most = if lanes.is_inline() { 0 } else { QUEUE_LIMIT };
-        let mut queue = Queue::new();
+        let (mut queue, mut last) = (Queue::new(), None);
         let submit = |job: Job| {
             let written = job.order.clone();
             Waiting { job, ticket: lanes.submit(move || write_file(files, fetch, &written)) }
@@ -270,6 +270,7 @@ impl<'a> Restore<'a> {
             }
             restore.since_mark = restore.since_mark.saturating_add(1);
             restore.beyond = restore.beyond.saturating_add(1);
+            last = Some(key.clone());
             let mark = restore.progress.wants_mark(restore.since_mark).then(|| key.clone());
             let job = restore.meet(&mut queue, key, Arc::new(node))?;
             queue.extend(job.map(submit));
@@ -278,6 +279,10 @@ impl<'a> Restore<'a> {
                 None => restore.settle(&mut queue, most),
             }
         })?;
-        self.drain(&mut queue, &submit)
+        // The second pass may take long, and marks nothing.
+        match last.filter(|_| self.progress.wants_mark(u32::MAX)) {
+            Some(at) => self.mark(&mut queue, &at, &submit),
+            None => self.drain(&mut queue, &submit),
+        }
     }
 }

@@ -140,6 +140,20 @@ pub(crate) fn end(appliance: &Appliance, restore: &RestoreState) -> Result<(), V
     appliance.record(&restore.by, Event::Restore, fields)
 }
 
+/// The disk of a restore that is over can be taken out, unless another restore to it is not over.
+fn see_off(appliance: &Appliance, over: &RestoreState) {
+    let other = |one: &RestoreState| one.id != over.id && one.to == over.to;
+    let seen_off = match appliance.state.restores(true, u32::MAX) {
+        _ if over.dry_run => return,
+        Ok(open) if open.iter().any(other) => return,
+        Ok(_) => outward::see_off(appliance, &over.to),
+        Err(error) => Err(error.into()),
+    };
+    if let Err(error) = seen_off {
+        tracing::error!(restore = over.id, error = chain(&error), "the disk of a restore is still mounted");
+    }
+}
+
 /// A restore under way. Goes on by itself when the server, or the program that speaks to it, comes back within [`PATIENCE`].
 struct Begun {
     appliance: Arc<Appliance>,
@@ -180,11 +194,8 @@ impl Begun {
         if let Err(error) = kept {
             tracing::error!(restore = self.state.id, error = chain(&error), "what became of a restore could not be kept");
         }
-        if self.state.finished_at.is_some()
-            && !self.state.dry_run
-            && let Err(error) = outward::see_off(&self.appliance, &self.state.to)
-        {
-            tracing::error!(restore = self.state.id, error = chain(&error), "the disk of a restore is still mounted");
+        if self.state.finished_at.is_some() {
+            see_off(&self.appliance, &self.state);
         }
         self.appliance.works.remove(Kind::Restore, self.state.id);
         self.appliance.changed();
@@ -231,7 +242,11 @@ impl Begun {
             return Next::Over;
         }
         match error {
-            RunError::Ingest(IngestError::Refused(refusal)) if refusal.code == "password" && self.course.wants_password => Next::Password,
+            RunError::Ingest(IngestError::Refused(refusal))
+                if self.course.wants_password && matches!(&*refusal.code, "password" | "no-password") =>
+            {
+                Next::Password
+            }
             RunError::NoIngest(_) | RunError::Ingest(_) | RunError::Unready(_) => Next::Again,
             RunError::Vault(VaultError::Target(_) | VaultError::Pool(_)) => Next::Again,
             RunError::Vault(_) | RunError::Password(_) | RunError::Broken => Next::Over,

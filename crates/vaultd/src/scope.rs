@@ -41,10 +41,51 @@ pub(crate) fn goes_home(appliance: &Appliance, grant: &Grant, snapshot: &Snapsho
     }
     let shares = appliance.state.shares()?;
     let home = shares.iter().find(|share| share.name == snapshot.body.name);
-    if home.is_some_and(|share| server(&share.location) == server(to)) { Ok(()) } else { refused(appliance, grant, VaultdError::NotHome) }
+    if home.is_some_and(|share| is_home(&share.location, to)) { Ok(()) } else { refused(appliance, grant, VaultdError::NotHome) }
+}
+
+/// Over the same protocol to the same server. Over NFS nobody proves who they are: there it is the same place, or one below it, as the same user.
+fn is_home(share: &str, to: &str) -> bool {
+    let (Some((protocol, home)), Some((other, there))) = (share.split_once("://"), to.split_once("://")) else { return false };
+    if protocol != other || server(share) != server(to) {
+        return false;
+    }
+    let parts = |rest: &str| {
+        let (path, who) = rest.split_once('?').unwrap_or((rest, ""));
+        (path.trim_end_matches('/').to_owned(), who.to_owned())
+    };
+    let ((home, reads), (there, writes)) = (parts(home), parts(there));
+    protocol == "smb"
+        || (reads == writes
+            && there.strip_prefix(&home).is_some_and(|below| below.is_empty() || below.starts_with('/') && !below.contains("..")))
 }
 
 fn refused(appliance: &Appliance, grant: &Grant, error: VaultdError) -> Result<(), VaultdError> {
     appliance.gate.note(appliance, grant.verb, &grant.user, &Refusal::from(&error));
     Err(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_home;
+
+    #[test]
+    fn home_is_where_it_came_from_as_who_reads_there() {
+        let smb = "smb://reader@fs:445/practice";
+        assert!(is_home(smb, "smb://writer@fs:445/practice/restored") && is_home(smb, "smb://writer@fs:445/other"));
+        let nfs = "nfs://fs/export/praxis?uid=1000&gid=1000";
+        assert!(is_home(nfs, nfs) && is_home(nfs, "nfs://fs/export/praxis/restored?uid=1000&gid=1000"));
+        for (share, to) in [
+            (smb, "nfs://fs:445/practice?uid=0"),
+            (smb, "smb://writer@evil/practice"),
+            (smb, "fs:445/practice"),
+            (nfs, "nfs://fs/export/praxis?uid=0&gid=1000"),
+            (nfs, "nfs://fs/export/praxis"),
+            (nfs, "nfs://fs/export/praxis2?uid=1000&gid=1000"),
+            (nfs, "nfs://fs/export?uid=1000&gid=1000"),
+            (nfs, "nfs://fs/export/praxis/../x?uid=1000&gid=1000"),
+        ] {
+            assert!(!is_home(share, to), "{share} {to}");
+        }
+    }
 }

@@ -55,7 +55,7 @@ pub(crate) fn change_share(appliance: &Arc<Appliance>, grant: &Grant, change: Ch
     let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
     let mut share = share(appliance, &change.id)?;
     let mut moved = Vec::new();
-    let before = share.location.clone();
+    let (before, sealed) = (share.location.clone(), share.credential.clone());
     if let Some(location) = change.location.filter(|location| *location != share.location) {
         check_location(&location)?;
         if share.credential.is_some() && change.password.is_none() && account(&location) != account(&share.location) {
@@ -71,6 +71,14 @@ pub(crate) fn change_share(appliance: &Arc<Appliance>, grant: &Grant, change: Ch
     if share.location != before || change.password.is_some() {
         moved.extend(admitted(appliance, &vault, &mut share, &before, change.password.as_ref(), change.may_write.as_deref())?);
     }
+    // Its server was asked, which took as long as that liked: what others changed meanwhile stays.
+    let _one_at_a_time = appliance.starting();
+    let (location, may_write) = (share.location, share.may_write);
+    share = self::share(appliance, &change.id)?;
+    if share.location != before || share.credential != sealed {
+        return Err(VaultdError::Invalid("somebody else changed the address or the password of this share meanwhile".into()));
+    }
+    (share.location, share.may_write) = (location, may_write);
     if let Some(password) = &change.password {
         share.credential = Some(vault.seal_note(&purpose(&share.id), password.as_ref()));
     }

@@ -19,6 +19,9 @@ use crate::{NfsUrl, NfsVersion, SourceError};
 /// Reads in flight that keep a server busy, without drowning it.
 const PARALLEL_READS: usize = 16;
 
+/// Time for each call that asks over another version than the one that is read by.
+const OTHER_VERSION: Duration = Duration::from_secs(5);
+
 /// A folder of an NFS export.
 #[derive(Debug)]
 pub struct NfsSource {
@@ -29,7 +32,7 @@ pub struct NfsSource {
 #[derive(Debug)]
 enum Version {
     V3(Box<Tree>),
-    V41(Box<Tree41>),
+    V41(Box<Tree41>, NfsUrl),
 }
 
 impl NfsSource {
@@ -55,7 +58,7 @@ impl NfsSource {
             NfsVersion::V41 => {
                 let tree = Tree41::connect(url, timeout)?;
                 let fsid = tree.fsid();
-                (Version::V41(Box::new(tree)), fsid)
+                (Version::V41(Box::new(tree), url.clone()), fsid)
             }
         };
         let info = SourceInfo {
@@ -71,7 +74,7 @@ impl NfsSource {
     pub(crate) fn probing_walk(&self) -> Option<Walk<'_>> {
         match &self.tree {
             Version::V3(tree) => Some(walk(tree, true)),
-            Version::V41(_) => None,
+            Version::V41(..) => None,
         }
     }
 
@@ -79,7 +82,7 @@ impl NfsSource {
     pub(crate) fn sample(&self, until: Instant) -> Result<Sample, Gap> {
         match &self.tree {
             Version::V3(tree) => rights::sample(tree, until),
-            Version::V41(tree) => tree.sample(until),
+            Version::V41(tree, url) => Ok(as_anyone(url, tree.sample(until)?, until)),
         }
     }
 }
@@ -87,6 +90,21 @@ impl NfsSource {
 fn walk(tree: &Tree, probing: bool) -> Walk<'_> {
     let mut walk = NfsWalk::new(tree, probing);
     until_error(move || walk.step(), |error| gap(error, GapReason::Read))
+}
+
+/// Over version 4.1 one user alone is asked for, and this machine may claim to be any. Where that one may change nothing, the same export is asked over version 3, for all of
+/// them; a server that does not speak it has said nothing.
+fn as_anyone(url: &NfsUrl, mut sample: Sample, until: Instant) -> Sample {
+    if sample.changeable > 0 {
+        return sample;
+    }
+    let url = NfsUrl { version: NfsVersion::V3, ..url.clone() };
+    let options = Options { timeout: OTHER_VERSION, ..Options::default() };
+    let asked = Tree::connect(&url, options, Absent::Refuse).ok().and_then(|tree| rights::sample(&tree, until).ok());
+    asked.unwrap_or_else(|| {
+        sample.told = false;
+        sample
+    })
 }
 
 /// `nfs:HOST:EXPORT[/PATH]:FSID`, with what is no UTF-8 escaped.
@@ -103,14 +121,14 @@ impl Source for NfsSource {
     fn walk(&self) -> Result<Walk<'_>, Gap> {
         Ok(match &self.tree {
             Version::V3(tree) => walk(tree, false),
-            Version::V41(tree) => tree.walk(),
+            Version::V41(tree, _) => tree.walk(),
         })
     }
 
     fn open(&self, entry: &Walked) -> Result<Box<dyn ReadFile + '_>, Gap> {
         match &self.tree {
             Version::V3(tree) => Ok(Box::new(NfsFile::open(tree, entry)?)),
-            Version::V41(tree) => tree.open(entry),
+            Version::V41(tree, _) => tree.open(entry),
         }
     }
 

@@ -27,7 +27,21 @@ impl SmbSource {
         while let Some(folder) = sampling.waiting.pop_front().filter(|_| Instant::now() < until) {
             sampling.look_into(&folder)?;
         }
+        // What such an account may do at an entry, the entry does not say: only the share itself keeps it from writing.
+        if session.facts.maximal_access & TO_CHANGE != 0 && self.has_backup_rights()? {
+            sampling.sample.told = false;
+        }
         Ok(sampling.sample)
+    }
+
+    /// Whether the account has the rights of a backup operator, with which whoever asks for them writes, deletes and takes over what its list forbids: it reads audit lists.
+    fn has_backup_rights(&self) -> Result<bool, Gap> {
+        let session = self.session();
+        let want = Want { descriptor: true, sacl: true, ..Want::default() };
+        match session.again(|share| share.begin_stat(&session.root, want, None)?.wait()) {
+            Ok(stat) => Ok(stat.has_sacl && self.reads_audit_lists()),
+            Err(error) => lost(error).map(|()| false),
+        }
     }
 }
 

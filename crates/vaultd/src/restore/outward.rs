@@ -16,7 +16,7 @@ use keepwell_api::vault::{Restore, Unready};
 use keepwell_format::node::{Content, Stream};
 use keepwell_format::port::{Piece, Placing, Present, ReadFile, Steady, Target, WriteError, WriteFile};
 use keepwell_format::{Gap, GapReason, Key, Kind, Node, Time};
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{Advice, CWD, RenameFlags, fadvise, renameat_with};
 
 use crate::appliance::Appliance;
 use crate::bays::Diskd;
@@ -25,7 +25,7 @@ use crate::run::RunError;
 
 /// What such an address begins with; the disk's serial number follows.
 const SCHEME: &str = "usb:";
-/// Not whole yet; no name of a file in a backup is so long that this would not fit beside it in its folder.
+/// Not whole yet. The id of the disk and the restore's number follow: no file of a backup has such a name, as nobody knew the id when it was made.
 const PARTIAL: &str = ".keepwell-partial-";
 
 /// Whether an address means a disk.
@@ -66,6 +66,8 @@ fn mounted(diskd: &Diskd, serial: &Serial) -> Result<Mounted, VaultdError> {
 pub(crate) struct Outward {
     root: PathBuf,
     disk: String,
+    /// What names of files that are not whole begin with.
+    tag: String,
     partial: AtomicU64,
 }
 
@@ -76,13 +78,21 @@ impl Outward {
         let diskd = appliance.config.places.diskd.as_ref().ok_or(VaultdError::NoDiskd);
         let opened = serial.and_then(|serial| mounted(diskd?, &serial)).and_then(|Mounted { disk, at }| {
             fs::set_permissions(&at, Permissions::from_mode(0o755)).map_err(VaultdError::Own)?;
-            Ok(Self::at(Path::new(&at).join(format!("restore-{restore}")), disk))
+            Ok(Self::at(Path::new(&at), restore, disk))
         });
         Some(opened.map_err(|error| RunError::Unready(Unready { code: "no-disk".into(), text: chain(&error) })))
     }
 
-    fn at(root: PathBuf, disk: String) -> Self {
-        Self { root, disk, partial: AtomicU64::new(0) }
+    fn at(mount: &Path, restore: u64, disk: String) -> Self {
+        let tag = format!("{PARTIAL}{disk}-{restore}-");
+        Self { root: mount.join(format!("restore-{restore}")), tag, disk, partial: AtomicU64::new(0) }
+    }
+
+    /// What was refused on the way to an entry. Where the restore's own folder is not there any more, the disk is gone, and not only what was looked for.
+    fn failed(&self, error: io::Error) -> WriteError {
+        let gone = error.kind() == io::ErrorKind::NotFound && !self.root.exists();
+        let failed = failed(error);
+        WriteError { fatal: failed.fatal || gone, ..failed }
     }
 
     /// Its id, another one each time that it is prepared.
@@ -112,11 +122,11 @@ impl Outward {
 
     fn begin(&self, path: PathBuf, length: u64, placing: Placing) -> Result<Box<dyn WriteFile + '_>, WriteError> {
         let number = self.partial.fetch_add(1, Ordering::Relaxed);
-        let partial = path.with_file_name(format!("{PARTIAL}{number}"));
+        let partial = path.with_file_name(format!("{}{number}", self.tag));
         // One of an attempt that was cut.
         let _ = fs::remove_file(&partial);
-        let file = File::options().read(true).write(true).create_new(true).open(&partial).map_err(failed)?;
-        Ok(Box::new(Writing { file, partial, path, placing, length }))
+        let file = File::options().read(true).write(true).create_new(true).open(&partial).map_err(|error| self.failed(error))?;
+        Ok(Box::new(Writing { to: self, file, partial, path, placing, length }))
     }
 }
 
@@ -125,7 +135,7 @@ const DYING: [i32; 5] = [5, 6, 19, 108, 117];
 
 fn failed(error: io::Error) -> WriteError {
     use io::ErrorKind as Kind;
-    let fatal = matches!(error.kind(), Kind::StorageFull | Kind::ReadOnlyFilesystem | Kind::NotFound)
+    let fatal = matches!(error.kind(), Kind::StorageFull | Kind::ReadOnlyFilesystem)
         || error.raw_os_error().is_some_and(|number| DYING.contains(&number));
     WriteError { fatal, text: format!("the disk does not take it: {error}") }
 }
@@ -139,7 +149,8 @@ fn modified(file: &File, time: Option<Time>) -> Result<(), WriteError> {
     file.set_modified(UNIX_EPOCH + Duration::new(time.seconds.unsigned_abs(), time.nanos)).map_err(failed)
 }
 
-struct Writing {
+struct Writing<'a> {
+    to: &'a Outward,
     file: File,
     partial: PathBuf,
     path: PathBuf,
@@ -148,17 +159,20 @@ struct Writing {
     length: u64,
 }
 
-impl Writing {
+impl Writing<'_> {
     fn place(&self, node: &Node) -> Result<(), WriteError> {
         self.file.set_len(self.length).map_err(failed)?;
         self.file.set_permissions(Permissions::from_mode(0o644)).map_err(failed)?;
         modified(&self.file, node.mtime)?;
+        // It is read back: from the disk, and not from what the machine remembers of it.
+        self.file.sync_data().map_err(failed)?;
+        fadvise(&self.file, 0, None, Advice::DontNeed).map_err(|error| failed(error.into()))?;
         let flags = if self.placing == Placing::New { RenameFlags::NOREPLACE } else { RenameFlags::empty() };
-        renameat_with(CWD, &self.partial, CWD, &self.path, flags).map_err(|error| failed(error.into()))
+        renameat_with(CWD, &self.partial, CWD, &self.path, flags).map_err(|error| self.to.failed(error.into()))
     }
 }
 
-impl WriteFile for Writing {
+impl WriteFile for Writing<'_> {
     fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<(), WriteError> {
         self.file.write_all_at(bytes, at).map_err(failed)
     }
@@ -194,7 +208,7 @@ impl Target for Outward {
         let found = match fs::symlink_metadata(self.path(key)?) {
             Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(self.failed(error)),
         };
         let kind = match found.file_type() {
             kind if kind.is_dir() => Kind::Folder,
@@ -209,7 +223,7 @@ impl Target for Outward {
         let path = self.path(key)?;
         match fs::create_dir(&path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
-            done => done.map_err(failed)?,
+            done => done.map_err(|error| self.failed(error))?,
         }
         fs::set_permissions(&path, Permissions::from_mode(0o755)).map_err(failed)
     }
@@ -228,17 +242,17 @@ impl Target for Outward {
             (Kind::Symlink, Some(target)) if target.is_empty() => {
                 Err(WriteError { fatal: false, text: "a link that leads nowhere can't be kept on a disk that is taken away".into() })
             }
-            (Kind::Symlink, Some(target)) => symlink(OsStr::from_bytes(target), self.path(key)?).map_err(failed),
+            (Kind::Symlink, Some(target)) => symlink(OsStr::from_bytes(target), self.path(key)?).map_err(|error| self.failed(error)),
             _ => Err(WriteError { fatal: false, text: "devices and the like are not kept on a disk that is taken away".into() }),
         }
     }
 
     fn link(&self, key: &Key, to: &Key) -> Result<(), WriteError> {
-        fs::hard_link(self.path(to)?, self.path(key)?).map_err(failed)
+        fs::hard_link(self.path(to)?, self.path(key)?).map_err(|error| self.failed(error))
     }
 
     fn finish_folder(&self, key: &Key, node: &Node) -> Result<(), WriteError> {
-        let folder = File::open(self.path(key)?).map_err(failed)?;
+        let folder = File::open(self.path(key)?).map_err(|error| self.failed(error))?;
         modified(&folder, node.mtime)
     }
 
@@ -263,7 +277,7 @@ impl Target for Outward {
     }
 
     fn sync(&self) -> Result<(), WriteError> {
-        let folder = File::open(existing(&self.root)).map_err(failed)?;
+        let folder = File::open(existing(&self.root)).map_err(|error| self.failed(error))?;
         rustix::fs::syncfs(&folder).map_err(|error| failed(error.into()))
     }
 
@@ -295,7 +309,7 @@ mod tests {
     #[test]
     fn files_lie_there_whole_or_not_at_all_and_below_their_folder() {
         let folder = tempfile::tempdir().unwrap();
-        let target = Outward::at(folder.path().join("restore-1"), "id".into());
+        let target = Outward::at(folder.path(), 1, "id".into());
         let key = |path: &str| Key::from_path(path.as_bytes()).unwrap();
         let mut node = Node::new(Kind::File);
         node.mtime = Some(Time { seconds: 1_000_000_000, nanos: 0 });
@@ -328,11 +342,20 @@ mod tests {
         let mut link = Node::new(Kind::Symlink);
         link.target = Some(Vec::new());
         assert!(!target.special(&key("a/nowhere"), &link).unwrap_err().fatal);
+        fs::write(folder.path().join("restore-1/a/.keepwell-partial-0"), "of the practice").unwrap();
+        for name in ["a/c", "a/d"] {
+            target.file(&key(name), &node, &content, Placing::New).unwrap().finish(&node).unwrap();
+        }
+        assert_eq!(fs::read(folder.path().join("restore-1/a/.keepwell-partial-0")).unwrap(), b"of the practice");
+        let absent = target.file(&key("nowhere/b"), &node, &content, Placing::New);
+        assert!(!absent.err().unwrap().fatal, "one folder that is gone is not the disk");
         for outside in ["..", "a/../../x", "."] {
             if let Ok(key) = Key::from_path(outside.as_bytes()) {
                 assert!(target.path(&key).is_err(), "{outside}");
             }
         }
         target.sync().unwrap();
+        fs::remove_dir_all(folder.path().join("restore-1")).unwrap();
+        assert!(target.file(&key("a/e"), &node, &content, Placing::New).err().unwrap().fatal, "the disk is gone");
     }
 }

@@ -61,6 +61,9 @@ pub(crate) fn resume(appliance: &Arc<Appliance>, grant: &Grant, order: ResumeRes
         return Err(VaultdError::Invalid("this restore is under way, and goes on by itself when its server answers".into()));
     }
     let course = Course::find(&vault, &appliance.state, order.id)?.ok_or(VaultdError::NoSuch("restore that waits"))?;
+    if course.wants_password && order.password.is_none() {
+        return Err(VaultdError::Invalid("this restore waits for the password of its account, and goes on with nothing else".into()));
+    }
     Ok(Started { id: go_on(appliance, &vault, course, order.password, restore, &grant.user)? })
 }
 
@@ -74,6 +77,7 @@ pub(crate) fn give_up(appliance: &Appliance, id: u64) -> Result<bool, VaultdErro
     restore.outcome = Some(Outcome::Cancelled);
     restore.why = Some("it was cancelled while it waited: files that are there are whole, the others are missing".into());
     end(appliance, &restore)?;
+    super::see_off(appliance, &restore);
     appliance.changed();
     Ok(true)
 }
