@@ -6,6 +6,7 @@ Needs root (Samba, Ganesha, a small mount).
 
 import os
 import subprocess
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,8 +18,9 @@ from lib.program import Vault
 from lib.servers import Ganesha, Samba
 
 MIB = 1 << 20
-# A request waits 30 s, coming back is tried for about as long: twice that on a busy machine.
-BOUND = 150
+# A request waits 30 s, coming back is tried for about as long.
+# Only what hangs for good takes as long as this.
+BOUND = 600
 need_root("server-dies")
 checks = Checks("server-dies")
 
@@ -61,16 +63,22 @@ class Practice:
     def snapshots(self):
         return [item.get("snapshot", item.get("id")) for item in self.vault.list().report.get("snapshots", [])]
 
-    def while_running(self, passed, act, work):
-        """Does `act` once so many bytes have come from the server, while `work` runs; returns what that gave."""
+    def killed_while_running(self, when, count, work, then=None):
+        """Kills the server at the very byte that `when` (a method of the line) waits for, while `work` runs; returns whether it came to that, and what `work` gave."""
+        dead = threading.Event()
+
+        def kill():
+            self.server.kill()
+            dead.set()
+
+        when(count, kill)
         with ThreadPoolExecutor(1) as pool:
-            begun = self.line.passed
             running = pool.submit(work)
-            while self.line.passed < begun + passed and not running.done():
-                time.sleep(0.005)
-            caught = not running.done()
-            act()
-            return caught, running.result()
+            while not dead.wait(0.02) and not running.done():
+                pass
+            if then:
+                then()
+            return dead.is_set(), running.result()
 
     def new_files(self, seed):
         """Something to be read by the next run."""
@@ -145,7 +153,7 @@ def samba_dies():
     checks.check("a first run is complete", first.status == 0, first)
     before = here.snapshots()
     here.new_files(21)
-    caught, run = here.while_running(10 * MIB, here.server.kill, here.backup)
+    caught, run = here.killed_while_running(here.line.when_passed, 10 * MIB, here.backup)
     checks.check(f"Samba killed in the middle: exit 1 after {run.seconds:.0f} s, clear words", caught and run.status == 1 and run.is_clear(GONE), run)
     checks.check("Samba killed: earlier snapshots are as they were, and no new one", here.snapshots() == before, here.snapshots())
     here.server.restart()
@@ -158,11 +166,10 @@ def samba_dies():
     here.new_files(22)
 
     def back_soon():
-        here.server.kill()
         time.sleep(1)
         here.server.restart()
 
-    caught, run = here.while_running(10 * MIB, back_soon, here.backup)
+    caught, run = here.killed_while_running(here.line.when_passed, 10 * MIB, here.backup, back_soon)
     checks.check("Samba killed and back after a moment: the run goes through, exit 0", caught and run.status == 0, run)
     restored("Samba killed and back", here)
     here.close()
@@ -254,13 +261,7 @@ def killed_while_restoring(here, url, folder):
     def work():
         return here.vault.restore("latest", url, *here.keys, timeout=BOUND)
 
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(work)
-        while not running.done() and used(folder) < 10 * MIB:
-            time.sleep(0.01)
-        caught = not running.done()
-        here.server.kill()
-        run = running.result()
+    caught, run = here.killed_while_running(here.line.when_sent, 10 * MIB, work)
     checks.check(f"Samba killed during a restore: exit 1 or 3 after {run.seconds:.0f} s, clear words", caught and run.status in (1, 3) and run.is_clear(GONE), run)
     here.server.restart()
     here.server.add("small")
@@ -271,11 +272,6 @@ def killed_while_restoring(here, url, folder):
     checks.check(f"Samba killed during a restore: with --conflict skip the next one is complete ({run.seconds:.1f} s)", run.status == 0 and contents(folder) == contents(here.server.share), run)
 
 
-def used(folder):
-    about = os.statvfs(folder)
-    return (about.f_blocks - about.f_bfree) * about.f_frsize
-
-
 # NFS
 
 def ganesha_dies():
@@ -283,18 +279,13 @@ def ganesha_dies():
     first = here.backup()
     checks.check("a first run is complete", first.status == 0, first)
     here.new_files(31)
-
-    def back_soon():
-        here.server.kill()
-        here.server.restart()
-
-    caught, run = here.while_running(10 * MIB, back_soon, here.backup)
+    caught, run = here.killed_while_running(here.line.when_passed, 10 * MIB, here.backup, here.server.restart)
     checks.check("Ganesha killed and started again: the run goes through, exit 0", caught and run.status == 0, run)
     here.url = here.line.url(here.server.url)
     fine("Ganesha killed and started again", here, here.backup())
     before = here.snapshots()
     here.new_files(32)
-    caught, run = here.while_running(10 * MIB, here.server.kill, here.backup)
+    caught, run = here.killed_while_running(here.line.when_passed, 10 * MIB, here.backup)
     checks.check(f"Ganesha killed for good: exit 1 after {run.seconds:.0f} s, clear words", caught and run.status == 1 and run.is_clear(GONE), run)
     checks.check("Ganesha killed for good: earlier snapshots are as they were, and no new one", here.snapshots() == before, here.snapshots())
     here.server.restart()
