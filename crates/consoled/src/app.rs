@@ -3,14 +3,22 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use jiff::tz::TimeZone;
 use keepwell_duties::Status;
+use tokio::sync::Semaphore;
 
+use crate::authority::Authority;
+use crate::certificate::Uploaded;
 use crate::live::Live;
 use crate::neighbours::{Neighbours, Trouble};
+use crate::pages::setup::progress::Stage;
 use crate::sessions::Sessions;
+
+/// Downloads at a time, whoever has begun them and in however many sessions.
+const DOWNLOADS: usize = 6;
 
 /// What somebody decided when the program was started.
 #[derive(Debug)]
@@ -42,6 +50,12 @@ pub struct App {
     pub live: Live,
     /// Whether the box was seen to be set up.
     pub set_up: AtomicBool,
+    /// Places for downloads of all who are signed in: as many as vaultd gives at a time.
+    pub downloads: Arc<Semaphore>,
+    /// How far setting up was seen to be, and when.
+    pub(crate) progress: tokio::sync::Mutex<Option<(Instant, Option<Stage>)>>,
+    /// The certificate that an owner has uploaded; none where there is no TLS.
+    pub uploaded: Option<Arc<Uploaded>>,
     last: Mutex<Option<(i64, Status)>>,
 }
 
@@ -57,7 +71,23 @@ pub enum HowItIs {
 impl App {
     /// Nothing is known yet.
     pub fn new(settings: Settings, neighbours: Neighbours, sessions: Sessions) -> Self {
-        Self { settings, neighbours, sessions, live: Live::default(), set_up: AtomicBool::new(false), last: Mutex::default() }
+        Self {
+            settings,
+            neighbours,
+            sessions,
+            live: Live::default(),
+            set_up: AtomicBool::new(false),
+            downloads: Arc::new(Semaphore::new(DOWNLOADS)),
+            progress: tokio::sync::Mutex::default(),
+            uploaded: None,
+            last: Mutex::default(),
+        }
+    }
+
+    /// With the certificate that connections of this authority are met with.
+    #[must_use]
+    pub fn with_certificate(self, authority: &Authority) -> Self {
+        Self { uploaded: Some(Arc::clone(authority.uploaded())), ..self }
     }
 
     /// Unix seconds.

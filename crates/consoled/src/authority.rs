@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CidrSubnet, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair,
@@ -21,7 +22,9 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::sign::CertifiedKey;
 
+use crate::certificate::{ByName, Uploaded};
 use crate::error::ConsoleError;
 
 const DAY_S: i64 = 86_400;
@@ -57,6 +60,7 @@ pub struct Authority {
     state: PathBuf,
     certificate: CertificateDer<'static>,
     issuer: Issuer<'static, KeyPair>,
+    uploaded: Arc<Uploaded>,
     now: Mutex<(Leaf, Arc<ServerConfig>)>,
 }
 
@@ -78,14 +82,15 @@ impl Authority {
         }
         let issuer = Issuer::new(authority_params(&made)?, read_key(&state.join("authority.key"))?);
         let certificate = read_certificate(&state.join("authority.pem"))?;
+        let uploaded = Arc::new(Uploaded::open(state, names, now));
         let wanted = Leaf { until: 0, names: names.clone(), addresses: BTreeSet::new() };
         let kept = read_json(&state.join("leaf.json")).ok().filter(|leaf: &Leaf| leaf.names == *names && !is_old(leaf, now));
-        let kept = kept.and_then(|leaf| Some((leaf, config(state, &certificate).ok()?)));
+        let kept = kept.and_then(|leaf| Some((leaf, config(state, &certificate, &uploaded).ok()?)));
         let now = Mutex::new(match kept {
             Some(kept) => kept,
-            None => sign(state, &issuer, &certificate, wanted, now)?,
+            None => sign((state, &uploaded), &issuer, &certificate, wanted, now)?,
         });
-        Ok(Self { state: state.to_owned(), certificate, issuer, now })
+        Ok(Self { state: state.to_owned(), certificate, issuer, uploaded, now })
     }
 
     /// What a connection that came in at this address of the box is met with. An address that the certificate lacks gets into it.
@@ -103,7 +108,7 @@ impl Authority {
             wanted.addresses.insert(local);
         }
         if wanted != current.0 || renews {
-            match sign(&self.state, &self.issuer, &self.certificate, wanted, now) {
+            match sign((&self.state, &self.uploaded), &self.issuer, &self.certificate, wanted, now) {
                 Ok(made) => *current = made,
                 // The old one is better than none.
                 Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "no new certificate could be made"),
@@ -121,6 +126,11 @@ impl Authority {
     pub fn pem(&self) -> Result<String, ConsoleError> {
         let path = self.state.join("authority.pem");
         fs::read_to_string(&path).map_err(ConsoleError::file(&path))
+    }
+
+    /// What an owner has uploaded in its place, for names.
+    pub fn uploaded(&self) -> &Arc<Uploaded> {
+        &self.uploaded
     }
 
     fn lock(&self) -> MutexGuard<'_, (Leaf, Arc<ServerConfig>)> {
@@ -188,7 +198,7 @@ fn make(state: &Path, names: &BTreeSet<String>, now: i64) -> Result<(), ConsoleE
 }
 
 fn sign(
-    state: &Path,
+    (state, uploaded): (&Path, &Arc<Uploaded>),
     issuer: &Issuer<'static, KeyPair>,
     authority: &CertificateDer<'static>,
     wanted: Leaf,
@@ -210,19 +220,28 @@ fn sign(
     write(&state.join("leaf.pem"), certificate.pem().as_bytes())?;
     write(&state.join("leaf.json"), &json(&leaf))?;
     tracing::info!(names = ?leaf.names, addresses = ?leaf.addresses, "a certificate was made");
-    Ok((leaf, config(state, authority)?))
+    Ok((leaf, config(state, authority, uploaded)?))
 }
 
-fn config(state: &Path, authority: &CertificateDer<'static>) -> Result<Arc<ServerConfig>, ConsoleError> {
+fn config(state: &Path, authority: &CertificateDer<'static>, uploaded: &Arc<Uploaded>) -> Result<Arc<ServerConfig>, ConsoleError> {
     let key = state.join("leaf.key");
     let chain = vec![read_certificate(&state.join("leaf.pem"))?, authority.clone()];
     let key = PrivateKeyDer::from_pem_file(&key).map_err(ConsoleError::damaged(&key))?;
-    let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+    let provider = Arc::new(default_provider());
+    let own = Arc::new(CertifiedKey::from_der(chain, key, &provider).map_err(ConsoleError::Tls)?);
+    let by_name = Arc::new(ByName { own, uploaded: Arc::clone(uploaded), clock });
+    let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-        .map_err(ConsoleError::Tls)?;
+        .map_err(ConsoleError::Tls)?
+        .with_no_client_auth()
+        .with_cert_resolver(by_name);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+/// A handshake asks for no other time than this one.
+fn clock() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed())
 }
 
 /// Near its end, or made while the clock was ahead: one that ends later than any made now can is not valid yet.
@@ -255,7 +274,7 @@ fn read_key(path: &Path) -> Result<KeyPair, ConsoleError> {
 }
 
 /// Readable by this user alone, and never half.
-fn write(path: &Path, content: &[u8]) -> Result<(), ConsoleError> {
+pub(crate) fn write(path: &Path, content: &[u8]) -> Result<(), ConsoleError> {
     let new = path.with_extension("new");
     let write = || -> io::Result<()> {
         let _ = fs::remove_file(&new);

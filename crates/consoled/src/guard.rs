@@ -20,6 +20,7 @@ use crate::form::Form;
 use crate::listen::Ends;
 use crate::neighbours::Trouble;
 use crate::pages::{self, Page, Who};
+use crate::passkey;
 use crate::sessions::{self, Cookie, locked};
 use crate::visit::{Asked, Person, Visit};
 
@@ -45,10 +46,14 @@ const HEADERS: [(HeaderName, &str); 8] = [
 
 /// The one middleware.
 pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let acts = request.method() == Method::POST;
     let mut answer = match admit(&app, request).await {
-        Ok(request) => next.run(request).await,
+        Ok(request) => passkey::watched(next.run(request)).await,
         Err(refusal) => refusal,
     };
+    if acts {
+        pages::setup::progress::look_anew(&app).await;
+    }
     keep_to_itself(answer.headers_mut());
     answer
 }
@@ -90,7 +95,8 @@ async fn admit(app: &Arc<App>, request: Request) -> Result<Request, Response> {
             return Err(stale_form());
         }
     } else if parts.method != Method::GET && parts.method != Method::HEAD {
-        return Err(plain(StatusCode::METHOD_NOT_ALLOWED, "Not so."));
+        // What else may be asked is asked under /downtime (RFC 9110, section 15.5.6).
+        return Err((StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD, POST")], "Not so.").into_response());
     }
     let person = match &cookie {
         Some(cookie) if page.who != Who::Asset => identify(app, cookie, page, is_persons(&parts)).await?,
@@ -127,7 +133,11 @@ async fn identify(app: &Arc<App>, cookie: &Cookie, page: &'static Page, acts: bo
 
 /// Whether a person did this, and not a page by itself: that keeps nobody signed in.
 fn is_persons(parts: &Parts) -> bool {
-    parts.method == Method::POST || header_text(&parts.headers, HeaderName::from_static("sec-fetch-user")) == Some("?1")
+    let of = |name| header_text(&parts.headers, HeaderName::from_static(name));
+    // Browsers that say nothing of it (Safari before 16.4) ask for pages in these words, and for what a script wants in others.
+    let says_nothing = ["sec-fetch-user", "sec-fetch-dest", "sec-fetch-mode"].into_iter().all(|name| of(name).is_none());
+    let opens_a_page = says_nothing && of("accept").is_some_and(|kinds| kinds.starts_with("text/html"));
+    parts.method == Method::POST || of("sec-fetch-user") == Some("?1") || opens_a_page
 }
 
 fn check_role(page: &'static Page, visit: &Visit) -> Result<(), Response> {

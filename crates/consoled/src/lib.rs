@@ -5,6 +5,7 @@
 pub mod api;
 pub mod app;
 pub mod authority;
+pub mod certificate;
 pub mod downtime;
 pub mod error;
 mod flow;
@@ -14,6 +15,7 @@ pub mod listen;
 pub mod live;
 pub mod neighbours;
 pub mod pages;
+mod passkey;
 pub mod refill;
 pub mod sessions;
 pub mod view;

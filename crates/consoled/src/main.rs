@@ -102,8 +102,10 @@ fn serve(arguments: &Serve) -> anyhow::Result<()> {
         clock,
         authority: (authority.pem()?, authority.fingerprint()),
     };
-    let app =
-        Arc::new(App::new(settings, Neighbours::new(&arguments.authd, &arguments.vaultd).with_keyd(&arguments.keyd), Sessions::new()?));
+    let app = Arc::new(
+        App::new(settings, Neighbours::new(&arguments.authd, &arguments.vaultd).with_keyd(&arguments.keyd), Sessions::new()?)
+            .with_certificate(&authority),
+    );
     let given = listenfd::ListenFd::from_env().take_tcp_listener(0).context("the service manager's socket can't be used")?;
     let listener = match given {
         Some(listener) => listener,

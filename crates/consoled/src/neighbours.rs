@@ -12,10 +12,14 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
+use crate::passkey;
+
 /// A program answers one user on so many connections at a time; the others are for streams.
 const CALLS_MAX: usize = 24;
 /// Of these, for whoever is not signed in: people who guess passwords keep nobody else waiting.
 const KNOCKS_MAX: usize = 6;
+/// Questions about disks at a time that take minutes: in places of their own.
+const SLOW_MAX: usize = 2;
 /// Longest wait for one of those.
 const QUEUE: Duration = Duration::from_secs(10);
 /// Longest wait for what a page shows.
@@ -94,6 +98,7 @@ pub struct Neighbours {
     slow_vaultd: Client,
     calls: Arc<Semaphore>,
     knocks: Arc<Semaphore>,
+    slow: Arc<Semaphore>,
 }
 
 impl Neighbours {
@@ -106,6 +111,7 @@ impl Neighbours {
             slow_vaultd: Client::new("keepwell-vaultd", vaultd, ACT),
             calls: Arc::new(Semaphore::new(CALLS_MAX - KNOCKS_MAX)),
             knocks: Arc::new(Semaphore::new(KNOCKS_MAX)),
+            slow: Arc::new(Semaphore::new(SLOW_MAX)),
         }
     }
 
@@ -163,26 +169,24 @@ impl Neighbours {
         self.call(move || client.get(route)).await?.map_err(of_authd)
     }
 
-    /// What keyd says of the papers of a first kit.
+    /// How keyd says that the keys are.
     pub async fn ask_keyd<T: DeserializeOwned + Send + 'static>(&self, route: impl Into<String>) -> Result<T, Trouble> {
         let (client, route) = (self.keyd.clone(), route.into());
         self.call(move || client.get(&route)).await?.map_err(of_keyd)
     }
 
-    /// Tells keyd something. The request is wiped afterwards if its parts are.
-    pub async fn tell_keyd<T: DeserializeOwned + Send + 'static>(
+    /// As [`Neighbours::granted`], for a paper, as a page to print. Wiped when it is dropped.
+    pub async fn paper(
         &self,
-        route: String,
-        request: impl Serialize + Send + 'static,
-    ) -> Result<T, Trouble> {
-        let client = self.keyd.clone();
-        self.call(move || client.post(&route, &request)).await?.map_err(of_keyd)
-    }
-
-    /// A paper, as a page to print. Wiped when it is dropped.
-    pub async fn paper(&self, route: String, request: impl Serialize + Send + 'static) -> Result<Zeroizing<Vec<u8>>, Trouble> {
-        let client = self.keyd.clone();
-        self.call(move || client.post_for_bytes(&route, &request)).await?.map_err(of_keyd)
+        who: (&Base64, Option<String>),
+        verb: Verb,
+        route: &'static str,
+        request: &impl Serialize,
+    ) -> Result<Zeroizing<Vec<u8>>, Trouble> {
+        let bytes = body(request);
+        let grant = self.grant(who, verb, &bytes, None).await?;
+        let client = self.slow_vaultd.showing(grant);
+        self.call(move || client.post_bytes_for_bytes(route, &bytes)).await?.map_err(of_vaultd)
     }
 
     /// As [`Neighbours::granted`], for disks that are erased and made ready.
@@ -196,7 +200,7 @@ impl Neighbours {
         let bytes = body(request);
         let grant = self.grant(who, verb, &bytes, None).await?;
         let client = self.slow_vaultd.showing(grant).within(DISKS);
-        self.call(move || client.post_bytes(route, &bytes)).await?.map_err(of_vaultd)
+        within(&self.slow, move || client.post_bytes(route, &bytes)).await?.map_err(of_vaultd)
     }
 
     /// Has vaultd do something in a person's name: the very bytes that authd gave a grant for are sent.
@@ -255,14 +259,24 @@ impl Neighbours {
 
 /// Asks when there is a place. The place goes with the question, which goes on when a browser that waited for the answer hangs up.
 async fn within<T: Send + 'static>(places: &Arc<Semaphore>, ask: impl FnOnce() -> T + Send + 'static) -> Result<T, Trouble> {
-    let place = tokio::time::timeout(QUEUE, Arc::clone(places).acquire_owned()).await;
+    soon(places, QUEUE, ask).await
+}
+
+/// The same with another wait, for a place and once more for a thread.
+async fn soon<T: Send + 'static>(places: &Arc<Semaphore>, wait: Duration, ask: impl FnOnce() -> T + Send + 'static) -> Result<T, Trouble> {
+    let place = tokio::time::timeout(wait, Arc::clone(places).acquire_owned()).await;
     let place = place.ok().and_then(Result::ok).ok_or(Trouble::Busy)?;
+    let (begin, begun) = tokio::sync::oneshot::channel();
     let asked = tokio::task::spawn_blocking(move || {
         let _place = place;
-        ask()
+        // Who was told that the box is busy has nothing done behind their back.
+        begin.send(()).ok().map(|()| ask())
     });
-    asked.await.map_err(|error| {
-        tracing::error!(%error, "a question to a neighbour could not be asked");
+    if tokio::time::timeout(wait, begun).await.is_err() {
+        return Err(Trouble::Busy);
+    }
+    asked.await.ok().flatten().ok_or_else(|| {
+        tracing::error!("a question to a neighbour could not be asked");
         Trouble::Busy
     })
 }
@@ -309,6 +323,10 @@ fn of_authd(error: ClientError) -> Trouble {
         ClientError::Refused(refusal) => match refusal.code.as_str() {
             "no-session" => Trouble::SignedOut,
             "step-up" => Trouble::StepUp,
+            "passkey-asked" => {
+                passkey::note(&refusal);
+                Trouble::StepUp
+            }
             "not-allowed" => Trouble::Role,
             "busy" => Trouble::Busy,
             _ => Trouble::Refused(refusal),
@@ -338,6 +356,22 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+
+    #[test]
+    fn what_waits_for_a_thread_too_long_is_never_asked() {
+        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).enable_time().build().unwrap();
+        let (free, taken) = mpsc::channel::<()>();
+        let (asked, was_asked) = mpsc::channel::<()>();
+        let places = Arc::new(Semaphore::new(2));
+        let busy = runtime.block_on(async {
+            tokio::task::spawn_blocking(move || taken.recv());
+            soon(&places, Duration::from_millis(50), move || asked.send(())).await.map(drop)
+        });
+        assert!(matches!(busy, Err(Trouble::Busy)));
+        drop(free);
+        drop(runtime);
+        assert!(was_asked.recv().is_err(), "it is dropped, and was not asked");
+    }
 
     #[tokio::test]
     async fn a_place_is_taken_until_the_question_is_answered_even_if_nobody_waits() {

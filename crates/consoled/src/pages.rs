@@ -3,6 +3,7 @@
 pub mod account;
 pub mod address;
 pub mod assets;
+pub mod certificate;
 pub mod disks;
 pub mod emergency;
 pub mod frame;
@@ -11,6 +12,7 @@ pub mod help;
 pub mod incidents;
 pub mod keys;
 pub mod log;
+pub mod passkeys;
 pub mod people;
 pub mod policies;
 pub mod restore;
@@ -102,6 +104,8 @@ pub const PAGES: &[Page] = &[
     Page { path: "/emergency", who: RESCUING, routes: || get(emergency::page) },
     Page { path: "/emergency/open", who: GUARDING, routes: || post(emergency::open) },
     Page { path: "/emergency/close", who: RESCUING, routes: || post(emergency::close) },
+    Page { path: "/emergency/freeze", who: RESCUING, routes: || post(emergency::freeze) },
+    Page { path: "/emergency/thaw", who: GUARDING, routes: || post(emergency::thaw) },
     Page { path: "/disks", who: RUNNING, routes: || get(disks::page) },
     Page { path: "/disks/act", who: RUNNING, routes: || get(disks::acts::page) },
     Page { path: "/disks/locate", who: RUNNING, routes: || post(disks::acts::locate) },
@@ -116,9 +120,11 @@ pub const PAGES: &[Page] = &[
     Page { path: "/people/tokens/revoke", who: OWNING, routes: || post(tokens::revoke) },
     Page { path: "/people/{verb}", who: OWNING, routes: || post(people::change) },
     Page { path: "/policies", who: DECIDING, routes: || get(policies::page).post(policies::change) },
-    Page { path: "/log", who: READING, routes: || get(log::page) },
+    Page { path: "/log", who: READING, routes: || get(log::page).post(log::search) },
     Page { path: "/settings", who: RUNNING, routes: || get(settings::page) },
     Page { path: "/settings/channel", who: RUNNING, routes: || post(settings::channel) },
+    Page { path: "/settings/call", who: OWNING, routes: || post(settings::call) },
+    Page { path: "/settings/certificate", who: OWNING, routes: || get(certificate::page).post(certificate::change) },
     Page { path: "/settings/clock", who: RUNNING, routes: || post(settings::clock) },
     Page { path: "/settings/bundle", who: RUNNING, routes: || post(settings::bundle) },
     Page { path: "/setup", who: OWNING, routes: || get(setup::page) },
@@ -133,12 +139,17 @@ pub const PAGES: &[Page] = &[
     Page { path: "/setup/kit", who: OWNING, routes: || get(setup::kit::page) },
     Page { path: "/setup/kit/print", who: OWNING, routes: || post(setup::kit::print) },
     Page { path: "/setup/kit/confirm", who: OWNING, routes: || post(setup::kit::confirm) },
+    Page { path: "/setup/kit/again", who: OWNING, routes: || post(setup::kit::again) },
     Page { path: "/setup/peer", who: OWNING, routes: || get(setup::peer) },
     Page { path: "/help", who: ALL, routes: || get(help::page) },
     Page { path: "/account", who: ALL, routes: || get(account::page) },
     Page { path: "/account/password", who: ALL, routes: || post(account::change_password) },
     Page { path: "/account/factor", who: ALL, routes: || post(account::change_factor) },
     Page { path: "/account/authenticator", who: ALL, routes: || post(account::confirm_authenticator) },
+    Page { path: "/account/passkeys", who: ALL, routes: || post(passkeys::begin) },
+    Page { path: "/account/passkeys/add", who: ALL, routes: || post(passkeys::add) },
+    Page { path: "/account/passkeys/rename", who: ALL, routes: || post(passkeys::rename) },
+    Page { path: "/account/passkeys/remove", who: ALL, routes: || post(passkeys::remove) },
     Page { path: "/enrol", who: Who::Anybody, routes: || get(account::enrol_form).post(account::enrol) },
     Page { path: "/claim", who: Who::Anybody, routes: || get(account::claim_form).post(account::claim) },
     Page { path: "/authority.pem", who: Who::Anybody, routes: || get(help::authority) },

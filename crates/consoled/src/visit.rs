@@ -18,6 +18,7 @@ use crate::guard;
 use crate::neighbours::Trouble;
 use crate::pages::Page;
 use crate::pages::frame::Frame;
+use crate::passkey;
 use crate::refill::{self, Sent};
 use crate::sessions::{Cookie, Kept, Notice, Shared, locked};
 
@@ -185,7 +186,7 @@ impl Visit {
 
     /// On to another page (303: RFC 9110, section 15.4.4), with something to say there.
     pub fn go(&self, path: &str, notice: Option<Notice>) -> Response {
-        if let (Some(person), Some(notice)) = (&self.person, notice) {
+        if let (Some(person), Some(notice), false) = (&self.person, notice, passkey::is_asked()) {
             let returned = self.sent().filter(|sent| !notice.good && sent.is_small());
             let mut kept = locked(&person.kept);
             (kept.notice, kept.returned) = (Some(notice), returned);

@@ -4,11 +4,13 @@ use askama::Template;
 use axum::response::Response;
 use keepwell_api::Base64;
 use keepwell_api::auth::{ChangeFactor, ChangePassword, Claim, ConfirmFactor, Enrol, Enrolled, RecoveryCodes};
+use keepwell_api::grants::Verb;
 use qrcode::{Color, EcLevel, QrCode};
 
 use super::frame::Frame;
-use super::trouble;
+use super::{passkeys, trouble};
 use crate::neighbours::Trouble;
+use crate::passkey::host_name;
 use crate::visit::Visit;
 
 /// For an authenticator, as text and as a picture.
@@ -128,6 +130,10 @@ struct AccountPage {
     role: &'static str,
     codes_left: u32,
     shares: String,
+    passkeys: Vec<passkeys::Row>,
+    /// The name by which the box was asked; none for an address.
+    host: Option<String>,
+    needs_code: bool,
 }
 
 /// The page.
@@ -140,6 +146,9 @@ pub(crate) async fn page(visit: Visit) -> Response {
             role: super::frame::role(person.known.role),
             codes_left: person.known.recovery_codes_left,
             shares: person.known.shares.names().join(", "),
+            passkeys: passkeys::of(&visit),
+            host: host_name(&visit.host).map(str::to_owned),
+            needs_code: visit.needs_code(Verb::UsersManage),
         }),
         Err(trouble) => trouble::failed(&visit, &trouble),
     }

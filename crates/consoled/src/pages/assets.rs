@@ -10,10 +10,12 @@ use keepwell_api::hex;
 
 const CSS: &str = include_str!("../../assets/console.css");
 const JS: &str = include_str!("../../assets/console.js");
+const PASSKEY_JS: &str = include_str!("../../assets/passkey.js");
 const ICON: &str = include_str!("../../assets/icon.svg");
 
 static CSS_PATH: LazyLock<String> = LazyLock::new(|| named("console", CSS, "css"));
 static JS_PATH: LazyLock<String> = LazyLock::new(|| named("console", JS, "js"));
+static PASSKEY_JS_PATH: LazyLock<String> = LazyLock::new(|| named("passkey", PASSKEY_JS, "js"));
 
 /// Where the style sheet is.
 pub(crate) fn css_path() -> &'static str {
@@ -25,6 +27,11 @@ pub(crate) fn js_path() -> &'static str {
     &JS_PATH
 }
 
+/// Where the script for passkeys is.
+pub(crate) fn passkey_js_path() -> &'static str {
+    &PASSKEY_JS_PATH
+}
+
 /// One of them.
 pub(crate) async fn file(Path(file): Path<String>) -> Response {
     let is = |path: &str| path.strip_prefix("/assets/") == Some(file.as_str());
@@ -32,6 +39,8 @@ pub(crate) async fn file(Path(file): Path<String>) -> Response {
         ("text/css; charset=utf-8", CSS)
     } else if is(js_path()) {
         ("text/javascript; charset=utf-8", JS)
+    } else if is(passkey_js_path()) {
+        ("text/javascript; charset=utf-8", PASSKEY_JS)
     } else if file == "icon.svg" {
         ("image/svg+xml", ICON)
     } else {

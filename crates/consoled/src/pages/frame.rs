@@ -3,9 +3,10 @@
 use keepwell_api::grants::Role;
 
 use super::{Who, assets, find};
+use crate::passkey::host_name;
 use crate::sessions::{Notice, locked};
 use crate::view::Times;
-use crate::visit::Visit;
+use crate::visit::{Person, Visit};
 
 /// A line of the navigation.
 #[derive(Clone, Debug)]
@@ -54,6 +55,10 @@ pub struct Frame {
     pub css: &'static str,
     /// The script.
     pub js: &'static str,
+    /// The script for passkeys.
+    pub passkey_js: &'static str,
+    /// `yes` where a passkey can stand in for a code, `new` where one is made.
+    pub passkey: Option<&'static str>,
     /// When this was so.
     pub as_of: String,
     /// Seconds until they are signed out unless they do something.
@@ -79,6 +84,8 @@ impl Frame {
             form: visit.form_token(),
             css: assets::css_path(),
             js: assets::js_path(),
+            passkey_js: assets::passkey_js_path(),
+            passkey: person.and_then(|person| usable(person, &visit.host)),
             as_of: times.clock(visit.now()),
             idle_s: person.map(|person| person.known.idle_until - visit.now()),
             live: false,
@@ -116,6 +123,12 @@ pub fn role(role: Role) -> &'static str {
         Role::Technician => "Technician",
         Role::Security => "Security officer",
     }
+}
+
+/// Whether they have a passkey for this name of the box.
+fn usable(person: &Person, host: &str) -> Option<&'static str> {
+    let name = host_name(host)?;
+    person.known.passkeys.iter().any(|one| one.host == name).then_some("yes")
 }
 
 fn links(role: Role, here: &str) -> Vec<Link> {

@@ -7,7 +7,7 @@ use keepwell_api::auth::{AddUser, ByOwner, ChangeRole, ChangeShares, SetUp, Stat
 use keepwell_api::grants::{Role, Scope, Verb};
 
 use super::frame::{self, Frame};
-use super::{tokens, trouble};
+use super::{passkeys, tokens, trouble};
 use crate::neighbours::Trouble;
 use crate::sessions::Notice;
 use crate::view::{Mark, Times, When};
@@ -36,6 +36,7 @@ struct Row {
     added: When,
     last: Option<When>,
     shares: String,
+    passkeys: Vec<passkeys::Row>,
     /// Can be limited to shares.
     restores: bool,
     own: bool,
@@ -82,6 +83,7 @@ fn row(number: usize, user: &User, own: &str, times: &Times) -> Row {
         added: times.at(user.added_at),
         last: user.signed_in_at.map(|at| times.at(at)),
         shares: user.shares.names().join(", "),
+        passkeys: passkeys::rows(&user.passkeys, times),
         restores: user.role == Role::RestoreOnly,
         own: user.name == own,
     }
@@ -201,6 +203,12 @@ pub(crate) async fn change(visit: Visit, Path(verb): Path<String>) -> Response {
             };
             let done = authd.authd::<serde_json::Value>(route(&name, "shares"), ChangeShares { session, shares, code }).await;
             visit.after("/people", done, "The limit was changed. It holds from their next click on.")
+        }
+        "passkey" => {
+            let Some(id) = passkeys::id(&visit) else { return trouble::missing(&visit, "There is no such passkey.") };
+            let route = route(&name, &format!("passkeys/{id}/remove"));
+            let done = authd.authd::<serde_json::Value>(route, ByOwner { session, code }).await;
+            visit.after("/people", done, "The passkey proves nothing any more.")
         }
         _ => trouble::missing(&visit, "There is no such page."),
     }

@@ -3,15 +3,17 @@
 use askama::Template;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use keepwell_api::grants::Verb;
+use keepwell_api::grants::{Role, Verb};
 use keepwell_api::notices::{Address, Channel, Email, HookUrl, Host, Line, MailTls, Syslog, SyslogTransport, Webhook};
-use keepwell_api::vault::{ClockConfirmed, ConfirmClock, Done, SetChannel};
+use keepwell_api::vault::{
+    CALL_LINES_MAX, ChannelTold, ClockConfirmed, ConfirmClock, Done, EmergencyState, SetCall, SetChannel, TestChannel,
+};
 
 use super::frame::{self, Frame};
 use crate::app::HowItIs;
 use crate::form::Form;
 use crate::sessions::Notice;
-use crate::view::When;
+use crate::view::{self, Times, When};
 use crate::visit::Visit;
 
 #[derive(Template)]
@@ -26,6 +28,22 @@ struct SettingsPage {
     doubt: Option<String>,
     needs_code: bool,
     may_bundle: bool,
+    may_own: bool,
+    /// None: vaultd can't say.
+    ways: Option<Vec<Way>>,
+    /// Whom to call, a line each; for owners.
+    call: Option<String>,
+}
+
+/// A way for messages.
+struct Way {
+    name: String,
+    kind: &'static str,
+    to: String,
+    digest: bool,
+    delivered: Option<When>,
+    failed: Option<(When, &'static str)>,
+    waiting: Option<String>,
 }
 
 /// The page.
@@ -35,7 +53,12 @@ pub(crate) async fn page(visit: Visit) -> Response {
         HowItIs::Silent(..) => None,
     };
     let settings = &visit.app.settings;
+    let times = frame::times(&visit);
+    let ways = visit.app.neighbours.get::<Vec<ChannelTold>>("/v1/channels").await.ok();
+    let call = visit.app.neighbours.get::<EmergencyState>("/v1/emergency").await.ok().map(|state| state.call.join("\n"));
     visit.show(&SettingsPage {
+        ways: ways.map(|ways| ways.into_iter().map(|told| way(told, &times)).collect()),
+        call: call.filter(|_| visit.role() == Some(Role::Owner)),
         frame: visit.frame("Settings"),
         box_name: settings.box_name.clone(),
         zone: settings.zone.iana_name().unwrap_or("as the machine's").to_owned(),
@@ -45,13 +68,60 @@ pub(crate) async fn page(visit: Visit) -> Response {
         doubt,
         needs_code: visit.needs_code(Verb::SettingsChange),
         may_bundle: visit.may(Verb::SupportBundle),
+        may_own: visit.role() == Some(Role::Owner),
     })
 }
 
-/// Sets a channel, or takes one away.
+fn way(told: ChannelTold, times: &Times) -> Way {
+    let kind = match told.kind.as_deref() {
+        Some("email") => "e-mail",
+        Some("webhook") => "webhook",
+        Some("syslog") => "syslog",
+        _ => "can't be read any more: set it again",
+    };
+    let failed = told.failed_at.filter(|at| told.delivered_at.is_none_or(|delivered| delivered < *at));
+    Way {
+        name: told.name,
+        kind,
+        to: told.to,
+        digest: told.digest,
+        delivered: told.delivered_at.map(|at| times.at(at)),
+        failed: failed.map(|at| (times.at(at), failure(told.failure.as_deref().unwrap_or_default()))),
+        waiting: (told.waiting > 0).then(|| view::count(told.waiting, "message waits", "messages wait")),
+    }
+}
+
+fn failure(code: &str) -> &'static str {
+    match code {
+        "unreachable" => "it can't be reached",
+        "timeout" => "it did not answer in time",
+        "tls" => "the encryption is not to be trusted, or has expired",
+        "auth" => "user name and password were not accepted",
+        "rejected" => "it did not want the message",
+        "settings" => "its settings make no sense",
+        _ => "the box's own program for messages does not answer",
+    }
+}
+
+/// Whom to call on the worst day.
+pub(crate) async fn call(visit: Visit) -> Response {
+    let lines: Vec<_> = visit.form.text("lines").lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    if lines.len() > CALL_LINES_MAX {
+        visit.look_at(&["lines"]);
+    }
+    let done = visit.granted::<Done>(Verb::SettingsChange, "/v1/emergency/call", &SetCall { lines }).await;
+    visit.after("/settings", done, "It stands on the page Emergency from now on. Print that page again.")
+}
+
+/// Sets a channel, tries one, or takes one away.
 pub(crate) async fn channel(visit: Visit) -> Response {
     let form = &visit.form;
     let channel = match form.text("kind") {
+        "test" => {
+            let ask = TestChannel { name: form.text("name").to_owned() };
+            let done = visit.granted::<Done>(Verb::SettingsChange, "/v1/channels/test", &ask).await;
+            return visit.after("/settings", done, "A test message is on its way. See below in a minute whether it arrived.");
+        }
         "remove" => None,
         kind => match typed(form, kind) {
             Some(channel) => Some(channel),

@@ -12,6 +12,7 @@ use super::setup::progress;
 use crate::guard;
 use crate::listen::Ends;
 use crate::neighbours::{self, Trouble};
+use crate::passkey::host_name;
 use crate::sessions::locked;
 use crate::visit::Visit;
 
@@ -98,9 +99,13 @@ async fn show(visit: &Visit, trouble: Option<Trouble>) -> Response {
         }
         other => other.to_string(),
     });
-    let claimed = visit.app.neighbours.ask_authd::<Status>("/v1/status").await.map(|status| status.claimed);
+    let known = visit.app.neighbours.ask_authd::<Status>("/v1/status").await;
+    let claimed = known.as_ref().map(|status| status.claimed);
+    // Whether anybody has one for this name: who it is, nobody at the door is told.
+    let host = host_name(&visit.host);
+    let has_passkeys = known.as_ref().is_ok_and(|status| host.is_some_and(|host| status.passkey_hosts.iter().any(|one| one == host)));
     let page = SignInPage {
-        frame: visit.frame("Sign in"),
+        frame: Frame { passkey: has_passkeys.then_some("yes"), ..visit.frame("Sign in") },
         error,
         user: visit.form.text("user").to_owned(),
         unclaimed: matches!(claimed, Ok(false)),

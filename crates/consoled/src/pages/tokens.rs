@@ -53,7 +53,7 @@ pub(crate) fn for_programs() -> Vec<(&'static str, &'static str)> {
     Verb::ALL.iter().filter(|verb| !needs_person(**verb)).map(|verb| (verb.as_str(), does(*verb))).collect()
 }
 
-fn does(verb: Verb) -> &'static str {
+pub(crate) fn does(verb: Verb) -> &'static str {
     match verb {
         Verb::SharesAdd => "add shares",
         Verb::SharesChange => "change where shares are",
@@ -74,6 +74,9 @@ fn does(verb: Verb) -> &'static str {
         Verb::LogRead => "read the log",
         Verb::SupportBundle => "make support files",
         Verb::EmergencyOpen => "open copies in an emergency",
+        Verb::DeletionsFreeze => "freeze deletions",
+        Verb::DeletionsThaw => "end a freeze of deletions",
+        Verb::KitPrint => "print papers",
         Verb::UsersManage => "change people",
     }
 }
@@ -122,11 +125,16 @@ fn wanted(visit: &Visit) -> Result<(Vec<Verb>, Scope, i64), &'static str> {
     let verbs: Vec<Verb> =
         visit.form.all("verb").map(|word| word.parse().map_err(|_| "There is no such right.")).collect::<Result<_, _>>()?;
     if verbs.is_empty() {
+        visit.look_at(&["verb"]);
         return Err("Tick what the program may do.");
     }
-    let days = visit.form.number::<i64>("days").filter(|days| (1..=400).contains(days)).ok_or("It ends after 1 to 400 days.")?;
-    let shares = super::people::names(visit.form.text("shares"))?;
+    let Some(days) = visit.form.number::<i64>("days").filter(|days| (1..=400).contains(days)) else {
+        visit.look_at(&["days"]);
+        return Err("It ends after 1 to 400 days.");
+    };
+    let shares = super::people::names(visit.form.text("shares")).inspect_err(|_| visit.look_at(&["shares"]))?;
     if !shares.is_all() && !verbs.iter().all(|verb| takes_scope(*verb)) {
+        visit.look_at(&["verb"]);
         return Err("Something of what you ticked can't be limited to shares.");
     }
     Ok((verbs, shares, days))

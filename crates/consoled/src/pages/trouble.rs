@@ -66,6 +66,8 @@ pub(crate) fn standing_alone(app: &Arc<App>, page: &'static Page, trouble: &Trou
         form: String::new(),
         css: assets::css_path(),
         js: assets::js_path(),
+        passkey_js: assets::passkey_js_path(),
+        passkey: None,
         as_of: String::new(),
         idle_s: None,
         live: false,

@@ -20,6 +20,7 @@ use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::tz::TimeZone;
@@ -51,6 +52,8 @@ pub struct Desk {
     pub vaultd: vaultd::Vaultd,
     pub keyd: keyd::Keyd,
     pub authority_pem: String,
+    /// Questions that the console asked its neighbours, but for its ear at vaultd.
+    pub questions: Arc<AtomicUsize>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -75,7 +78,12 @@ impl Desk {
         let folder = tempfile::tempdir().unwrap();
         let authd = authd::Authd::default();
         let sockets = ["authd.sock", "vaultd.sock", "keyd.sock"].map(|name| folder.path().join(name));
-        let mut tasks = vec![neighbour(&sockets[0], authd.routes()), neighbour(&sockets[1], routes), neighbour(&sockets[2], keyd.routes())];
+        let questions = Arc::default();
+        let mut tasks = vec![
+            neighbour(&sockets[0], authd.routes(), &questions),
+            neighbour(&sockets[1], routes.merge(keyd.by_vaultd()), &questions),
+            neighbour(&sockets[2], keyd.routes(), &questions),
+        ];
         let names = BTreeSet::from(["localhost".to_owned(), "elm-street.local".to_owned()]);
         let authority = Arc::new(Authority::open(folder.path(), &names, now()).unwrap());
         let authority_pem = authority.pem().unwrap();
@@ -87,13 +95,13 @@ impl Desk {
             clock: now,
             authority: (authority_pem.clone(), authority.fingerprint()),
         };
-        let app = Arc::new(App::new(settings, Neighbours::new(&sockets[0], &sockets[1]).with_keyd(&sockets[2]), Sessions::new().unwrap()));
+        let app = Arc::new(App::new(settings, Neighbours::new(&sockets[0], &sockets[1]).with_keyd(&sockets[2]), Sessions::new().unwrap()).with_certificate(&authority));
         live::listen(&app);
         let listener = TcpListener::bind(at).unwrap();
         let at = listener.local_addr().unwrap();
         let serving = listen::serve_until(listener, authority, pages::routes(app), (limits, now), std::future::pending());
         tasks.push(tokio::spawn(async move { serving.await.unwrap() }));
-        Self { folder, at, authd, vaultd, keyd, authority_pem, tasks }
+        Self { folder, at, authd, vaultd, keyd, authority_pem, questions, tasks }
     }
 
     /// As if the program had died.
@@ -115,7 +123,15 @@ impl Drop for Desk {
     }
 }
 
-fn neighbour(path: &Path, routes: axum::Router) -> JoinHandle<()> {
+fn neighbour(path: &Path, routes: axum::Router, questions: &Arc<AtomicUsize>) -> JoinHandle<()> {
+    let questions = Arc::clone(questions);
+    let counted = move |request: axum::extract::Request, next: axum::middleware::Next| {
+        if request.uri().path() != "/v1/events" {
+            questions.fetch_add(1, Ordering::Relaxed);
+        }
+        next.run(request)
+    };
+    let routes = routes.layer(axum::middleware::from_fn(counted));
     let listener = tokio::net::UnixListener::bind(path).unwrap();
     tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() })
 }

@@ -171,7 +171,7 @@ pub(crate) async fn make(visit: Visit) -> Response {
     };
     let ask = CreatePool { disks, data: None, parity: None, owner: visit.form.some("owner") };
     let asking = visit.clone();
-    let mut asked = tokio::spawn(async move {
+    let mut asked = tokio::spawn(crate::passkey::along(async move {
         let person = asking.person()?;
         let who = (&person.session, asking.form.code());
         let done = asking.app.neighbours.granted_slowly::<Done>(who, Verb::DisksChange, "/v1/pool", &ask).await;
@@ -180,7 +180,7 @@ pub(crate) async fn make(visit: Visit) -> Response {
             locked(&person.kept).notice = Some(Notice { good: false, text: trouble.to_string() });
         }
         done
-    });
+    }));
     match tokio::time::timeout(SOON, &mut asked).await {
         Ok(Ok(Ok(_))) => visit.after(PAGE, Ok(()), "The disks are ready. All copies on them are encrypted."),
         Ok(Ok(Err(trouble))) => {
