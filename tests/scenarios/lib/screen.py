@@ -27,13 +27,12 @@ class Screen:
         # Whatever was shown at any time, and all that came.
         self.seen = []
         self.raw = b""
-        self.ours, theirs = os.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", SIZE[1], SIZE[0], 0, 0))
+        self.ours, self.theirs = os.openpty()
+        fcntl.ioctl(self.theirs, termios.TIOCSWINSZ, struct.pack("HHHH", SIZE[1], SIZE[0], 0, 0))
         sockets = [word for name in ("vaultd", "authd", "keyd", "diskd") for word in (f"--{name}", str(box.folder / "run" / f"{name}.sock"))]
         environment = {**os.environ, "TERM": "xterm", "LANG": "C.UTF-8"}
         self.process = subprocess.Popen([str(BINARY.with_name("keepwell-tty")), *sockets, *map(str, options)],
-                                        stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True)
-        os.close(theirs)
+                                        stdin=self.theirs, stdout=self.theirs, stderr=self.theirs, env=environment, start_new_session=True)
         RUNNING.append(self.stop)
 
     def stop(self):
@@ -42,6 +41,7 @@ class Screen:
             self.process.wait()
             self.process = None
             os.close(self.ours)
+            os.close(self.theirs)
 
     def read(self, seconds=0.05):
         """Takes in what came; waits so long for something at most."""
@@ -60,11 +60,14 @@ class Screen:
     def text(self):
         return "\n".join(line.rstrip() for line in self.terminal.display)
 
-    def shows(self, pattern, seconds=30):
+    def shows(self, pattern, seconds=90):
         """Whether it comes to stand on the screen."""
+        return self.until(lambda: re.search(pattern, self.text), seconds)
+
+    def until(self, condition, seconds=90):
         end = time.monotonic() + seconds
         self.read()
-        while not re.search(pattern, self.text):
+        while not condition():
             if time.monotonic() > end:
                 return False
             self.read(0.1)
@@ -75,17 +78,20 @@ class Screen:
         os.write(self.ours, text.replace("\n", "\r").encode())
 
     def escape(self):
-        # Alone: what follows it at once would be one key with it.
+        # Alone: what follows before it was taken would be one key with it.
         os.write(self.ours, b"\x1b")
-        time.sleep(0.3)
+        self.until(lambda: struct.unpack("i", fcntl.ioctl(self.theirs, termios.FIONREAD, bytes(4)))[0] == 0)
 
     def home(self):
         """Back to the first page, from wherever."""
-        for _ in range(6):
-            if self.shows("Press a digit", 0.5):
+        for _ in range(8):
+            self.read()
+            if "Press a digit" in self.text:
                 return True
+            before = self.text
             self.escape()
-        return self.shows("Press a digit", 5)
+            self.until(lambda before=before: self.text != before, 20)
+        return self.shows("Press a digit")
 
     def pick(self, label):
         """Presses the digit in front of a label that is to come."""
