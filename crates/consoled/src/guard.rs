@@ -81,7 +81,9 @@ async fn admit(app: &Arc<App>, request: Request) -> Result<Request, Response> {
     };
     let route = parts.extensions.get::<MatchedPath>().map(|route| route.as_str().to_owned()).unwrap_or_default();
     // A route that nobody decided on is not there.
-    let Some(page) = pages::find(&route) else { return Err(plain(StatusCode::NOT_FOUND, "There is no such page.")) };
+    let Some(page) = pages::find(&route) else {
+        return Err(pages::trouble::turned_away(app, StatusCode::NOT_FOUND, "Look at the address, or go on from the front page."));
+    };
     let cookies = header_text(&parts.headers, header::COOKIE);
     let (cookie, visitor) = (cookies.and_then(Cookie::parse), cookies.and_then(Cookie::parse_visitor));
     let mut form = Form::default();
@@ -92,7 +94,9 @@ async fn admit(app: &Arc<App>, request: Request) -> Result<Request, Response> {
         form = read_form(body).await?;
         // A form may have been shown before its sender was known to be signed in.
         if ![&cookie, &visitor].into_iter().flatten().any(|cookie| app.sessions.is_form_token(cookie, form.raw("form"))) {
-            return Err(stale_form());
+            // Mostly somebody whose page stayed open while they signed in anew elsewhere.
+            let text = "This page is too old to be sent. Nothing was done. Go back, reload it, and try again.";
+            return Err(pages::trouble::turned_away(app, StatusCode::FORBIDDEN, text));
         }
     } else if parts.method != Method::GET && parts.method != Method::HEAD {
         // What else may be asked is asked under /downtime (RFC 9110, section 15.5.6).
@@ -205,11 +209,6 @@ async fn read_form(body: Body) -> Result<Form, Response> {
 
 fn too_much() -> Response {
     plain(StatusCode::PAYLOAD_TOO_LARGE, "This is more than a form can be. Nothing was done.")
-}
-
-/// Mostly somebody whose page stayed open while they signed in anew elsewhere.
-fn stale_form() -> Response {
-    plain(StatusCode::FORBIDDEN, "This page is too old to be sent. Nothing was done. Go back, reload it, and try again.")
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Response {

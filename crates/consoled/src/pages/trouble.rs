@@ -57,8 +57,18 @@ pub(crate) fn failed(visit: &Visit, trouble: &Trouble) -> Response {
 
 /// The same where not even who asks is known.
 pub(crate) fn standing_alone(app: &Arc<App>, page: &'static Page, trouble: &Trouble) -> Response {
+    tracing::debug!(page = page.path, "a page could not be shown");
+    alone(app, StatusCode::SERVICE_UNAVAILABLE, "Unknown", trouble.to_string())
+}
+
+/// An address that is none, or a form that is not taken, before anybody asked who wants it.
+pub(crate) fn turned_away(app: &Arc<App>, status: StatusCode, text: &str) -> Response {
+    alone(app, status, if status == StatusCode::NOT_FOUND { "There is no such page" } else { "Not done" }, text.to_owned())
+}
+
+fn alone(app: &Arc<App>, status: StatusCode, heading: &'static str, text: String) -> Response {
     let frame = Frame {
-        title: "Unknown",
+        title: heading,
         box_name: app.settings.box_name.clone(),
         person: None,
         links: Vec::new(),
@@ -73,10 +83,8 @@ pub(crate) fn standing_alone(app: &Arc<App>, page: &'static Page, trouble: &Trou
         live: false,
         reload_s: None,
     };
-    let shown = TroublePage { frame, heading: "Unknown", text: trouble.to_string(), what_works: "" };
-    tracing::debug!(page = page.path, "a page could not be shown");
-    match shown.render() {
-        Ok(html) => (StatusCode::SERVICE_UNAVAILABLE, Html(html)).into_response(),
-        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    match (TroublePage { frame, heading, text, what_works: "" }).render() {
+        Ok(html) => (status, Html(html)).into_response(),
+        Err(_) => status.into_response(),
     }
 }
