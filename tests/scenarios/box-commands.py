@@ -12,6 +12,7 @@ import signal
 import stat
 import subprocess
 import tarfile
+import threading
 import zipfile
 
 from lib import trees
@@ -164,7 +165,7 @@ def restores(box, server, snapshot):
         going = box("events").report.get("events", [])
         checks.check("it is under way", [item["id"] for item in under_way] == [begun] and any(event["kind"] == "restore" for event in going), (under_way, going))
         cancelled = box("restores", "cancel", begun)
-        over = box("restores", "show", begun, "--wait", timeout=60)
+        over = box("restores", "show", begun, "--wait", timeout=300)
         checks.check("a restore is cancelled", cancelled.status == 0 and over.report.get("restore", {}).get("outcome") == "cancelled", f"{cancelled}\n{over}")
     finally:
         os.killpg(server.pid(), signal.SIGCONT)
@@ -177,12 +178,16 @@ def restores(box, server, snapshot):
 
 def events(box):
     listener = start("--box", box.folder, "events", "--follow")
+    # One that never tells the end of the run is ended.
+    patience = threading.Timer(300, listener.kill)
+    patience.start()
     first = json.loads(listener.stdout.readline())
     run = box("runs", "start", SHARE, "--wait")
     told, mine = [first], {}
     while mine.get("finished_at") is None and (line := listener.stdout.readline()):
         told.append(json.loads(line))
         mine = told[-1]["run"] if told[-1]["kind"] == "run" else mine
+    patience.cancel()
     listener.kill()
     listener.wait()
     checks.check("first of all is the status", first.get("kind") == "status", first)

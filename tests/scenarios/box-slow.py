@@ -33,14 +33,14 @@ def silent(box, server):
     for number in range(DEAD):
         added = box("shares", "add", f"dead-{number}", *server.to_read(port=Listener(Dying(server.port)).port), "--tier", 1)
         checks.check(f"a share is added whose server falls silent then: {number}", added.status == 0, added)
-    checks.check("the box tries them", until(lambda: len(under_way(box)) > 4), under_way(box))
+    checks.check("the box tries them", until(lambda: len(under_way(box)) > 2), under_way(box))
     trees.plain(server.share, 50, 2000, seed=3)
     server.give()
     # Of the same tier: a lower one waits while the disk under this test is nearly full.
     box("shares", "add", "alive", *server.to_read(), "--tier", 1)
-    done = until(lambda: (share(box, "alive").get("last") or {}).get("outcome") == "complete", 300)
+    done = until(lambda: (share(box, "alive").get("last") or {}).get("outcome") == "complete", 900)
     checks.check("the share that works is backed up, though it came last", done, box.get("vaultd", "/v1/runs?limit=50"))
-    failed = until(lambda: all((share(box, f"dead-{number}").get("last") or {}).get("outcome") == "failed" for number in range(DEAD)), 300)
+    failed = until(lambda: all((share(box, f"dead-{number}").get("last") or {}).get("outcome") == "failed" for number in range(DEAD)), 900)
     checks.check("the others are told as failed", failed, box.get("vaultd", "/v1/shares"))
     again = box("runs", "start", "alive", "--wait")
     checks.check("and it can be backed up at any time", again.status == 0, again)

@@ -129,7 +129,7 @@ def prepared(box):
     checks.check("a disk with something on it is not prepared unless its serial number is typed", refused.status == 1 and refused.is_clear("ext4|foreign|on it"), refused)
     for bay in box.bays[:4]:
         done = box("prepare", box.serials[bay], "--serial", box.serials[bay])
-        until(lambda bay=bay: box.place(bay))
+        until(lambda bay=bay: box.place(bay), 60)
         if not box.place(bay):
             box("mount", box.serials[bay])
         checks.check("a disk is prepared and mounted", done.status == 0 and bool(box.place(bay)), done)
@@ -141,6 +141,7 @@ def drained(box, vault, source):
     for pending in (8, 24, 200):
         box.says(bay, a197=pending, a198=pending)
         until(lambda: box.verdict(bay) in ("suspect", "failing"), 15)
+    until(lambda: box.verdict(bay) in ("suspect", "failing"))
     checks.check("then it is suspect, in words for a person", box.verdict(bay) in ("suspect", "failing") and box.disk(bay)["health"]["reasons"], box.disk(bay))
     check = vault("tend", "--check", "--socket", box.diskd.socket, keys=False)
     checks.check("a check says what would be done", check.status == 3 and [item["name"] for item in check.report["tended"] if item["drain"]] == ["disk-2"], check)
@@ -170,7 +171,7 @@ def pulled(box, vault, source):
     checks.check("it restores", restores(vault, source))
     bay.plug()
     box.says(bay)
-    back = until(lambda: box.place(bay) == place)
+    back = until(lambda: box.place(bay) == place, 60)
     if not back:
         box("mount", box.serials[bay])
     checks.check("it is recognised when it returns, by its label", box.place(bay) == place, box.disk(bay))
