@@ -182,10 +182,10 @@ def again(server):
 
 
 def refused(server, vault):
-    run = vault.backup(server.url.replace("/share?", "/nowhere?"), timeout=60)
+    run = vault.backup(server.url.replace("/share?", "/nowhere?"), timeout=300)
     checks.check("an export that is not there: exit 1, clear words", run.status == 1 and run.is_clear("export|nowhere"), run)
     server.stop()
-    run = vault.backup(server.url, timeout=90)
+    run = vault.backup(server.url, timeout=300)
     checks.check("a server that is not there: exit 1, clear words", run.status == 1 and run.is_clear("refused|reach|answer|connect"), run)
 
 

@@ -243,17 +243,17 @@ def refused(samba, vault):
     wrong = checks.scratch / "wrong"
     wrong.write_text("not the password\n")
     snapshots = len(vault.list().report.get("snapshots", []))
-    run = vault.backup(samba.url, "--password-file", wrong, timeout=60)
+    run = vault.backup(samba.url, "--password-file", wrong, timeout=300)
     checks.check("wrong password: exit 1, clear words", run.status == 1 and run.is_clear("password|sign|account"), run)
-    run = vault.backup(samba.url_of("nowhere"), "--password-file", samba.password, timeout=60)
+    run = vault.backup(samba.url_of("nowhere"), "--password-file", samba.password, timeout=300)
     checks.check("a share that is not there: exit 1, clear words", run.status == 1 and run.is_clear("share"), run)
-    run = vault.backup(samba.url, timeout=60)
+    run = vault.backup(samba.url, timeout=300)
     checks.check("no password: exit 2", run.status == 2 and run.is_clear("--password-file"), run)
-    run = source("check", samba.url, "--password-file", wrong, timeout=60)
+    run = source("check", samba.url, "--password-file", wrong, timeout=300)
     checks.check("source check, wrong password: exit 1, clear words", run.status == 1 and run.is_clear("password|sign|account"), run)
     checks.check("none of them has made a snapshot", len(vault.list().report.get("snapshots", [])) == snapshots)
     secret = samba.password.read_text().strip()
-    run = vault.restore("latest", samba.url_of("empty"), "--password-file", wrong, timeout=60)
+    run = vault.restore("latest", samba.url_of("empty"), "--password-file", wrong, timeout=300)
     checks.check("restore, wrong password: exit 1, clear words, no secret", run.status == 1 and run.is_clear("password|sign|account") and secret not in str(run), run)
 
 
