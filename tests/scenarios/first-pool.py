@@ -56,7 +56,7 @@ class Carton:
 
         thread = threading.Thread(target=asking)
         thread.start()
-        until(lambda: when(self.making()) or not thread.is_alive(), 60)
+        until(lambda: when(self.making()) or not thread.is_alive(), 300)
         end()
         thread.join()
         return answers[0]
@@ -95,16 +95,16 @@ def cuts(carton):
     ]
     for what, when, end in steps:
         carton.cut(when, end)
-        back = until(lambda: carton.making().get("phase") in ("begun", "there"), 60)
+        back = until(lambda: carton.making().get("phase") in ("begun", "there"), 300)
         checks.check(f"{what}: it is begun, or made", back, carton.making())
-        until(lambda: box.get("keyd", "/v1/status").get("phase") in ("open", "new"), 60)
+        until(lambda: box.get("keyd", "/v1/status").get("phase") in ("open", "new"), 300)
 
 
 def made(carton):
     box = carton.box
     answer = carton.create(carton.serials)
     checks.check("asked once more it is made, or was", answer.status == 200 or answer.code == "pool-exists", answer)
-    there = until(lambda: box.get("vaultd", "/v1/vault").get("unready", 1) is None, 60)
+    there = until(lambda: box.get("vaultd", "/v1/vault").get("unready", 1) is None, 300)
     checks.check("the vault is open", there and carton.making().get("phase") == "there", f"{box.get('vaultd', '/v1/vault')} {carton.making()}")
     members = lambda: sorted(disk["pool_name"] for disk in box.get("vaultd", "/v1/disks").get("disks", []) if disk["membership"] == "member")
     checks.check("on the disks that were chosen", until(lambda: members() == carton.serials), members())
@@ -127,7 +127,7 @@ def kit(carton):
         checks.check(f"paper {paper} is printed", page.status == 200, page.status)
         confirmed = ask(keyd, "POST", f"{route}/confirm", {"words": words(page.report["text"], ask(keyd, "GET", route).report["places"])})
         checks.check(f"paper {paper} is confirmed", confirmed.status == 200, confirmed)
-    stored = until(lambda: box.get("keyd", "/v1/status")["vaults"][0]["to_store"] is False, 150)
+    stored = until(lambda: box.get("keyd", "/v1/status")["vaults"][0]["to_store"] is False, 300)
     status = box.get("keyd", "/v1/status")["vaults"][0]
     checks.check("the pool gets its slots by itself, and it is the valid kit", stored and all(paper["confirmed_at"] for paper in status["papers"]), status)
 
@@ -149,7 +149,7 @@ def in_use(carton):
     taken_away(carton, server)
     box.stop()
     box.start()
-    checks.check("a box that starts again opens it", until(lambda: box.get("vaultd", "/v1/vault").get("snapshots", 0) >= 1, 90), box.get("vaultd", "/v1/vault"))
+    checks.check("a box that starts again opens it", until(lambda: box.get("vaultd", "/v1/vault").get("snapshots", 0) >= 1), box.get("vaultd", "/v1/vault"))
 
 
 def taken_away(carton, server):
@@ -162,7 +162,7 @@ def taken_away(carton, server):
     checks.check("a disk is made ready to be taken away", made.status == 200, made)
     begun = box.granted("restore", "/v1/restores", order)
     state = lambda: box.get("vaultd", f"/v1/restores/{begun.report.get('id')}")
-    checks.check("a restore to it is whole", begun.status == 200 and until(lambda: state().get("outcome"), 60) and state()["outcome"] == "complete", f"{begun} {state()}")
+    checks.check("a restore to it is whole", begun.status == 200 and until(lambda: state().get("outcome"), 300) and state()["outcome"] == "complete", f"{begun} {state()}")
     standing = lambda: next(disk["standing"]["kind"] for disk in carton.shelf.known() if disk["serial"] == serial)
     checks.check("then it can be taken out", until(lambda: standing() == "foreign"), carton.shelf.known())
     device = next(disk["device"] for disk in carton.shelf.known() if disk["serial"] == serial)
