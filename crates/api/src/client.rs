@@ -134,7 +134,12 @@ impl Client {
 
     /// Hands bytes over.
     pub fn post_bytes<T: DeserializeOwned>(&self, route: &str, bytes: &[u8]) -> Result<T, ClientError> {
-        self.parsed(&self.exchange(Method::POST, route, bytes.to_vec().into())?)
+        self.parsed(&self.post_bytes_for_bytes(route, bytes)?)
+    }
+
+    /// The same, for an answer that is no JSON.
+    pub fn post_bytes_for_bytes(&self, route: &str, bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+        self.exchange(Method::POST, route, bytes.to_vec().into())
     }
 
     fn parsed<T: DeserializeOwned>(&self, answer: &[u8]) -> Result<T, ClientError> {

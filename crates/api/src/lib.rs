@@ -18,5 +18,5 @@ pub mod vault;
 
 pub use client::{Client, ClientError};
 pub use error::Refusal;
-pub use secret::Base64;
+pub use secret::{Base64, wiped};
 pub use server::{Caller, Callers, Ending, listen, serve};

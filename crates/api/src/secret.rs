@@ -2,10 +2,24 @@
 
 use std::fmt;
 
+use axum::body::Bytes;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
+
+/// An answer's bytes, wiped when they were sent.
+pub fn wiped(bytes: Zeroizing<Vec<u8>>) -> Bytes {
+    Bytes::from_owner(Wiped(bytes))
+}
+
+struct Wiped(Zeroizing<Vec<u8>>);
+
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
 
 /// Bytes that travel as base64 (RFC 4648, section 4). They may be a secret, so they are never printed and are wiped on drop.
 #[derive(Clone, Default, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use keepwell_api::Base64;
-use keepwell_api::grants::{FRESH_S, HOURLY_DOWNLOAD_BYTES, Verb};
+use keepwell_api::grants::{FRESH_S, HOURLY_DOWNLOAD_BYTES, Verb, needs_own_factor};
 use sha2::{Digest as _, Sha256};
 
 use crate::world::Now;
@@ -29,7 +29,7 @@ pub struct Held {
     used: u64,
     /// When a second factor was last shown.
     proven: u64,
-    /// When one was last shown to change users, tokens or the sealed code.
+    /// When one was last shown to change users, tokens or the sealed code, or to print papers.
     proven_for_people: Option<u64>,
     wrong_codes: u32,
     /// Since when downloads are counted, and their bytes.
@@ -44,9 +44,9 @@ impl Held {
         (at(last), at(last.min(self.used + u64::from(IDLE_S))))
     }
 
-    /// Whether the second factor was shown lately. For users, tokens and the sealed code only one counts that was shown for them: who signs in has not said that they want that.
+    /// Whether the second factor was shown lately. For users, tokens, the sealed code and papers only one counts that was shown for them: who signs in has not said that they want that.
     pub fn is_fresh(&self, verb: Verb, now: Now) -> bool {
-        let proven = if verb == Verb::UsersManage { self.proven_for_people } else { Some(self.proven) };
+        let proven = if needs_own_factor(verb) { self.proven_for_people } else { Some(self.proven) };
         proven.is_some_and(|proven| now.steady < proven + u64::from(FRESH_S))
     }
 
@@ -55,7 +55,7 @@ impl Held {
         until(self.proven, now)
     }
 
-    /// The same for users, tokens and the sealed code.
+    /// The same for users, tokens, the sealed code and papers.
     pub fn people_until(&self, now: Now) -> i64 {
         self.proven_for_people.map_or(0, |proven| until(proven, now))
     }
@@ -118,7 +118,7 @@ impl Sessions {
         if let Some(held) = self.0.get_mut(&key(token.as_ref())) {
             (held.proven, held.wrong_codes) = (now.steady, 0);
             match verb {
-                Some(Verb::UsersManage) => held.proven_for_people = Some(now.steady),
+                Some(verb) if needs_own_factor(verb) => held.proven_for_people = Some(now.steady),
                 Some(Verb::Download) => held.downloads = (now.steady, 0),
                 _ => {}
             }

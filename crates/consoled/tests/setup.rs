@@ -171,8 +171,34 @@ async fn a_paper_takes_an_owner_who_is_there_now() {
     assert!(owner.get("/setup/kit").await.body.contains("needs a new code"));
     let page = owner.post("/setup/kit/print", &format!("paper=1&keeper=Ann&format=text&code={CODE}")).await;
     assert_eq!((page.status, page.body.as_str()), (StatusCode::OK, "paper 1 of 3"));
+}
+
+/// keyd was started again between paper 1 and paper 2: what it has forgotten is no dead end.
+#[tokio::test]
+async fn papers_that_were_forgotten_come_once_more() {
+    let (desk, _, mut owner) = up_to_a_copy().await;
+    let print = |paper: u8| format!("paper={paper}&keeper=Ann+{paper}&format=pdf&code={CODE}");
+    let soon = owner.post("/setup/kit/again", &format!("code={CODE}")).await;
+    assert_eq!(soon.goes_to(), "/setup/kit");
+    assert!(owner.get("/setup/kit").await.body.contains("can be printed still"), "nothing is made anew while there is no need");
+    owner.post("/setup/kit/print", &print(1)).await;
+    let asked = owner.get("/setup/kit").await;
+    owner.post("/setup/kit/confirm", &format!("paper=1&{}", words(&asked))).await;
     desk.keyd.forgets();
-    assert!(owner.get("/setup/kit").await.body.contains("Print a new kit at the box"));
+    let page = owner.get("/setup/kit").await;
+    assert!(page.body.contains("Make a new kit") && page.body.contains("has forgotten them"), "{}", page.body);
+    desk.authd.grow_stale();
+    owner.post("/setup/kit/again", "").await;
+    assert!(owner.get("/setup/kit").await.body.contains("needs a new code"));
+    assert_eq!(owner.post("/setup/kit/again", &format!("code={CODE}")).await.goes_to(), "/setup/kit");
+    let anew = owner.get("/setup/kit").await;
+    assert!(anew.body.contains("burn those of the number 7") && anew.body.contains("Open paper 1 to print"), "{}", anew.body);
+    for paper in 1..=3 {
+        assert_eq!(owner.post("/setup/kit/print", &print(paper)).await.status, StatusCode::OK);
+        let asked = owner.get("/setup/kit").await;
+        owner.post("/setup/kit/confirm", &format!("paper={paper}&{}&code={CODE}", words(&asked))).await;
+    }
+    assert!(owner.get("/setup/kit").await.body.contains("All three papers exist"));
 }
 
 #[tokio::test]
@@ -181,7 +207,7 @@ async fn others_hear_that_it_is_not_done_and_can_do_none_of_it() {
     let mut operator = Browser::of(&desk, "operator").await;
     let front = operator.get("/").await;
     assert!(front.body.contains("not set up yet") && !front.body.contains("href=\"/setup\""), "{}", front.body);
-    for path in ["/setup/kit/print", "/setup/kit/confirm", "/setup/disks", "/setup/restore/file"] {
+    for path in ["/setup/kit/print", "/setup/kit/confirm", "/setup/kit/again", "/setup/disks", "/setup/restore/file"] {
         assert_eq!(operator.post(path, "paper=1&keeper=x").await.status, StatusCode::FORBIDDEN, "{path}");
     }
     let mut owner = Browser::new(&desk);

@@ -4,16 +4,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
-use keepwell_api::keys::{ConfirmPaper, InPool, NewVault, OpenVault, PrintPaper, Rehearse, Reissue, SealAgain, Sign, Unlock, UnlockByKit};
-use keepwell_api::{Caller, Callers, Refusal};
+use keepwell_api::keys::{ConfirmPaper, InPool, NewVault, OpenVault, PaperConfirmed, PrintPaper, Rehearse, Reissue, SealAgain, Sign, Unlock, UnlockByKit};
+use keepwell_api::{Caller, Callers, Refusal, wiped};
 use serde::Serialize;
-use zeroize::Zeroizing;
 
 use crate::error::KeydError;
 use crate::keeper::Keeper;
@@ -30,7 +28,7 @@ pub struct Users {
     pub vaultd: u32,
     /// May have disk labels and erase certificates signed.
     pub diskd: Vec<u32>,
-    /// The web console: sees the papers of the first kit until it is confirmed, and nothing else.
+    /// The web console: may ask how the keys are, and nothing else.
     pub consoles: Vec<u32>,
 }
 
@@ -43,16 +41,17 @@ pub fn routes(keeper: Keeper, users: &Users) -> Router {
     let signers = || people().chain(users.diskd.iter().copied());
     let consoles = || users.consoles.iter().copied();
     let desk = Desk { screen: Callers::only(users.screen.iter().copied()), people: Callers::only(people()) };
+    let vaultd = || Callers::only([users.vaultd]);
     let groups = [
         (Callers::only(signers().chain([users.vaultd]).chain(consoles())), Router::new().route("/v1/status", get(status))),
         (Callers::only(signers().chain([users.vaultd])), Router::new().route("/v1/identity", get(identity))),
         (Callers::only(people().chain([users.vaultd])), pool_routes()),
         (Callers::only(signers()), Router::new().route("/v1/identity/sign", post(sign))),
-        (Callers::only([users.vaultd]), Router::new().route("/v1/open", post(open))),
+        (vaultd(), Router::new().route("/v1/open", post(open))),
+        (vaultd(), first_kit_routes()),
         (Callers::only(people()), Router::new().route("/v1/seal-again", post(seal_again)).route("/v1/unlock", post(unlock))),
         (Callers::only(people().chain([users.vaultd])), Router::new().route("/v1/vaults", post(new_vault))),
-        (Callers::only(people().chain(consoles())), papers_routes()),
-        (Callers::only(users.screen.iter().copied().chain(consoles())), Router::new().route("/v1/reissue", post(reissue))),
+        (Callers::only(people()), papers_routes()),
         (desk.screen.clone(), screen_routes()),
     ];
     let guarded = groups.into_iter().map(|(callers, routes)| callers.guard(routes.with_state(keeper.clone())));
@@ -71,21 +70,26 @@ fn papers_routes() -> Router<Shared> {
 }
 
 fn screen_routes() -> Router<Shared> {
-    Router::new().route("/v1/unlock-by-kit", post(unlock_by_kit)).route("/v1/rehearse", post(rehearse))
+    Router::new()
+        .route("/v1/unlock-by-kit", post(unlock_by_kit))
+        .route("/v1/rehearse", post(rehearse))
+        .route("/v1/reissue", post(reissue))
+}
+
+/// The first kit, until its last paper is confirmed: for people at the console, whose grants vaultd has looked at.
+fn first_kit_routes() -> Router<Shared> {
+    Router::new()
+        .route("/v1/vaults/{vault}/first-kit/{paper}", get(first_question).post(first_print))
+        .route("/v1/vaults/{vault}/first-kit/{paper}/confirm", post(first_confirm))
+        .route("/v1/first-kit", post(first_again))
 }
 
 /// Who may see which papers: two of them are the vault's key.
 struct Desk {
     /// Those of any kit.
     screen: Callers,
-    /// These, and who sets vaults up: those of a kit that was not re-issued. Whoever else is let in gets the first kit, until it is confirmed.
+    /// These, and who sets vaults up: those of a kit that was not re-issued.
     people: Callers,
-}
-
-impl Desk {
-    fn is_visitor(&self, caller: Caller) -> bool {
-        !self.people.admit(caller)
-    }
 }
 
 type Who = (Extension<Arc<Desk>>, ConnectInfo<Caller>);
@@ -127,19 +131,6 @@ async fn answer<T: Serialize + Send + 'static>(
     run(keeper, verb).await.map(Json).into_response()
 }
 
-/// A body that is wiped when it was sent.
-fn secret(bytes: Zeroizing<Vec<u8>>) -> Bytes {
-    Bytes::from_owner(Wiped(bytes))
-}
-
-struct Wiped(Zeroizing<Vec<u8>>);
-
-impl AsRef<[u8]> for Wiped {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
 async fn status(State(keeper): State<Shared>) -> Response {
     answer(keeper, |keeper| Ok(keeper.status())).await
 }
@@ -154,7 +145,7 @@ async fn sign(State(keeper): State<Shared>, Json(request): Json<Sign>) -> Respon
 
 async fn open(State(keeper): State<Shared>, Json(request): Json<OpenVault>) -> Response {
     let opened = run(keeper, move |keeper| keeper.open(&request.vault, request.slots.as_ref(), request.keyring.as_ref())).await;
-    opened.map(secret).into_response()
+    opened.map(wiped).into_response()
 }
 
 async fn seal_again(State(keeper): State<Shared>, Json(request): Json<SealAgain>) -> Response {
@@ -162,7 +153,7 @@ async fn seal_again(State(keeper): State<Shared>, Json(request): Json<SealAgain>
 }
 
 async fn new_vault(State(keeper): State<Shared>, (Extension(desk), ConnectInfo(caller)): Who, Json(request): Json<NewVault>) -> Response {
-    let any = !desk.is_visitor(caller);
+    let any = desk.people.admit(caller);
     answer(keeper, move |keeper| if any { keeper.new_vault(&request) } else { keeper.first_vault(&request) }).await
 }
 
@@ -175,46 +166,46 @@ async fn print(
     Json(request): Json<PrintPaper>,
 ) -> Response {
     let page = run(keeper, move |keeper| {
-        if desk.is_visitor(caller) {
-            keeper.first_kit(&vault)?;
-        } else if !desk.screen.admit(caller) && !keeper.prints_first_kit(&vault)? {
+        if !desk.screen.admit(caller) && !keeper.prints_first_kit(&vault)? {
             return Err(KeydError::ScreenOnly);
         }
         keeper.print(&vault, paper, &request)
     });
-    page.await.map(secret).into_response()
+    page.await.map(wiped).into_response()
 }
 
-async fn question(State(keeper): State<Shared>, (Extension(desk), ConnectInfo(caller)): Who, Path((vault, paper)): Paper) -> Response {
+async fn question(State(keeper): State<Shared>, Path((vault, paper)): Paper) -> Response {
+    answer(keeper, move |keeper| keeper.question(&vault, paper)).await
+}
+
+async fn confirm(State(keeper): State<Shared>, Path((vault, paper)): Paper, Json(request): Json<ConfirmPaper>) -> Response {
+    answer(keeper, move |keeper| confirmed(keeper, &vault, paper, &request)).await
+}
+
+/// What is no text is no word of the list either.
+fn confirmed(keeper: &mut Keeper, vault: &str, paper: u8, request: &ConfirmPaper) -> Result<PaperConfirmed, KeydError> {
+    keeper.confirm(vault, paper, &request.words.each_ref().map(|word| std::str::from_utf8(word.as_ref()).unwrap_or_default()))
+}
+
+async fn first_print(State(keeper): State<Shared>, Path((vault, paper)): Paper, Json(request): Json<PrintPaper>) -> Response {
+    let page = run(keeper, move |keeper| keeper.first_kit(&vault).and_then(|()| keeper.print(&vault, paper, &request)));
+    page.await.map(wiped).into_response()
+}
+
+async fn first_question(State(keeper): State<Shared>, Path((vault, paper)): Paper) -> Response {
+    answer(keeper, move |keeper| keeper.first_kit(&vault).and_then(|()| keeper.question(&vault, paper))).await
+}
+
+async fn first_confirm(State(keeper): State<Shared>, Path((vault, paper)): Paper, Json(request): Json<ConfirmPaper>) -> Response {
     answer(keeper, move |keeper| {
-        if desk.is_visitor(caller) {
-            keeper.first_kit(&vault)?;
-        }
-        keeper.question(&vault, paper)
+        keeper.first_kit(&vault)?;
+        confirmed(keeper, &vault, paper, &request)
     })
     .await
 }
 
-async fn confirm(
-    State(keeper): State<Shared>,
-    (Extension(desk), ConnectInfo(caller)): Who,
-    Path((vault, paper)): Paper,
-    Json(request): Json<ConfirmPaper>,
-) -> Response {
-    answer(keeper, move |keeper| {
-        if desk.is_visitor(caller) {
-            keeper.first_kit(&vault)?;
-        }
-        // What is no text is no word of the list either.
-        let words = request.words.each_ref().map(|word| std::str::from_utf8(word.as_ref()).unwrap_or_default());
-        let mut confirmed = keeper.confirm(&vault, paper, &words)?;
-        if desk.is_visitor(caller) {
-            // vaultd brings them to the pool.
-            confirmed.slots = None;
-        }
-        Ok(confirmed)
-    })
-    .await
+async fn first_again(State(keeper): State<Shared>, Json(request): Json<Reissue>) -> Response {
+    answer(keeper, move |keeper| keeper.first_kit_again(&request.vault)).await
 }
 
 async fn slots(State(keeper): State<Shared>, Path(vault): Path<String>) -> Response {
@@ -237,7 +228,6 @@ async fn rehearse(State(keeper): State<Shared>, Json(request): Json<Rehearse>) -
     answer(keeper, move |keeper| keeper.rehearse(&request)).await
 }
 
-async fn reissue(State(keeper): State<Shared>, (Extension(desk), ConnectInfo(caller)): Who, Json(request): Json<Reissue>) -> Response {
-    answer(keeper, move |keeper| if desk.is_visitor(caller) { keeper.first_kit_again(&request.vault) } else { keeper.reissue(&request) })
-        .await
+async fn reissue(State(keeper): State<Shared>, Json(request): Json<Reissue>) -> Response {
+    answer(keeper, move |keeper| keeper.reissue(&request)).await
 }

@@ -5,9 +5,10 @@
 mod r#box;
 
 use r#box::SoftTpm;
-use r#box::home::{Home, VAULT, by_kit, make_vault, print_and_confirm, reissued, store, stored};
+use r#box::home::{Home, VAULT, by_kit, make_vault, page, print_and_confirm, reissued, store, stored, typed};
 use keepwell_api::Base64;
 use keepwell_api::keys::{NewVault, Phase, Rehearse, SealAgain, UnlockByKit, VaultMade};
+use keepwell_crypt::{KitFile, KitSeed, split};
 use keepwell_format::keys::{SlotKind, Slots};
 use keepwell_keyd::error::KeydError;
 use keepwell_keyd::keeper::Keeper;
@@ -377,4 +378,36 @@ fn foreign_bytes_do_not_lock_the_box() {
     assert_eq!(refused.code().0, "slots-worn");
     assert_eq!(std::fs::read(c.home.file("sealed.json")).unwrap(), sealed);
     assert!(NewKit::of(&slots).is_some());
+}
+
+/// A browser that sends the form of a paper once more does not confirm a paper of the next kit.
+#[test]
+fn what_confirmed_a_paper_confirms_none_of_a_new_kit() {
+    let home = Home::new(None);
+    let mut keeper = home.start();
+    keeper.unlock(b"a long enough passphrase").unwrap();
+    keeper.new_vault(&r#box::home::new_vault()).unwrap();
+    let text = page(&mut keeper, 1).unwrap();
+    let words = typed(&text, &keeper.question(VAULT, 1).unwrap());
+    let words = words.each_ref().map(String::as_str);
+    keeper.confirm(VAULT, 1, &words).unwrap();
+    assert_eq!(keeper.confirm(VAULT, 1, &words).unwrap().left, [2, 3], "who did not get the answer gets it again");
+    keeper.reissue(&reissued()).unwrap();
+    assert!(matches!(keeper.confirm(VAULT, 1, &words), Err(KeydError::NotPrinted(1))));
+}
+
+/// Row checks and set are no secret: a paper that somebody made up says nothing of the real one.
+#[test]
+fn a_made_up_paper_marks_none_as_failed() {
+    let Some(Clinic { home, papers, made, soft: _soft }) = clinic() else { return };
+    let mut keeper = home.start();
+    let real = keepwell_paper::read(&papers[0]).unwrap();
+    let share = split(&KitSeed::from_bytes([7; 32]), real.set, &mut |out| out.fill(9)).into_iter().next().unwrap();
+    let made_up = KitFile { vault: real.vault, set: real.set, share };
+    let text = keepwell_paper::text(&made_up, &keepwell_paper::Facts::default());
+    for slots in [None, Some(&made.slots)] {
+        assert_eq!(keeper.rehearse(&rehearse(&text, slots)).expect_err("it is of no kit").code().0, "wrong-key");
+        assert!(keeper.status().vaults[0].papers.iter().all(|paper| paper.failed_at.is_none()));
+    }
+    keeper.rehearse(&rehearse(&papers[0], None)).unwrap();
 }

@@ -6,6 +6,7 @@ mod r#box;
 
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
+use std::ops::RangeInclusive;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -62,8 +63,17 @@ impl Running {
 
     /// The three papers, printed and confirmed.
     fn printed(&self) -> Vec<String> {
-        let papers = (1..=3).map(|paper| {
-            let route = format!("/v1/vaults/{VAULT}/papers/{paper}");
+        self.papers("papers", 1..=3)
+    }
+
+    /// The same of a first kit, as vaultd.
+    fn first_kit(&self, which: RangeInclusive<usize>) -> Vec<String> {
+        self.papers("first-kit", which)
+    }
+
+    fn papers(&self, kit: &str, which: RangeInclusive<usize>) -> Vec<String> {
+        let papers = which.map(|paper| {
+            let route = format!("/v1/vaults/{VAULT}/{kit}/{paper}");
             let request = PrintPaper { format: PaperFormat::Text, keeper: "someone".into(), serial: String::new() };
             let text = String::from_utf8(self.client.post_for_bytes(&route, &request).unwrap().to_vec()).unwrap();
             let question: PaperQuestion = self.client.get(&route).unwrap();
@@ -328,59 +338,75 @@ fn papers_are_refused(running: &Running) {
     assert!(refused(running.client.post::<Reissued>("/v1/reissue", &Reissue { vault: VAULT.into(), slots: None }).map(drop)));
 }
 
-/// A console in hostile hands gets no paper of a kit that was confirmed, whichever way it asks.
+/// What is refused as not this caller's.
+fn denied<T>(asked: Result<T, ClientError>) -> bool {
+    matches!(asked, Err(ClientError::Refused(refusal)) if refusal.status == 403 && refusal.code == "not-you")
+}
+
+/// All that a first kit can be asked for.
+fn first_kit_is_refused(running: &Running) {
+    for paper in 1..=3 {
+        let route = format!("/v1/vaults/{VAULT}/first-kit/{paper}");
+        let request = PrintPaper { format: PaperFormat::Text, keeper: String::new(), serial: String::new() };
+        assert!(denied(running.client.post_for_bytes(&route, &request)));
+        assert!(denied(running.client.get::<PaperQuestion>(&route)));
+        let words = confirmation(["zoo"; 6].map(str::to_owned));
+        assert!(denied(running.client.post::<PaperConfirmed>(&format!("{route}/confirm"), &words)));
+    }
+    assert!(denied(running.client.post::<Reissued>("/v1/first-kit", &Reissue { vault: VAULT.into(), slots: None })));
+}
+
+/// A console in hostile hands gets no paper at any time, and vaultd, which looks at grants, those of the first kit until it is confirmed.
 #[test]
-fn the_console_sees_the_first_kit_until_it_is_confirmed() {
+fn papers_go_to_vaultd_for_the_first_kit_alone_and_to_no_console() {
     let Some(mut soft) = SoftTpm::new() else { return };
     soft.boot("our keys", "image 1");
     let home = Home::new(Some(&soft));
     let own = nix::unistd::geteuid().as_raw();
     let (own, stranger) = (own.to_string(), (own + 4711).to_string());
-    let as_users = |vaultd: &str, screen: &str| {
-        let users = ["--admin-uid", &stranger, "--vaultd-uid", vaultd, "--screen-uid", screen, "--consoled-uid", &own];
+    let as_users = |vaultd: &str, screen: &str, console: &str| {
+        let users = ["--admin-uid", &stranger, "--vaultd-uid", vaultd, "--screen-uid", screen, "--consoled-uid", console];
         Running::start(&home, Some(&soft), &users)
-    };
-    let code = |refused: ClientError| match refused {
-        ClientError::Refused(refusal) => refusal.code,
-        other => panic!("{other:?}"),
     };
 
     // As vaultd: the first vault, with what opens every vault, and no second one.
-    let running = as_users(&own, &stranger);
-    let make = |request: &NewVault| running.client.post::<VaultMade>("/v1/vaults", request).map_err(code);
+    let running = as_users(&own, &stranger, &stranger);
+    let make = |request: &NewVault| running.client.post::<VaultMade>("/v1/vaults", request);
     let first = NewVault { test: false, ..new_vault() };
-    assert_eq!(make(&new_vault()).unwrap_err(), "not-you");
-    assert_eq!(make(&NewVault { passphrase: Some(b"a long enough passphrase".to_vec().into()), ..first.clone() }).unwrap_err(), "not-you");
+    assert!(denied(make(&new_vault())));
+    assert!(denied(make(&NewVault { passphrase: Some(b"a long enough passphrase".to_vec().into()), ..first.clone() })));
     let made = make(&first).unwrap();
     assert_eq!(make(&first).unwrap(), made, "who did not get the answer gets it again");
-    assert_eq!(make(&NewVault { vault: "ff".repeat(16), ..first.clone() }).unwrap_err(), "vault-exists");
-    drop(running);
-
-    // As the console: its papers went from memory, and come once more.
-    let running = as_users(&stranger, &stranger);
-    assert!(matches!(running.client.get::<ToStore>(&format!("/v1/vaults/{VAULT}/slots")).map_err(code), Err(code) if code == "not-you"));
-    assert!(matches!(running.open(&made).map_err(code), Err(code) if code == "not-you"));
-    assert!(matches!(running.client.post::<VaultMade>("/v1/vaults", &first).map_err(code), Err(code) if code == "not-you"));
-    let reissue = Reissue { vault: VAULT.into(), slots: None };
-    let new: Reissued = running.client.post("/v1/reissue", &reissue).unwrap();
-    assert_eq!(running.client.post::<Reissued>("/v1/reissue", &reissue).map_err(code).unwrap_err(), "not-you", "these are still to be had");
-    running.printed();
+    let other = make(&NewVault { vault: "ff".repeat(16), ..first.clone() });
+    assert!(matches!(other, Err(ClientError::Refused(refusal)) if refusal.code == "vault-exists"));
+    let kept = running.first_kit(1..=1);
     papers_are_refused(&running);
-    let status: Status = running.client.get("/v1/status").unwrap();
-    assert!(status.vaults[0].to_store && status.vaults[0].pending_set == Some(new.set));
+    assert!(denied(running.client.post::<Reissued>("/v1/first-kit", &Reissue { vault: VAULT.into(), slots: None })), "they can be printed still");
     drop(running);
-    papers_are_refused(&as_users(&stranger, &stranger));
 
-    // As vaultd: the pool gets its slots. As the screen: a kit is on its way to paper. The console sees none of it.
-    let running = as_users(&own, &own);
+    // As the console: how the keys are, and nothing else, while the first kit is not finished.
+    let running = as_users(&stranger, &stranger, &own);
+    assert!(running.client.get::<Status>("/v1/status").unwrap().vaults[0].papers[0].confirmed_at.is_some());
+    assert!(denied(running.client.get::<ToStore>(&format!("/v1/vaults/{VAULT}/slots"))) && denied(running.open(&made)));
+    assert!(denied(running.client.post::<VaultMade>("/v1/vaults", &first)));
+    papers_are_refused(&running);
+    first_kit_is_refused(&running);
+    drop(running);
+
+    // As vaultd: its papers went from memory, so the whole kit comes once more. What confirmed the old one confirms nothing now.
+    let running = as_users(&own, &stranger, &stranger);
+    let new: Reissued = running.client.post("/v1/first-kit", &Reissue { vault: VAULT.into(), slots: None }).unwrap();
+    let all = running.first_kit(1..=3);
+    assert!(all.len() == 3 && !all.contains(&kept[0]));
+    first_kit_is_refused(&running);
+    papers_are_refused(&running);
     let slots: ToStore = running.client.get(&format!("/v1/vaults/{VAULT}/slots")).unwrap();
     let stored: ToStore = running.client.post(&format!("/v1/vaults/{VAULT}/stored"), &InPool { slots: slots.slots.unwrap() }).unwrap();
     assert_eq!(stored.slots, None);
-    drop(running);
-    let running = as_users(&stranger, &stranger);
     let status: Status = running.client.get("/v1/status").unwrap();
     assert!(status.vaults[0].set == new.set && status.vaults[0].papers.iter().all(|paper| paper.confirmed_at.is_some()));
-    papers_are_refused(&running);
+    drop(running);
+    first_kit_is_refused(&as_users(&own, &own, &stranger));
 }
 
 #[test]

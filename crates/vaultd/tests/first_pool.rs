@@ -17,8 +17,8 @@ use axum::{Json, Router};
 use keepwell_api::disks::{Bus, Disk, DiskDetail, Disks, Health, Mounted, Serial, Standing};
 use keepwell_api::grants::{Role, SigningKey, Verb};
 use keepwell_api::keys::{InPool, NewVault, OpenVault, ToStore, VaultMade};
-use keepwell_api::vault::{BoxDisks, Membership, PoolMaking, PoolPhase, VaultState};
-use keepwell_api::{Client, ClientError};
+use keepwell_api::vault::{BoxDisks, LogRecord, Membership, PoolMaking, PoolPhase, VaultState};
+use keepwell_api::{Client, ClientError, Refusal};
 use keepwell_format::keys::{ChunkSizes, KeyringBody, Slots};
 use keepwell_format::{Epoch, Time, VaultId};
 use keepwell_storage::{Access, Layout, Pool, PoolIds, disk_at};
@@ -112,7 +112,32 @@ fn keyd(script: Shared) -> Router {
         .route("/v1/vaults", post(new_vault))
         .route("/v1/vaults/{vault}/stored", post(stored))
         .route("/v1/open", post(open))
+        .route("/v1/vaults/{vault}/first-kit/{paper}", get(paper_question).post(paper))
+        .route("/v1/vaults/{vault}/first-kit/{paper}/confirm", post(paper_confirmed))
+        .route("/v1/first-kit", post(kit_again))
         .with_state(script)
+}
+
+fn no(code: &str) -> Response {
+    Refusal::text(StatusCode::CONFLICT, code, "no").into_response()
+}
+
+/// Paper 1 can be printed, and no other.
+async fn paper_question(Route((_, paper)): Route<(String, u8)>) -> Response {
+    no(if paper == 1 { "not-printed" } else { "out-of-turn" })
+}
+
+async fn paper(State(script): State<Shared>, Route((_, paper)): Route<(String, u8)>) -> Response {
+    if script.lock().unwrap().fails(format!("paper {paper}")) { failed() } else { "the paper".into_response() }
+}
+
+async fn paper_confirmed(State(script): State<Shared>) -> Response {
+    if script.lock().unwrap().fails("confirm".into()) { no("wrong-word") } else { Json(json!({ "left": [2, 3], "slots": null })).into_response() }
+}
+
+async fn kit_again(State(script): State<Shared>) -> Json<Value> {
+    script.lock().unwrap().fails("again".into());
+    Json(json!({ "set": 2, "replaces": 1 }))
 }
 
 async fn key_status(State(script): State<Shared>) -> Json<Value> {
@@ -411,4 +436,52 @@ fn new_key_slots_reach_the_pool_by_themselves() {
     };
     carton.fail_at("");
     carton.until("the pool has them", |carton| carton.script.lock().unwrap().stored.last().is_some_and(|slots| *slots == newer));
+}
+
+/// Who asks for a paper, and what becomes of it.
+fn kit(carton: &Carton, role: Role, what: &str, body: &Value) -> Result<String, String> {
+    let verb = if what == "confirm" { Verb::SettingsChange } else { Verb::KitPrint };
+    let grant = keepwell_api::grants::Grant { role, ..grant(verb, body) };
+    let vaultd = carton.vaultd.showing(grant.sign(&carton.authd));
+    match vaultd.post_for_bytes(&format!("/v1/kit/{what}"), body) {
+        Ok(page) => Ok(String::from_utf8(page.to_vec()).unwrap()),
+        Err(ClientError::Refused(refusal)) => Err(refusal.code),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Of the ledger: who did what with the kit.
+fn kit_records(carton: &Carton) -> Vec<String> {
+    let body = json!({ "from": 1, "limit": 1000 });
+    let grant = grant(Verb::LogRead, &body);
+    let records: Vec<LogRecord> = carton.vaultd.showing(grant.sign(&carton.authd)).post("/v1/log", &body).unwrap();
+    let told = records.into_iter().filter_map(|record| {
+        let what = record.fields.get("what")?.as_str()?.strip_prefix("kit-")?.to_owned();
+        Some(format!("{} {what} {}", record.actor, record.fields.get("paper").cloned().unwrap_or_default()))
+    });
+    told.collect()
+}
+
+#[test]
+fn a_paper_comes_for_an_owners_grant_and_is_in_the_ledger_before() {
+    let carton = Carton::new();
+    carton.create(&["A"]).unwrap();
+    let vault = carton.vaultd.get::<VaultState>("/v1/vault").unwrap().vault.unwrap();
+    let print = |paper: u8, vault: &str| json!({ "vault": vault, "paper": paper, "format": "text", "keeper": "Ann" });
+    let words = json!({ "vault": vault, "paper": 1, "words": vec!["YQ=="; 6] });
+    assert_eq!(kit(&carton, Role::Operator, "print", &print(1, &vault)).unwrap_err(), "role");
+    assert_eq!(kit(&carton, Role::Operator, "confirm", &words).unwrap_err(), "role");
+    assert_eq!(kit(&carton, Role::Owner, "print", &print(1, &"0".repeat(32))).unwrap_err(), "not-found");
+    assert_eq!(kit(&carton, Role::Owner, "print", &print(2, &vault)).unwrap_err(), "out-of-turn");
+    assert!(carton.asked("paper 1") == 0 && kit_records(&carton).is_empty(), "what does not come out is not told as if it did");
+    carton.fail_at("paper 1");
+    kit(&carton, Role::Owner, "print", &print(1, &vault)).unwrap_err();
+    assert_eq!(kit_records(&carton), ["olga printed 1"], "before it comes out");
+    carton.fail_at("confirm");
+    assert_eq!(kit(&carton, Role::Owner, "print", &print(1, &vault)).unwrap(), "the paper");
+    assert_eq!(kit(&carton, Role::Owner, "confirm", &words).unwrap_err(), "wrong-word");
+    carton.fail_at("");
+    kit(&carton, Role::Owner, "confirm", &words).unwrap();
+    kit(&carton, Role::Owner, "again", &json!({ "vault": vault })).unwrap();
+    assert_eq!(kit_records(&carton), ["olga printed 1", "olga printed 1", "olga confirmed 1", "olga again null"]);
 }

@@ -1,16 +1,20 @@
-//! A keyd with one vault and its first kit: a paper at a time, printed before it is confirmed, and never again afterwards.
+//! A keyd with one vault and its first kit: a paper at a time, printed before it is confirmed, and never again afterwards. Its papers come by vaultd's routes, for a grant.
 
 use std::sync::{Arc, Mutex};
 
+use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use keepwell_api::Refusal;
+use keepwell_api::grants::{HEADER, Verb, digest};
 use keepwell_api::keys::{
-    ConfirmPaper, Keeper, PaperConfirmed, PaperFormat, PaperQuestion, PaperStatus, Phase, PrintPaper, Status, VaultStatus, WordPlace,
+    Keeper, PaperConfirmed, PaperFormat, PaperQuestion, PaperStatus, Phase, Reissued, Status, VaultStatus, WordPlace,
 };
+use keepwell_api::vault::{ConfirmKitPaper, KitAgain, PrintKitPaper};
+use keepwell_api::{Refusal, hex};
+use serde::de::DeserializeOwned;
 
 /// What a page of a paper begins with here.
 pub const PDF: &str = "%PDF-1.7 paper";
@@ -55,11 +59,26 @@ impl Keyd {
     }
 
     pub fn routes(&self) -> Router {
+        Router::new().route("/v1/status", get(status)).with_state(self.clone())
+    }
+
+    /// What vaultd has it do.
+    pub fn by_vaultd(&self) -> Router {
         Router::new()
-            .route("/v1/status", get(status))
-            .route("/v1/vaults/{vault}/papers/{paper}", get(question).post(print))
-            .route("/v1/vaults/{vault}/papers/{paper}/confirm", post(confirm))
+            .route("/v1/kit/{paper}", get(question))
+            .route("/v1/kit/print", post(print))
+            .route("/v1/kit/confirm", post(confirm))
+            .route("/v1/kit/again", post(again))
             .with_state(self.clone())
+    }
+}
+
+/// The request, if a grant for this verb and these very bytes came with it.
+fn taken<T: DeserializeOwned>(verb: Verb, headers: &HeaderMap, body: &[u8]) -> Result<T, Response> {
+    let shown = headers.get(HEADER).and_then(|grant| grant.to_str().ok()).unwrap_or_default();
+    match shown == format!("{verb} {}", hex::encode(&digest(body))) {
+        true => Ok(serde_json::from_slice(body).unwrap()),
+        false => Err(no(StatusCode::FORBIDDEN, "grant-malformed", "no")),
     }
 }
 
@@ -108,8 +127,6 @@ async fn status(State(keyd): State<Keyd>) -> Json<Status> {
     })
 }
 
-type Paper = Path<(String, u8)>;
-
 /// Whose turn it is, or why it is not.
 fn turn(inner: &Inner, paper: u8) -> Result<(), Response> {
     let next = inner.keepers.len() as u8 + 1;
@@ -119,7 +136,7 @@ fn turn(inner: &Inner, paper: u8) -> Result<(), Response> {
     if paper > next { Err(no(StatusCode::CONFLICT, "out-of-turn", "another paper comes first")) } else { Ok(()) }
 }
 
-async fn question(State(keyd): State<Keyd>, Path((_, paper)): Paper) -> Response {
+async fn question(State(keyd): State<Keyd>, Path(paper): Path<u8>) -> Response {
     let inner = keyd.0.lock().unwrap();
     match (turn(&inner, paper), &inner.printed) {
         (Err(refusal), _) => refusal,
@@ -128,19 +145,41 @@ async fn question(State(keyd): State<Keyd>, Path((_, paper)): Paper) -> Response
     }
 }
 
-async fn print(State(keyd): State<Keyd>, Path((_, paper)): Paper, Json(ask): Json<PrintPaper>) -> Response {
+async fn print(State(keyd): State<Keyd>, headers: HeaderMap, body: Bytes) -> Response {
+    let ask: PrintKitPaper = match taken(Verb::KitPrint, &headers, &body) {
+        Ok(ask) => ask,
+        Err(refusal) => return refusal,
+    };
     let mut inner = keyd.0.lock().unwrap();
-    if let Err(refusal) = turn(&inner, paper) {
+    if let Err(refusal) = turn(&inner, ask.paper) {
         return refusal;
     }
     inner.printed = Some((ask.keeper, 0));
     match ask.format {
-        PaperFormat::Pdf => format!("{PDF} {paper}").into_response(),
-        PaperFormat::Text => format!("paper {paper} of 3").into_response(),
+        PaperFormat::Pdf => format!("{PDF} {}", ask.paper).into_response(),
+        PaperFormat::Text => format!("paper {} of 3", ask.paper).into_response(),
     }
 }
 
-async fn confirm(State(keyd): State<Keyd>, Path((_, paper)): Paper, Json(ask): Json<ConfirmPaper>) -> Response {
+async fn again(State(keyd): State<Keyd>, headers: HeaderMap, body: Bytes) -> Response {
+    if let Err(refusal) = taken::<KitAgain>(Verb::KitPrint, &headers, &body) {
+        return refusal;
+    }
+    let mut inner = keyd.0.lock().unwrap();
+    if !inner.forgot {
+        return no(StatusCode::FORBIDDEN, "not-you", "these papers can be printed still");
+    }
+    (inner.forgot, inner.printed) = (false, None);
+    inner.keepers.clear();
+    Json(Reissued { set: 8, replaces: 7 }).into_response()
+}
+
+async fn confirm(State(keyd): State<Keyd>, headers: HeaderMap, body: Bytes) -> Response {
+    let ask: ConfirmKitPaper = match taken(Verb::SettingsChange, &headers, &body) {
+        Ok(ask) => ask,
+        Err(refusal) => return refusal,
+    };
+    let paper = ask.paper;
     let mut inner = keyd.0.lock().unwrap();
     if let Err(refusal) = turn(&inner, paper) {
         return refusal;

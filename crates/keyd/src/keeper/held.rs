@@ -51,7 +51,7 @@ impl Held {
             record.store(folder).map_err(KeydError::State)?;
             if record.slots.epoch != self.record.slots.epoch {
                 // The kit on its way to paper would open a key from before.
-                self.printing = None;
+                (self.printing, self.last_confirmed) = (None, None);
             }
             self.record = record;
         }

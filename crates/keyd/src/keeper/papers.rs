@@ -177,7 +177,7 @@ impl Keeper {
         let now = self.now();
         let held = self.vaults.get_mut(&vault).ok_or_else(|| no_paper(vault, 1))?;
         held.replace(&self.folder, record)?;
-        held.printing = Some(Printing::new(files, Some(kit), now));
+        (held.printing, held.last_confirmed) = (Some(Printing::new(files, Some(kit), now)), None);
         Ok(Reissued { set, replaces: held.record().kit.set })
     }
 
@@ -195,7 +195,8 @@ impl Keeper {
             None => [newest(record), &record.slots].into_iter().find(|slots| slots.kit.set == paper.set).unwrap_or(newest(record)).clone(),
         };
         let outcome = rehearse(&slots, &paper).map_err(KeydError::Keys);
-        let outcome = outcome.and_then(|valid| if is_ours(record, &slots) == Some(true) { Ok(valid) } else { Err(KeydError::ForeignSlot) });
+        let ours = is_ours(record, &slots) == Some(true);
+        let outcome = outcome.and_then(|valid| if ours { Ok(valid) } else { Err(KeydError::ForeignSlot) });
         let (set, index) = (paper.set, paper.share.index());
         held.change(&self.folder, |record| {
             let Some(kit) = kit_mut(record, set) else { return Ok(()) };
@@ -208,7 +209,9 @@ impl Keeper {
                         acknowledge(record, &slots);
                     }
                 }
-                Err(KeydError::ForeignSlot | KeydError::Keys(KeysError::OtherPaper { .. })) => told.failed_at = Some(now),
+                Err(KeydError::ForeignSlot) => told.failed_at = Some(now),
+                // The pool's slots know the paper no more. By our own, one that does not fit is made up, as anybody can: it says nothing of the real one.
+                Err(KeydError::Keys(KeysError::OtherPaper { .. })) if !ours => told.failed_at = Some(now),
                 Err(_) => {}
             }
             Ok(())

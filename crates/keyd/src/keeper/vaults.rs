@@ -57,7 +57,7 @@ impl Keeper {
         (record.keyring, record.first_kit) = (Some(Hex(keyring.clone())), true);
         record.store(&self.folder).map_err(KeydError::State)?;
         let mut held = Held::of(record);
-        held.printing = Some(Printing::new(keys.kit, None, self.now()));
+        (held.printing, held.last_confirmed) = (Some(Printing::new(keys.kit, None, self.now())), None);
         self.vaults.insert(vault, held);
         Ok(VaultMade { set: slots.kit.set, slots: slots.encode().into(), keyring: keyring.into() })
     }
