@@ -255,6 +255,9 @@ pub struct Disk {
     pub device: String,
     /// World wide name, where it has one.
     pub wwn: Option<String>,
+    /// Number of its bay, where the case says so (SES).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bay: Option<u16>,
     /// Maker and model.
     pub model: String,
     /// How it is connected.

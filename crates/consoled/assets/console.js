@@ -9,6 +9,21 @@
     button.addEventListener("click", () => window.print());
   }
 
+  // Why a form was not taken is read first, and leads to its fields.
+  const error = of("error");
+  if (error) { error.focus(); }
+
+  // What somebody typed or ticked, or was given back, and has not sent.
+  const touched = (one) => {
+    const changed = (field) => {
+      if (field.type === "hidden") { return false; }
+      if (field.type === "checkbox" || field.type === "radio") { return field.checked !== field.defaultChecked; }
+      if (field.options) { return [...field.options].some((option) => option.defaultSelected !== option.selected && (option.defaultSelected || option.index > 0)); }
+      return field.value !== field.defaultValue;
+    };
+    return Boolean(one.querySelector("form[data-kept]")) || [...one.querySelectorAll("input, select, textarea")].some(changed);
+  };
+
   // This page as it is now; asking keeps nobody signed in.
   const ask = (then) => {
     const request = new XMLHttpRequest();
@@ -39,17 +54,30 @@
 
   const stopped = of("live-stopped");
   let torn = false;
+  const clock = () => new Date().toTimeString().slice(0, 5);
+  const live = () => document.querySelectorAll("main [data-part]:not([hidden])");
+  // When this was last known to be so.
+  let known = clock();
+  // All that may be old by now says since when it was so.
   const stop = () => {
     if (!stopped.hidden) { return; }
-    stopped.textContent = "Live updates stopped " + new Date().toTimeString().slice(0, 5) + ". Reload this page to see how it is now.";
+    stopped.textContent = "Live updates stopped " + clock() + ". What is shown was so at " + known + ". Reload this page to see how it is now.";
     stopped.hidden = false;
+    for (const part of live()) { if (!part.dataset.asOf) { part.dataset.asOf = known; part.dataset.stopped = "yes"; } }
+  };
+  const goOn = () => {
+    known = clock();
+    if (torn || stopped.hidden) { return; }
+    stopped.hidden = true;
+    for (const part of live()) { if (part.dataset.stopped) { delete part.dataset.asOf; delete part.dataset.stopped; } }
   };
   // The page became another one, and its texts no longer say how it is. Not under somebody's hands: what they typed would be gone.
   const tear = () => {
     if (torn) { return; }
     torn = true;
     stop();
-    if (!document.activeElement || !document.activeElement.closest("main form")) { window.location.reload(); }
+    const main = of("main");
+    if (!touched(main) && !(document.activeElement && document.activeElement.closest("main form"))) { window.location.reload(); }
   };
 
   const parts = (page) => [...page.querySelectorAll("[data-part]")].map((one) => one.dataset.part).sort().join(" ");
@@ -58,9 +86,9 @@
     if (parts(page) !== parts(document)) { tear(); return; }
     for (const old of document.querySelectorAll("[data-part]")) {
       const fresh = page.querySelector('[data-part="' + CSS.escape(old.dataset.part) + '"]');
-      if (fresh.isEqualNode(old) || old.contains(document.activeElement)) { continue; }
+      if (fresh.isEqualNode(old) || old.contains(document.activeElement) || touched(old)) { continue; }
       const before = old.dataset.say;
-      for (const name of ["data-status", "data-say", "value", "max", "hidden"]) {
+      for (const name of ["data-status", "data-say", "data-as-of", "value", "max", "hidden"]) {
         if (fresh.hasAttribute(name)) { old.setAttribute(name, fresh.getAttribute(name)); } else { old.removeAttribute(name); }
       }
       const open = [...old.querySelectorAll("details")].map((one) => one.open);
@@ -86,7 +114,7 @@
   let stream = null;
   let silence = 0;
   const heard = () => {
-    stopped.hidden = !torn;
+    goOn();
     window.clearTimeout(silence);
     silence = window.setTimeout(() => { stop(); close(); listen(); }, 35000);
   };

@@ -28,7 +28,7 @@ use crate::app::App;
 use crate::guard;
 use limits::{beyond, limited, sees_all};
 use relay::{Relay, Sent, collected};
-use table::{Answer, ByContent, Route, Told, Who};
+use table::{Answer, ByContent, EVENTS, Route, Told, Who};
 
 /// Where its description is, for anybody.
 pub const DESCRIPTION: &str = "/api/v1/openapi.json";
@@ -41,12 +41,12 @@ const BODY_WAIT: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 struct Api {
     app: Arc<App>,
-    relay: Relay,
+    relay: Arc<Relay>,
 }
 
 /// All of it, under `/api`.
 pub fn routes(app: Arc<App>) -> Router {
-    let relay = Relay::new(app.neighbours.authd_socket(), app.neighbours.vaultd_socket());
+    let relay = Arc::new(Relay::new(app.neighbours.authd_socket(), app.neighbours.vaultd_socket()));
     Router::new().route("/api/{*path}", any(answer)).with_state(Arc::new(Api { app, relay }))
 }
 
@@ -86,7 +86,7 @@ async fn handle(api: &Api, request: Request) -> Result<Response<Body>, Refusal> 
             if !may {
                 return Err(not_allowed(&token, route));
             }
-            tell(api, route, &token, told, with_query(route, at, parts.uri.query())?).await
+            tell(api, route, (&token, shown), told, with_query(route, at, parts.uri.query())?).await
         }
         Who::Granted(_) | Who::ByContent(_) => {
             let body = read(&parts.headers, body).await?;
@@ -96,12 +96,18 @@ async fn handle(api: &Api, request: Request) -> Result<Response<Body>, Refusal> 
 }
 
 /// What vaultd tells without a grant.
-async fn tell(api: &Api, route: &Route, token: &Token, told: Told, at: String) -> Result<Response<Body>, Refusal> {
+async fn tell(api: &Api, route: &Route, (token, shown): (&Token, Base64), told: Told, at: String) -> Result<Response<Body>, Refusal> {
     let all = sees_all(token, told);
     if !all && told == Told::Nothing {
         return Err(beyond());
     }
-    let place = api.relay.place(matches!(route.answer, Answer::Flow(_))).await?;
+    if matches!(route.answer, Answer::Flow(EVENTS)) {
+        let place = api.relay.listener(&token.name)?;
+        let answer = passed_on(api.relay.vaultd(Sent::get(at), place).await?).await;
+        return Ok(api.relay.watched(answer, shown));
+    }
+    // What is told without a grant is told at once: metrics too.
+    let place = api.relay.place(false).await?;
     let answer = api.relay.vaultd(Sent::get(at), place).await?;
     if all || !answer.status().is_success() {
         return Ok(passed_on(answer).await);

@@ -8,19 +8,19 @@ use axum::body::Body;
 use keepwell_api::outflow::{Outflow, outflow};
 use keepwell_api::{Client, ClientError};
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 /// Pieces between the two ends.
 const PIECES: usize = 4;
 
-/// Asks, and answers once it has begun: what is refused is refused before a byte was sent. `length` in bytes where it is known. The place is free again when both ends are done, whoever
+/// Asks, and answers once it has begun: what is refused is refused before a byte was sent. `length` in bytes where it is known. The places are free again when both ends are done, whoever
 /// hangs up. No error stands for no answer at all.
 pub(crate) async fn begin(
     client: Client,
     route: &'static str,
     ask: impl Serialize + Send + 'static,
     length: Option<u64>,
-    place: OwnedSemaphorePermit,
+    place: impl Send + Sync + 'static,
 ) -> Result<Body, Option<ClientError>> {
     let (out, body) = outflow(length);
     let (begun, has_begun) = oneshot::channel();

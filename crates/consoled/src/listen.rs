@@ -21,6 +21,9 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::authority::Authority;
 
+/// Of an answer that somebody reads slowly, so much is taken in the time that an answer may stand still: who takes less holds places that others need.
+const FLOOR: usize = 256 << 10;
+
 /// Limits of connections. The defaults are what a practice's box has.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -32,7 +35,7 @@ pub struct Limits {
     pub handshake: Duration,
     /// For the head of a request, counted from the end of the one before.
     pub head: Duration,
-    /// Without a byte of an answer being taken.
+    /// Without an answer, or [`FLOOR`] bytes of it, being taken.
     pub stalled: Duration,
     /// For requests that run when the program is told to end.
     pub end: Duration,
@@ -119,7 +122,7 @@ async fn answer(
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let stream = timeout(limits.handshake, acceptor.accept(stream)).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-    let stream = Paced { stream, limit: limits.stalled, stalled: Box::pin(sleep(limits.stalled)), waiting: false };
+    let stream = Paced { stream, limit: limits.stalled, stalled: Box::pin(sleep(limits.stalled)), waiting: false, taken: 0 };
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(64 << 10).max_headers(64);
     let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
@@ -175,16 +178,20 @@ struct Paced<S> {
     limit: Duration,
     stalled: Pin<Box<Sleep>>,
     waiting: bool,
+    /// Since somebody began to keep it waiting.
+    taken: usize,
 }
 
 impl<S> Paced<S> {
-    fn paced<T>(&mut self, cx: &mut Context<'_>, done: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if done.is_ready() {
-            self.waiting = false;
-            return done;
+    /// `taken`: bytes, or all that there was.
+    fn paced<T>(&mut self, cx: &mut Context<'_>, done: Poll<io::Result<T>>, taken: impl FnOnce(&T) -> usize) -> Poll<io::Result<T>> {
+        if let Poll::Ready(done) = done {
+            self.taken = done.as_ref().map_or(0, taken).saturating_add(self.taken);
+            self.waiting = self.waiting && self.taken < FLOOR;
+            return Poll::Ready(done);
         }
         if !self.waiting {
-            self.waiting = true;
+            (self.waiting, self.taken) = (true, 0);
             self.stalled.as_mut().reset(Instant::now() + self.limit);
         }
         self.stalled.as_mut().poll(cx).map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "nobody takes the answer")))
@@ -200,16 +207,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let done = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.paced(cx, done)
+        self.paced(cx, done, |bytes| *bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let done = Pin::new(&mut self.stream).poll_flush(cx);
-        self.paced(cx, done)
+        self.paced(cx, done, |()| FLOOR)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let done = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.paced(cx, done)
+        self.paced(cx, done, |()| FLOOR)
     }
 }

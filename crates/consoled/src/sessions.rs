@@ -40,6 +40,8 @@ pub struct Kept {
     pub notice: Option<Notice>,
     /// A form that was not taken, to be given back on the next page.
     pub returned: Option<Sent>,
+    /// The disk whose light was let blink, and until when.
+    pub lit: Option<(String, i64)>,
     /// Restores that are being prepared.
     pub drafts: Drafts,
     /// The first restore, where the box is being set up.
@@ -165,6 +167,7 @@ impl Sessions {
             expires_at: signed_in.expires_at,
             notice: None,
             returned: None,
+            lit: None,
             drafts: Drafts::default(),
             setup: Trial::default(),
             downloads: Arc::new(Semaphore::new(DOWNLOADS)),

@@ -121,6 +121,16 @@ async fn a_page_that_asks_by_itself_keeps_nobody_signed_in() {
     owner.looks.push(("sec-fetch-dest", "document"));
     assert!(owner.get("/incidents").await.body.contains("It is yours."));
     assert_eq!(desk.authd.touched(), before);
+    owner.looks = vec![("accept", "*/*")];
+    owner.get("/").await;
+    assert_eq!(desk.authd.touched(), before, "what a script asks says less than a page");
+    owner.looks = vec![("sec-fetch-dest", "document"), ("accept", "text/html,application/xhtml+xml")];
+    owner.get("/").await;
+    assert_eq!(desk.authd.touched(), before, "nobody clicked");
+    owner.looks = vec![("accept", "text/html,application/xhtml+xml")];
+    owner.get("/").await;
+    assert_eq!(desk.authd.touched(), before + 1, "a browser that says nothing of clicks");
+    let before = before + 1;
     owner.looks.push(("sec-fetch-user", "?1"));
     owner.get("/").await;
     assert_eq!(desk.authd.touched(), before + 1);

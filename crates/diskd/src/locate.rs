@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -35,11 +35,21 @@ pub fn locate(found: &Found, places: &Places, seconds: u64) -> Result<(), DiskEr
     Ok(())
 }
 
-/// The kernel's enclosure class (SES): `locate` of the component that holds the disk.
-fn bay_light(folder: &Path) -> Option<std::path::PathBuf> {
+/// The number of the bay that a disk is in, where the case says so.
+pub fn bay(places: &Places, name: &str) -> Option<u16> {
+    let slot = component(&places.sys.join("class/block").join(name))?;
+    fs::read_to_string(slot.join("slot")).ok()?.trim().parse().ok()
+}
+
+fn bay_light(folder: &Path) -> Option<PathBuf> {
+    component(folder).map(|slot| slot.join("locate")).filter(|light| light.exists())
+}
+
+/// The kernel's enclosure class (SES): the component that holds the disk.
+fn component(folder: &Path) -> Option<PathBuf> {
     let entries = fs::read_dir(folder.join("device")).ok()?.flatten();
     let mut slots = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("enclosure_device"));
-    slots.next().map(|slot| slot.path().join("locate")).filter(|light| light.exists())
+    slots.next().map(|slot| slot.path())
 }
 
 fn blink(file: &File, size: u64, lasting: Duration) {

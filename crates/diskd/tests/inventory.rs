@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use keepwell_api::disks::Bus;
 use keepwell_diskd::inventory::{Found, Hold, Places, scan};
+use keepwell_diskd::locate;
 
 /// A machine's `/sys` and lists.
 struct Machine {
@@ -45,16 +46,19 @@ impl Machine {
         self
     }
 
-    fn scan(&self, own: &[&str]) -> Vec<Found> {
-        let places = Places {
+    fn places(&self, own: &[&str]) -> Places {
+        Places {
             sys: self.path("sys"),
             mountinfo: self.path("mountinfo"),
             swaps: self.path("swaps"),
             own_mounts: own.iter().map(PathBuf::from).collect(),
             own_serials: ["TOLD".to_owned()].into(),
             loops: None,
-        };
-        scan(&places)
+        }
+    }
+
+    fn scan(&self, own: &[&str]) -> Vec<Found> {
+        scan(&self.places(own))
     }
 
     fn disk(&self, name: &str) -> Found {
@@ -151,4 +155,14 @@ fn devices_that_make_no_sense_are_left_out() {
         .device("pci/ata1/block/sdc", "8:32", &[("size", "18446744073709551615")])
         .device("pci/ata1/block/sdd", "8:48", &[("hidden", "1")]);
     assert_eq!(machine.scan(&["/"]), []);
+}
+
+#[test]
+fn a_bay_has_the_number_that_the_case_gives_it() {
+    let machine = Machine::new();
+    let at = "pci/host1/target0/1:0:3:0/block/sdc";
+    machine.device(at, "8:32", &[("device/enclosure_device:Slot 04/slot", "4"), ("device/enclosure_device:Slot 04/locate", "0")]);
+    machine.device("pci/host1/target0/1:0:4:0/block/sdd", "8:48", &[("device/model", "x"), ("device/enclosure_device:odd/slot", "none")]);
+    let places = machine.places(&["/"]);
+    assert_eq!(["sdc", "sdd", "sde"].map(|name| locate::bay(&places, name)), [Some(4), None, None]);
 }

@@ -26,6 +26,8 @@ pub(super) fn sees_all(token: &Token, told: Told) -> bool {
 /// The answer as this token gets it.
 pub(super) async fn limited(relay: &Relay, token: &Token, told: Told, body: axum::body::Body) -> Result<Value, Refusal> {
     let actor = format!("token:{}", token.name);
+    // The name of a token that was revoked may be given again.
+    let is_its_own = |restore: &RestoreState| restore.by == actor && restore.started_at >= token.made_at;
     Ok(match told {
         Told::All => parsed(body).await?,
         Told::Nothing => return Err(beyond()),
@@ -50,12 +52,12 @@ pub(super) async fn limited(relay: &Relay, token: &Token, told: Told, body: axum
         }
         Told::Restores => {
             let mut restores: Vec<RestoreState> = parsed(body).await?;
-            restores.retain(|restore| restore.by == actor);
+            restores.retain(is_its_own);
             json!(restores)
         }
         Told::Restore => {
             let restore: RestoreState = parsed(body).await?;
-            if restore.by != actor {
+            if !is_its_own(&restore) {
                 return Err(missing("restore"));
             }
             json!(restore)

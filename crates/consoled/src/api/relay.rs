@@ -1,10 +1,11 @@
 //! What the API asks authd and vaultd: with a deadline, never more at a time than it has places, so that programs keep no person waiting. Passes answers on piece by piece
 //! and keeps none.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,11 +14,12 @@ use axum::http::{Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper_util::rt::TokioIo;
-use keepwell_api::{Client, ClientError, Refusal, grants};
+use keepwell_api::auth::CheckToken;
+use keepwell_api::{Base64, Client, ClientError, Refusal, grants};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, Sleep, sleep, timeout};
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -25,6 +27,10 @@ use zeroize::{Zeroize as _, Zeroizing};
 const CALLS_MAX: usize = 4;
 /// Long answers at a time.
 const FLOWS_MAX: usize = 2;
+/// Streams of events at a time, each of another token.
+const EVENTS_MAX: usize = 2;
+/// Between two looks whether the token of a stream still counts.
+const LOOK: Duration = Duration::from_secs(60);
 /// Tokens that are looked at, at a time.
 const KNOCKS_MAX: usize = 2;
 /// Longest wait for a place.
@@ -46,6 +52,8 @@ pub(super) struct Relay {
     knocks: Arc<Semaphore>,
     calls: Arc<Semaphore>,
     flows: Arc<Semaphore>,
+    events: Arc<Semaphore>,
+    listening: Arc<Mutex<BTreeSet<String>>>,
 }
 
 /// What is sent to vaultd.
@@ -65,7 +73,22 @@ impl Sent {
 }
 
 /// A place, until it is dropped.
-pub(super) type Place = OwnedSemaphorePermit;
+pub(super) struct Place {
+    _permit: OwnedSemaphorePermit,
+    listener: Option<(Arc<Mutex<BTreeSet<String>>>, String)>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some((listening, token)) = &self.listener {
+            locked(listening).remove(token);
+        }
+    }
+}
+
+fn locked(listening: &Mutex<BTreeSet<String>>) -> MutexGuard<'_, BTreeSet<String>> {
+    listening.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Relay {
     pub(super) fn new(authd: &Path, vaultd: &Path) -> Self {
@@ -76,7 +99,43 @@ impl Relay {
             knocks: places(KNOCKS_MAX),
             calls: places(CALLS_MAX),
             flows: places(FLOWS_MAX),
+            events: places(EVENTS_MAX),
+            listening: Arc::default(),
         }
+    }
+
+    /// A place for a stream of events, one for each token: it has no end of its own, and keeps no download waiting.
+    pub(super) fn listener(&self, token: &str) -> Result<Place, Refusal> {
+        let place = Arc::clone(&self.events).try_acquire_owned().map_err(|_| busy())?;
+        if !locked(&self.listening).insert(token.to_owned()) {
+            return Err(Refusal::text(
+                StatusCode::TOO_MANY_REQUESTS,
+                "listens-already",
+                "this token has a stream of events already; end that first",
+            ));
+        }
+        Ok(Place { _permit: place, listener: Some((Arc::clone(&self.listening), token.to_owned())) })
+    }
+
+    /// Ends a stream when its token does not count any more. Nobody is asked once the stream is over.
+    pub(super) fn watched(self: &Arc<Self>, answer: Response<Body>, token: Base64) -> Response<Body> {
+        self.looked_at(LOOK, answer, token)
+    }
+
+    fn looked_at(self: &Arc<Self>, every: Duration, answer: Response<Body>, token: Base64) -> Response<Body> {
+        let (mut over, is_over) = oneshot::channel();
+        let relay = Arc::clone(self);
+        tokio::spawn(async move {
+            while timeout(every, over.closed()).await.is_err() {
+                let asked = relay.knock::<serde_json::Value>(CheckToken { token: token.clone() }).await;
+                // authd may be away for a moment; what it does not know any more is over.
+                if asked.is_err_and(|refusal| refusal.status != StatusCode::SERVICE_UNAVAILABLE.as_u16()) {
+                    let _ = over.send(());
+                    return;
+                }
+            }
+        });
+        answer.map(|body| Body::new(Watched { body, is_over }))
     }
 
     /// A place for a request; for one whose answer may be long, among the few of those.
@@ -149,7 +208,8 @@ fn failed(why: impl std::fmt::Display) -> Refusal {
 }
 
 async fn taken(places: &Arc<Semaphore>) -> Result<Place, Refusal> {
-    timeout(QUEUE, Arc::clone(places).acquire_owned()).await.ok().and_then(Result::ok).ok_or_else(busy)
+    let permit = timeout(QUEUE, Arc::clone(places).acquire_owned()).await.ok().and_then(Result::ok).ok_or_else(busy)?;
+    Ok(Place { _permit: permit, listener: None })
 }
 
 /// An answer, looked into.
@@ -224,11 +284,65 @@ impl HttpBody for Flowing {
     }
 }
 
+/// A stream until its token does not count any more.
+struct Watched {
+    body: Body,
+    is_over: oneshot::Receiver<()>,
+}
+
+impl HttpBody for Watched {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if Pin::new(&mut self.is_over).poll(context) == Poll::Ready(Ok(())) {
+            return Poll::Ready(None);
+        }
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
     use std::os::unix::net::UnixListener;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_stream_ends_with_its_token_and_not_because_authd_is_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path().join("authd.sock");
+        let relay = Arc::new(Relay::new(&at, &at));
+        let (_out, body) = keepwell_api::outflow::outflow(None);
+        let often = Duration::from_millis(5);
+        let mut stream = relay.looked_at(often, Response::new(Body::new(body)), Base64::from(b"kw_".to_vec())).into_body();
+        // Nobody is there to ask: it goes on.
+        assert!(timeout(20 * often, stream.frame()).await.is_err());
+        let authd = UnixListener::bind(&at).unwrap();
+        let answering = std::thread::spawn(move || {
+            let (mut asked, _) = authd.accept().unwrap();
+            let mut piece = [0; 4096];
+            let _ = asked.read(&mut piece).unwrap();
+            let no = r#"{"status":401,"code":"no-token","error":"it was revoked"}"#;
+            let head = format!("HTTP/1.1 401 Unauthorized\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{no}", no.len());
+            asked.write_all(head.as_bytes()).unwrap();
+        });
+        assert!(stream.frame().await.is_none(), "it is over");
+        answering.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn one_token_has_one_stream_of_events_and_these_keep_no_download_waiting() {
+        let relay = Relay::new(Path::new("/nowhere"), Path::new("/nowhere"));
+        let first = relay.listener("one").unwrap();
+        assert_eq!(relay.listener("one").err().map(|refusal| refusal.code), Some("listens-already".into()));
+        let _second = relay.listener("two").unwrap();
+        assert_eq!(relay.listener("three").err().map(|refusal| refusal.code), Some("busy".into()));
+        assert_eq!(relay.flows.available_permits(), FLOWS_MAX);
+        drop(first);
+        assert!(relay.listener("one").is_ok());
+    }
 
     #[tokio::test]
     async fn a_place_is_taken_until_the_question_is_answered_even_if_nobody_waits() {

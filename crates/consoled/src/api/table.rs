@@ -4,10 +4,10 @@
 use axum::http::Method;
 use keepwell_api::grants::{Role, Verb};
 use keepwell_api::vault::{
-    Acknowledge, AddDisk, AddShare, BoxDisks, Cancel, ChangeShare, Changes, CheckShare, ClockConfirmed, CompareSnapshots, ConfirmClock,
-    CreatePool, Done, Download, DownloadZip, Files, FoundFiles, Gaps, ListFiles, ListGaps, ListSnapshots, ListVersions, LocateDisk,
+    Acknowledge, AddDisk, AddShare, BoxDisks, Cancel, ChangeShare, Changes, ChannelTold, CheckShare, ClockConfirmed, CompareSnapshots, ConfirmClock,
+    CreatePool, Deletions, Done, Download, DownloadZip, Files, FoundFiles, Gaps, ListFiles, ListGaps, ListSnapshots, ListVersions, LocateDisk,
     LogRecord, LogVerdict, PoolMaking, ReadLog, RemoveDisk, RemoveShare, Restore, RestoreState, ResumeRestore, Run, RunNow, SearchFiles,
-    SetChannel, Share, ShareAdded, ShareChecked, Snapshot, Started, SupportBundle, TestDisk, TestRestores, VaultState, Versions,
+    SetChannel, Share, ShareAdded, ShareChecked, Snapshot, Started, SupportBundle, TestChannel, TestDisk, TestRestores, VaultState, Versions,
 };
 use keepwell_duties::{Policy, Status};
 
@@ -63,6 +63,9 @@ pub enum Answer {
     Flow(&'static str),
 }
 
+/// What has no end of its own.
+pub const EVENTS: &str = "text/event-stream";
+
 /// A route of vaultd.
 #[derive(Debug)]
 pub struct Route {
@@ -107,11 +110,12 @@ pub const ROUTES: &[Route] = &[
     get("/v1/runs/{id}", Who::Told(LOOKING, &[], Told::Run), "One backup", Json(of::<Run>)),
     get("/v1/restores", Who::Told(RESTORING, RESTORES, Told::Restores), "Restores", Json(list::<RestoreState>)),
     get("/v1/restores/{id}", Who::Told(RESTORING, RESTORES, Told::Restore), "One restore", Json(of::<RestoreState>)),
+    get("/v1/channels", Who::Told(RUNNING, &[], Told::All), "Ways for messages", Json(list::<ChannelTold>)),
     get("/v1/policies", Who::Told(DECIDING, &[], Told::All), "What is promised", Json(list::<Policy>)),
     get("/v1/log/verify", Who::Told(READING, &[Verb::LogRead], Told::All), "Whether the log is whole", Json(of::<LogVerdict>)),
     get("/v1/disks", Who::Told(RUNNING, &[], Told::All), "The disks", Json(of::<BoxDisks>)),
     get("/v1/pool", Who::Told(DECIDING, &[], Told::All), "How far the first pool is", Json(of::<PoolMaking>)),
-    get("/v1/events", Who::Told(LOOKING, &[], Told::Nothing), "What happens, as server-sent events", Flow("text/event-stream")),
+    get("/v1/events", Who::Told(LOOKING, &[], Told::Nothing), "What happens, as server-sent events", Flow(EVENTS)),
     get("/metrics", Who::Told(LOOKING, &[], Told::Nothing), "Metrics for Prometheus", Flow("text/plain")),
     post("/v1/shares", Verb::SharesAdd, "Adds a share", of::<AddShare>, Json(of::<ShareAdded>)),
     post(
@@ -159,6 +163,9 @@ pub const ROUTES: &[Route] = &[
     },
     post("/v1/incidents/acknowledge", Verb::IncidentsAcknowledge, "Takes an incident", of::<Acknowledge>, Json(of::<Done>)),
     post("/v1/channels", Verb::SettingsChange, "Sets a channel for messages", of::<SetChannel>, Json(of::<Done>)),
+    post("/v1/channels/test", Verb::SettingsChange, "Sends a test message", of::<TestChannel>, Json(of::<Done>)),
+    post("/v1/deletions/freeze", Verb::DeletionsFreeze, "Forgets no old copy from now on", of::<Deletions>, Json(of::<Done>)),
+    post("/v1/deletions/thaw", Verb::DeletionsThaw, "Lets old copies be forgotten again", of::<Deletions>, Json(of::<Done>)),
     post("/v1/pool", Verb::DisksChange, "Makes the first pool", of::<CreatePool>, Json(of::<Done>)),
     post("/v1/disks/add", Verb::DisksChange, "Erases a disk and adds it to the pool", of::<AddDisk>, Json(of::<Done>)),
     post("/v1/disks/remove", Verb::DisksChange, "Takes a disk out of the pool", of::<RemoveDisk>, Json(of::<Done>)),

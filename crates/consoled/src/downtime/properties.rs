@@ -79,7 +79,7 @@ async fn page(
     let mut told = String::new();
     for file in page.files {
         let name = encoded(file.name.as_ref());
-        if let Some(found) = Found::entry(file, taken_at) {
+        if let Some(found) = Found::entry(file, snapshot, taken_at) {
             let slash = if found.is_folder() { "/" } else { "" };
             told.push_str(&entry(&format!("{base}{name}{slash}"), &found));
         }
@@ -105,7 +105,8 @@ fn entry(address: &str, found: &Found) -> String {
 
 /// What two answers of one file have in common (RFC 9110, 8.8.3).
 pub(super) fn tag(found: &Found) -> String {
-    format!("\"{:x}-{:x}\"", found.size().unwrap_or(0), found.changed_at())
+    let copy: String = found.snapshot().chars().filter(char::is_ascii_alphanumeric).take(32).collect();
+    format!("\"{copy}-{:x}-{:x}\"", found.size().unwrap_or(0), found.changed_at())
 }
 
 /// A moment as HTTP has it (RFC 9110, 5.6.7).

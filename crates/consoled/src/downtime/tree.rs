@@ -83,6 +83,8 @@ pub(super) fn busy() -> ClientError {
 pub(super) struct Found {
     file: Option<File>,
     taken_at: i64,
+    /// Of which copy.
+    snapshot: String,
 }
 
 impl Found {
@@ -100,14 +102,19 @@ impl Found {
         self.file.as_ref().and_then(|file| file.changed_at).unwrap_or(self.taken_at).max(0)
     }
 
+    /// The copy that it is in: the same file of another one may have other bytes, whatever its size and times say.
+    pub(super) fn snapshot(&self) -> &str {
+        &self.snapshot
+    }
+
     /// A share's own folder.
     pub(super) fn share(taken_at: i64) -> Self {
-        Self { file: None, taken_at }
+        Self { file: None, taken_at, snapshot: String::new() }
     }
 
     /// One of a folder's entries, if it is shown.
-    pub(super) fn entry(file: File, taken_at: i64) -> Option<Self> {
-        matches!(file.kind.as_str(), "file" | "folder").then_some(Self { file: Some(file), taken_at })
+    pub(super) fn entry(file: File, snapshot: &str, taken_at: i64) -> Option<Self> {
+        matches!(file.kind.as_str(), "file" | "folder").then_some(Self { file: Some(file), taken_at, snapshot: snapshot.to_owned() })
     }
 }
 
@@ -168,7 +175,7 @@ impl Tree {
             Place::Top => Ok(Found::share(self.opened_at)),
             Place::In(share, path) => {
                 let taken_at = share.taken_at;
-                Found::entry(self.entry(share, path).await?, taken_at).ok_or_else(absent)
+                Found::entry(self.entry(share, path).await?, &share.snapshot, taken_at).ok_or_else(absent)
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The disks: what each is to the box, and how it is. What is done with them is [`acts`].
 
 pub mod acts;
+mod picture;
 
 use askama::Template;
 use axum::response::Response;
@@ -13,6 +14,7 @@ use crate::app::HowItIs;
 use crate::neighbours::Trouble;
 use crate::view::{self, Mark, Times, When};
 use crate::visit::Visit;
+use picture::Picture;
 
 #[derive(Template)]
 #[template(path = "disks.html")]
@@ -23,7 +25,9 @@ struct DisksPage {
     redundant: Option<bool>,
 }
 
+/// The box's disks, as the page shows them.
 struct Known {
+    picture: Option<Picture>,
     members: Vec<Bay>,
     others: Vec<Bay>,
     silent: Option<String>,
@@ -51,7 +55,7 @@ pub(crate) async fn page(visit: Visit) -> Response {
     };
     visit.show(&DisksPage {
         frame: visit.frame("Disks").reloading(60),
-        disks: disks.map(|disks| known(&disks, &times)),
+        disks: disks.map(|disks| known(&disks, &times, lit(&visit).as_deref())),
         room: pool.map(|pool| {
             let text = format!("{} free of {}", view::size(pool.free_bytes), view::size(pool.total_bytes));
             (text, pool.total_bytes.saturating_sub(pool.free_bytes), pool.total_bytes)
@@ -60,9 +64,29 @@ pub(crate) async fn page(visit: Visit) -> Response {
     })
 }
 
-fn known(disks: &BoxDisks, times: &Times) -> Known {
+/// The serial number of the disk whose light somebody let blink just now.
+fn lit(visit: &Visit) -> Option<String> {
+    let now = visit.now();
+    visit.kept(|kept| kept.lit.clone()).ok().flatten().filter(|(_, until)| *until > now).map(|(serial, _)| serial)
+}
+
+fn drawn(disks: &[BoxDisk], lit: Option<&str>) -> Option<Picture> {
+    picture::picture(disks.iter().map(|disk| (disk, mark(disk))), lit)
+}
+
+/// How a disk stands.
+fn mark(disk: &BoxDisk) -> Mark {
+    match (disk.membership, &disk.disk) {
+        (Membership::Missing, _) => Mark { status: "bad", icon: "broken", word: "Missing" },
+        (_, None) => view::UNKNOWN,
+        (_, Some(of)) => view::of_verdict(of.health.verdict),
+    }
+}
+
+fn known(disks: &BoxDisks, times: &Times, lit: Option<&str>) -> Known {
     let (members, others): (Vec<_>, Vec<_>) = disks.disks.iter().partition(|disk| disk.membership != Membership::None);
     Known {
+        picture: drawn(&disks.disks, lit),
         members: members.into_iter().map(|disk| bay(disk, times)).collect(),
         others: others.into_iter().map(|disk| bay(disk, times)).collect(),
         silent: disks.diskd_silent.as_deref().map(capital),
@@ -78,13 +102,13 @@ fn bay(disk: &BoxDisk, times: &Times) -> Bay {
         Membership::Leaving => "Its copies are moving to the others. Leave it in until that is done.",
         Membership::None => "Holds no copies of this box.",
     };
-    let missing = Mark { status: "bad", icon: "broken", word: "Missing" };
+    let mark = mark(disk);
     let Some(of) = &disk.disk else {
-        let mark = if disk.membership == Membership::Missing { missing } else { view::UNKNOWN };
         let (model, serial, facts, asked) = (String::new(), String::new(), String::new(), None);
         return Bay { name, what: what.into(), mark, model, serial, facts, reasons: Vec::new(), asked };
     };
-    let mut facts = vec![format!("{}, {}", view::size(of.size_bytes), of.bus)];
+    let mut facts: Vec<_> = of.bay.map(|bay| format!("Bay {bay}")).into_iter().collect();
+    facts.push(format!("{}, {}", view::size(of.size_bytes), of.bus));
     facts.extend(of.health.temperature_celsius.map(|degrees| format!("{degrees} °C")));
     facts.extend(of.health.power_on_hours.map(|hours| format!("{} hours", view::number(hours))));
     facts.extend(of.health.wear_percent.map(|part| format!("{part} % worn")));
@@ -92,14 +116,14 @@ fn bay(disk: &BoxDisk, times: &Times) -> Bay {
         (Membership::None, Standing::Blank) => " It is blank.",
         (Membership::None, Standing::Own { .. }) => " The box itself runs from it.",
         (Membership::None, Standing::Foreign { .. } | Standing::OtherBox { .. }) => {
-            " Something else is on it, and nothing here touches it."
+            " Something else is on it. Nothing touches that, unless somebody types that this very disk is to be erased."
         }
         _ => "",
     };
     Bay {
         name,
         what: format!("{what}{state}"),
-        mark: if disk.membership == Membership::Missing { missing } else { view::of_verdict(of.health.verdict) },
+        mark,
         model: view::name(of.model.as_bytes()),
         serial: of.serial.to_string(),
         facts: facts.join(", "),

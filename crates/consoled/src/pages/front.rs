@@ -121,9 +121,12 @@ pub(crate) fn limited(mut status: Status, scope: &Scope) -> Status {
     };
     let names_others = |text: &str| others.iter().any(|share| text.contains(&share.label));
     status.incidents.retain(|incident| is_theirs(&incident.duty));
-    status.todo.retain(|todo| status.incidents.iter().any(|incident| incident.id == todo.incident));
+    let (todo, withheld): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut status.todo).into_iter().partition(|todo| status.incidents.iter().any(|incident| incident.id == todo.incident));
+    status.todo = todo;
     status.duties.retain(|(duty, _)| is_theirs(duty));
-    if names_others(&status.words) {
+    // Of a share that was removed, its incident still has the name.
+    if names_others(&status.words) || withheld.iter().any(|todo| status.words.contains(&todo.text.happened)) {
         status.words = "Something of this box that is not about your shares needs somebody.".into();
     }
     status.running = own.iter().map(|share| u32::from(share.running)).sum();
@@ -147,7 +150,7 @@ fn known(status: &Status, times: &Times, last: Option<When>) -> Known {
         words: if is_now { status.words.clone() } else { format!("Last known: {}. {}", status.headline, status.words) },
         answers: answers.collect(),
         shares: status.shares.iter().map(|one| share(one, times, is_now)).collect(),
-        todo: todo(status).into_iter().take(FIRST).collect(),
+        todo: todo(status).into_iter().take(FIRST).map(|one| ToDo { mark: faded_severity(one.mark, is_now), ..one }).collect(),
         further: status.todo.len().saturating_sub(FIRST),
         running: view::count(status.running.into(), "backup is running", "backups are running"),
         room: status.pool.filter(|_| is_now).map(|pool| {
@@ -157,6 +160,11 @@ fn known(status: &Status, times: &Times, last: Option<When>) -> Known {
         doubt: status.doubt.map(|doubt| words::duration(doubt.ahead_s.saturating_abs())),
         last,
     }
+}
+
+/// How bad it was is still to be read, and in no colour of now.
+fn faded_severity(mark: Mark, is_now: bool) -> Mark {
+    if is_now { mark } else { Mark { status: "muted", ..mark } }
 }
 
 /// What a person has to do, the worst first.
@@ -245,5 +253,6 @@ fn promise(duty: &Duty, status: &Status) -> String {
         DutyKind::Notices => "Messages reach people".into(),
         DutyKind::Emergency => format!("Emergency access {subject} is closed"),
         DutyKind::EmergencyReview => format!("Somebody looked at emergency access {subject}"),
+        DutyKind::Deletions => "Old copies are forgotten as promised".into(),
     }
 }

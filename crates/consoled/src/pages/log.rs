@@ -24,13 +24,14 @@ pub(crate) struct Wanted {
     #[serde(default)]
     before: Option<u64>,
     #[serde(default)]
-    who: String,
-    #[serde(default)]
-    what: String,
-    #[serde(default)]
-    day: String,
-    #[serde(default)]
     verify: Option<String>,
+    /// What is looked for may name a patient, and stands in no address.
+    #[serde(skip)]
+    who: String,
+    #[serde(skip)]
+    what: String,
+    #[serde(skip)]
+    day: String,
 }
 
 #[derive(Template)]
@@ -39,7 +40,7 @@ struct LogPage {
     frame: Frame,
     verdict: Option<Result<Verdict, Trouble>>,
     rows: Result<Vec<Row>, Trouble>,
-    older: Option<String>,
+    older: Option<u64>,
     wanted: Wanted,
     narrowed: bool,
 }
@@ -62,14 +63,25 @@ struct Row {
 
 /// The page.
 pub(crate) async fn page(visit: Visit, Query(wanted): Query<Wanted>) -> Response {
-    let times = frame::times(&visit);
+    show(&visit, wanted).await
+}
+
+/// The same with what was looked for.
+pub(crate) async fn search(visit: Visit) -> Response {
+    let of = |name: &str| visit.form.text(name).chars().take(64).collect();
+    let wanted = Wanted { before: visit.form.number("before"), verify: None, who: of("who"), what: of("what"), day: of("day") };
+    show(&visit, wanted).await
+}
+
+async fn show(visit: &Visit, wanted: Wanted) -> Response {
+    let times = frame::times(visit);
     let verdict = match wanted.verify {
         Some(_) => Some(visit.app.neighbours.get_slowly::<LogVerdict>("/v1/log/verify").await),
         None => None,
     };
     let verdict = verdict.map(|verdict| verdict.map(|verdict| of_verdict(&verdict, &times, visit.now())));
-    let found = find(&visit, &wanted, &times).await;
-    let older = found.as_ref().ok().and_then(|(_, older)| *older).map(|before| wanted.address(before));
+    let found = find(visit, &wanted, &times).await;
+    let older = found.as_ref().ok().and_then(|(_, older)| *older);
     let rows = found.map(|(records, _)| records.iter().map(|record| row(record, &times)).collect());
     visit.show(&LogPage { frame: visit.frame("Log"), verdict, rows, older, narrowed: wanted.narrows(), wanted })
 }
@@ -85,18 +97,6 @@ impl Wanted {
         holds(&record.actor, &self.who)
             && holds(&record.event.replace('-', " "), &self.what.replace('-', " "))
             && (day.is_empty() || times.day(record.at).to_string() == day)
-    }
-
-    /// The page with what comes before this record.
-    fn address(&self, before: u64) -> String {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("before", &before.to_string());
-        for (name, value) in [("who", &self.who), ("what", &self.what), ("day", &self.day)] {
-            if !value.is_empty() {
-                query.append_pair(name, value);
-            }
-        }
-        format!("/log?{}", query.finish())
     }
 }
 

@@ -122,7 +122,14 @@ fn no(status: StatusCode, code: &str) -> Response {
 }
 
 async fn status() -> Json<Status> {
-    Json(Status { boot: "0".repeat(32), public_key: "0".repeat(64), users: 6, claimed: true, break_glass: true, passkey_hosts: vec!["box.test".into()] })
+    Json(Status {
+        boot: "0".repeat(32),
+        public_key: "0".repeat(64),
+        users: 6,
+        claimed: true,
+        break_glass: true,
+        passkey_hosts: vec!["box.test".into()],
+    })
 }
 
 async fn sign_in(State(authd): State<Authd>, Json(ask): Json<SignIn>) -> Response {
@@ -149,8 +156,19 @@ async fn check(State(authd): State<Authd>, Json(ask): Json<InSession>) -> Respon
     let (expires_at, idle_until, recovery_codes_left) = (now() + 43_000, now() + 600, 8);
     let shares = if role == Role::RestoreOnly { authd.0.lock().unwrap().limit.clone() } else { Scope::default() };
     let (people_until, download_left) = (fresh_until, u64::MAX);
-    Json(Session { user, role, expires_at, idle_until, fresh_until, people_until, download_left, recovery_codes_left, shares, passkeys: Vec::new() })
-        .into_response()
+    Json(Session {
+        user,
+        role,
+        expires_at,
+        idle_until,
+        fresh_until,
+        people_until,
+        download_left,
+        recovery_codes_left,
+        shares,
+        passkeys: Vec::new(),
+    })
+    .into_response()
 }
 
 async fn touch(state: State<Authd>, ask: Json<InSession>) -> Response {

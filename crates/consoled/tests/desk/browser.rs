@@ -103,7 +103,7 @@ impl Browser {
         TlsConnector::from(Arc::clone(&self.trust)).connect(name, TcpStream::connect(self.at).await?).await
     }
 
-    async fn ask(&mut self, method: Method, path: &str, body: &str) -> Answer {
+    pub async fn ask(&mut self, method: Method, path: &str, body: &str) -> Answer {
         let stream = TlsConnector::from(Arc::clone(&self.trust))
             .connect(ServerName::try_from("localhost").unwrap(), TcpStream::connect(self.at).await.unwrap())
             .await

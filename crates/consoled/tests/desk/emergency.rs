@@ -54,7 +54,14 @@ async fn state(State(is_open): State<Open>) -> Json<EmergencyState> {
         shares: shares(),
     });
     let ready = if open.is_some() { Vec::new() } else { shares() };
-    Json(EmergencyState { open, ready, without_copy: vec!["BILLING".into()], to_review: vec![1] })
+    Json(EmergencyState {
+        open,
+        ready,
+        without_copy: vec!["BILLING".into()],
+        to_review: vec![1],
+        call: vec!["IT: Meyer, 040 <123456>".into()],
+        frozen: None,
+    })
 }
 
 async fn open(State(is_open): State<Open>, headers: HeaderMap) -> Response {

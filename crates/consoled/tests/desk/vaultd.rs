@@ -91,7 +91,11 @@ impl Vaultd {
             .route("/v1/files/zip", post(zip))
             .route("/v1/incidents/acknowledge", post(act))
             .route("/v1/policies", get(policies).post(act))
-            .route("/v1/channels", post(act))
+            .route("/v1/channels", get(channels).post(act))
+            .route("/v1/channels/test", post(act))
+            .route("/v1/emergency/call", post(act))
+            .route("/v1/deletions/freeze", post(act))
+            .route("/v1/deletions/thaw", post(act))
             .route("/v1/log", post(log))
             .route("/v1/log/verify", get(verify))
             .route("/v1/disks", get(disks))
@@ -248,6 +252,15 @@ async fn act(State(vaultd): State<Vaultd>, headers: HeaderMap, body: Bytes) -> R
     )
 }
 
+async fn channels() -> Json<Value> {
+    let told = |name, kind, to, digest, failed: Option<i64>| {
+        json!({ "name": name, "kind": kind, "to": to, "digest": digest, "waiting": failed.is_some() as u64, "delivered_at": 1_767_571_200,
+            "failed_at": failed, "failure": failed.map(|_| "auth") })
+    };
+    let mail = told("mail", "email", "c…@praxis.example, by mail.praxis.example:465", true, None);
+    Json(json!([mail, told("hook", "webhook", "https://hooks.example.org/…", false, Some(1_767_571_300))]))
+}
+
 async fn snapshots(State(vaultd): State<Vaultd>, headers: HeaderMap, body: Bytes) -> Response {
     vaultd.granted(&headers, &body, |request, now| {
         let share = request["share"].as_str().unwrap_or("EHR").to_owned();
@@ -365,7 +378,7 @@ async fn disks(State(vaultd): State<Vaultd>) -> Json<Value> {
             "pool_name": if membership == "none" { Value::Null } else { json!(format!("disk{n}")) },
             "membership": membership,
             "disk": if membership == "missing" { Value::Null } else { json!({
-                "serial": format!("ZA1B2C3{n}"), "device": "sda", "wwn": null, "model": "Seagate IronWolf 4 TB", "bus": "sata",
+                "serial": format!("ZA1B2C3{n}"), "device": "sda", "wwn": null, "bay": (n < 4).then_some(n), "model": "Seagate IronWolf 4 TB", "bus": "sata",
                 "size_bytes": 4_000_787_030_016_u64, "rotational": true, "removable": false, "notes": [],
                 "standing": { "kind": if membership == "none" { "blank" } else { "prepared" }, "disk": "1".repeat(32), "mounted_at": null },
                 "health": { "verdict": verdict, "reasons": reasons, "polled_at": now - 900, "temperature_celsius": 34,

@@ -25,6 +25,7 @@ use crate::guard;
 use crate::history::History;
 use crate::identity::{Identity, KnownBoxes, PublicKey};
 use crate::inventory::{Found, Places};
+use crate::locate;
 use crate::mount::MountPlace;
 use crate::prepare::Tools;
 use crate::smart::Smartctl;
@@ -204,6 +205,7 @@ impl Watch {
             serial: serial.clone(),
             device: found.map_or_else(String::new, |found| found.name.clone()),
             wwn: entry.wwn.clone(),
+            bay: found.and_then(|found| locate::bay(&self.config.places, &found.name)),
             model: entry.model.clone(),
             bus: entry.bus,
             size_bytes: entry.size_bytes,

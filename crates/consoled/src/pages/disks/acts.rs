@@ -8,6 +8,7 @@ use keepwell_api::disks::{SelfTestKind, Serial, Standing};
 use keepwell_api::grants::Verb;
 use keepwell_api::vault::{AddDisk, BoxDisk, BoxDisks, Done, LocateDisk, Membership, RemoveDisk, TestDisk};
 
+use super::picture::Picture;
 use crate::neighbours::Trouble;
 use crate::pages::frame::Frame;
 use crate::sessions::{Notice, locked};
@@ -35,6 +36,7 @@ struct ActPage {
 
 /// Those that something can be done with.
 struct Lists {
+    picture: Option<Picture>,
     /// Serial number, and how it is called.
     connected: Vec<(String, String)>,
     addable: Vec<(String, String)>,
@@ -50,7 +52,7 @@ async fn show(visit: &Visit, error: Option<String>) -> Response {
     let disks = visit.app.neighbours.get::<BoxDisks>("/v1/disks").await;
     visit.show(&ActPage {
         frame: visit.frame("Disks: find, add, take out"),
-        disks: disks.map(|disks| lists(&disks.disks)),
+        disks: disks.map(|disks| lists(&disks.disks, super::lit(visit).as_deref())),
         may_change: visit.may(Verb::DisksChange),
         needs_code: visit.needs_code(Verb::DisksChange),
         error,
@@ -59,8 +61,8 @@ async fn show(visit: &Visit, error: Option<String>) -> Response {
     })
 }
 
-fn lists(disks: &[BoxDisk]) -> Lists {
-    let mut lists = Lists { connected: Vec::new(), addable: Vec::new(), members: Vec::new() };
+fn lists(disks: &[BoxDisk], lit: Option<&str>) -> Lists {
+    let mut lists = Lists { picture: super::drawn(disks, lit), connected: Vec::new(), addable: Vec::new(), members: Vec::new() };
     for one in disks {
         if one.membership != Membership::None {
             lists.members.extend(one.pool_name.clone());
@@ -80,7 +82,11 @@ fn lists(disks: &[BoxDisk]) -> Lists {
 /// Its light blinks.
 pub(crate) async fn locate(visit: Visit) -> Response {
     let Some(serial) = Serial::parse(visit.form.text("serial")) else { return visit.go(PAGE, None) };
+    let lit = (serial.to_string(), visit.now() + i64::from(BLINKS));
     let done = visit.granted::<Done>(Verb::DisksTest, "/v1/disks/locate", &LocateDisk { serial, seconds: BLINKS }).await;
+    if done.is_ok() {
+        let _ = visit.kept(|kept| kept.lit = Some(lit));
+    }
     visit.after(PAGE, done, "Its light blinks for a minute.")
 }
 
@@ -95,14 +101,14 @@ pub(crate) async fn test(visit: Visit) -> Response {
 /// Erases one and takes it into the pool, in another's place if that is wanted.
 pub(crate) async fn add(visit: Visit) -> Response {
     let typed = visit.form.text("typed").to_owned();
-    let Some(serial) = Serial::parse(visit.form.text("serial")).filter(|serial| serial.as_str() == typed) else {
+    let Some(serial) = Serial::parse(visit.form.text("serial")).filter(|serial| typed_for(&typed, serial)) else {
         visit.look_at(&["typed"]);
-        let text = "Type the serial number of the very disk that you chose, as on its sticker. Nothing was touched.";
+        let text = "Type ERASE, a blank, and the serial number of the very disk that you chose, as on its sticker. Nothing was touched.";
         return show(&visit, Some(text.into())).await;
     };
-    let ask = AddDisk { serial, typed_serial: typed, replaces: visit.form.some("replaces") };
+    let ask = AddDisk { typed_serial: serial.to_string(), serial, replaces: visit.form.some("replaces") };
     let asking = visit.clone();
-    let mut asked = tokio::spawn(async move {
+    let mut asked = tokio::spawn(crate::passkey::along(async move {
         let person = asking.person()?;
         let who = (&person.session, asking.form.code());
         let done = asking.app.neighbours.granted_slowly::<Done>(who, Verb::DisksChange, "/v1/disks/add", &ask).await;
@@ -111,7 +117,7 @@ pub(crate) async fn add(visit: Visit) -> Response {
             locked(&person.kept).notice = Some(Notice { good: false, text: trouble.to_string() });
         }
         done
-    });
+    }));
     match tokio::time::timeout(SOON, &mut asked).await {
         Ok(Ok(Ok(_))) => visit.after("/disks", Ok(()), "The disk is in the pool. Copies are spread over it by themselves."),
         Ok(Ok(Err(trouble))) => {
@@ -125,6 +131,11 @@ pub(crate) async fn add(visit: Visit) -> Response {
             visit.go("/disks", Some(Notice { good: true, text }))
         }
     }
+}
+
+/// As when a box is set up: the word, and the number of this very disk.
+fn typed_for(typed: &str, serial: &Serial) -> bool {
+    typed.strip_prefix("ERASE").filter(|rest| rest.starts_with(' ')).is_some_and(|rest| rest.trim() == serial.as_str())
 }
 
 /// Has its data moved to the others, so that it can be taken out.

@@ -259,14 +259,20 @@ pub(crate) async fn choose(visit: Visit, Path(id): Path<String>) -> Response {
     });
     // Where the ticks are: they stay.
     let folder = visit.form.number::<u64>("in");
-    let back = match folder {
-        Some(folder) => format!("{}?in={folder}", at(&id, "what")),
-        None => at(&id, if snapshot.is_some() { "what" } else { "found" }),
+    let back = |after: Option<u64>| {
+        let step = if folder.is_some() || snapshot.is_some() { "what" } else { "found" };
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        let both = [("in", folder), ("after", after)];
+        both.into_iter().filter_map(|(name, number)| Some((name, number?))).for_each(|(name, number)| {
+            query.append_pair(name, &number.to_string());
+        });
+        let query = query.finish();
+        if query.is_empty() { at(&id, step) } else { format!("{}?{query}", at(&id, step)) }
     };
     match (chosen, next) {
         (Ok(Ok(())), None) => visit.go(&at(&id, "where"), None),
-        (Ok(Ok(())), Some(after)) => visit.go(&format!("{back}&after={after}"), None),
-        (Ok(Err(why)), _) => visit.go(&back, Some(Notice { good: false, text: why.into() })),
+        (Ok(Ok(())), Some(after)) => visit.go(&back(Some(after)), None),
+        (Ok(Err(why)), _) => visit.go(&back(None), Some(Notice { good: false, text: why.into() })),
         (Err(_), _) => visit.go("/restore", None),
     }
 }

@@ -7,7 +7,7 @@ use keepwell_api::grants::Verb;
 use keepwell_api::vault::{Change, Changes, CompareSnapshots};
 use serde::Deserialize;
 
-use super::draft::{Wanted, base64};
+use super::draft::base64;
 use super::{Step, at, change, draft, steps};
 use crate::neighbours::Trouble;
 use crate::pages::frame::{self, Frame};
@@ -70,8 +70,8 @@ pub(crate) async fn page(visit: Visit, Path(id): Path<String>, Query(which): Que
         if let Ok(Changes { changes, more: true }) = &changes
             && let Some(last) = changes.last()
         {
-            let wanted = Wanted { path: last.path.as_ref().to_vec(), folder: false, size: None };
-            let number = change(&visit, &id, |draft| draft.number(wanted)).ok();
+            let path = last.path.as_ref().to_vec();
+            let number = change(&visit, &id, |draft| draft.place(path)).ok();
             more = number.map(|number| format!("{}?older={}&newer={}&after={number}", at(&id, "compare"), older.id, newer.id));
         }
         rows = Some(changes.map(|changes| changes.changes.iter().map(|one| (word(one.change), view::name(one.path.as_ref()))).collect()));

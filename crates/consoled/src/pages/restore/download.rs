@@ -62,10 +62,12 @@ async fn stream(
     let person = visit.person()?;
     let places = std::sync::Arc::clone(&locked(&person.kept).downloads);
     let place = places.try_acquire_owned().map_err(|_| Trouble::Downloads)?;
+    // Whoever signs in again and again gets no further ones.
+    let of_all = std::sync::Arc::clone(&visit.app.downloads).try_acquire_owned().map_err(|_| Trouble::Busy)?;
     let grant =
         visit.app.neighbours.grant((&person.session, visit.form.code()), Verb::Download, &neighbours::body(&ask), max_bytes).await?;
     let client = visit.app.neighbours.streaming(grant);
-    flow::begin(client, route, ask, length, place).await.map_err(|error| error.map_or(Trouble::Busy, neighbours::of_vaultd))
+    flow::begin(client, route, ask, length, (place, of_all)).await.map_err(|error| error.map_or(Trouble::Busy, neighbours::of_vaultd))
 }
 
 /// To be kept as a file, never to be shown or run.

@@ -185,6 +185,12 @@ impl Draft {
         number
     }
 
+    /// The number of a path of which nothing else is known. What is known of it stays.
+    pub fn place(&mut self, path: Vec<u8>) -> u64 {
+        let known = self.paths.numbers.get(&path).copied();
+        known.unwrap_or_else(|| self.number(Wanted { path, folder: false, size: None }))
+    }
+
     /// What has this number, if it is remembered.
     pub fn numbered(&self, number: u64) -> Option<&Wanted> {
         let at = usize::try_from(number.checked_sub(self.paths.first)?).ok()?;
@@ -233,6 +239,16 @@ mod tests {
         let last = draft.number(wanted("9999"));
         assert_eq!(draft.numbered(last), Some(&wanted("9999")));
         assert_eq!((draft.numbered(last + 1), draft.numbered(u64::MAX)), (None, None));
+    }
+
+    #[test]
+    fn a_place_in_a_list_makes_no_file_of_a_folder() {
+        let mut draft = Draft::new("d".into(), "EHR".into(), Vec::new());
+        let folder = Wanted { path: b"2024".to_vec(), folder: true, size: None };
+        let number = draft.number(folder.clone());
+        assert_eq!((draft.place(b"2024".to_vec()), draft.numbered(number)), (number, Some(&folder)));
+        let new = draft.place(b"2025".to_vec());
+        assert_eq!(draft.numbered(new), Some(&wanted("2025")));
     }
 
     #[test]

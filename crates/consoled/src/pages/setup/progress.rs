@@ -1,6 +1,7 @@
 //! How far a new box is: judged anew at each look by what the box's programs say, and stored nowhere. Looks only.
 
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use keepwell_api::keys;
 use keepwell_api::vault::{Outcome, PoolMaking, PoolPhase, RestoreState, Share, VaultState};
@@ -9,6 +10,9 @@ use keepwell_duties::{DutyKind, Standing, Status};
 use crate::app::App;
 use crate::neighbours::Trouble;
 use crate::pages::restore::job;
+
+/// What was seen is said so long without looking again.
+const SEEN: Duration = Duration::from_secs(15);
 
 /// A step of setting up, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -140,9 +144,25 @@ pub(crate) async fn open_at(app: &App) -> Option<Stage> {
     if app.set_up.load(Ordering::Relaxed) {
         return None;
     }
+    // One looks, and the others wait for what it saw: each look is seven questions.
+    let mut seen = app.progress.lock().await;
+    if let Some((at, stage)) = *seen
+        && at.elapsed() < SEEN
+    {
+        return stage;
+    }
     let progress = Progress::of(app).await;
     app.set_up.store(progress.is_over(), Ordering::Relaxed);
-    progress.next()
+    let stage = progress.next();
+    *seen = stage.is_some().then(|| (Instant::now(), stage));
+    stage
+}
+
+/// Somebody did something: what was seen before may not hold any more.
+pub(crate) async fn look_anew(app: &App) {
+    if !app.set_up.load(Ordering::Relaxed) {
+        *app.progress.lock().await = None;
+    }
 }
 
 fn fact(holds: bool) -> Fact {
