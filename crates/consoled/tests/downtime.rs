@@ -58,6 +58,50 @@ async fn the_page_is_for_who_answers_for_the_box() {
 }
 
 #[tokio::test]
+async fn deletions_are_frozen_by_many_and_thawed_by_few_and_the_page_says_whom_to_call() {
+    let desk = Desk::new().await;
+    for (role, thaws) in [("owner", true), ("security", true), ("operator", false)] {
+        let mut person = Browser::of(&desk, role).await;
+        let page = person.get("/emergency").await;
+        assert!(page.body.contains("IT: Meyer, 040") && !page.body.contains("<123456>"), "{role}");
+        assert!(page.body.contains("action=\"/emergency/freeze\""), "{role}");
+        assert_eq!(person.post("/emergency/freeze", "").await.goes_to(), "/emergency", "{role}");
+        assert_eq!(desk.vaultd.done().last().unwrap().0, "deletions-freeze", "{role}");
+        let thawed = person.post("/emergency/thaw", &format!("code={CODE}")).await;
+        assert_eq!(thawed.status == StatusCode::FORBIDDEN, !thaws, "{role}");
+        assert_eq!(desk.vaultd.done().last().unwrap().0 == "deletions-thaw", thaws, "{role}");
+    }
+    let mut owner = Browser::of(&desk, "owner").await;
+    assert!(owner.get("/settings").await.body.contains("action=\"/settings/call\""));
+    owner.post("/settings/call", &format!("lines=IT:+Meyer%0D%0A%0D%0A+Landlord+&code={CODE}")).await;
+    let (verb, asked) = desk.vaultd.done().last().unwrap().clone();
+    assert_eq!((verb.as_str(), asked), ("settings-change", serde_json::json!({ "lines": ["IT: Meyer", "Landlord"] })));
+    let mut operator = Browser::of(&desk, "operator").await;
+    assert!(!operator.get("/settings").await.body.contains("/settings/call"));
+    assert_eq!(operator.post("/settings/call", "lines=me").await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn settings_tell_of_each_way_for_messages_and_try_it() {
+    let desk = Desk::new().await;
+    let mut operator = Browser::of(&desk, "operator").await;
+    let page = operator.get("/settings").await;
+    for told in [
+        "c…@praxis.example",
+        "yes, at 7 in the morning",
+        "https://hooks.example.org/…",
+        "user name and password were not accepted",
+        "1 message waits",
+    ] {
+        assert!(page.body.contains(told), "{told}: {}", page.body);
+    }
+    operator.post("/settings/channel", &format!("kind=test&name=hook&code={CODE}")).await;
+    assert_eq!(desk.vaultd.done().last().unwrap().1, serde_json::json!({ "name": "hook" }));
+    operator.post("/settings/channel", &format!("kind=remove&name=hook&code={CODE}")).await;
+    assert_eq!(desk.vaultd.done().last().unwrap().1, serde_json::json!({ "name": "hook", "channel": null }));
+}
+
+#[tokio::test]
 async fn who_has_the_password_reads_and_nobody_else_does() {
     let desk = opened().await;
     let wrong = "Basic ZG93bnRpbWU6d3Jvbmc=";

@@ -20,8 +20,8 @@ pub const fn may_repeat(verb: Verb) -> bool {
 pub const fn needs_fresh_factor(verb: Verb, max_bytes: Option<u64>) -> bool {
     use Verb::*;
     match verb {
-        SharesChange | SharesRemove | PolicyLoosen | Restore | DisksChange | SettingsChange | EmergencyOpen | DeletionsThaw
-        | KitPrint | UsersManage => true,
+        SharesChange | SharesRemove | PolicyLoosen | Restore | DisksChange | SettingsChange | EmergencyOpen | DeletionsThaw | KitPrint
+        | UsersManage => true,
         Download => match max_bytes {
             Some(bytes) => bytes > UNASKED_DOWNLOAD_BYTES,
             None => true,
@@ -38,5 +38,14 @@ pub const fn needs_own_factor(verb: Verb) -> bool {
 
 /// Whether only a person may do this, and no program with a token.
 pub const fn needs_person(verb: Verb) -> bool {
-    matches!(verb, Verb::UsersManage | Verb::PolicyLoosen | Verb::SharesRemove | Verb::DisksChange | Verb::EmergencyOpen | Verb::DeletionsThaw | Verb::KitPrint)
+    matches!(
+        verb,
+        Verb::UsersManage
+            | Verb::PolicyLoosen
+            | Verb::SharesRemove
+            | Verb::DisksChange
+            | Verb::EmergencyOpen
+            | Verb::DeletionsThaw
+            | Verb::KitPrint
+    )
 }

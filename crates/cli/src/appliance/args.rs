@@ -112,6 +112,8 @@ impl ApplianceCommand {
             Self::Events(_) => "events",
             Self::Log(LogArgs { verb: Some(LogVerb::Verify), .. }) => "log verify",
             Self::Log(_) => "log",
+            Self::Channels(ChannelsCommand::List) => "channels list",
+            Self::Channels(ChannelsCommand::Test { .. }) => "channels test",
             Self::Channels(ChannelsCommand::Set { .. }) => "channels set",
             Self::Channels(ChannelsCommand::Remove { .. }) => "channels remove",
             Self::Policies(PoliciesCommand::List) => "policies list",
@@ -338,6 +340,14 @@ pub(crate) enum LogVerb {
 /// `channels`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ChannelsCommand {
+    /// Show them, without what is secret
+    List,
+    /// Send a test message
+    Test {
+        /// Its name
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
     /// Use a channel, in place of the one of that name
     Set {
         /// 1 to 32 letters, digits and dashes

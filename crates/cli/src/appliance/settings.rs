@@ -2,7 +2,7 @@
 
 use keepwell_api::grants::Verb;
 use keepwell_api::notices::Channel;
-use keepwell_api::vault::{Done, SetChannel};
+use keepwell_api::vault::{ChannelTold, Done, SetChannel, TestChannel};
 use keepwell_duties::Policy;
 use keepwell_duties::words::duration;
 
@@ -17,6 +17,20 @@ use crate::unlock::secret_file;
 /// Runs it.
 pub(crate) fn channels(command: &ChannelsCommand, place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
     let (name, channel, done) = match command {
+        ChannelsCommand::List => {
+            let all: Vec<ChannelTold> = place.vaultd().get("/v1/channels")?;
+            answer.list("channels", &all, way, json);
+            return Ok(Exit::Complete);
+        }
+        ChannelsCommand::Test { name } => {
+            let _: Done = place.granted(Verb::SettingsChange, "/v1/channels/test", &TestChannel { name: name.clone() })?;
+            answer.field("name", &**name);
+            answer.line(format_args!(
+                "A test message is on its way: {}. 'keepwell channels list' shows whether it arrived.",
+                text::shown(name.as_bytes())
+            ));
+            return Ok(Exit::Complete);
+        }
         ChannelsCommand::Set { name, file } => {
             let channel = serde_json::from_slice::<Channel>(&secret_file(file)?)
                 .map_err(|error| CliError::Refused(format!("{} describes no channel: {error}; nothing was changed", file.display())))?;
@@ -28,6 +42,17 @@ pub(crate) fn channels(command: &ChannelsCommand, place: &Place, answer: &mut An
     answer.field("name", &**name);
     answer.line(format_args!("{done}: {}.", text::shown(name.as_bytes())));
     Ok(Exit::Complete)
+}
+
+fn way(told: &ChannelTold) -> String {
+    let shown = |line: &str| text::shown(line.as_bytes());
+    let report = if told.digest { "; daily report" } else { "" };
+    let delivered = told.delivered_at.map_or_else(|| "nothing delivered yet".into(), |at| format!("delivered {} UTC", text::time(at)));
+    let failed = told.failed_at.filter(|at| told.delivered_at.is_none_or(|delivered| delivered < *at));
+    let failed = failed.map(|at| format!("; failed {} UTC: {}", text::time(at), shown(told.failure.as_deref().unwrap_or_default())));
+    let waiting = if told.waiting == 0 { String::new() } else { format!("; {} waiting", told.waiting) };
+    let kind = told.kind.as_deref().unwrap_or("can't be read: set it again");
+    format!("{}  {kind}  {}{report}; {delivered}{}{waiting}", shown(&told.name), shown(&told.to), failed.unwrap_or_default())
 }
 
 /// `policies`.

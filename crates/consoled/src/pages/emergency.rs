@@ -5,7 +5,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use keepwell_api::grants::Verb;
 use keepwell_api::vault::{
-    CloseEmergency, Done, EMERGENCY_HOURS_MAX, EMERGENCY_USER, EmergencyNow, EmergencyOpened, EmergencyShare, EmergencyState, OpenEmergency,
+    CloseEmergency, Deletions, Done, EMERGENCY_HOURS_MAX, EMERGENCY_USER, EmergencyNow, EmergencyOpened, EmergencyShare, EmergencyState,
+    OpenEmergency,
 };
 
 use super::frame::{self, Frame};
@@ -28,6 +29,13 @@ struct EmergencyPage {
     may_open: bool,
     may_restore: bool,
     needs_code: bool,
+    /// Lines of whom to call.
+    call: Vec<String>,
+    /// Who froze deletions, and when.
+    frozen: Option<(String, When)>,
+    may_freeze: bool,
+    may_thaw: bool,
+    thaw_needs_code: bool,
     reason: String,
     hours: Vec<u8>,
     address: String,
@@ -80,6 +88,11 @@ async fn show(visit: &Visit, failed: Option<&Trouble>, reason: String) -> Respon
         may_restore: visit.may(Verb::Restore),
         needs_code: visit.needs_code(Verb::EmergencyOpen),
         open: state.open.as_ref().map(|open| open_now(open, &times)),
+        frozen: state.frozen.as_ref().map(|frozen| (frozen.by.clone(), times.at(frozen.at))),
+        call: state.call,
+        may_freeze: visit.may(Verb::DeletionsFreeze) && unknown.is_none(),
+        may_thaw: visit.may(Verb::DeletionsThaw) && unknown.is_none(),
+        thaw_needs_code: visit.needs_code(Verb::DeletionsThaw),
         unknown,
         reason,
         hours: (1..=EMERGENCY_HOURS_MAX).rev().collect(),
@@ -129,4 +142,16 @@ pub(crate) async fn close(visit: Visit) -> Response {
     let order = CloseEmergency { id: visit.form.number("id").unwrap_or(0) };
     let done = visit.granted::<Done>(Verb::IncidentsAcknowledge, "/v1/emergency/close", &order).await;
     visit.after("/emergency", done, "Emergency access is closed. Under Incidents, say that what was read in it was meant.")
+}
+
+/// Forgets no old copy from now on.
+pub(crate) async fn freeze(visit: Visit) -> Response {
+    let done = visit.granted::<Done>(Verb::DeletionsFreeze, "/v1/deletions/freeze", &Deletions {}).await;
+    visit.after("/emergency", done, "Deletions are frozen: no old copy is forgotten until somebody ends it. Everybody was told.")
+}
+
+/// Lets old copies be forgotten again.
+pub(crate) async fn thaw(visit: Visit) -> Response {
+    let done = visit.granted::<Done>(Verb::DeletionsThaw, "/v1/deletions/thaw", &Deletions {}).await;
+    visit.after("/emergency", done, "Old copies are forgotten again, as was promised.")
 }
