@@ -14,7 +14,7 @@ stage = tests/stage
 programs = cli keyd diskd vaultd authd ingestd notifyd consoled tty
 # What `make test` runs of tests/scenarios: the longest ones first, so that two lanes end together.
 scenarios = \
-  roundtrip console-attacks kills box-kills box-state server-dies first-day hostile-server disk-life box-slow \
+  roundtrip pages console-attacks kills box-kills box-state server-dies first-day hostile-server disk-life box-slow \
   restore-by-hand box-people restore-resumes box-disks roles downtime text-console nfs-exact smb-exact \
   box-commands damage first-pool alerts open-files notices tpm-seal box-year kit
 

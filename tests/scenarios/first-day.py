@@ -141,7 +141,7 @@ class Day:
         return None
 
     def backup(self):
-        came = self.tab.until("[...document.querySelectorAll('a')].some((a) => a.textContent.trim() === 'Next')", 120)
+        came = self.tab.until("[...document.querySelectorAll('a')].some((a) => a.textContent.trim() === 'Next')", 600)
         checks.check("the first backup is done", came, self.tab.text()[:600])
         self.on()
 
@@ -151,7 +151,7 @@ class Day:
         whole = got and any(path.read_bytes() == got.read_bytes() for path in self.server.share.rglob(got.name) if path.is_file())
         checks.check("a file comes back as it is on the share", whole, got)
         tab.activate("The file is right")
-        came = tab.until("[...document.querySelectorAll('main a')].some((a) => a.textContent.trim() === 'Next')", 120)
+        came = tab.until("[...document.querySelectorAll('main a')].some((a) => a.textContent.trim() === 'Next')", 600)
         checks.check("and a sample of all copies is proven", came, tab.text()[:900])
         self.seen("first restore, done")
         self.on()
@@ -180,10 +180,10 @@ class Day:
         known = self.pages()
         self.tab.tab_to("As plain text", of="button")
         self.tab.press("Enter")
-        if not until(lambda: self.pages() - known, 60):
+        if not until(lambda: self.pages() - known, 180):
             raise RuntimeError(f"no paper came: {self.tab.text()[:400]}")
         sheet = Tab((self.pages() - known).pop(), self.tab.downloads, True)
-        came = sheet.until("document.readyState === 'complete' && document.body && document.body.innerText.includes('words-')", 60)
+        came = sheet.until("document.readyState === 'complete' && document.body && document.body.innerText.includes('words-')", 180)
         text = sheet.text()
         checks.check("a paper can be printed", came, text[:200])
         sheet.call("Page.close")
@@ -198,7 +198,7 @@ class Day:
         letter.write_bytes(BROKEN)
         self.server.give(letter)
         # keyd is asked every ten seconds.
-        knows = until(lambda: tab.go(self.base + "/") or "There are no papers" not in tab.text(), 90)
+        knows = until(lambda: tab.go(self.base + "/") or "There are no papers" not in tab.text(), 240)
         checks.check("the front page knows of the papers", knows, tab.text()[:900])
         self.seen("front page")
         tab.activate("Restore", exact=True)
@@ -216,12 +216,12 @@ class Day:
         tab.choose_of("Replace what is there")
         self.code()
         tab.activate("Check it")
-        came = tab.until("!!document.querySelector('form[action$=\"/begin\"]')", 60)
+        came = tab.until("!!document.querySelector('form[action$=\"/begin\"]')", 300)
         checks.check("a check says what would be done", came and letter.read_bytes() == BROKEN, tab.text()[:600])
         self.seen("check before restoring")
         self.code()
         tab.activate("Restore 1 file")
-        over = tab.until("document.querySelector('h1').textContent.startsWith('Receipt')", 90)
+        over = tab.until("document.querySelector('h1').textContent.startsWith('Receipt')", 300)
         checks.check("the file is back as it was", over and letter.read_bytes() == b"what the doctor wrote\n", (letter.read_bytes(), tab.text()[:600]))
         self.seen("receipt")
         checks.check(f"from the first page to the receipt: {time.monotonic() - self.began:.0f} s", True)

@@ -158,7 +158,7 @@ class Person:
         self.tab.tab_to("Check it", of="button")
         self.tab.press("Enter")
         self.tab.settled(before)
-        came = self.tab.until("!!document.querySelector('form[action$=\"/begin\"]')", 60)
+        came = self.tab.until("!!document.querySelector('form[action$=\"/begin\"]')", 300)
         checks.check("a check says what would be written", came and "260 files" in self.tab.text(), self.tab.text()[:600])
         checks.check("and writes nothing", not any((server.folder / "back").iterdir()))
         self.seen("check")
@@ -168,7 +168,7 @@ class Person:
         self.tab.tab_to("Restore 260 files")
         self.tab.press("Enter")
         self.tab.settled(before)
-        over = self.tab.until("document.querySelector('h1').textContent.startsWith('Receipt')", 120)
+        over = self.tab.until("document.querySelector('h1').textContent.startsWith('Receipt')", 300)
         checks.check("then all of it is there, and a receipt", over and "Complete" in self.tab.text() and same(server.folder / "back", server.share / "archive"), self.tab.text()[:600])
         self.seen("receipt")
 

@@ -17,6 +17,7 @@ from .checks import RUNNING
 from .program import ROOT
 
 AXE = ROOT / "target/test-node/node_modules/axe-core/axe.min.js"
+TAGS = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 # Physical keys: name -> (code, virtual key, text).
 KEYS = {
     "Tab": ("Tab", 9, None), "Enter": ("Enter", 13, "\r"), " ": ("Space", 32, " "), "Escape": ("Escape", 27, None),
@@ -55,7 +56,7 @@ class Browser:
         with open(self.folder / "log", "wb") as log:
             self.process = subprocess.Popen(["chromium", *options, "about:blank"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, "HOME": str(self.folder)})
         said = self.folder / "profile/DevToolsActivePort"
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180
         while not (said.exists() and said.read_text().count("\n") >= 1):
             if time.monotonic() > end or self.process.poll() is not None:
                 raise RuntimeError(f"chromium does not start: {(self.folder / 'log').read_text()[-2000:]}")
@@ -81,7 +82,7 @@ class Tab:
     """A page that is looked at."""
 
     def __init__(self, address, downloads, scripts):
-        self.socket = websocket.create_connection(address, timeout=60, suppress_origin=True)
+        self.socket = websocket.create_connection(address, timeout=180, suppress_origin=True)
         self.number = 0
         self.downloads = downloads
         self.scripts = scripts
@@ -131,7 +132,7 @@ class Tab:
             raise RuntimeError(f"{expression[:80]}: {result['exceptionDetails']}")
         return result.get("result", {}).get("value")
 
-    def until(self, expression, seconds=30):
+    def until(self, expression, seconds=90):
         """Waits for what is bound to come; whether it came."""
         end = time.monotonic() + seconds
         while True:
@@ -147,7 +148,7 @@ class Tab:
 
     def settled(self, before):
         """Waits for the page that comes after `before` loads."""
-        end = time.monotonic() + 45
+        end = time.monotonic() + 180
         while self.loaded <= before:
             if time.monotonic() > end:
                 raise RuntimeError(f"no page came after {self.js('location.pathname')}: {self.text()[:300]}")
@@ -256,9 +257,13 @@ class Tab:
         return self.js("document.documentElement.scrollWidth") - self.width
 
     def axe(self, rules=None):
-        """Serious and critical findings of axe-core, WCAG 2.2 A and AA: (rule, where). `rules`: these alone, such as what changes with the colours."""
-        wanted = {"type": "rule", "values": rules} if rules else {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-        asked = (f"axe.run(document, {{resultTypes: ['violations'], runOnly: {json.dumps(wanted)}}})"
+        """Serious and critical findings of axe-core, WCAG 2.2 A and AA: (rule, where). `rules`: these alone, such as what changes with the colours, or all
+        but these where each begins with a minus."""
+        if rules and all(rule.startswith("-") for rule in rules):
+            choice = f"runOnly: {json.dumps(TAGS)}, rules: {json.dumps({rule[1:]: {'enabled': False} for rule in rules})}"
+        else:
+            choice = f"runOnly: {json.dumps({'type': 'rule', 'values': rules} if rules else TAGS)}"
+        asked = (f"axe.run(document, {{resultTypes: ['violations'], preload: false, {choice}}})"
                  ".then((r) => r.violations.filter((v) => ['serious', 'critical'].includes(v.impact)).map((v) => [v.id, v.nodes.slice(0, 3).map((n) => n.target.join(' ') + ' ' + (n.failureSummary || '').slice(0, 200))]))")
         for attempt in range(5):
             try:
@@ -281,7 +286,7 @@ class Tab:
         """Requests to anybody but the box."""
         return [url for _, _, url in self.requests if not url.startswith((base + "/", "data:", "about:", "chrome:", "blob:"))]
 
-    def download(self, name, seconds=60):
+    def download(self, name, seconds=300):
         """Presses the button of this name by keyboard; the file that comes, or nothing when it does not come whole."""
         for path in self.downloads.iterdir():
             path.unlink()
