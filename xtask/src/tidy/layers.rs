@@ -70,6 +70,8 @@ const FUZZ: &[&str] = &[
     "keepwell-diskd",
     "keepwell-keyd",
     "keepwell-ingest",
+    "keepwell-api",
+    "keepwell-authd",
     "keepwell-audit",
 ];
 
