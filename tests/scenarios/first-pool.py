@@ -8,15 +8,16 @@ Needs root (loop devices, mounts).
 import base64
 import subprocess
 import threading
-import urllib.parse
+import time
 
 from lib import trees
 from lib.appliance import Appliance
-from lib.asking import ask
 from lib.bays import Shelf
 from lib.box import until
 from lib.checks import RUNNING, Checks, need_root
+from lib.people import People
 from lib.servers import Samba
+from lib.telephone import STEP_S
 
 need_root("first-pool")
 checks = Checks("first-pool")
@@ -115,21 +116,51 @@ def made(carton):
 
 
 def kit(carton):
-    """keyd was killed, so the first kit's papers are gone from its memory: they come once more."""
+    """keyd was killed, so the first kit's papers are gone from its memory: they come once more, as often as that happens, for an owner's code."""
     box = carton.box
-    keyd = box.folder / "run/keyd.sock"
+    people = People(box)
     vault = box.get("vaultd", "/v1/vault")["vault"]
-    again = ask(keyd, "POST", "/v1/reissue", {"vault": vault})
+    order = lambda paper: {"vault": vault, "paper": paper, "format": "text", "keeper": f"keeper {paper}"}
+    gone = print_paper(people, "print", order(1))
+    checks.check("papers that keyd has forgotten are said to be gone", gone.code == "no-paper", gone)
+    again = print_paper(people, "again", {"vault": vault})
     checks.check("the first kit is made once more", again.status == 200, again)
+    confirmed(box, people, order(1))
+    box.kill("keyd")
+    opened = until(lambda: box.get("keyd", "/v1/status").get("phase") == "open", 120)
+    gone = print_paper(people, "print", order(2))
+    checks.check("keyd began anew after paper 1: paper 2 is gone", opened and gone.code == "no-paper", gone)
+    again = print_paper(people, "again", {"vault": vault})
+    checks.check("that is no dead end: the kit is made once more", again.status == 200, again)
     for paper in (1, 2, 3):
-        route = f"/v1/vaults/{vault}/papers/{paper}"
-        page = ask(keyd, "POST", route, {"format": "text", "keeper": f"keeper {paper}", "serial": ""})
-        checks.check(f"paper {paper} is printed", page.status == 200, page.status)
-        confirmed = ask(keyd, "POST", f"{route}/confirm", {"words": words(page.report["text"], ask(keyd, "GET", route).report["places"])})
-        checks.check(f"paper {paper} is confirmed", confirmed.status == 200, confirmed)
-    stored = until(lambda: box.get("keyd", "/v1/status")["vaults"][0]["to_store"] is False, 300)
+        confirmed(box, people, order(paper))
+    stored = until(lambda: box.get("keyd", "/v1/status")["vaults"][0]["to_store"] is False, 150)
     status = box.get("keyd", "/v1/status")["vaults"][0]
     checks.check("the pool gets its slots by itself, and it is the valid kit", stored and all(paper["confirmed_at"] for paper in status["papers"]), status)
+    over = [print_paper(people, "print", order(1)).code, print_paper(people, "again", {"vault": vault}).code]
+    checks.check("then nothing of it comes out any more", all(over), over)
+    # The command line has the same telephone: its next code is one that nobody has shown.
+    telephone = people.telephones[people.owner]
+    while time.time() < (telephone.last + 1) * STEP_S:
+        time.sleep(1)
+
+
+def print_paper(people, what, order):
+    """As an owner, with a new code where one is asked for."""
+    answer = people.act(people.owner, "kit-print", f"/v1/kit/{what}", order)
+    return people.act(people.owner, "kit-print", f"/v1/kit/{what}", order, code=True) if answer.code == "step-up" else answer
+
+
+def confirmed(box, people, order):
+    page = print_paper(people, "print", order)
+    if not checks.check(f"paper {order['paper']} is printed", page.status == 200, page.status):
+        return
+    asked = box.get("vaultd", f"/v1/kit/{order['paper']}")["places"]
+    body = {"vault": order["vault"], "paper": order["paper"], "words": words(page.report["text"], asked)}
+    answer = people.act(people.owner, "settings-change", "/v1/kit/confirm", body)
+    if answer.code == "step-up":
+        answer = people.act(people.owner, "settings-change", "/v1/kit/confirm", body, code=True)
+    checks.check(f"paper {order['paper']} is confirmed", answer.status == 200, answer)
 
 
 def words(page, places):
@@ -158,7 +189,10 @@ def taken_away(carton, server):
     order = {"snapshot": "latest", "to": f"usb:{serial}", "conflict": "refuse"}
     early = box.granted("restore", "/v1/restores", order)
     checks.check("a disk that is not ready for it is refused", early.status == 409 and early.code == "not-outward", early)
-    made = ask(carton.shelf.diskd.socket, "POST", f"/v1/disks/{urllib.parse.quote(serial, safe='')}/prepare-outward", {"typed_serial": serial})
+    member = box.granted("disks-change", "/v1/disks/outward", {"serial": carton.serials[0], "typed_serial": carton.serials[0]})
+    wrong = box.granted("disks-change", "/v1/disks/outward", {"serial": serial, "typed_serial": carton.serials[0]})
+    checks.check("no disk of the pool is erased for that, and none whose number was not typed", (member.code, wrong.code) == ("member", "wrong-serial"), (member, wrong))
+    made = box.granted("disks-change", "/v1/disks/outward", {"serial": serial, "typed_serial": serial})
     checks.check("a disk is made ready to be taken away", made.status == 200, made)
     begun = box.granted("restore", "/v1/restores", order)
     state = lambda: box.get("vaultd", f"/v1/restores/{begun.report.get('id')}")

@@ -12,6 +12,7 @@ mod pool;
 mod reading;
 mod restores;
 mod rights;
+mod screen;
 mod support;
 
 pub use channels::*;
@@ -23,6 +24,7 @@ pub use pool::*;
 pub use reading::*;
 pub use restores::*;
 pub use rights::*;
+pub use screen::*;
 use serde::{Deserialize, Serialize};
 pub use support::*;
 

@@ -9,7 +9,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
-use keepwell_api::keys::{ConfirmPaper, InPool, NewVault, OpenVault, PaperConfirmed, PrintPaper, Rehearse, Reissue, SealAgain, Sign, Unlock, UnlockByKit};
+use keepwell_api::keys::{
+    ConfirmPaper, InPool, NewVault, OpenVault, PaperConfirmed, PrintPaper, Rehearse, Reissue, SealAgain, Sign, Unlock, UnlockByKit,
+};
 use keepwell_api::{Caller, Callers, Refusal, wiped};
 use serde::Serialize;
 
@@ -70,10 +72,7 @@ fn papers_routes() -> Router<Shared> {
 }
 
 fn screen_routes() -> Router<Shared> {
-    Router::new()
-        .route("/v1/unlock-by-kit", post(unlock_by_kit))
-        .route("/v1/rehearse", post(rehearse))
-        .route("/v1/reissue", post(reissue))
+    Router::new().route("/v1/unlock-by-kit", post(unlock_by_kit)).route("/v1/rehearse", post(rehearse)).route("/v1/reissue", post(reissue))
 }
 
 /// The first kit, until its last paper is confirmed: for people at the console, whose grants vaultd has looked at.

@@ -381,7 +381,10 @@ fn papers_go_to_vaultd_for_the_first_kit_alone_and_to_no_console() {
     assert!(matches!(other, Err(ClientError::Refused(refusal)) if refusal.code == "vault-exists"));
     let kept = running.first_kit(1..=1);
     papers_are_refused(&running);
-    assert!(denied(running.client.post::<Reissued>("/v1/first-kit", &Reissue { vault: VAULT.into(), slots: None })), "they can be printed still");
+    assert!(
+        denied(running.client.post::<Reissued>("/v1/first-kit", &Reissue { vault: VAULT.into(), slots: None })),
+        "they can be printed still"
+    );
     drop(running);
 
     // As the console: how the keys are, and nothing else, while the first kit is not finished.

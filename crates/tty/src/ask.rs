@@ -73,6 +73,8 @@ pub(crate) enum About {
     Disks,
     /// One of them blinks.
     Locate,
+    /// It is recorded that the machine gets another address.
+    Address,
 }
 
 impl About {

@@ -55,6 +55,7 @@ pub(crate) struct Console {
     pending: Option<Box<Ask>>,
     draft: restore::Draft,
     papers: papers::Typing,
+    /// What was typed, until it is set.
     address: Option<Fixed>,
     /// Lines that were scrolled away.
     pub(crate) top: usize,
@@ -202,7 +203,7 @@ impl Console {
             About::Session => self.known(answer),
             About::Unlock | About::Passphrase | About::Rehearse => self.papers_answered(ask, answer),
             About::Emergency | About::OpenEmergency | About::CloseEmergency | About::SealedCode => self.emergency_answered(ask, answer),
-            About::Disks | About::Locate => self.machine_answered(ask, answer),
+            About::Disks | About::Locate | About::Address => self.machine_answered(ask, answer),
             _ => self.restore_answered(ask, answer),
         }
     }
@@ -269,7 +270,7 @@ impl Console {
     fn ask(&mut self, mut ask: Ask, what: &str) {
         self.numbers += 1;
         ask.number = self.numbers;
-        let to_the_end = matches!(ask.about, About::OpenEmergency | About::SealedCode | About::Unlock);
+        let to_the_end = matches!(ask.about, About::OpenEmergency | About::SealedCode | About::Unlock | About::Prepare);
         self.screen = Screen::Waiting { number: self.numbers, what: what.to_owned(), since: self.up, to_the_end };
         self.orders.push(Order::Ask(ask));
     }

@@ -8,10 +8,12 @@ use keepwell_api::grants::{Verb, digest};
 use keepwell_api::{Base64, Client, ClientError, hex};
 use serde_json::Value;
 
-use crate::ask::{Ask, Leave, Told, Trouble, Whom};
+use crate::ask::{About, Ask, Leave, Told, Trouble, Whom};
 
 /// Longest wait for what a person waits for.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// Longest wait for a file system on a large, slow disk.
+const PREPARING: Duration = Duration::from_secs(2_400);
 /// Longest wait for what the screen asks by itself.
 const GLANCE: Duration = Duration::from_secs(10);
 
@@ -49,7 +51,11 @@ impl Neighbours {
             Whom::Keyd => &self.keyd,
             Whom::Diskd => &self.diskd,
         };
-        let client = if ask.about.is_background() { client.within(GLANCE) } else { client.clone() };
+        let client = match ask.about {
+            About::Prepare => client.within(PREPARING),
+            about if about.is_background() => client.within(GLANCE),
+            _ => client.clone(),
+        };
         let Some(body) = &ask.body else { return client.get(&ask.route) };
         let client = match self.grant(&ask.leave, body)? {
             Some(grant) => client.showing(grant),

@@ -11,7 +11,7 @@ use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 
-use crate::ask::{Order, Told};
+use crate::ask::{Order, Told, Trouble};
 use crate::console::Console;
 use crate::draw::draw;
 use crate::error::TtyError;
@@ -64,15 +64,23 @@ fn turn(console: &mut Console, terminal: &mut Terminal<CrosstermBackend<Stdout>>
 
 /// Each order has a thread of its own and a deadline; there are as many at a time as the console waits for, which is few.
 fn begin(order: Order, hands: &Arc<Hands>, tell: &Sender<Told>) {
-    let (hands, tell) = (Arc::clone(hands), tell.clone());
-    std::thread::spawn(move || {
+    let (theirs, answer, refused) = (Arc::clone(hands), tell.clone(), order.clone());
+    let begun = std::thread::Builder::new().name("order".into()).spawn(move || {
         let told = match order {
-            Order::Ask(ask) => hands.neighbours.answer(ask),
-            Order::Do(deed) => hands.machine.done(deed),
+            Order::Ask(ask) => theirs.neighbours.answer(ask),
+            Order::Do(deed) => theirs.machine.done(deed),
         };
         // The screen is gone: nobody is to be told.
-        let _ = tell.send(told);
+        let _ = answer.send(told);
     });
+    if begun.is_err() {
+        let text = "Too much is being waited for already. Wait a minute and try again; nothing was done.";
+        let trouble = Trouble { code: "busy".into(), text: text.into() };
+        let _ = tell.send(match refused {
+            Order::Ask(ask) => Told::Answer(ask, Err(trouble)),
+            Order::Do(deed) => Told::Done(deed, Err(trouble)),
+        });
+    }
 }
 
 fn key(event: &Event) -> Option<Key> {

@@ -2,14 +2,15 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use unicode_width::UnicodeWidthChar as _;
 
 /// Cells of a line of text.
 pub(crate) const WIDTH: usize = 78;
 
-/// What somebody else wrote, on one line: what is not printed, or turns the direction, is replaced; at most `most` characters.
+/// What somebody else wrote, on one line: what is not printed, takes no cell of its own or two of them, or turns the direction, is replaced; at most `most` characters.
 pub(crate) fn plain(text: &str, most: usize) -> String {
-    let hidden =
-        |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    let turns = |c: char| matches!(c, '\u{61c}' | '\u{2028}' | '\u{2029}' | '\u{fff9}'..='\u{fffb}');
+    let hidden = |c: char| c.width() != Some(1) || turns(c);
     let shown: Vec<char> = text.chars().take(most + 1).map(|c| if hidden(c) { '?' } else { c }).collect();
     if shown.len() <= most {
         return shown.into_iter().collect();
@@ -77,6 +78,8 @@ mod tests {
     fn what_steers_a_terminal_is_not_shown() {
         assert_eq!(plain("a\u{1b}[2Jb\u{202e}c\n", 20), "a?[2Jb?c?");
         assert_eq!(plain("abcdefgh", 6), "abc...");
+        // Arabic letter mark, annotation, tag, soft marks, a combining accent, a wide letter.
+        assert_eq!(plain("a\u{61c}b\u{fff9}c\u{e0041}d\u{200b}e\u{2066}f\u{feff}g\u{301}h\u{6f22}i\u{fc}", 40), "a?b?c?d?e?f?g?h?i\u{fc}");
     }
 
     #[test]

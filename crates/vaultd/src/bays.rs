@@ -55,7 +55,7 @@ impl Diskd {
         verb: &str,
         body: &impl serde::Serialize,
     ) -> Result<T, ClientError> {
-        let patience = if verb == "prepare" { PREPARING } else { MOUNTING };
+        let patience = if verb.starts_with("prepare") { PREPARING } else { MOUNTING };
         self.client(patience).post(&format!("/v1/disks/{}/{verb}", disk.serial.in_route()), body)
     }
 

@@ -3,6 +3,7 @@
 
 mod adding;
 mod first;
+mod leaving;
 mod look;
 mod mending;
 mod verdict;
@@ -26,6 +27,7 @@ use crate::bays::Diskd;
 use crate::error::VaultdError;
 pub(crate) use adding::add;
 pub(crate) use first::{create, opened, phase, told as making};
+pub(crate) use leaving::prepare as prepare_outward;
 
 /// Document: serial numbers by what the pool's labels call their disks, for when one is not there to be asked.
 const DOCUMENT: &str = "disks";

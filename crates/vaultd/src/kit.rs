@@ -72,8 +72,7 @@ pub(crate) fn confirm(appliance: &Arc<Appliance>, grant: &Grant, order: ConfirmK
         return Err(VaultdError::OwnersOnly);
     }
     let route = format!("{}/confirm", route(&order.vault, order.paper));
-    let confirmed: PaperConfirmed =
-        keyd(appliance).post(&route, &ConfirmPaper { words: order.words }).map_err(VaultdError::of_keyd)?;
+    let confirmed: PaperConfirmed = keyd(appliance).post(&route, &ConfirmPaper { words: order.words }).map_err(VaultdError::of_keyd)?;
     let left = ("left".to_owned(), Value::Number(confirmed.left.len() as i64));
     note(appliance, grant, "kit-confirmed", vec![paper(order.paper), left])?;
     Ok(confirmed)
@@ -145,7 +144,10 @@ fn tell(appliance: &Appliance, happened: &str) -> Answer<()> {
     };
     let notice = serde_json::to_string(&notice).expect("plain data becomes JSON");
     for channel in channels.keys() {
-        appliance.state.post(channel, &notice, at).inspect_err(|error| tracing::error!(error = chain(error), "nobody can be told of a paper"))?;
+        appliance
+            .state
+            .post(channel, &notice, at)
+            .inspect_err(|error| tracing::error!(error = chain(error), "nobody can be told of a paper"))?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! Owns state, schedules, runs, restores, promises, incidents and the ledger. Never has a network: servers are spoken to by ingestd, people by notifyd. Gives out or
 //! changes nothing without a grant that authd signed for that very request.
 
+mod address;
 pub mod appliance;
 mod archive;
 pub mod bays;

@@ -18,7 +18,10 @@ use serde::{Deserialize, Serialize};
 use crate::appliance::Appliance;
 use crate::doors::Place;
 use crate::error::VaultdError;
-use crate::{channels, checking, disks, download, emergency, events, freezing, kit, metrics, reading, restore, settling, support, told, trial, verbs};
+use crate::{
+    address, channels, checking, disks, download, emergency, events, freezing, kit, metrics, reading, restore, settling, support, told,
+    trial, verbs,
+};
 
 type Shared = Arc<Appliance>;
 
@@ -80,6 +83,8 @@ pub fn routes(appliance: Shared, callers: Callers) -> Router {
         .route("/v1/kit/confirm", act(Verb::SettingsChange, kit::confirm))
         .route("/v1/kit/again", act(Verb::KitPrint, kit::again))
         .route("/v1/disks/add", act(Verb::DisksChange, disks::add))
+        .route("/v1/disks/outward", act(Verb::DisksChange, disks::prepare_outward))
+        .route("/v1/address", act(Verb::SettingsChange, address::note))
         .route("/v1/disks/remove", act(Verb::DisksChange, disks::remove))
         .route("/v1/disks/locate", act(Verb::DisksTest, disks::locate))
         .route("/v1/disks/self-test", act(Verb::DisksTest, disks::self_test))

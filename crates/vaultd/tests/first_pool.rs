@@ -132,7 +132,11 @@ async fn paper(State(script): State<Shared>, Route((_, paper)): Route<(String, u
 }
 
 async fn paper_confirmed(State(script): State<Shared>) -> Response {
-    if script.lock().unwrap().fails("confirm".into()) { no("wrong-word") } else { Json(json!({ "left": [2, 3], "slots": null })).into_response() }
+    if script.lock().unwrap().fails("confirm".into()) {
+        no("wrong-word")
+    } else {
+        Json(json!({ "left": [2, 3], "slots": null })).into_response()
+    }
 }
 
 async fn kit_again(State(script): State<Shared>) -> Json<Value> {

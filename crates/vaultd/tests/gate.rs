@@ -51,6 +51,8 @@ fn granted() -> Vec<(&'static str, Verb, Value)> {
         ("/v1/kit/confirm", Verb::SettingsChange, json!({ "vault": "00", "paper": 1, "words": vec!["YQ=="; 6] })),
         ("/v1/kit/again", Verb::KitPrint, json!({ "vault": "00" })),
         ("/v1/disks/add", Verb::DisksChange, json!({ "serial": "S1", "typed_serial": "S1" })),
+        ("/v1/disks/outward", Verb::DisksChange, json!({ "serial": "S1", "typed_serial": "S1" })),
+        ("/v1/address", Verb::SettingsChange, json!({ "address": "192.0.2.9/24" })),
         ("/v1/disks/remove", Verb::DisksChange, json!({ "pool_name": "S1" })),
         ("/v1/disks/locate", Verb::DisksTest, json!({ "serial": "S1", "seconds": 9 })),
         ("/v1/disks/self-test", Verb::DisksTest, json!({ "serial": "S1", "kind": "short" })),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +48,13 @@ impl Far {
     pub(crate) fn new(args: &FarArgs) -> Result<Option<Self>, CliError> {
         let FarArgs { remote: Some(url), token_file: Some(token), authority: Some(authority) } = args else { return Ok(None) };
         let (host, name, port) = parse(url)?;
+        let open = std::fs::metadata(token).is_ok_and(|found| found.permissions().mode() & 0o077 != 0);
+        if open {
+            let path = token.display();
+            return Err(CliError::Refused(format!(
+                "others can read {path}, and with it the token that it holds: chmod 600 {path}, then try again"
+            )));
+        }
         let token = secret_line(token, "token")?;
         let token =
             std::str::from_utf8(&token).ok().filter(|token| token.starts_with("kw_") && token.bytes().all(|b| b.is_ascii_graphic()));

@@ -21,7 +21,10 @@ impl Console {
             Pick::AsPerson => self.emergency_form(false),
             Pick::Close(id) => {
                 let says = "Close the emergency access: whoever reads from it now can't any more.";
-                self.ask_as_person(About::CloseEmergency, Verb::EmergencyOpen, "/v1/emergency/close", &CloseEmergency { id: *id }, says);
+                // As in the console: who may open it, and who looks after incidents.
+                let opens = self.person.as_ref().is_some_and(|person| allows(person.role, Verb::EmergencyOpen));
+                let verb = if opens { Verb::EmergencyOpen } else { Verb::IncidentsAcknowledge };
+                self.ask_as_person(About::CloseEmergency, verb, "/v1/emergency/close", &CloseEmergency { id: *id }, says);
             }
             Pick::NewSealedCode => {
                 let lead = vec![
@@ -140,7 +143,7 @@ impl Console {
                 Look::Warn,
                 format!("It is OPEN, until {until}; {files} opened. Opening it anew makes another password."),
             ));
-            if may {
+            if may || role.is_some_and(|role| allows(role, Verb::IncidentsAcknowledge)) {
                 menu = menu.item("Close it", Pick::Close(open.id));
             }
         }

@@ -3,6 +3,7 @@
 use keepwell_api::disks::{Disk, DiskDetail, Disks, Locate, Standing};
 use keepwell_api::grants::{Verb, allows};
 use keepwell_api::keys::Keeper;
+use keepwell_api::vault::NoteAddress;
 use serde_json::Value;
 
 use super::Console;
@@ -18,11 +19,11 @@ impl Console {
     pub(super) fn pick_machine(&mut self, pick: Pick) {
         match pick {
             Pick::FixedAddress => self.address_form(),
-            Pick::GivenAddress => self.set_address(None),
-            Pick::SetAddress => {
-                let fixed = self.address.take();
-                self.set_address(fixed);
+            Pick::GivenAddress => {
+                self.address = None;
+                self.set_address();
             }
+            Pick::SetAddress => self.set_address(),
             Pick::Disks => self.ask(Ask::get(About::Disks, Whom::Diskd, "/v1/disks"), "Looking at the disks"),
             Pick::Locate(route) => {
                 let ask = Ask::post(About::Locate, Whom::Diskd, format!("/v1/disks/{route}/locate"), &Locate { seconds: BLINK_S });
@@ -67,8 +68,11 @@ impl Console {
 
     /// Whoever may change settings; and anybody in front of a box that nobody owns yet.
     fn may_set_address(&self) -> bool {
-        let person = self.person.as_ref().is_some_and(|person| allows(person.role, Verb::SettingsChange));
-        self.can_set_address && (person || self.facts.is_unclaimed(self.up))
+        self.can_set_address && (self.may_change_settings() || self.facts.is_unclaimed(self.up))
+    }
+
+    fn may_change_settings(&self) -> bool {
+        self.person.as_ref().is_some_and(|person| allows(person.role, Verb::SettingsChange))
     }
 
     fn address_form(&mut self) {
@@ -97,8 +101,17 @@ impl Console {
         }
     }
 
-    fn set_address(&mut self, fixed: Option<Fixed>) {
-        if self.may_set_address() {
+    /// Somebody who is signed in shows again that they may, and the log has it before it is done. Nobody can of a box that nobody owns.
+    fn set_address(&mut self) {
+        if self.can_set_address && self.may_change_settings() {
+            let address = self.address.as_ref().map(Fixed::words);
+            let says = match &address {
+                Some(words) => format!("Set the box's address: {words}."),
+                None => "Take the address that the network gives.".to_owned(),
+            };
+            self.ask_as_person(About::Address, Verb::SettingsChange, "/v1/address", &NoteAddress { address }, &says);
+        } else if self.may_set_address() {
+            let fixed = self.address.take();
             self.order(Deed::Address(fixed));
         } else {
             self.sign_in_first();
@@ -146,6 +159,11 @@ impl Console {
     }
 
     pub(super) fn machine_answered(&mut self, ask: &Ask, answer: Value) -> Result<(), Trouble> {
+        if ask.about == About::Address {
+            let fixed = self.address.take();
+            self.order(Deed::Address(fixed));
+            return Ok(());
+        }
         if ask.about == About::Locate {
             let found: DiskDetail = read(answer)?;
             let serial = plain(found.disk.serial.as_str(), 60);

@@ -4,9 +4,9 @@
 pub(super) mod text;
 
 use keepwell_api::Base64;
-use keepwell_api::disks::{Serial, Typed};
+use keepwell_api::disks::Serial;
 use keepwell_api::grants::{Role, Verb, allows};
-use keepwell_api::vault::{BoxDisk, BoxDisks, Conflict, ListSnapshots, Membership, Restore, RestoreState, Share, Snapshot, Started};
+use keepwell_api::vault::{BoxDisk, BoxDisks, Conflict, ListSnapshots, Membership, PrepareOutward, Restore, RestoreState, Share, Snapshot, Started};
 use serde_json::Value;
 
 use super::{Console, Person, machine};
@@ -134,14 +134,13 @@ impl Console {
         if form.text(1) != "ERASE" {
             return self.wrong(form, 1, "Type ERASE in capitals to go on. Nothing was changed.".into());
         }
-        let Some(person) = self.person.as_ref().filter(|person| allows(person.role, Verb::DisksChange)) else {
-            return self.sign_in_first();
-        };
+        let may = self.person.as_ref().is_some_and(|person| allows(person.role, Verb::DisksChange) && allows(person.role, Verb::Restore));
+        let Some(disk) = Serial::parse(serial).filter(|_| may) else { return self.sign_in_first() };
         self.draft.to = format!("usb:{serial}");
         self.draft.conflict = Conflict::Refuse;
-        let typed = Typed { typed_serial: Some(form.text(0).to_owned()), retired: false, asked_by: Some(person.user.clone()) };
-        let route = Serial::parse(serial).map_or_else(String::new, |serial| format!("/v1/disks/{}/prepare-outward", serial.in_route()));
-        self.ask(Ask::post(About::Prepare, Whom::Diskd, route, &typed), "The disk is being made ready");
+        let order = PrepareOutward { serial: disk, typed_serial: form.text(0).to_owned() };
+        let says = format!("Erase disk {}, and make it ready to be taken away with a restore on it.", plain(serial, 60));
+        self.ask_as_person(About::Prepare, Verb::DisksChange, "/v1/disks/outward", &order, &says);
     }
 
     fn send_restore(&mut self, dry_run: bool) {
@@ -229,7 +228,7 @@ impl Console {
                 let disks: BoxDisks = read(answer)?;
                 self.screen = Screen::Menu(usb_menu(&disks));
             }
-            About::Prepare => self.send_restore(false),
+            About::Prepare => self.send_restore(true),
             About::Restores => {
                 let mut restores: Vec<RestoreState> = read(answer)?;
                 restores.retain(|restore| self.person.as_ref().is_some_and(|person| may_see(person, restore)));

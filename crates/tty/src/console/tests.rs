@@ -225,10 +225,23 @@ fn a_disk_is_erased_only_for_its_own_serial_number_and_the_word() {
         desk.console.press(Key::Backspace, 0);
     }
     desk.types("ERASE\n");
-    let ask = desk.tells(About::Prepare, json!({ "disk": "aa", "at": "/run/x" }));
-    assert_eq!(ask.route, "/v1/disks/WD-1234/prepare-outward");
+    // Nothing is erased before the person has shown again that it is they.
+    desk.refuses(About::Prepare, "step-up", "");
+    assert!(desk.shown().contains("Erase disk WD-1234"), "{}", desk.shown());
+    desk.types("654321\n");
+    desk.console.press(Key::Escape, 0);
+    let ask = desk.tells(About::Prepare, json!({}));
+    let Leave::Person { code: Some(_), verb: Verb::DisksChange, .. } = ask.leave else { panic!("no code went along") };
+    let body: Value = serde_json::from_slice(&ask.body.unwrap()).unwrap();
+    assert_eq!((ask.whom, ask.route.as_str(), &body["serial"]), (Whom::Vaultd, "/v1/disks/outward", &json!("WD-1234")));
+    let body: Value = serde_json::from_slice(&desk.tells(About::DryRun, json!({ "id": 5 })).body.unwrap()).unwrap();
+    assert_eq!((&body["to"], &body["snapshot"], &body["dry_run"]), (&json!("usb:WD-1234"), &json!("s1"), &json!(true)));
+    let mut checked = restore(true, true);
+    checked["snapshot"] = json!("s1");
+    desk.tells(About::Progress, checked);
+    desk.types("1");
     let body: Value = serde_json::from_slice(&desk.asked(About::Restore).body.unwrap()).unwrap();
-    assert_eq!((&body["to"], &body["snapshot"], &body["dry_run"]), (&json!("usb:WD-1234"), &json!("s1"), &json!(false)));
+    assert_eq!((&body["to"], &body["dry_run"]), (&json!("usb:WD-1234"), &json!(false)));
 }
 
 #[test]
@@ -307,7 +320,17 @@ fn an_address_is_set_by_who_may_and_after_a_question() {
     desk.types("41192.0.2.9/24\n192.0.2.1\n\n");
     assert!(desk.shown().contains("192.0.2.9/24 on eth0"), "{}", desk.shown());
     desk.types("1");
+    desk.refuses(About::Address, "step-up", "");
+    assert!(desk.shown().contains("Set the box's address: 192.0.2.9/24"), "{}", desk.shown());
+    desk.types("654321\n");
+    let ask = desk.tells(About::Address, json!({}));
+    assert!(matches!(ask.leave, Leave::Person { verb: Verb::SettingsChange, .. }) && ask.route == "/v1/address");
     assert!(matches!(&desk.console.orders()[..], [Order::Do(Deed::Address(Some(_)))]));
+    // Whose session is over sets none.
+    desk.console.screen = Screen::Home;
+    desk.console.pick(Pick::GivenAddress);
+    desk.refuses(About::Address, "no-session", "The session is over.");
+    assert!(desk.console.person.is_none() && desk.console.orders().iter().all(|order| matches!(order, Order::Ask(_))));
 }
 
 #[test]

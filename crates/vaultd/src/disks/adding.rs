@@ -71,13 +71,13 @@ pub(super) fn random_ids() -> Answer<impl Iterator<Item = DiskId>> {
 }
 
 /// Nobody else touches the disk meanwhile.
-struct Busy<'a> {
+pub(super) struct Busy<'a> {
     appliance: &'a Appliance,
     name: String,
 }
 
 impl<'a> Busy<'a> {
-    fn new(appliance: &'a Appliance, serial: &Serial) -> Self {
+    pub(super) fn new(appliance: &'a Appliance, serial: &Serial) -> Self {
         let name = serial.to_string();
         appliance.disks.seen().busy.insert(name.clone());
         // Who saw it free before has done with it.
@@ -137,7 +137,7 @@ fn stands(vault: &Vault, bay: &Bay) -> Answer<DiskState> {
     }
 }
 
-fn in_pool(serial: &Serial) -> VaultdError {
+pub(super) fn in_pool(serial: &Serial) -> VaultdError {
     let text = format!("disk {serial} is a disk of the pool already. Nothing was changed");
     VaultdError::Disk { code: "member".into(), text }
 }

@@ -163,7 +163,12 @@ pub(crate) async fn again(visit: Visit) -> Response {
     };
     let well = made.as_ref().map_or_else(
         |_| String::new(),
-        |made| format!("A new kit is ready, with the number {}. Print its three papers, and burn those of the number {}.", made.set, made.replaces),
+        |made| {
+            format!(
+                "A new kit is ready, with the number {}. Print its three papers, and burn those of the number {}.",
+                made.set, made.replaces
+            )
+        },
     );
     visit.after(PAGE, made, &well)
 }
