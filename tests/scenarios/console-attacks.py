@@ -1,22 +1,27 @@
 #!/usr/bin/python3
 """What the network, pages elsewhere, files with evil names and a program in the console's place may try with a real box."""
 
+import base64
 import io
 import json
 import os
 import re
+import shutil
 import socket
 import ssl
+import subprocess
 import time
 import zipfile
 from urllib.parse import urlsplit
 
-from lib import trees
+from lib import fuzz_api, trees
 from lib.appliance import Appliance
+from lib.asking import ask
 from lib.box import until
 from lib.browser import Browser
-from lib.checks import Checks, need_root
+from lib.checks import RUNNING, Checks, need_root
 from lib.people import People
+from lib.program import BINARY, ROOT
 from lib.servers import Ganesha
 from lib.web import Web
 
@@ -55,7 +60,7 @@ def main():
         checks.check("its owner signs in", entered.goes_to in ("/", "/setup"), entered)
         people.sessions.clear()
     for title, part in (("forms from elsewhere", forms), ("names that would be markup", names), ("paths that would lead out", paths), ("names of hosts", hosts), ("frames, and what else headers say", headers),
-                        ("sessions", sessions), ("logs", logs), ("codes that were used, and passwords that are guessed", guesses), ("what is long, and what is slow", floods)):
+                        ("sessions", sessions), ("logs", logs), ("codes that were used, and passwords that are guessed", guesses), ("requests of all kinds for programs", programs), ("what is long, and what is slow", floods)):
         with checks.part(title):
             part(box, people, owner)
     with checks.part("a program in the console's place"):
@@ -170,7 +175,10 @@ def paths(box, people, owner):
     body = {"snapshot": "latest", "path": "Li4vLi4vZXRjL3Bhc3N3ZA=="}
     listed = people.act(people.owner, "snapshots-list", "/v1/snapshots", {})
     body["snapshot"] = listed.report[-1]["id"]
-    answer = people.act(people.owner, "download", "/v1/files/content", body, code=True)
+    content = json.dumps(body).encode()
+    # With a bound, signing in was proof enough.
+    grant = people.grant(people.owner, "download", content, max_bytes=1_000)
+    answer = people.vaultd("/v1/files/content", content, grant.report.get("grant"))
     checks.check("nor does one at vaultd's own socket", answer.status in (404, 422), answer)
 
 
@@ -246,6 +254,20 @@ def guesses(box, people, owner):
     checks.check("nobody else is locked out by it", first.get("/account").status == 200)
 
 
+def programs(box, people, owner):
+    """Schemathesis against the description that the box itself gives, with a token that may do most of what tokens may."""
+    verbs = ["snapshots-list", "files-list", "download", "restore", "test-restore", "run-now", "run-cancel", "shares-add", "policy-change", "incidents-acknowledge", "log-read", "disks-test"]
+    order = {"session": people.session(people.owner), "name": "of all kinds", "role": "operator", "verbs": verbs, "shares": [], "expires_at": int(time.time()) + 7200}
+    made = people.authd("/v1/tokens", {**order, "code": people.telephones[people.owner].code()})
+    if not checks.check("a token for programs is made", made.status == 200, made):
+        return
+    authority = checks.scratch / "authority.pem"
+    authority.write_text(owner.get("/authority.pem").text)
+    asked, failures = fuzz_api.run(owner.origin, base64.b64decode(made.report["token"]).decode(), authority)
+    checks.check(f"{asked} requests to the JSON API: none that the box fails at", asked > 30 and not failures, failures)
+    checks.check("the box is there as before", until(lambda: owner.get("/help").status == 200, 60) and box.settled(), box.get("vaultd", "/v1/vault"))
+
+
 def floods(box, people, owner):
     pid = box.pid("consoled")
     rss = resident(pid)
@@ -273,12 +295,11 @@ def floods(box, people, owner):
         long = 414
     checks.check("and an address of 100 KB", 400 <= long < 500, long)
     held = hold(owner, 2_000)
-    other = Web(owner.origin, timeout=20)
-    answered = until(lambda: answers_from(other, "127.0.9.9"), 60)
+    answered = until(lambda: answers_from(owner, "127.0.9.9"), 180)
     checks.check(f"while {len(held)} connections say nothing, somebody else is answered", len(held) > 300 and answered, len(held))
     for one in held:
         one.close()
-    checks.check("afterwards everybody is", until(lambda: owner.get("/help").status == 200, 60))
+    checks.check("afterwards everybody is", until(lambda: is_answered(owner), 120))
     grown = resident(pid) - rss
     checks.check("all of it took little memory", grown < 150, f"{grown} MiB")
 
@@ -288,16 +309,24 @@ def hold(owner, count):
     held = []
     for number in range(count):
         try:
-            held.append(socket.create_connection(owner.address, 2, source_address=(f"127.0.{1 + number % 100}.{1 + number // 100}", 0)))
+            held.append(socket.create_connection(owner.address, 20, source_address=(f"127.0.{1 + number % 100}.{1 + number // 100}", 0)))
         except OSError:
             break
     return held
 
 
+def is_answered(web):
+    try:
+        return web.get("/help").status == 200
+    except OSError:
+        # The console has not yet noticed that the others are gone.
+        return False
+
+
 def answers_from(web, source):
     try:
         tls = ssl._create_unverified_context()
-        with tls.wrap_socket(socket.create_connection(web.address, 5, source_address=(source, 0)), server_hostname="localhost") as line:
+        with tls.wrap_socket(socket.create_connection(web.address, 30, source_address=(source, 0)), server_hostname="localhost") as line:
             line.sendall(f"GET /sign-in HTTP/1.1\r\nHost: {web.host}\r\nConnection: close\r\n\r\n".encode())
             return b" 200 " in line.recv(100)
     except OSError:
@@ -334,6 +363,59 @@ def hostile(box, people):
     records = people.act(owner, "log-read", "/v1/log", {"from": 1, "limit": 1000}).report
     events = {record["event"] for record in records} if isinstance(records, list) else set()
     checks.check("what was read and what was refused stands in the log", {'grant', 'retrieval', 'refusal', 'sign-in'} <= events, events)
+
+    papers(box, people)
+    at_keyd(box)
+
+
+def papers(box, people):
+    """Two papers of the kit are the vault's key, and nobody has confirmed this box's first kit yet."""
+    vault = box.get("vaultd", "/v1/vault")["vault"]
+    order = {"vault": vault, "paper": 1, "format": "text", "keeper": "a thief"}
+    content = json.dumps(order).encode()
+    bare = people.vaultd("/v1/kit/print", content)
+    checks.check("no paper of the kit without a grant", bare.code == "grant-malformed", bare)
+    # A new session: what owners do with people takes the same kind of code.
+    people.sessions.clear()
+    ridden = people.grant(people.owner, "kit-print", content)
+    checks.check("nor for a session that is ridden", ridden.code == "step-up", ridden)
+    other = people.act(people.owner, "settings-change", "/v1/kit/print", order)
+    checks.check("nor for a grant of another kind", other.code == "grant-other-verb", other)
+    operator = people.grant(people.add("Thief", "operator"), "kit-print", content)
+    checks.check("nor for who is no owner", operator.code == "not-allowed", operator)
+    printed = people.act(people.owner, "kit-print", "/v1/kit/print", order, code=True)
+    records = people.act(people.owner, "log-read", "/v1/log", {"limit": 1000, "newest": True, "from": 1}).report
+    told = [record for record in records if record["fields"].get("what") == "kit-printed"]
+    checks.check("an owner's code brings one, and the log has it", printed.status == 200 and "words-1" in printed.report["text"] and len(told) == 1, (printed.status, told))
+
+
+def at_keyd(box):
+    """Every route of keyd's, as the console's own user: a keyd of its own on a copy of the box's keys, which knows us as that and as nothing else."""
+    copy, place = checks.scratch / "keyd-copy", checks.scratch / "keyd-at"
+    shutil.copytree(box.folder / "state/keyd", copy)
+    others = [word for name in ("vaultd", "admin", "screen", "diskd") for word in (f"--{name}-uid", "65533")]
+    with open(checks.scratch / "keyd.log", "wb") as log:
+        keyd = subprocess.Popen([BINARY.parent / "keepwell-keyd", "serve", "--state", copy, "--socket", place, "--without-tpm", *others, "--consoled-uid", str(os.geteuid())], stderr=log)
+    RUNNING.append(keyd.kill)
+    until(lambda: keyd.poll() is not None or answers_at(place), 60)
+    section = (ROOT / "docs/api.md").read_text().split("\n## keyd\n")[1].split("\n## ")[0]
+    routes = re.findall(r"^\| `(GET|POST) (/v1/[^`?]+)`", section, re.MULTILINE)
+    vault = box.get("vaultd", "/v1/vault")["vault"]
+    told = {}
+    for method, route in routes:
+        answer = ask(place, method, route.replace("{vault}", vault).replace("{paper}", "1"), {} if method == "POST" else None)
+        told[f"{method} {route}"] = answer.code or answer.status
+    open_to_it = {route for route, said in told.items() if said != "not-you"}
+    checks.check("keyd gives the console's user nothing but how the keys are", len(routes) > 12 and open_to_it == {"GET /v1/status"}, told)
+    keyd.terminate()
+    keyd.wait()
+
+
+def answers_at(place):
+    try:
+        return ask(place, "GET", "/v1/status").status == 200
+    except OSError:
+        return False
 
 
 main()

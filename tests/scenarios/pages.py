@@ -205,6 +205,9 @@ def shares(life):
     for name in SHARES:
         until(lambda name=name: any(run["outcome"] for run in life.runs(name)), 180)
     checks.check("(each has a copy)", all(any(run["outcome"] in ("complete", "partial") for run in life.runs(name)) for name in SHARES), life.get("/v1/runs"))
+    life.sends("/settings", "whom to call", "/settings", "/settings/call", {"lines": "Dr. Example, 0123 456\nHer nephew, 0123 457"}, code=True)
+    life.looks("/settings/certificate", "the box's own")
+    life.sends("/settings/certificate", "what is none", "/settings/certificate", "/settings/certificate", {"chain": "no certificate", "secret": "no key"}, code=True, status=None)
     life.looks("/setup/backup", "done")
     life.looks("/setup/restore", "a file was drawn", says="Get this file")
 
@@ -282,8 +285,8 @@ def at_work(life):
     for route in ("/", "/shares", "/restore", "/policies", "/log", "/settings", "/help", "/disks", "/disks/act", "/setup/share"):
         life.looks(route, "at work")
     life.looks("/log", "verified", "/log?verify=yes", quick=True)
-    life.looks("/log", "looked for", "/log?who=owner&what=sign-in", quick=True)
-    life.looks("/log", "nothing found", "/log?who=nobody+of+this+name", quick=True)
+    life.sends("/log", "looked for", "/log", "/log", {"who": "owner", "what": "sign-in"}, says="owner")
+    life.sends("/log", "nothing found", "/log", "/log", {"who": "nobody of this name"}, says="Nothing of that kind")
     until(lambda: life.get("/v1/status").get("incidents"), 90)
     life.looks("/incidents", "open")
     taken = life.get("/v1/status")["incidents"][0]["id"]
@@ -395,7 +398,10 @@ def ended(life, form):
 
 
 def worst_day(life):
-    life.looks("/emergency", "closed", who="security")
+    life.looks("/emergency", "closed", who="security", says="Her nephew")
+    life.sends("/emergency", "deletions are frozen", "/emergency", "/emergency/freeze", {}, who="security", says="Deletions are frozen")
+    life.looks("/", "deletions are frozen")
+    life.sends("/emergency", "deletions go on", "/emergency", "/emergency/thaw", {}, who="security", code=True, says="Freeze deletions")
     life.sends("/emergency", "just opened", "/emergency", "/emergency/open", {"reason": "the server does not start", "hours": "2"}, who="security", code=True, says="Emergency access is open")
     password = re.search(r"[A-Z0-9]{5}(?:-[A-Z0-9]{5}){3}", life.tour.tab.text())
     life.looks("/emergency", "open", who="security", says="Close it now")
