@@ -99,6 +99,8 @@ impl Vaultd {
             .route("/v1/log", post(log))
             .route("/v1/log/verify", get(verify))
             .route("/v1/disks", get(disks))
+            .route("/v1/disks/locate", post(act))
+            .route("/v1/disks/add", post(act))
             .route("/v1/test-restores", post(started))
             .route("/v1/events", get(events))
             .with_state(self.clone())
