@@ -1,3 +1,5 @@
+//! An uploaded certificate: what fits, for whom and until when; what does not changes nothing.
+
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519};
 use time::OffsetDateTime;
 

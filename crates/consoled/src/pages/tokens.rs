@@ -12,6 +12,8 @@ use crate::view::{Times, When};
 use crate::visit::Visit;
 
 const DAY_S: i64 = 24 * 3600;
+/// Tokens end at a full hour: what a passkey signs is the same when it is sent again.
+const HOUR_S: i64 = 3600;
 
 /// A token in the list.
 pub(crate) struct Row {
@@ -110,7 +112,7 @@ pub(crate) async fn make(visit: Visit) -> Response {
             "No role but an owner's may do all of this, and a program is no owner. No token was made: make two, or tick less.".into();
         return visit.go("/people", Some(Notice { good: false, text }));
     };
-    let (name, expires_at) = (visit.form.text("name").to_owned(), visit.now() + days * DAY_S);
+    let (name, expires_at) = (visit.form.text("name").to_owned(), visit.now() / HOUR_S * HOUR_S + days * DAY_S);
     let ask = MakeToken { session, name, role, verbs, shares, expires_at, code: visit.form.code() };
     match visit.app.neighbours.authd::<TokenMade>("/v1/tokens", ask).await {
         Ok(made) => {

@@ -10,7 +10,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use keepwell_api::auth::{
     AddUser, AskGrant, BreakGlassCode, ByOwner, ChangeFactor, ChangeShares, CheckToken, ConfirmFactor, Enrol, Enrolled, Granted, InSession,
-    MakeToken, Revoke, Session, SetUp, SignIn, SignedIn, Status, Token, TokenMade, Tokens, User, UserState, Users,
+    MakeToken, PasskeyAsked, Revoke, Session, SetUp, SignIn, SignedIn, Status, Token, TokenMade, Tokens, User, UserState, Users,
 };
 use keepwell_api::grants::{Role, Scope, Verb, allows, needs_fresh_factor};
 use keepwell_api::{Base64, Refusal};
@@ -121,6 +121,14 @@ fn no(status: StatusCode, code: &str) -> Response {
     Refusal::text(status, code, format!("no: {code}")).into_response()
 }
 
+/// As authd does it: nothing is done yet.
+fn passkey_asked(host: &str, act: &str) -> Response {
+    let rp_id = host.split(':').next().unwrap().to_owned();
+    let asked = PasskeyAsked { challenge: "AQID".into(), rp_id, allow: vec!["BAUG".into()], act: act.to_owned() };
+    Refusal { causes: vec![serde_json::to_string(&asked).unwrap()], ..Refusal::text(StatusCode::UNAUTHORIZED, "passkey-asked", "not yet") }
+        .into_response()
+}
+
 async fn status() -> Json<Status> {
     Json(Status {
         boot: "0".repeat(32),
@@ -128,11 +136,14 @@ async fn status() -> Json<Status> {
         users: 6,
         claimed: true,
         break_glass: true,
-        passkey_hosts: vec!["box.test".into()],
+        passkey_hosts: vec!["localhost".into()],
     })
 }
 
 async fn sign_in(State(authd): State<Authd>, Json(ask): Json<SignIn>) -> Response {
+    if let Some(host) = ask.code.strip_prefix('?') {
+        return passkey_asked(host, "sign-in");
+    }
     let role: Option<Role> = ask.user.parse().ok();
     let (Some(role), true) = (role, ask.password.as_ref() == PASSWORD.as_bytes() && ask.code == CODE) else {
         return no(StatusCode::UNAUTHORIZED, "sign-in-refused");
@@ -201,6 +212,9 @@ async fn grant(State(authd): State<Authd>, Json(ask): Json<AskGrant>) -> Respons
     inner.asked.push((user, ask.verb.to_string()));
     if !allows(role, ask.verb) {
         return no(StatusCode::FORBIDDEN, "not-allowed");
+    }
+    if let Some(host) = ask.code.as_deref().and_then(|code| code.strip_prefix('?')) {
+        return passkey_asked(host, ask.verb.as_str());
     }
     if inner.stale && needs_fresh_factor(ask.verb, ask.max_bytes) && ask.code.as_deref() != Some(CODE) {
         return no(StatusCode::FORBIDDEN, "step-up");

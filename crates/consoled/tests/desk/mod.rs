@@ -95,7 +95,10 @@ impl Desk {
             clock: now,
             authority: (authority_pem.clone(), authority.fingerprint()),
         };
-        let app = Arc::new(App::new(settings, Neighbours::new(&sockets[0], &sockets[1]).with_keyd(&sockets[2]), Sessions::new().unwrap()).with_certificate(&authority));
+        let app = Arc::new(
+            App::new(settings, Neighbours::new(&sockets[0], &sockets[1]).with_keyd(&sockets[2]), Sessions::new().unwrap())
+                .with_certificate(&authority),
+        );
         live::listen(&app);
         let listener = TcpListener::bind(at).unwrap();
         let at = listener.local_addr().unwrap();
