@@ -4,10 +4,11 @@
 use axum::http::Method;
 use keepwell_api::grants::{Role, Verb};
 use keepwell_api::vault::{
-    Acknowledge, AddDisk, AddShare, BoxDisks, Cancel, ChangeShare, Changes, ChannelTold, CheckShare, ClockConfirmed, CompareSnapshots, ConfirmClock,
-    CreatePool, Deletions, Done, Download, DownloadZip, Files, FoundFiles, Gaps, ListFiles, ListGaps, ListSnapshots, ListVersions, LocateDisk,
-    LogRecord, LogVerdict, PoolMaking, ReadLog, RemoveDisk, RemoveShare, Restore, RestoreState, ResumeRestore, Run, RunNow, SearchFiles,
-    SetChannel, Share, ShareAdded, ShareChecked, Snapshot, Started, SupportBundle, TestChannel, TestDisk, TestRestores, VaultState, Versions,
+    Acknowledge, AddDisk, AddShare, BoxDisks, Cancel, ChangeShare, Changes, ChannelTold, CheckShare, ClockConfirmed, CompareSnapshots,
+    ConfirmClock, CreatePool, Deletions, Done, Download, DownloadZip, Files, FoundFiles, Gaps, ListFiles, ListGaps, ListSnapshots,
+    ListVersions, LocateDisk, LogRecord, LogVerdict, PoolMaking, ReadLog, RemoveDisk, RemoveShare, Restore, RestoreState, ResumeRestore,
+    Run, RunNow, SearchFiles, SetChannel, Share, ShareAdded, ShareChecked, Snapshot, Started, SupportBundle, TestChannel, TestDisk,
+    TestRestores, VaultState, Versions,
 };
 use keepwell_duties::{Policy, Status};
 
