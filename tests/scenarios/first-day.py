@@ -69,9 +69,9 @@ class Day:
         self.tab.screenshot(SCREENS / self.look / f"{len(self.seen_pages):02}-{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')}.png")
         checks.check(f"{name}: no serious fault, fits, is small", not faults and over <= 0 and size <= 100_000, (faults, over, size))
 
-    def code(self):
-        """Where one is asked for."""
-        if self.tab.js("!!document.querySelector('main input[name=code]')"):
+    def code(self, of=""):
+        """Where one is asked for, in the form whose action ends so."""
+        if self.tab.js(f"!!document.querySelector('main form[action$=\"{of}\"] input[name=code]')"):
             self.tab.fill("New code from your authenticator", self.telephone.code())
 
     def begins(self):
@@ -163,7 +163,7 @@ class Day:
             checks.check("all three papers are confirmed", "All three papers exist" in tab.text(), tab.text()[:600])
             return self.on()
         tab.fill("Who will keep it?", f"Keeper {number}")
-        self.code()
+        self.code("/print")
         paper = self.printed()
         tab.go(self.base + "/setup/kit")
         self.seen("type six words")
@@ -172,6 +172,7 @@ class Day:
         for place in places:
             row, word = map(int, re.findall(r"\d+", place))
             tab.fill(place, rows[row - 1][word])
+        self.code("/confirm")
         tab.activate(f"Confirm paper {number}")
         return None
 
