@@ -8,7 +8,7 @@ use crate::view::{self, Mark};
 /// Bays side by side: so many can be read on a telephone.
 const WIDE: usize = 4;
 /// A bay's place.
-const WIDTH: usize = 100;
+const WIDTH: usize = 108;
 const HEIGHT: usize = 76;
 /// Around all of them.
 const EDGE: usize = 6;
