@@ -49,7 +49,8 @@ impl Windows {
     fn window(&self, pool: &Pool, place: Place) -> Option<Arc<Vec<u8>>> {
         {
             let mut state = self.state();
-            if let Some((_, window)) = state.kept.iter().find(|(kept, _)| *kept == place) {
+            // The number first: neighbours are of one pack.
+            if let Some((_, window)) = state.kept.iter().rev().find(|(kept, _)| kept.1 == place.1 && kept.0 == place.0) {
                 return Some(Arc::clone(window));
             }
             if state.touched.len() >= TOUCHED {
