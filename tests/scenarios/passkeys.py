@@ -16,12 +16,14 @@ from lib.box import until
 from lib.browser import Browser
 from lib.checks import Checks, need_root
 from lib.people import People
+from lib.program import ROOT
 from lib.web import Web
 
 need_root("passkeys")
 checks = Checks("passkeys")
 # Waits for what is bound to come; what happens at authd is taken into the log once a minute.
 LONG = 180
+SCREENS = ROOT / "target/screens/passkeys"
 
 
 class Authenticator:
@@ -124,6 +126,7 @@ def made(box, people, tab, authenticator, origin):
     checks.check("the box knows it, for this name alone", len(mine) == 1 and mine[0]["host"] == "localhost" and len(authenticator.keys()) == 1, (known, tab.text()))
     checks.check("the page lists it", tab.path == "/account" and mine and mine[0]["name"] in tab.text(), tab.text())
     checks.check("axe finds nothing", not tab.axe(), tab.axe())
+    tab.screenshot(SCREENS / "account.png")
 
 
 def door(box, people, tab, authenticator, origin):
@@ -152,6 +155,7 @@ def signed(box, people, tab, authenticator, origin):
     tab.js("""[...document.querySelectorAll("form[action='/people/disable']")].find((form) => form.elements.name.value === "the operator").requestSubmit(); 0""")
     asked = tab.until("!!document.querySelector('dialog[open]')", LONG)
     words = tab.js("document.querySelector('dialog')?.innerText || ''")
+    tab.screenshot(SCREENS / "signed.png", whole=False)
     checks.check("before the device is asked, the page says what is signed", asked and "change people" in words, words or tab.text())
     tab.js("[...document.querySelectorAll('dialog button')].find((one) => one.textContent === 'Cancel').click(); 0")
     checks.check("who cancels has done nothing", tab.until("!document.querySelector('dialog')", LONG) and state(box, "the operator") == "active")
