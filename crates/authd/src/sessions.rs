@@ -199,11 +199,19 @@ mod tests {
         assert!((0..4).all(|_| !sessions.wrong_code(&token)));
         sessions.freshen(&token, Some(Verb::Restore), at(400));
         let held = sessions.find(&token, at(699)).unwrap();
-        assert!(held.is_fresh(Verb::Restore, at(699)) && !held.is_fresh(Verb::UsersManage, at(400)) && held.people_until(at(400)) == 0);
+        assert!(
+            held.is_fresh(Verb::Restore, at(699))
+                && !held.is_fresh(Verb::UsersManage, at(400))
+                && !held.is_fresh(Verb::KitPrint, at(400))
+                && held.people_until(at(400)) == 0
+        );
         sessions.freshen(&token, Some(Verb::UsersManage), at(400));
         let held = sessions.find(&token, at(699)).unwrap();
         assert!(
-            held.is_fresh(Verb::UsersManage, at(699)) && !held.is_fresh(Verb::UsersManage, at(700)) && held.people_until(at(700)) == 5700
+            held.is_fresh(Verb::UsersManage, at(699))
+                && held.is_fresh(Verb::KitPrint, at(699))
+                && !held.is_fresh(Verb::UsersManage, at(700))
+                && held.people_until(at(700)) == 5700
         );
         assert!((0..4).all(|_| !sessions.wrong_code(&token)) && sessions.wrong_code(&token));
         assert!(sessions.find(&token, at(401)).is_none() && sessions.wrong_code(&token));

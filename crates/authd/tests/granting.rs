@@ -40,8 +40,6 @@ fn every_role_gets_grants_for_what_it_may_do_and_for_nothing_else() {
         for verb in Verb::ALL {
             let expected = match verb {
                 Verb::UsersManage => "no-grant",
-                // Who signed in has not said that they want papers.
-                Verb::KitPrint if *role == Role::Owner => "step-up",
                 verb if allows(*role, *verb) => "done",
                 _ => "not-allowed",
             };
