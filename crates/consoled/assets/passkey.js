@@ -30,12 +30,12 @@
   };
 
   // What is signed, in words, before the device asks for a finger.
-  const confirmed = (ask, pressed) => new Promise((done) => {
+  const confirmed = (ask, here) => new Promise((done) => {
     const box = document.createElement("dialog");
     box.setAttribute("aria-labelledby", "passkey-title");
     part("h2", "Sign this with your passkey", box).id = "passkey-title";
     part("p", "You are about to: " + ask.words + ".", box);
-    if (pressed) { part("p", "On this page: " + pressed, box).className = "hint"; }
+    if (here) { part("p", "On this page: " + here, box).className = "hint"; }
     const actions = part("p", "", box);
     actions.className = "actions";
     const yes = part("button", "Sign with passkey", actions);
@@ -48,6 +48,13 @@
     document.body.append(box);
     box.showModal();
   });
+
+  // What it is about, as the page has it: the nearest heading, and the button.
+  const named = (form, pressed) => {
+    const around = form.closest("article, li, section") || document;
+    const words = [around.querySelector("h1, h2, h3"), pressed].map((one) => one ? one.textContent.trim().replace(/\s+/g, " ") : "");
+    return words.filter(Boolean).join(" – ");
+  };
 
   const hidden = (form, name, value) => {
     const field = document.createElement("input");
@@ -65,7 +72,7 @@
     // Something else is wrong with it, and the page that comes says what.
     if (!(answer.headers.get("content-type") || "").startsWith("application/json")) { send(form); return; }
     const ask = await answer.json();
-    if (ask.act !== "sign-in" && !await confirmed(ask, pressed ? pressed.textContent.trim() : "")) { return; }
+    if (ask.act !== "sign-in" && !await confirmed(ask, named(form, pressed))) { return; }
     const publicKey = { challenge: bytes(ask.challenge), rpId: ask.rp, allowCredentials: keys(ask.allow), userVerification: "required", timeout: 240000 };
     const got = await navigator.credentials.get({ publicKey });
     const said = got.response;
