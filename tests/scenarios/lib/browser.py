@@ -240,14 +240,15 @@ class Tab:
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 640)
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}, {"name": "prefers-reduced-motion", "value": "reduce"}])
 
-    def screenshot(self, path, whole=True):
+    def screenshot(self, path, whole=True, quick=False):
+        """A picture of the page; `quick` makes larger files sooner."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         more = {}
         if whole:
             # What is longer than this looks like more of the same.
             more["clip"] = {"x": 0, "y": 0, "width": self.width, "height": min(self.js("document.documentElement.scrollHeight"), 5000), "scale": 1}
-        shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole, optimizeForSpeed=True, **more)
+        shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole, optimizeForSpeed=quick, **more)
         path.write_bytes(base64.b64decode(shot["data"]))
         return path
 

@@ -98,7 +98,7 @@ class Tour:
             wrong += self.seen(name, "1440-light", 1440, False, rules=None if first else ["-color-contrast"])
             if first:
                 self.tab.shape(1440, dark=True)
-                tab.screenshot(self.screens / f"{name}-1440-dark.png")
+                tab.screenshot(self.screens / f"{name}-1440-dark.png", quick=True)
         named = [name for name in self.secret if name in tab.title + tab.js("location.href")]
         wrong += [f"its title or address says {named}"] if named else []
         wrong += [f"a script failed: {fault}" for fault in tab.faults] + [f"asked for {url}" for url in tab.outside(self.base)]
@@ -110,7 +110,7 @@ class Tour:
         wrong = [f"{look}: {over} px too wide"] if over > 0 else []
         wrong += [f"{look}: {rule} at {where}" for rule, where in self.tab.axe(rules)]
         if picture:
-            self.tab.screenshot(self.screens / f"{name}-{look}.png")
+            self.tab.screenshot(self.screens / f"{name}-{look}.png", quick=True)
         return wrong
 
 
