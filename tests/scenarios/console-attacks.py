@@ -375,13 +375,11 @@ def papers(box, people):
     content = json.dumps(order).encode()
     bare = people.vaultd("/v1/kit/print", content)
     checks.check("no paper of the kit without a grant", bare.code == "grant-malformed", bare)
-    # A new session: what owners do with people takes the same kind of code.
-    people.sessions.clear()
     ridden = people.grant(people.owner, "kit-print", content)
     checks.check("nor for a session that is ridden", ridden.code == "step-up", ridden)
-    other = people.act(people.owner, "settings-change", "/v1/kit/print", order)
+    other = people.act(people.owner, "log-read", "/v1/kit/print", order)
     checks.check("nor for a grant of another kind", other.code == "grant-other-verb", other)
-    operator = people.grant(people.add("Thief", "operator"), "kit-print", content)
+    operator = people.grant("Bystander", "kit-print", content)
     checks.check("nor for who is no owner", operator.code == "not-allowed", operator)
     printed = people.act(people.owner, "kit-print", "/v1/kit/print", order, code=True)
     records = people.act(people.owner, "log-read", "/v1/log", {"limit": 1000, "newest": True, "from": 1}).report
