@@ -196,6 +196,14 @@ async fn a_token_for_some_shares_learns_of_no_other() {
             assert!(!text.contains(other), "{other} in {path}: {text}");
         }
     }
+    // Nor of one that was removed, and whose incident is still open.
+    let mut status = facts::practice(desk::now());
+    status.shares.retain(|share| share.label != "Billing");
+    let todo = status.todo.iter().find(|todo| todo.text.happened.contains("Billing")).unwrap();
+    status.words = format!("{}.", todo.text.happened);
+    desk.vaultd.says(status);
+    let told = String::from_utf8(runner.get("/api/v1/status").await.body).unwrap();
+    assert!(told.contains("that is not about your shares") && !told.contains("Billing"), "{told}");
     for (path, field) in [("/api/v1/shares", "id"), ("/api/v1/runs", "share")] {
         let listed = runner.get(path).await.json();
         assert!(listed.as_array().unwrap().iter().all(|one| one[field] == id), "{path}: {listed}");
