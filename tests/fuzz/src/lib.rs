@@ -4,6 +4,7 @@
 //! the value has this one encoding. Coverage-guided fuzzing (`fuzz_targets`) and the replay of the corpus (`tests/replay.rs`) share these.
 
 mod audit;
+mod authd;
 mod crypt;
 mod diskd;
 mod format;
@@ -14,6 +15,7 @@ mod source;
 mod storage;
 
 pub use audit::{ledger_file, ledger_record};
+pub use authd::passkey;
 pub use crypt::{SEED, kit_file, kit_slot, kit_words, sealed};
 pub use diskd::{box_label, smart};
 pub use format::{
@@ -59,6 +61,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("nfs_url", nfs_url),
     ("pack_header", pack_header),
     ("page", page),
+    ("passkey", passkey),
     ("passphrase_slot", passphrase_slot),
     ("sealed", sealed),
     ("shard_header", shard_header),
