@@ -11,7 +11,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signature, Signer as _};
 pub use ed25519_dalek::{SigningKey, VerifyingKey};
-pub use fresh::{FRESH_S, HOURLY_DOWNLOAD_BYTES, REPEAT_S, UNASKED_DOWNLOAD_BYTES, may_repeat, needs_fresh_factor, needs_own_factor, needs_person};
+pub use fresh::{
+    FRESH_S, HOURLY_DOWNLOAD_BYTES, REPEAT_S, UNASKED_DOWNLOAD_BYTES, may_repeat, needs_fresh_factor, needs_own_factor, needs_person,
+};
 pub use roles::{Role, Verb, allows};
 pub use scope::{BadScope, NAME_MAX, NAMES_MAX, Scope, takes_scope};
 use sha2::{Digest as _, Sha256};

@@ -97,7 +97,7 @@ fn a_confirmation_can_be_repeated() {
     for paper in 1..=3 {
         let request = PrintPaper { format: PaperFormat::Text, keeper: String::new(), serial: String::new() };
         let text = String::from_utf8(keeper.print(VAULT, paper, &request).unwrap().to_vec()).unwrap();
-        let words = r#box::home::typed(&text, &keeper.question(VAULT, paper).unwrap());
+        let words = typed(&text, &keeper.question(VAULT, paper).unwrap());
         let words = words.each_ref().map(String::as_str);
         let first = keeper.confirm(VAULT, paper, &words).unwrap();
         assert_eq!(keeper.confirm(VAULT, paper, &words).unwrap(), first);

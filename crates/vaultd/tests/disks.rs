@@ -51,6 +51,7 @@ impl Script {
         let serial = Serial::parse(serial).unwrap();
         let device = format!("sd{serial}");
         let disk = Disk {
+            bay: None,
             serial,
             device,
             wwn,

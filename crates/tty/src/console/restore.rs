@@ -6,7 +6,9 @@ pub(super) mod text;
 use keepwell_api::Base64;
 use keepwell_api::disks::Serial;
 use keepwell_api::grants::{Role, Verb, allows};
-use keepwell_api::vault::{BoxDisk, BoxDisks, Conflict, ListSnapshots, Membership, PrepareOutward, Restore, RestoreState, Share, Snapshot, Started};
+use keepwell_api::vault::{
+    BoxDisk, BoxDisks, Conflict, ListSnapshots, Membership, PrepareOutward, Restore, RestoreState, Share, Snapshot, Started,
+};
 use serde_json::Value;
 
 use super::{Console, Person, machine};
