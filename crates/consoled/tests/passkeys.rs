@@ -24,7 +24,7 @@ async fn a_form_that_asks_what_to_sign_does_nothing_and_says_nothing_later() {
     let code = format!("code=?localhost:{}", desk.at.port());
     for (path, fields, words) in [
         ("/settings/clock", "at=1795300000", "change settings"),
-        ("/disks/add", "serial=S1&typed=S1", "add and remove disks"),
+        ("/disks/add", "serial=S1&typed=ERASE+S1", "add and remove disks"),
         ("/emergency/open", "reason=the+server+burns&hours=2", "open copies in an emergency"),
     ] {
         let question = asked(&owner.post(path, &format!("{fields}&{code}")).await);
