@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,7 @@ class Checks:
         self.scratch.chmod(0o755)
         Trash.folder = self.scratch / ".trash"
         Trash.folder.mkdir()
+        signal.signal(signal.SIGTERM, ended)
 
     def check(self, what, holds, detail=""):
         """Counts one check. `detail` says what was seen when it fails."""
@@ -57,6 +59,12 @@ class Checks:
         print(f"{self.name}: {time.monotonic() - self.began:.0f} s")
         print(f"{self.passed} passed, {self.failed} failed")
         sys.exit(1 if self.failed or not self.passed else 0)
+
+
+def ended(_signal, frame):
+    """Whoever is ended from outside (tests/lanes, for the time it took) says where it was, and ends its servers."""
+    print("ended in the middle of:\n" + "".join(traceback.format_stack(frame)), flush=True)
+    sys.exit(143)
 
 
 # What has to end before the scratch folder goes: servers.
