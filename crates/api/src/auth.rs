@@ -143,6 +143,9 @@ pub struct Session {
     /// The same for users, tokens and the sealed code: only a code that was shown for these counts, and no sign-in.
     #[serde(default)]
     pub people_until: i64,
+    /// The same for papers of a first kit.
+    #[serde(default)]
+    pub papers_until: i64,
     /// Bytes that may be downloaded in this session and hour before a code is asked for.
     #[serde(default)]
     pub download_left: u64,

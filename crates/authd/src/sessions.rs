@@ -29,8 +29,10 @@ pub struct Held {
     used: u64,
     /// When a second factor was last shown.
     proven: u64,
-    /// When one was last shown to change users, tokens or the sealed code, or to print papers.
+    /// When one was last shown to change users, tokens or the sealed code.
     proven_for_people: Option<u64>,
+    /// When one was last shown to print papers.
+    proven_for_papers: Option<u64>,
     wrong_codes: u32,
     /// Since when downloads are counted, and their bytes.
     downloads: (u64, u64),
@@ -44,9 +46,13 @@ impl Held {
         (at(last), at(last.min(self.used + u64::from(IDLE_S))))
     }
 
-    /// Whether the second factor was shown lately. For users, tokens, the sealed code and papers only one counts that was shown for them: who signs in has not said that they want that.
+    /// Whether the second factor was shown lately. For users, tokens and the sealed code only one counts that was shown for them, and for papers one for papers: who signs in, or wants the one, has not said that they want the other.
     pub fn is_fresh(&self, verb: Verb, now: Now) -> bool {
-        let proven = if needs_own_factor(verb) { self.proven_for_people } else { Some(self.proven) };
+        let proven = match verb {
+            Verb::KitPrint => self.proven_for_papers,
+            verb if needs_own_factor(verb) => self.proven_for_people,
+            _ => Some(self.proven),
+        };
         proven.is_some_and(|proven| now.steady < proven + u64::from(FRESH_S))
     }
 
@@ -55,9 +61,14 @@ impl Held {
         until(self.proven, now)
     }
 
-    /// The same for users, tokens, the sealed code and papers.
+    /// The same for users, tokens and the sealed code.
     pub fn people_until(&self, now: Now) -> i64 {
         self.proven_for_people.map_or(0, |proven| until(proven, now))
+    }
+
+    /// The same for papers.
+    pub fn papers_until(&self, now: Now) -> i64 {
+        self.proven_for_papers.map_or(0, |proven| until(proven, now))
     }
 
     /// Bytes that may still be downloaded in this hour without a code.
@@ -94,6 +105,7 @@ impl Sessions {
             used: now.steady,
             proven: now.steady,
             proven_for_people: None,
+            proven_for_papers: None,
             wrong_codes: 0,
             downloads: (now.steady, 0),
         };
@@ -118,6 +130,7 @@ impl Sessions {
         if let Some(held) = self.0.get_mut(&key(token.as_ref())) {
             (held.proven, held.wrong_codes) = (now.steady, 0);
             match verb {
+                Some(Verb::KitPrint) => held.proven_for_papers = Some(now.steady),
                 Some(verb) if needs_own_factor(verb) => held.proven_for_people = Some(now.steady),
                 Some(Verb::Download) => held.downloads = (now.steady, 0),
                 _ => {}
@@ -204,15 +217,18 @@ mod tests {
                 && !held.is_fresh(Verb::UsersManage, at(400))
                 && !held.is_fresh(Verb::KitPrint, at(400))
                 && held.people_until(at(400)) == 0
+                && held.papers_until(at(400)) == 0
         );
         sessions.freshen(&token, Some(Verb::UsersManage), at(400));
         let held = sessions.find(&token, at(699)).unwrap();
         assert!(
-            held.is_fresh(Verb::UsersManage, at(699))
-                && held.is_fresh(Verb::KitPrint, at(699))
-                && !held.is_fresh(Verb::UsersManage, at(700))
-                && held.people_until(at(700)) == 5700
+            held.is_fresh(Verb::UsersManage, at(699)) && !held.is_fresh(Verb::UsersManage, at(700)) && held.people_until(at(700)) == 5700
         );
+        assert!(!held.is_fresh(Verb::KitPrint, at(400)) && held.papers_until(at(400)) == 0, "people are no papers");
+        sessions.freshen(&token, Some(Verb::KitPrint), at(700));
+        let held = sessions.find(&token, at(700)).unwrap();
+        assert!(held.is_fresh(Verb::KitPrint, at(999)) && !held.is_fresh(Verb::KitPrint, at(1000)) && held.papers_until(at(700)) == 6000);
+        assert!(!held.is_fresh(Verb::UsersManage, at(700)), "nor papers people");
         assert!((0..4).all(|_| !sessions.wrong_code(&token)) && sessions.wrong_code(&token));
         assert!(sessions.find(&token, at(401)).is_none() && sessions.wrong_code(&token));
     }

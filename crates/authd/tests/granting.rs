@@ -8,7 +8,7 @@ mod desk;
 use desk::{Desk, code};
 use keepwell_api::Base64;
 use keepwell_api::auth::{AskGrant, GrantKey};
-use keepwell_api::grants::{Grant, GrantRefused, Role, Verb, VerifyingKey, allows, digest};
+use keepwell_api::grants::{Grant, GrantRefused, Role, Verb, VerifyingKey, allows, digest, needs_own_factor};
 use keepwell_authd::world::World as _;
 
 const BODY: &[u8] = br#"{"snapshot":"01JD"}"#;
@@ -40,6 +40,7 @@ fn every_role_gets_grants_for_what_it_may_do_and_for_nothing_else() {
         for verb in Verb::ALL {
             let expected = match verb {
                 Verb::UsersManage => "no-grant",
+                verb if allows(*role, *verb) && needs_own_factor(*verb) => "step-up",
                 verb if allows(*role, *verb) => "done",
                 _ => "not-allowed",
             };

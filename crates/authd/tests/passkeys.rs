@@ -239,6 +239,18 @@ fn a_passkey_that_is_made_elsewhere_otherwise_or_twice_is_not_taken() {
     assert_eq!(code(add(&desk, &session, "Eleven", &Authenticator::es256().make(&begun.challenge))), "bad-passkey");
 }
 
+/// Whoever rides a session fills no log with what is none.
+#[test]
+fn passkeys_that_are_none_end_the_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let (desk, owner) = Desk::claimed(folder.path());
+    let session = desk.session(&owner);
+    let made = Authenticator::es256().make(&encode(&[7; 32]));
+    let answers: Vec<_> = (0..100).map(|_| code(add(&desk, &session, "Ring", &made))).collect();
+    assert!(answers[..5] == ["bad-passkey"; 5] && answers[5..].iter().all(|answer| *answer == "no-session"), "{answers:?}");
+    assert_eq!(desk.codes_told().iter().filter(|code| *code == "wrong-passkey").count(), 5);
+}
+
 fn ask_for(session: &Base64, verb: Verb, arguments: &str, max_bytes: Option<u64>, code: String) -> AskGrant {
     AskGrant { code: Some(code), ..AskGrant::in_session(session.clone(), verb, arguments.repeat(32), max_bytes) }
 }
@@ -343,13 +355,15 @@ fn what_owners_do_with_people_and_what_is_ones_own_is_signed_too() {
     assert_eq!(code(desk.authority.reset("Helper", &by(Some(answer.clone())))), "wrong-code", "another act");
     desk.authority.disable("Helper", &by(Some(answer))).unwrap();
     drop(helper);
-    // One's own password.
-    let change = |code: String| {
-        let (password, new) = (secret(PASSWORD), secret("another horse battery"));
+    // One's own password, and this one alone.
+    let change_to = |new: &str, code: String| {
+        let (password, new) = (secret(PASSWORD), secret(new));
         desk.authority.change_password(&ChangePassword { session: session.clone(), password, code, new }, Origin::Console)
     };
-    let begun = asked(change(format!("?{HOST}")));
-    change(key.answer(&begun.challenge).to_code()).unwrap();
+    let begun = asked(change_to("another horse battery", format!("?{HOST}")));
+    let answer = key.answer(&begun.challenge).to_code();
+    assert_eq!(code(change_to("the password of a console", answer.clone())), "wrong-proof");
+    change_to("another horse battery", answer).unwrap();
     assert!(desk.codes_told().contains(&"password-changed".to_owned()));
     // The console's certificate.
     let certificate = |fingerprint: Option<String>, code: Option<String>| {
@@ -376,6 +390,12 @@ fn everybody_has_their_own_and_owners_remove_those_of_others() {
     let rename = |id: &str, name: &str| desk.authority.rename_passkey(id, &RenamePasskey { session: theirs.clone(), name: name.into() });
     rename(&their_id, "Key in the drawer").unwrap();
     assert_eq!((code(rename(&my_id, "x")), code(rename(&their_id, ""))), ("unknown-passkey", "bad-passkey"));
+    // As often as they like, and told of once in an hour.
+    assert!(
+        (0..50).all(|n| rename(&their_id, &format!("Name {}", n % 2)).is_ok() && rename(&their_id, &format!("Name {}", n % 2)).is_ok())
+    );
+    let renamed = || desk.told().into_iter().filter(|event| event.code == "passkey-renamed").collect::<Vec<_>>();
+    assert_eq!((renamed().len(), own(&desk, &theirs)[0].name.as_str()), (1, "Name 1"));
     let by = |session: &Base64, code: Option<String>| ByOwner { session: session.clone(), code };
     assert_eq!(code(desk.authority.remove_passkey("Dr. Owner", &my_id, &by(&theirs, None))), "not-allowed");
     // One's own takes a code that was shown for it, or a passkey that signs it.

@@ -111,7 +111,11 @@ impl Visit {
 
     /// Whether this would be asked for with a new code of theirs.
     pub fn needs_code(&self, verb: Verb) -> bool {
-        let until = |known: &Session| if needs_own_factor(verb) { known.people_until } else { known.fresh_until };
+        let until = |known: &Session| match verb {
+            Verb::KitPrint => known.papers_until,
+            verb if needs_own_factor(verb) => known.people_until,
+            _ => known.fresh_until,
+        };
         needs_fresh_factor(verb, None) && self.person.as_ref().is_some_and(|person| until(&person.known) <= self.now())
     }
 

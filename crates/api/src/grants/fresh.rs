@@ -31,7 +31,7 @@ pub const fn needs_fresh_factor(verb: Verb, max_bytes: Option<u64>) -> bool {
     }
 }
 
-/// Whether a second factor counts for this only if it was shown for one of these: what an owner alone does, and who rides their session must not. Signing in is not enough.
+/// Whether a second factor counts for this only if it was shown for this: what an owner alone does, and who rides their session must not. Signing in is not enough.
 pub const fn needs_own_factor(verb: Verb) -> bool {
     matches!(verb, Verb::UsersManage | Verb::KitPrint)
 }

@@ -9,6 +9,7 @@ use super::proving::copied;
 use super::users::shown;
 use super::{Authority, Person};
 use crate::account::{Account, Door};
+use crate::challenges::Act;
 use crate::error::AuthError;
 use crate::lockout::Origin;
 use crate::proof::{Authenticator, Factor, Password};
@@ -63,7 +64,8 @@ impl Authority {
     pub fn change_password(&self, request: &ChangePassword, origin: Origin) -> Result<(), AuthError> {
         let person = self.lock().person(&request.session, None, self.world.now())?;
         let new = self.work(&door(origin), || Password::new(&request.new, self.effort, &*self.world))?;
-        self.change(&request.session, &person, (&request.password, &request.code), origin, "password-changed", |account, _| {
+        let asks = own("password-changed", request.new.as_ref());
+        self.change(&request.session, &person, (&request.password, &request.code), origin, &asks, |account, _| {
             if let Some(proofs) = &mut account.proofs {
                 proofs.password = new;
             }
@@ -76,7 +78,8 @@ impl Authority {
     pub fn new_recovery_codes(&self, request: &ChangeFactor, origin: Origin) -> Result<Shown, AuthError> {
         let person = self.lock().person(&request.session, None, self.world.now())?;
         let (recovery_codes, recovery) = RecoveryCodes::new(&*self.world)?;
-        self.change(&request.session, &person, (&request.password, &request.code), origin, "recovery-codes-made", |account, _| {
+        let asks = own("recovery-codes-made", &[]);
+        self.change(&request.session, &person, (&request.password, &request.code), origin, &asks, |account, _| {
             if let Some(proofs) = &mut account.proofs {
                 proofs.recovery = recovery;
             }
@@ -92,7 +95,8 @@ impl Authority {
         let authenticator = Authenticator::new(&*self.world)?;
         let otpauth = shown(&authenticator, &person.account.name)?;
         let proofs = (&request.password, &*request.code);
-        let factor = self.change(&request.session, &person, proofs, origin, "authenticator-asked", |_, factor| factor)?;
+        let asks = own("authenticator-asked", &[]);
+        let factor = self.change(&request.session, &person, proofs, origin, &asks, |_, factor| factor)?;
         let (mut inside, now) = (self.lock(), self.world.now());
         // Who has nothing left but paper has lost what the passkeys were on.
         let lost = factor == Factor::RecoveryCode;
@@ -132,7 +136,7 @@ impl Authority {
         person: &Person,
         (password, code): (&Base64, &str),
         origin: Origin,
-        what: &str,
+        what: &Act<'_>,
         change: impl FnOnce(&mut Account, Factor) -> T,
     ) -> Result<T, AuthError> {
         // What a passkey is asked is no proof yet.
@@ -146,7 +150,7 @@ impl Authority {
         // Only a password that is still theirs counts.
         let mut account =
             inside.store.account(&person.key)?.filter(|account| account.has_password(stored.as_ref())).ok_or(AuthError::NoSession)?;
-        let given = inside.given(session, &own(what), code, &account, now)?;
+        let given = inside.given(session, what, code, &account, now)?;
         let taken = account.proofs.as_mut().map_or(Err(None), |proofs| proofs.take(&given, now.wall, fits));
         let (Ok(factor), true) = (taken, fits) else {
             // A code that was shown is used.
@@ -157,7 +161,7 @@ impl Authority {
         // Before the codes are changed, which is what may follow.
         let used = super::proving::used(factor, &account, now);
         let changed = change(&mut account, factor);
-        let done = Happened::new(now.wall, EventKind::UserChanged, what, account.name.as_str());
+        let done = Happened::new(now.wall, EventKind::UserChanged, what.word, account.name.as_str());
         let events = used.into_iter().chain([done]).collect();
         inside.store.commit(&Change { put: vec![&account], events, ..Change::default() })?;
         if factor != Factor::Passkey {

@@ -4,6 +4,7 @@ use keepwell_api::Base64;
 use keepwell_api::auth::passkey::{self, Answer};
 use keepwell_api::auth::{AddPasskey, BeginPasskey, ByOwner, ConsoleCertificate, EventKind, PasskeyAsked, PasskeyBegun, RenamePasskey};
 use keepwell_api::grants::Verb;
+use sha2::{Digest as _, Sha256};
 
 use super::users::act;
 use super::{Authority, Inside, Person};
@@ -15,9 +16,9 @@ use crate::store::{Change, Happened};
 use crate::webauthn::{ClientData, Host, made};
 use crate::world::Now;
 
-/// What is signed when a person changes proofs of their own.
-pub(super) fn own(what: &str) -> Act<'_> {
-    Act::new(what, [0; 32])
+/// What is signed when a person changes proofs of their own: what it is, and what they get by it.
+pub(super) fn own<'a>(what: &'a str, to: &[u8]) -> Act<'a> {
+    Act::new(what, Sha256::new().chain_update(what).chain_update([0]).chain_update(to).finalize().into())
 }
 
 /// What is signed when a passkey is made.
@@ -36,7 +37,8 @@ impl Authority {
         let host = Host::parse(&request.host).ok_or(AuthError::NoHost)?;
         let person = self.lock().person(&request.session, None, self.world.now())?;
         let proofs = (&request.password, &*request.code);
-        let (user_handle, exclude) = self.change(&request.session, &person, proofs, origin, "passkey-asked", |account, _| {
+        let asks = own("passkey-asked", request.host.as_bytes());
+        let (user_handle, exclude) = self.change(&request.session, &person, proofs, origin, &asks, |account, _| {
             let proofs = account.proofs.as_mut().ok_or(AuthError::NoSession)?;
             Ok::<_, AuthError>((proofs.passkeys.handle(&*self.world)?, proofs.passkeys.ids(&host)))
         })??;
@@ -60,7 +62,9 @@ impl Authority {
             Ok(read) => read,
             Err(flaw) => {
                 let event = Happened::new(now.wall, EventKind::Refusal, "wrong-passkey", account.name.as_str());
-                inside.tell(event.with("passkey", flaw.as_str()))?;
+                // Counted as a wrong code is: who rides a session fills no log with these.
+                let over = if inside.sessions.wrong_code(&request.session) { "session-ended" } else { "session-goes-on" };
+                inside.tell(event.with("passkey", flaw.as_str()).with("session", over))?;
                 return Err(AuthError::BadPasskey("it was not made here and now, or does not ask who you are. Begin again"));
             }
         };
@@ -69,17 +73,23 @@ impl Authority {
                 .with("passkey", &request.name)
                 .with("host", host.rp_id())
         };
-        inside.change_passkeys(account, |proofs| proofs.passkeys.add(&request.name, new, &host, now.wall), event)
+        let (account, event) = changed(account, |proofs| proofs.passkeys.add(&request.name, new, &host, now.wall), event)?;
+        inside.put(&account, event)
     }
 
-    /// Calls one of one's own otherwise.
+    /// Calls one of one's own otherwise. Takes no second factor, so it is told as what can be tried without end is.
     pub fn rename_passkey(&self, id: &str, request: &RenamePasskey) -> Result<(), AuthError> {
         let (mut inside, now) = (self.lock(), self.world.now());
         let Person { account, .. } = inside.person(&request.session, None, now)?;
         let event = |account: &Account| {
             Happened::new(now.wall, EventKind::UserChanged, "passkey-renamed", account.name.as_str()).with("passkey", &request.name)
         };
-        inside.change_passkeys(account, |proofs| proofs.passkeys.rename(id, &request.name), event)
+        if account.passkeys().iter().any(|one| one.id == id && one.name == request.name) {
+            return Ok(());
+        }
+        let (account, event) = changed(account, |proofs| proofs.passkeys.rename(id, &request.name), event)?;
+        let events = inside.tally.over(now).into_iter().chain(inside.tally.take(now, None, event)).collect();
+        Ok(inside.store.commit(&Change { put: vec![&account], events, ..Change::default() })?)
     }
 
     /// Removes one: of one's own, or an owner somebody else's. Takes a second factor that was shown for that.
@@ -149,12 +159,12 @@ impl Inside {
         &mut self,
         session: &Base64,
         person: &Person,
-        what: &str,
+        what: &Act<'_>,
         code: &str,
         now: Now,
     ) -> Result<AuthError, AuthError> {
         let host = code.strip_prefix(passkey::ASK).unwrap_or_default();
-        self.asked(session, &own(what), host, &person.account, now)
+        self.asked(session, what, host, &person.account, now)
     }
 
     fn asked(&mut self, session: &Base64, act: &Act<'_>, host: &str, account: &Account, now: Now) -> Result<AuthError, AuthError> {
@@ -167,15 +177,15 @@ impl Inside {
         let challenge = passkey::encode(&self.challenges.ask(session, act, host, now)?);
         Ok(AuthError::PasskeyAsked(Box::new(PasskeyAsked { challenge, rp_id, allow, act: act.word.to_owned() })))
     }
+}
 
-    fn change_passkeys(
-        &mut self,
-        mut account: Account,
-        change: impl FnOnce(&mut Proofs) -> Result<(), AuthError>,
-        event: impl FnOnce(&Account) -> Happened,
-    ) -> Result<(), AuthError> {
-        change(account.proofs.as_mut().ok_or(AuthError::NoSession)?)?;
-        let events = vec![event(&account)];
-        Ok(self.store.commit(&Change { put: vec![&account], events, ..Change::default() })?)
-    }
+/// The account with other passkeys, and what tells of it.
+fn changed(
+    mut account: Account,
+    change: impl FnOnce(&mut Proofs) -> Result<(), AuthError>,
+    event: impl FnOnce(&Account) -> Happened,
+) -> Result<(Account, Happened), AuthError> {
+    change(account.proofs.as_mut().ok_or(AuthError::NoSession)?)?;
+    let event = event(&account);
+    Ok((account, event))
 }

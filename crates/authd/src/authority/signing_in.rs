@@ -76,6 +76,7 @@ fn said(inside: &Inside, held: &Held, now: Now) -> Result<Session, AuthError> {
         idle_until,
         fresh_until: held.fresh_until(now),
         people_until: held.people_until(now),
+        papers_until: held.papers_until(now),
         download_left: held.download_left(now),
         recovery_codes_left: account.recovery_codes_left(),
         shares: account.scope(),

@@ -166,7 +166,7 @@ async fn check(State(authd): State<Authd>, Json(ask): Json<InSession>) -> Respon
     let fresh_until = if authd.0.lock().unwrap().stale { 0 } else { now() + 200 };
     let (expires_at, idle_until, recovery_codes_left) = (now() + 43_000, now() + 600, 8);
     let shares = if role == Role::RestoreOnly { authd.0.lock().unwrap().limit.clone() } else { Scope::default() };
-    let (people_until, download_left) = (fresh_until, u64::MAX);
+    let (people_until, papers_until, download_left) = (fresh_until, fresh_until, u64::MAX);
     Json(Session {
         user,
         role,
@@ -174,6 +174,7 @@ async fn check(State(authd): State<Authd>, Json(ask): Json<InSession>) -> Respon
         idle_until,
         fresh_until,
         people_until,
+        papers_until,
         download_left,
         recovery_codes_left,
         shares,
