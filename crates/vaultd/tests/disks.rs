@@ -312,6 +312,41 @@ fn a_member_that_can_not_be_told_is_not_erased() {
 }
 
 #[test]
+fn a_member_is_not_erased_to_leave_while_the_vault_is_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let mut script = Script { folder: at("disks"), disks: Vec::new(), asked: Vec::new(), silent: false, slow: false };
+    // What is on them can't be read, so diskd takes both for free ones.
+    script.plug("C", Standing::Blank);
+    script.plug("P", Standing::Blank);
+    script.plug("X", Standing::Blank);
+    let script = Arc::new(Mutex::new(script));
+    let authd = authd(&at("authd"));
+    serve(&at("diskd"), diskd(Arc::clone(&script)), mine());
+    let config = config(folder.path(), Some(Diskd { socket: at("diskd"), has_pool: true }));
+    fs::create_dir(&config.state).unwrap();
+    let state = keepwell_vaultd::state::State::open(&config.state.join("state.sqlite")).unwrap();
+    state.note("disks", &json!({ "an id": "C" })).unwrap();
+    let plan = json!({ "vault": "00", "disks": ["P"], "data": 1, "parity": 0, "owner": "x", "pooled": true });
+    state.note("first-pool", &plan).unwrap();
+    // Nobody opens the vault.
+    serve(&at("vaultd"), routes(Appliance::start(config).unwrap(), mine()), mine());
+    let vaultd = Client::new("keepwell-vaultd", at("vaultd"), Duration::from_secs(30));
+    let erase = |serial: &str| {
+        let body = json!({ "serial": serial, "typed_serial": serial });
+        let shown = grant(Verb::DisksChange, &body).sign(&authd);
+        match vaultd.showing(shown).post::<Value>("/v1/disks/outward", &body) {
+            Err(ClientError::Refused(refusal)) => refusal.code,
+            other => format!("{other:?}"),
+        }
+    };
+    assert_eq!([erase("C"), erase("P")], ["member", "member"]);
+    assert!(script.lock().unwrap().asked.is_empty());
+    erase("X");
+    assert_eq!(script.lock().unwrap().asked, ["prepare-outward X"], "no disk of the pool");
+}
+
+#[test]
 fn nobody_waits_behind_a_disk_that_is_prepared() {
     let stage = Stage::new(true);
     stage.until("they are known by their serial numbers", |stage| stage.state("C").0 == "healthy");

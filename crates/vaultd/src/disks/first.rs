@@ -166,6 +166,11 @@ fn checked(order: &CreatePool) -> Answer<Layout> {
     }
 }
 
+/// Disks of a pool that was begun.
+pub(super) fn planned(appliance: &Appliance) -> Answer<Vec<Serial>> {
+    Ok(plan(appliance)?.map(|plan| plan.disks).unwrap_or_default())
+}
+
 fn plan(appliance: &Appliance) -> Answer<Option<Plan>> {
     Ok(appliance.state.document::<Option<Plan>>(PLAN)?.flatten())
 }

@@ -1,13 +1,14 @@
 //! A disk that is to be taken away with a restore on it: diskd erases it and makes a plain file system on it, when a person has shown that they may. Never a disk of the pool.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use keepwell_api::disks::{Mounted, Typed};
+use keepwell_api::disks::{Mounted, Serial, Typed};
 use keepwell_api::grants::Grant;
 use keepwell_api::vault::{Done, PrepareOutward};
 
 use super::adding::{Busy, in_pool};
-use super::{Answer, changed, find, members};
+use super::{Answer, DOCUMENT, changed, find, first, members};
 use crate::appliance::Appliance;
 use crate::error::VaultdError;
 
@@ -22,9 +23,7 @@ pub(crate) fn prepare(appliance: &Arc<Appliance>, grant: &Grant, order: PrepareO
     }
     let disk = find(diskd, &order.serial)?;
     // diskd goes by what it reads on a disk; a member whose table can't be read now is one all the same.
-    if let Ok(vault) = appliance.engine.vault()
-        && members(appliance, &vault.disks())?.iter().any(|(name, _)| name == serial)
-    {
+    if is_of_pool(appliance, &order.serial)? {
         return Err(in_pool(&order.serial));
     }
     let _busy = Busy::new(appliance, &order.serial);
@@ -32,4 +31,14 @@ pub(crate) fn prepare(appliance: &Arc<Appliance>, grant: &Grant, order: PrepareO
     let typed = Typed { typed_serial: Some(order.typed_serial), retired: false, asked_by: Some(grant.user.clone()) };
     let _: Mounted = diskd.have(&disk, "prepare-outward", &typed).map_err(VaultdError::of_diskd)?;
     Ok(Done {})
+}
+
+/// Also while the vault is closed, by what was kept of its disks: just then one of them may be missing.
+fn is_of_pool(appliance: &Appliance, serial: &Serial) -> Answer<bool> {
+    let kept: BTreeMap<String, Serial> = appliance.state.document(DOCUMENT)?.unwrap_or_default();
+    if kept.values().any(|one| one == serial) || first::planned(appliance)?.contains(serial) {
+        return Ok(true);
+    }
+    let Ok(vault) = appliance.engine.vault() else { return Ok(false) };
+    Ok(members(appliance, &vault.disks())?.iter().any(|(name, _)| name == serial.as_str()))
 }
