@@ -69,7 +69,7 @@ pub(crate) fn resume(appliance: &Arc<Appliance>, grant: &Grant, order: ResumeRes
 
 /// Ends one that waits, because a person wants it; answers whether it did wait.
 pub(crate) fn give_up(appliance: &Appliance, id: u64) -> Result<bool, VaultdError> {
-    let _one_at_a_time = appliance.starting();
+    let one_at_a_time = appliance.starting();
     let waiting = appliance.state.restore(id)?.filter(|restore| restore.finished_at.is_none() && restore.waits.is_some());
     let Some(mut restore) = waiting.filter(|_| appliance.works.get(Kind::Restore, id).is_none()) else { return Ok(false) };
     restore.finished_at = Some(appliance.clock.believed());
@@ -77,6 +77,8 @@ pub(crate) fn give_up(appliance: &Appliance, id: u64) -> Result<bool, VaultdErro
     restore.outcome = Some(Outcome::Cancelled);
     restore.why = Some("it was cancelled while it waited: files that are there are whole, the others are missing".into());
     end(appliance, &restore)?;
+    // A slow disk takes minutes to be let go of: nobody else waits for that.
+    drop(one_at_a_time);
     super::see_off(appliance, &restore);
     appliance.changed();
     Ok(true)
