@@ -43,6 +43,16 @@ struct Night {
     /// When that failed.
     #[serde(default)]
     failed: Option<At>,
+    /// It was frozen since: what is there of it stays, until another night chooses it.
+    #[serde(default)]
+    put_off: bool,
+}
+
+/// A freeze ends: what heaped up meanwhile is for the next night, so that people have until then to look.
+pub(crate) fn put_off(appliance: &Appliance) -> Result<(), VaultdError> {
+    let Some(night) = appliance.state.document::<Night>(DOCUMENT)? else { return Ok(()) };
+    let put_off = !night.begun.is_empty();
+    Ok(appliance.state.note(DOCUMENT, &Night { at: At(appliance.clock.believed()), put_off, ..night })?)
 }
 
 /// Does what the night asks for, if it is time. A program that ended in the middle is taken up here.
@@ -54,20 +64,26 @@ pub(crate) fn forget_due(appliance: &Appliance, vault: &Vault) -> Result<(), Vau
     let now = At(appliance.clock.believed());
     let Some(mut night) = appliance.state.document::<Night>(DOCUMENT)? else {
         // A box that is new, or has just taken a vault over, gives people a day to look at its policies.
-        return Ok(appliance.state.note(DOCUMENT, &Night { at: now, begun: Vec::new(), reason: String::new(), failed: None })?);
+        let first = Night { at: now, begun: Vec::new(), reason: String::new(), failed: None, put_off: false };
+        return Ok(appliance.state.note(DOCUMENT, &first)?);
     };
     if !night.begun.is_empty() {
         if night.failed.is_some_and(|at| at.has_been(now) && now.since(at) < RETRY) {
             return Ok(());
         }
         let all = vault.snapshots()?;
-        let chosen = unkept(appliance, &all, now)?;
+        let put_off = std::mem::take(&mut night.put_off);
+        let chosen = if put_off { Vec::new() } else { unkept(appliance, &all, now)? };
         let stays = take_what_is_wanted(&mut night.begun, &all, &chosen);
         if !stays.is_empty() {
-            record(appliance, "refused", &stays, "they are wanted by now".to_owned())?;
+            let why = if put_off { "deletions were frozen meanwhile; the next night decides" } else { "they are wanted by now" };
+            record(appliance, "refused", &stays, why.to_owned())?;
             appliance.state.note(DOCUMENT, &night)?;
         }
         carry_out(appliance, vault, &mut night)?;
+        if freezing::told(appliance)?.is_some() {
+            return Ok(());
+        }
     }
     if !is_due(night.at, now) {
         return Ok(());

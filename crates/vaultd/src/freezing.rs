@@ -9,6 +9,7 @@ use keepwell_duties::{Duty, DutyKind, Numbers};
 
 use crate::appliance::Appliance;
 use crate::error::VaultdError;
+use crate::forgetting;
 
 /// A new box that takes this one's state over is frozen too.
 const DOCUMENT: &str = "frozen";
@@ -32,9 +33,11 @@ pub(crate) fn freeze(appliance: &Arc<Appliance>, grant: &Grant, _: Deletions) ->
     Ok(Done {})
 }
 
+/// From the next night on, not at once: who sees the notice of a freeze that should have stayed has time to say so.
 pub(crate) fn thaw(appliance: &Arc<Appliance>, grant: &Grant, _: Deletions) -> Answer<Done> {
     if told(appliance)?.is_some() {
         record(appliance, grant, "deletions-thawed")?;
+        forgetting::put_off(appliance)?;
         appliance.state.set_document(DOCUMENT, &None::<Frozen>)?;
     }
     say(appliance)?;

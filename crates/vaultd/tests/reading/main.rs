@@ -4,6 +4,7 @@
 
 mod channels;
 mod emergency;
+mod freezing;
 mod rights;
 mod servers;
 #[path = "../stage/mod.rs"]
@@ -45,15 +46,15 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        Self::spoilt(|_| ())
+        Self::spoilt(|_, _| ())
     }
 
-    /// With something done to the disks before vaultd sees them.
-    fn spoilt(spoil: impl FnOnce(&Path)) -> Self {
+    /// With something done to the box's folder before vaultd sees it, by who knows the first snapshot.
+    fn spoilt(spoil: impl FnOnce(&Path, &str)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let [first, second, other, own] = make_vault(&at("disks"));
-        spoil(&at("disks"));
+        spoil(folder.path(), &first);
         let authd = authd(&at("authd"));
         serve(&at("keyd"), Router::new().route("/v1/open", post(async || keyring().encode().to_vec())), mine());
         servers::serve(&at("ingest"));
@@ -263,7 +264,7 @@ fn damage(folder: &Path) {
 
 #[test]
 fn damage_breaks_off_what_is_sent() {
-    let stage = Stage::spoilt(damage);
+    let stage = Stage::spoilt(|folder, _| damage(&folder.join("disks")));
     assert_eq!(stage.fetch("/v1/files/content", &path(&stage.second, b"scan.dcm")).unwrap_err(), "broken off");
     let body = json!({ "snapshot": stage.second, "paths": [base64(b"scan.dcm")] });
     assert_eq!(stage.fetch("/v1/files/zip", &body).unwrap_err(), "broken off");
