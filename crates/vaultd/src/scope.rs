@@ -44,20 +44,27 @@ pub(crate) fn goes_home(appliance: &Appliance, grant: &Grant, snapshot: &Snapsho
     if home.is_some_and(|share| is_home(&share.location, to)) { Ok(()) } else { refused(appliance, grant, VaultdError::NotHome) }
 }
 
-/// Over the same protocol to the same server. Over NFS nobody proves who they are: there it is the same place, or one below it, as the same user.
+/// Over the same protocol to the same server. Over NFS nobody proves who they are: there it is the same export as the same user, and the same folder of it (`path`) or one below. An
+/// address of a folder of the export as one of its own is not taken for that: what that is, its server decides.
 fn is_home(share: &str, to: &str) -> bool {
     let (Some((protocol, home)), Some((other, there))) = (share.split_once("://"), to.split_once("://")) else { return false };
     if protocol != other || server(share) != server(to) {
         return false;
     }
-    let parts = |rest: &str| {
-        let (path, who) = rest.split_once('?').unwrap_or((rest, ""));
-        (path.trim_end_matches('/').to_owned(), who.to_owned())
-    };
-    let ((home, reads), (there, writes)) = (parts(home), parts(there));
-    protocol == "smb"
-        || (reads == writes
-            && there.strip_prefix(&home).is_some_and(|below| below.is_empty() || below.starts_with('/') && !below.contains("..")))
+    if protocol == "smb" {
+        return true;
+    }
+    let ((home, folder, reads), (there, below, writes)) = (nfs(home), nfs(there));
+    home == there && reads == writes && below.starts_with(&folder) && !below.iter().any(|name| matches!(*name, "" | "." | ".."))
+}
+
+/// Server and export, the folder in it by its names, and all else that an NFS address says.
+fn nfs(rest: &str) -> (&str, Vec<&str>, Vec<&str>) {
+    let (export, options) = rest.split_once('?').unwrap_or((rest, ""));
+    let (paths, others): (Vec<&str>, Vec<&str>) =
+        options.split('&').filter(|option| !option.is_empty()).partition(|one| one.starts_with("path="));
+    let folder = paths.iter().flat_map(|path| path["path=".len()..].trim_end_matches('/').split('/')).collect();
+    (export.trim_end_matches('/'), folder, others)
 }
 
 fn refused(appliance: &Appliance, grant: &Grant, error: VaultdError) -> Result<(), VaultdError> {
@@ -74,7 +81,11 @@ mod tests {
         let smb = "smb://reader@fs:445/practice";
         assert!(is_home(smb, "smb://writer@fs:445/practice/restored") && is_home(smb, "smb://writer@fs:445/other"));
         let nfs = "nfs://fs/export/praxis?uid=1000&gid=1000";
-        assert!(is_home(nfs, nfs) && is_home(nfs, "nfs://fs/export/praxis/restored?uid=1000&gid=1000"));
+        assert!(is_home(nfs, nfs) && is_home(nfs, "nfs://fs/export/praxis/?path=restored/today&uid=1000&gid=1000"));
+        let folder = "nfs://fs/export?path=praxis&uid=1000";
+        for to in [folder, "nfs://fs/export?path=praxis/restored&uid=1000", "nfs://fs/export?uid=1000&path=praxis/restored/"] {
+            assert!(is_home(folder, to), "{to}");
+        }
         for (share, to) in [
             (smb, "nfs://fs:445/practice?uid=0"),
             (smb, "smb://writer@evil/practice"),
@@ -84,6 +95,15 @@ mod tests {
             (nfs, "nfs://fs/export/praxis2?uid=1000&gid=1000"),
             (nfs, "nfs://fs/export?uid=1000&gid=1000"),
             (nfs, "nfs://fs/export/praxis/../x?uid=1000&gid=1000"),
+            (nfs, "nfs://fs/export/praxis/hr?uid=1000&gid=1000"),
+            // The folder comes behind the export: this is /export/hr/praxis.
+            (folder, "nfs://fs/export/hr?path=praxis&uid=1000"),
+            (folder, "nfs://fs/export?path=hr&uid=1000"),
+            (folder, "nfs://fs/export?path=praxis2&uid=1000"),
+            (folder, "nfs://fs/export?path=praxis/../hr&uid=1000"),
+            (folder, "nfs://fs/export?path=praxis&path=../hr&uid=1000"),
+            (folder, "nfs://fs/export?path=praxis&uid=0"),
+            (folder, "nfs://fs/export?uid=1000"),
         ] {
             assert!(!is_home(share, to), "{share} {to}");
         }
