@@ -198,7 +198,8 @@ async fn first_question(State(keeper): State<Shared>, Path((vault, paper)): Pape
 async fn first_confirm(State(keeper): State<Shared>, Path((vault, paper)): Paper, Json(request): Json<ConfirmPaper>) -> Response {
     answer(keeper, move |keeper| {
         keeper.first_kit(&vault)?;
-        confirmed(keeper, &vault, paper, &request)
+        // The pool gets them by the route that is for that.
+        Ok(PaperConfirmed { slots: None, ..confirmed(keeper, &vault, paper, &request)? })
     })
     .await
 }

@@ -79,6 +79,7 @@ impl Running {
             let question: PaperQuestion = self.client.get(&route).unwrap();
             let confirmed: PaperConfirmed = self.client.post(&format!("{route}/confirm"), &confirmation(typed(&text, &question))).unwrap();
             assert_eq!(confirmed.left.len(), 3 - paper);
+            assert!(confirmed.slots.is_none() || kit == "papers", "slots go to the pool alone");
             text
         });
         papers.collect()

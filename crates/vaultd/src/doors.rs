@@ -15,6 +15,8 @@ const EMERGENCY: usize = 8;
 /// Those who follow what happens; a user's other connections (64 in all) stay free.
 const FOLLOWERS: usize = 24;
 
+/// Pages that ask for the words of a paper: keyd may be busy, and takes one at a time.
+const QUESTIONS: usize = 4;
 /// Servers that are asked what an account may do.
 const CHECKS: usize = 4;
 
@@ -30,6 +32,8 @@ pub(crate) struct Doors {
     followers: Arc<Semaphore>,
     trials: Arc<Semaphore>,
     checks: Arc<Semaphore>,
+    papers: Arc<Semaphore>,
+    questions: Arc<Semaphore>,
 }
 
 impl Default for Doors {
@@ -42,6 +46,8 @@ impl Default for Doors {
             followers: places(FOLLOWERS),
             trials: places(1),
             checks: places(CHECKS),
+            papers: places(1),
+            questions: places(QUESTIONS),
         }
     }
 }
@@ -66,6 +72,15 @@ impl Doors {
 
     pub(crate) fn check(&self) -> Result<Place, VaultdError> {
         take(&self.checks, "shares are being looked at")
+    }
+
+    /// Papers are printed and confirmed one at a time.
+    pub(crate) fn paper(&self) -> Result<Place, VaultdError> {
+        take(&self.papers, "papers are being printed or confirmed")
+    }
+
+    pub(crate) fn question(&self) -> Result<Place, VaultdError> {
+        take(&self.questions, "pages ask about papers")
     }
 
     pub(crate) fn follow(&self) -> Result<Place, VaultdError> {

@@ -22,6 +22,8 @@ use crate::outbox::{self, Channels};
 
 /// keyd may have to ask the TPM, several times.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// What keyd knows without it. Anybody may ask for that, who then waits in a thread that others need.
+const MOMENT: Duration = Duration::from_secs(10);
 /// What channels and the ledger call it.
 const CODE: &str = "kit";
 
@@ -41,16 +43,18 @@ impl IntoResponse for Page {
 
 /// `GET /v1/kit/{paper}`: places of words, and no word.
 pub(crate) fn question(appliance: &Appliance, paper: u8) -> Answer<PaperQuestion> {
+    let _place = appliance.doors.question()?;
     let vault = appliance.engine.vault().map_err(VaultdError::Unready)?.id().to_string();
-    keyd(appliance).get(&route(&vault, paper)).map_err(VaultdError::of_keyd)
+    keyd(appliance).within(MOMENT).get(&route(&vault, paper)).map_err(VaultdError::of_keyd)
 }
 
 /// `POST /v1/kit/print`.
 pub(crate) fn print(appliance: &Arc<Appliance>, grant: &Grant, order: PrintKitPaper) -> Answer<Page> {
     own_vault(appliance, &order.vault)?;
+    let _one_at_a_time = appliance.doors.paper()?;
     let (keyd, route) = (keyd(appliance), route(&order.vault, order.paper));
     // What would be refused is neither recorded nor told as if it had come out.
-    let turn = keyd.get::<PaperQuestion>(&route);
+    let turn = keyd.within(MOMENT).get::<PaperQuestion>(&route);
     if let Err(error) = turn.map_err(not_printed) {
         error.map_or(Ok(()), |error| Err(VaultdError::of_keyd(error)))?;
     }
@@ -71,16 +75,20 @@ pub(crate) fn confirm(appliance: &Arc<Appliance>, grant: &Grant, order: ConfirmK
     if grant.role != Role::Owner {
         return Err(VaultdError::OwnersOnly);
     }
+    let _one_at_a_time = appliance.doors.paper()?;
     let route = format!("{}/confirm", route(&order.vault, order.paper));
-    let confirmed: PaperConfirmed = keyd(appliance).post(&route, &ConfirmPaper { words: order.words }).map_err(VaultdError::of_keyd)?;
+    let mut confirmed: PaperConfirmed = keyd(appliance).post(&route, &ConfirmPaper { words: order.words }).map_err(VaultdError::of_keyd)?;
     let left = ("left".to_owned(), Value::Number(confirmed.left.len() as i64));
     note(appliance, grant, "kit-confirmed", vec![paper(order.paper), left])?;
+    // The pool gets them, and no console has a need of them.
+    confirmed.slots = None;
     Ok(confirmed)
 }
 
 /// `POST /v1/kit/again`.
 pub(crate) fn again(appliance: &Arc<Appliance>, grant: &Grant, order: KitAgain) -> Answer<Reissued> {
     own_vault(appliance, &order.vault)?;
+    let _one_at_a_time = appliance.doors.paper()?;
     note(appliance, grant, "kit-again", Vec::new())?;
     let made: Reissued =
         keyd(appliance).post("/v1/first-kit", &Reissue { vault: order.vault, slots: None }).map_err(VaultdError::of_keyd)?;
@@ -143,11 +151,7 @@ fn tell(appliance: &Appliance, happened: &str) -> Answer<()> {
         facts: std::collections::BTreeMap::new(),
     };
     let notice = serde_json::to_string(&notice).expect("plain data becomes JSON");
-    for channel in channels.keys() {
-        appliance
-            .state
-            .post(channel, &notice, at)
-            .inspect_err(|error| tracing::error!(error = chain(error), "nobody can be told of a paper"))?;
-    }
-    Ok(())
+    let channels: Vec<String> = channels.into_keys().collect();
+    let told = appliance.state.post_to_all(&channels, &notice, at);
+    Ok(told.inspect_err(|error| tracing::error!(error = chain(error), "nobody can be told of a paper"))?)
 }

@@ -27,6 +27,13 @@ impl State {
         self.with("keep a message that is to be sent", |transaction| post(transaction, channel, notice, now))
     }
 
+    /// Puts a message in for each of these channels: for all or none.
+    pub fn post_to_all(&self, channels: &[String], notice: &str, now: i64) -> Result<(), StateError> {
+        self.with("keep a message that is to be sent", |transaction| {
+            channels.iter().try_for_each(|channel| post(transaction, channel, notice, now))
+        })
+    }
+
     /// Puts a message in for each of these channels, and writes a document that says so: both or none.
     pub fn post_and_note<T: Serialize>(
         &self,
