@@ -59,10 +59,8 @@ class Life:
         return self.said(route, state, self.tour.looks(route, state, path, self.web(who), **more))
 
     def sends(self, route, state, page, action, fields, who="owner", code=False, **more):
-        member = self.members.get(who)
-        asked = member.code_for(member.at(page), action) if member and code else []
-        fields = list(fields.items() if isinstance(fields, dict) else fields)
-        return self.said(route, state, self.tour.sends(route, state, page, action, fields + asked, self.web(who), **more))
+        telephone = self.members[who].telephone if code else None
+        return self.said(route, state, self.tour.sends(route, state, page, action, fields, self.web(who), telephone=telephone, **more))
 
     def said(self, route, state, wrong):
         return checks.check(f"{route}: {state}", not wrong, "\n".join(map(str, wrong)))
@@ -94,10 +92,10 @@ class Life:
     def backs_up(self, name, *outcomes):
         """One more backup, to its end."""
         quiet = lambda: self.runs(name) and all(run["outcome"] for run in self.runs(name))
-        until(quiet, 120)
+        until(quiet, 300)
         before = self.newest(name)["id"] if self.runs(name) else 0
         asked = self.owner().does(f"/shares/{self.share(name)}", f"/shares/{self.share(name)}/run")
-        over = until(lambda: self.newest(name)["id"] > before and quiet(), 180)
+        over = until(lambda: self.newest(name)["id"] > before and quiet(), 300)
         checks.check(f"(a backup of {name}: {' or '.join(outcomes)})", over and self.newest(name)["outcome"] in outcomes, f"{asked}\n{self.newest(name)}")
 
 
@@ -142,8 +140,8 @@ EMPTY = ("/", "/shares", "/shares/add", "/restore", "/incidents", "/emergency", 
 
 
 def nothing(life):
-    checks.check("the box sees its disks", until(lambda: sum(disk["standing"]["kind"] == "blank" for disk in life.shelf.known()) == 4, 90), life.shelf.known())
-    checks.check("and shows them", until(lambda: len(re.findall(r'name="serial" value=', life.owner().at("/setup/disks").text)) == 4, 90), life.get("/v1/disks"))
+    checks.check("the box sees its disks", until(lambda: sum(disk["standing"]["kind"] == "blank" for disk in life.shelf.known()) == 4, 300), life.shelf.known())
+    checks.check("and shows them", until(lambda: len(re.findall(r'name="serial" value=', life.owner().at("/setup/disks").text)) == 4, 300), life.get("/v1/disks"))
     for route in EMPTY:
         life.looks(route, "empty")
 
@@ -156,7 +154,7 @@ def disks(life):
     for serial in offered:
         fields += [("serial", serial), ("erase", f"ERASE {serial}" if serial in serials[:3] else "")]
     made = life.owner().does("/setup/disks", "/setup/disks", fields)
-    there = until(lambda: life.get("/v1/vault").get("unready", 1) is None, 120)
+    there = until(lambda: life.get("/v1/vault").get("unready", 1) is None, 300)
     checks.check("(the disks are made ready)", there, made)
     life.looks("/setup/disks", "ready", says="disks are ready")
     life.looks("/setup/kit", "the first paper's turn", says="Print paper 1")
@@ -203,7 +201,7 @@ def shares(life):
         told = life.owner().does("/shares/add", "/shares/add", added)
         checks.check(f"(the share {added['name']} is added)", told.status in (302, 303), told)
     for name in SHARES:
-        until(lambda name=name: any(run["outcome"] for run in life.runs(name)), 180)
+        until(lambda name=name: any(run["outcome"] for run in life.runs(name)), 300)
     checks.check("(each has a copy)", all(any(run["outcome"] in ("complete", "partial") for run in life.runs(name)) for name in SHARES), life.get("/v1/runs"))
     life.sends("/settings", "whom to call", "/settings", "/settings/call", {"lines": "Dr. Example, 0123 456\nHer nephew, 0123 457"}, code=True)
     life.looks("/settings/certificate", "the box's own")
@@ -243,14 +241,15 @@ def set_up(life):
     checks.check("(a file came)", got.status == 200 and "attachment" in got.headers.get("content-disposition", ""), got)
     life.looks("/setup/restore", "the file came")
     owner.does("/setup/restore", "/setup/restore/test")
-    done = until(lambda: 'href="/setup/kit">Next' in owner.at("/setup/restore").text, 180)
+    done = until(lambda: 'href="/setup/kit">Next' in owner.at("/setup/restore").text, 300)
     checks.check("(a sample of all copies is proven)", done, owner.at("/setup/restore"))
     life.looks("/setup/restore", "proven")
     life.looks("/setup/kit", "the second paper's turn", says="Print paper 2")
     papers(life, 2)
     papers(life, 3)
     life.looks("/setup/kit", "all three", says="All three papers exist")
-    until(lambda: "There are no papers" not in owner.at("/").text, 90)
+    # keyd is asked every ten seconds.
+    checks.check("(the front page knows of the papers)", until(lambda: "There are no papers" not in owner.at("/").text, 240), owner.at("/"))
     life.looks("/setup/peer", "left for later")
     life.looks("/setup", "set up", says="This box is set up")
     life.looks("/keys", "papers")
@@ -269,11 +268,11 @@ def at_work(life):
     life.backs_up("SCANS", "held")
     with frozen(server):
         owner.does(f"/shares/{life.share('BILLS')}", f"/shares/{life.share('BILLS')}/run")
-        until(lambda: not life.newest("BILLS")["outcome"], 60)
+        until(lambda: not life.newest("BILLS")["outcome"], 300)
         life.looks("/runs/{id}", "running", f"/runs/{life.newest('BILLS')['id']}", says="Running")
         life.looks("/shares/{id}", "running", f"/shares/{life.share('BILLS')}")
         life.looks("/setup/backup", "running")
-    until(lambda: life.newest("BILLS")["outcome"], 180)
+    until(lambda: life.newest("BILLS")["outcome"], 300)
     life.target.kill()
     life.backs_up("OLD", "failed", "incomplete")
     share = life.share("OLD")
@@ -287,7 +286,7 @@ def at_work(life):
     life.looks("/log", "verified", "/log?verify=yes", quick=True)
     life.sends("/log", "looked for", "/log", "/log", {"who": "owner", "what": "sign-in"}, says="owner")
     life.sends("/log", "nothing found", "/log", "/log", {"who": "nobody of this name"}, says="Nothing of that kind")
-    until(lambda: life.get("/v1/status").get("incidents"), 90)
+    checks.check("(there are incidents)", until(lambda: life.get("/v1/status").get("incidents"), 300), life.get("/v1/status"))
     life.looks("/incidents", "open")
     taken = life.get("/v1/status")["incidents"][0]["id"]
     life.sends("/incidents", "one is taken", "/incidents", f"/incidents/{taken}/take", {}, says="Taken by")
@@ -347,7 +346,7 @@ def jobs(life, draft):
     form = {"kind": "smb", "server": f"127.0.0.1:{line.port}", "share": "back", "user": target.user, "password": secret(target.password), "conflict": "rename"}
     life.sends("/restore/drafts/{id}/where", "wrong address", f"{draft}/where", f"{draft}/check", {**form, "server": "not a name!"}, code=True, status=None)
     owner.does(f"{draft}/where", f"{draft}/check", {**form, "password": "wrong"})
-    until(lambda: "Checking" not in owner.at(f"{draft}/check").text, 120)
+    until(lambda: "Checking" not in owner.at(f"{draft}/check").text, 300)
     life.looks(CHECK, "refused by the server", f"{draft}/check", says="Nothing was written")
     with frozen(target):
         owner.does(f"{draft}/where", f"{draft}/check", form)
@@ -358,20 +357,20 @@ def jobs(life, draft):
     line.stall_after(20_000)
     at = owner.does(f"{draft}/check", f"{draft}/begin", {"check": owner.at(f"{draft}/check").field("check")}).goes_to
     state = lambda: life.get(f"/v1/restores/{at.rsplit('/', 1)[1]}")
-    checks.check("(a restore is under way)", until(lambda: line.stalled, 60) and not state().get("outcome"), state())
+    checks.check("(a restore is under way)", until(lambda: line.stalled, 300) and not state().get("outcome"), state())
     life.looks(JOB, "running", at)
     life.looks("/restore", "one runs")
     target.kill()
     line.cut()
     line.flow()
-    checks.check("(it waits for its server)", until(lambda: state().get("waits"), 120), state())
+    checks.check("(it waits for its server)", until(lambda: state().get("waits"), 300), state())
     life.looks(JOB, "waits for the server", at, says="Tried again")
     life.box.kill("vaultd")
-    checks.check("(and, after vaultd died, for its password)", life.box.settled() and until(lambda: state().get("waits") == "password", 90), state())
+    checks.check("(and, after vaultd died, for its password)", life.box.settled() and until(lambda: state().get("waits") == "password", 300), state())
     life.looks(JOB, "waits for its password", at, says="Password of the account that writes")
     target.restart()
     life.sends(JOB, "goes on", at, at + "/resume", {"password": secret(target.password)}, code=True)
-    over = until(lambda: state().get("outcome"), 120)
+    over = until(lambda: state().get("outcome"), 300)
     checks.check("(the restore ends well)", over and state()["outcome"] == "complete", state())
     life.looks(JOB, "receipt", at, says="Receipt of restore")
     ended(life, form)
@@ -379,7 +378,7 @@ def jobs(life, draft):
 
 
 def would(life, draft):
-    said = until(lambda: f"{draft}/begin" in life.owner().at(f"{draft}/check").text, 120)
+    said = until(lambda: f"{draft}/begin" in life.owner().at(f"{draft}/check").text, 300)
     checks.check("(a check says what would be done)", said, life.owner().at(f"{draft}/check"))
 
 
@@ -393,7 +392,7 @@ def ended(life, form):
     with frozen(life.target):
         at = owner.does(f"{draft}/check", f"{draft}/begin", {"check": owner.at(f"{draft}/check").field("check")}).goes_to
         owner.does(at, at + "/cancel")
-    until(lambda: life.get(f"/v1/restores/{at.rsplit('/', 1)[1]}").get("outcome"), 120)
+    until(lambda: life.get(f"/v1/restores/{at.rsplit('/', 1)[1]}").get("outcome"), 300)
     life.looks(JOB, "ended by somebody", at)
 
 
@@ -429,11 +428,11 @@ def disk_gone(life):
     serial = told()["disk"]["serial"]
     bay = next(bay for bay in life.shelf.bays if any(disk["serial"] == serial and bay.device and bay.device.endswith(disk["device"]) for disk in life.shelf.known()))
     life.shelf.pull(bay, serial)
-    checks.check("(it is missing)", until(lambda: told()["membership"] == "missing", 120), told())
+    checks.check("(it is missing)", until(lambda: told()["membership"] == "missing", 300), told())
     life.looks("/disks", "one is missing")
     life.looks("/disks/act", "one is missing")
     life.sends("/disks/act", "another serial typed", "/disks/act", "/disks/add", {"typed": "NOT-IT"}, code=True, says="sticker")
-    until(lambda: any(one["duty"]["kind"] == "disk" for one in life.get("/v1/status").get("incidents", [])), 90)
+    until(lambda: any(one["duty"]["kind"] == "disk" for one in life.get("/v1/status").get("incidents", [])), 300)
     life.looks("/", "a disk is missing")
 
 
@@ -476,7 +475,7 @@ def silent(life):
         for route in ("/", "/shares", "/restore", "/incidents", "/emergency", "/disks", "/keys", "/policies", "/log", "/settings", "/setup"):
             life.looks(route, "vaultd is silent", says="[Uu]nknown")
         life.looks("/shares/{id}", "vaultd is silent", "/shares/0000000000000000", status=503)
-    until(lambda: life.get("/v1/vault").get("unready", 1) is None, 60)
+    until(lambda: life.get("/v1/vault").get("unready", 1) is None, 300)
     with away(life, "keyd"):
         life.looks("/setup/kit", "keyd is silent", says="[Uu]nknown")
     with away(life, "authd"):

@@ -8,11 +8,18 @@ from urllib.parse import urlsplit
 from .browser import Browser
 
 LIMIT = 100_000
-# Fills a form as somebody would, what is hidden in <details> too, and sends it; the browser's own checks of fields are another matter.
-SEND = """((action, fields) => {
+# The form of an action that has these fields.
+FORM = """
   const has = (form) => fields.every(([name, value]) => [...form.elements].some((one) => one.name === name && (name === "form" || one.type !== "hidden" || one.value === value)));
   const form = [...document.forms].find((one) => one.getAttribute("action") === action && has(one));
   if (!form) { return false; }
+"""
+# Whether it asks for a new code, which depends on how long ago the last one was.
+ASKS = f"""((action, fields) => {{{FORM}
+  return [...form.elements].some((one) => one.name === "code");
+}})"""
+# Fills it as somebody would, what is hidden in <details> too, and sends it; the browser's own checks of fields are another matter.
+SEND = f"""((action, fields) => {{{FORM}""" + """
   const filled = new Map();
   for (const [name, value] of fields) {
     const all = [...form.elements].filter((one) => one.name === name), nth = filled.get(name) || 0;
@@ -58,14 +65,16 @@ class Tour:
         self.tab.go(self.base + (path or route))
         return self.judged(route, state, status, says, quick)
 
-    def sends(self, route, state, page, action, fields, web=None, status=200, says=None):
-        """Sends a form of a page, and looks at what comes of it."""
+    def sends(self, route, state, page, action, fields, web=None, status=200, says=None, telephone=None):
+        """Sends a form of a page, with a code of this telephone where it asks for one, and looks at what comes of it."""
         self.goes_as(web)
         self.tab.shape(360)
         self.tab.go(self.base + page)
+        pairs = [[name, str(value)] for name, value in (fields.items() if isinstance(fields, dict) else fields)]
+        if telephone and self.tab.js(f"{ASKS}({json.dumps(action)}, {json.dumps(pairs)})"):
+            pairs.append(["code", telephone.code()])
         self.fresh()
         before = self.tab.loaded
-        pairs = [[name, str(value)] for name, value in (fields.items() if isinstance(fields, dict) else fields)]
         if not self.tab.js(f"{SEND}({json.dumps(action)}, {json.dumps(pairs)})"):
             return [f"{page} has no form for {action} with {[name for name, _ in pairs]}: {self.tab.text()[:300]}"]
         self.tab.settled(before)
