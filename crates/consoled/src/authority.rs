@@ -284,7 +284,11 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> Result<(), ConsoleError> {
         fs::rename(&new, path)?;
         fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
     };
-    write().map_err(ConsoleError::file(path))
+    write().map_err(|error| {
+        // What can't be kept is not left behind: it may be a key.
+        let _ = fs::remove_file(&new);
+        ConsoleError::file(path)(error)
+    })
 }
 
 #[cfg(test)]

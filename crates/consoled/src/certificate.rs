@@ -110,34 +110,49 @@ impl Uploaded {
 
     /// Looks at one, and touches nothing.
     pub fn check(&self, chain: &[u8], key: &[u8], now: i64) -> Result<Told, Unfit> {
-        fit(chain, key, &self.names, Some(now)).map(|fit| fit.told)
+        self.looked_at(chain, key, now).map(|(fit, _)| fit.told)
     }
 
     /// Shows this one from the next connection on.
     pub fn replace(&self, chain: &[u8], key: &[u8], now: i64) -> Result<Result<(), Unfit>, ConsoleError> {
-        let fit = match fit(chain, key, &self.names, Some(now)) {
-            Ok(fit) => fit,
+        let (fit, pem) = match self.looked_at(chain, key, now) {
+            Ok(good) => good,
             Err(why) => return Ok(Err(why)),
         };
-        // It has its room from the beginning: growing would leave copies of the key behind.
-        let mut pem = Zeroizing::new(Vec::with_capacity(chain.len() + key.len() + 1));
-        pem.extend_from_slice(chain);
-        pem.push(b'\n');
-        pem.extend_from_slice(key);
         let mut current = self.lock();
         write(&self.path, &pem)?;
         *current = Some(fit);
         Ok(Ok(()))
     }
 
-    /// Shows the box's own again. The key is gone from the disk by that.
+    /// The two as they are kept, and what is read from that at the next start: a key among the certificates, or certificates beside the key, may not fit there any more.
+    fn looked_at(&self, chain: &[u8], key: &[u8], now: i64) -> Result<(Fit, Zeroizing<Vec<u8>>), Unfit> {
+        fit(chain, key, &self.names, Some(now))?;
+        // It has its room from the beginning: growing would leave copies of the key behind.
+        let mut pem = Zeroizing::new(Vec::with_capacity(chain.len() + key.len() + 1));
+        pem.extend_from_slice(chain);
+        pem.push(b'\n');
+        pem.extend_from_slice(key);
+        Ok((fit(&pem, &pem, &self.names, Some(now))?, pem))
+    }
+
+    /// Shows the box's own again. The key is gone from the disk by that, also one that was left half written.
     pub fn remove(&self) -> Result<(), ConsoleError> {
         let mut current = self.lock();
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(ConsoleError::file(&self.path)(error)),
-            _ => *current = None,
+        for path in [self.path.with_extension("new"), self.path.clone()] {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(ConsoleError::file(&path)(error)),
+                _ => {}
+            }
         }
-        Ok(())
+        *current = None;
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(ConsoleError::file(folder))
+    }
+
+    /// What somebody sees who opens the box by this name, if that is not the box's own.
+    pub fn told_for(&self, name: &str, now: i64) -> Option<Told> {
+        self.fit_for(name, now).map(|fit| fit.told)
     }
 
     /// The one of the moment.
@@ -147,9 +162,13 @@ impl Uploaded {
 
     /// What somebody is met with who asks for this name.
     fn for_name(&self, name: &str, now: i64) -> Option<Arc<CertifiedKey>> {
+        self.fit_for(name, now).map(|fit| fit.key)
+    }
+
+    fn fit_for(&self, name: &str, now: i64) -> Option<Fit> {
         let name = name.trim_end_matches('.').to_ascii_lowercase();
         let current = self.lock();
-        current.as_ref().filter(|fit| now <= fit.told.until && fit.told.names.contains(&name)).map(|fit| Arc::clone(&fit.key))
+        current.as_ref().filter(|fit| now <= fit.told.until && fit.told.names.contains(&name)).cloned()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Fit>> {

@@ -8,7 +8,8 @@ use crate::neighbours::Trouble;
 use crate::pages::address::TypedWrong;
 
 /// Fields that nobody is given back, beside all that a page asks for as a password or a one-time code.
-pub const SECRETS: [&str; 8] = ["form", "password", "again", "new", "code", "secret", "setup", "word"];
+/// A chain of certificates often comes in one text with its key.
+pub const SECRETS: [&str; 9] = ["form", "password", "again", "new", "code", "secret", "chain", "setup", "word"];
 /// What is longer is not kept for the next page.
 const KEPT_MAX: usize = 16 << 10;
 
@@ -190,7 +191,10 @@ impl<'a> Filling<'a> {
                 }
                 ("select", true) => select = None,
                 ("option", false) => self.option(tag, select),
-                ("textarea", false) => self.textarea(tag, form.get(number + 1)),
+                ("textarea", false) => {
+                    self.marked(tag, form, "");
+                    self.textarea(tag, form.get(number + 1));
+                }
                 _ => {}
             }
         }

@@ -43,6 +43,7 @@ async fn every_form_of_the_console_gives_back_what_was_typed_and_no_secret() {
         "/policies",
         "/log",
         "/settings",
+        "/settings/certificate",
         "/account",
         "/enrol",
         "/claim",
@@ -72,10 +73,16 @@ async fn every_form_of_the_console_gives_back_what_was_typed_and_no_secret() {
                     }
                 }
             }
+            for area in all(form, "<textarea ", ">").into_iter().map(|area| format!(" {area}")) {
+                let (name, marker) = (attribute(&area, "name").unwrap_or_default(), format!("typed{}", typed.len()));
+                sent.append_pair(name, &marker);
+                typed.push((marker, SECRETS.contains(&name)));
+            }
             let action = plain(attribute(form, "action").unwrap_or_default());
             let filled = given_back(page.clone(), &Sent::new(&action, &Form::parse(sent.finish().as_bytes()).unwrap(), Vec::new()));
             for (marker, is_secret) in &typed {
-                assert_eq!(filled.contains(&format!("value=\"{marker}\"")), !is_secret, "{path}, {action}: {marker}");
+                let there = [format!("value=\"{marker}\""), format!(">{marker}</textarea>")].iter().any(|there| filled.contains(there));
+                assert_eq!(there, !is_secret, "{path}, {action}: {marker}");
             }
             typed_into += typed.len();
         }
@@ -143,6 +150,10 @@ async fn what_was_last_known_says_since_when_in_all_parts() {
     for part in ["headline", "doubt", "answers", "todo", "shares"] {
         assert!(page.contains(&format!("data-part=\"{part}\" data-as-of=\"today, ")), "{part} in {page}");
     }
+    // Whom to call and what is frozen is not known then, and nobody is told otherwise.
+    let worst = owner.get("/emergency").await.body;
+    assert!(worst.contains("Whom to call can&#39;t be said now") && worst.contains("Whether deletions are frozen"), "{worst}");
+    assert!(!worst.contains("Nobody is named here") && !worst.contains("deletions, below"));
     let main = page.split("<main").nth(1).unwrap();
     for colour in ["ok", "bad", "held", "action"] {
         assert!(!main.contains(&format!("data-status=\"{colour}\"")), "{colour}");

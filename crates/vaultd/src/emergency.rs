@@ -124,7 +124,11 @@ pub(crate) fn told(appliance: &Appliance) -> Answer<EmergencyState> {
     let open = kept.open.filter(|open| open.left_s(appliance) > 0).map(|open| open.told(appliance));
     let (ready, without_copy) = match appliance.engine.vault() {
         // While it is open, this is asked for each time that somebody reads.
-        Ok(vault) if open.is_none() => good_copies(appliance, &vault)?,
+        // Whom to call is told also where the copies can't be read: that is when it is wanted.
+        Ok(vault) if open.is_none() => good_copies(appliance, &vault).unwrap_or_else(|error| {
+            tracing::warn!(error = &error as &dyn std::error::Error, "which copies are good can't be said");
+            Default::default()
+        }),
         _ => Default::default(),
     };
     let to_review = kept.to_review.iter().map(|review| review.id).collect();

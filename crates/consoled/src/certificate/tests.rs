@@ -69,6 +69,9 @@ fn what_does_not_fit_changes_nothing() {
         (&chain, &chain, Unfit::NoKey),
         (&chain, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", Unfit::Kind),
         (&chain, &other_key, Unfit::OtherKey),
+        // They would not fit any more when they are read together at the next start.
+        (&format!("{other_key}{chain}"), &key, Unfit::OtherKey),
+        (&chain, &format!("{key}{}", chain.repeat(8)), Unfit::TooMany),
         (&format!("{other}{chain}"), &key, Unfit::OtherKey),
         (&elsewhere, &elsewhere_key, Unfit::Name),
         (&old, &old_key, Unfit::Time),

@@ -10,6 +10,7 @@ use keepwell_api::grants::Verb;
 use super::frame::{self, Frame};
 use crate::certificate::Uploaded;
 use crate::neighbours::Trouble;
+use crate::passkey::host_name;
 use crate::view::When;
 use crate::visit::Visit;
 
@@ -60,6 +61,13 @@ fn show(visit: &Visit, error: Option<String>) -> Response {
     )
 }
 
+/// What whoever opens the box by the name that was asked has to compare, and until when; none where the box's own is shown.
+pub(crate) fn shown_by_name(visit: &Visit) -> Option<(String, When)> {
+    let (uploaded, name) = (visit.app.uploaded.as_ref()?, host_name(&visit.host)?);
+    let told = uploaded.told_for(name, visit.now())?;
+    Some((told.fingerprint, frame::times(visit).at(told.until)))
+}
+
 /// Takes another one, or the box's own again.
 pub(crate) async fn change(visit: Visit) -> Response {
     let Some(uploaded) = visit.app.uploaded.clone() else { return visit.after::<()>(PAGE, Err(Trouble::Busy), "") };
@@ -80,7 +88,7 @@ pub(crate) async fn change(visit: Visit) -> Response {
     match uploaded.replace(chain.as_ref(), key.as_ref(), visit.now()) {
         Ok(Ok(())) => visit.after(PAGE, Ok(()), "Whoever opens this box by that name sees the new certificate from now on."),
         Ok(Err(why)) => show(&visit, Some(format!("{why} Nothing was changed."))),
-        Err(error) => failed(&visit, &error),
+        Err(error) => failed(&visit, &error, "The certificate could not be kept on the box's own disk. The log has the attempt."),
     }
 }
 
@@ -90,7 +98,7 @@ async fn own_again(visit: &Visit, uploaded: &Uploaded) -> Response {
     }
     match uploaded.remove() {
         Ok(()) => visit.after(PAGE, Ok(()), "The box shows its own certificate again. The key was deleted."),
-        Err(error) => failed(visit, &error),
+        Err(error) => failed(visit, &error, "The certificate could not be deleted from the box's own disk. The log has the attempt."),
     }
 }
 
@@ -100,7 +108,7 @@ async fn recorded(visit: &Visit, fingerprint: Option<String>) -> Result<(), Trou
     visit.app.neighbours.authd::<serde_json::Value>("/v1/console-certificate", ask).await.map(drop)
 }
 
-fn failed(visit: &Visit, error: &crate::error::ConsoleError) -> Response {
-    tracing::error!(error = error as &dyn std::error::Error, "a certificate can't be kept");
-    show(visit, Some("The certificate could not be kept on the box's own disk. Nothing was changed.".into()))
+fn failed(visit: &Visit, error: &crate::error::ConsoleError, text: &str) -> Response {
+    tracing::error!(error = error as &dyn std::error::Error, "a certificate can't be kept or deleted");
+    show(visit, Some(text.into()))
 }

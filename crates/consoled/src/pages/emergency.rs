@@ -9,6 +9,7 @@ use keepwell_api::vault::{
     OpenEmergency,
 };
 
+use super::certificate::shown_by_name;
 use super::frame::{self, Frame};
 use super::trouble;
 use crate::downtime::AT;
@@ -40,6 +41,8 @@ struct EmergencyPage {
     hours: Vec<u8>,
     address: String,
     fingerprint: String,
+    /// Of the practice's own certificate, and until when, where that is what this name leads to.
+    by_name: Option<(String, When)>,
 }
 
 struct OpenNow {
@@ -98,6 +101,7 @@ async fn show(visit: &Visit, failed: Option<&Trouble>, reason: String) -> Respon
         hours: (1..=EMERGENCY_HOURS_MAX).rev().collect(),
         address: address(visit),
         fingerprint: visit.app.settings.authority.1.clone(),
+        by_name: shown_by_name(visit),
     };
     let status = if failed.is_some() { StatusCode::CONFLICT } else { StatusCode::OK };
     visit.show_with(status, &page)
@@ -147,7 +151,7 @@ pub(crate) async fn close(visit: Visit) -> Response {
 /// Forgets no old copy from now on.
 pub(crate) async fn freeze(visit: Visit) -> Response {
     let done = visit.granted::<Done>(Verb::DeletionsFreeze, "/v1/deletions/freeze", &Deletions {}).await;
-    visit.after("/emergency", done, "Deletions are frozen: no old copy is forgotten until somebody ends it. Everybody was told.")
+    visit.after("/emergency", done, "Deletions are frozen: no old copy is forgotten until somebody ends it. Everybody is told.")
 }
 
 /// Lets old copies be forgotten again.

@@ -7,6 +7,7 @@ use axum::response::Response;
 use keepwell_api::auth::{InSession, SignIn, SignedIn, Status};
 use keepwell_api::grants::Role;
 
+use super::certificate::shown_by_name;
 use super::frame::Frame;
 use super::setup::progress;
 use crate::guard;
@@ -14,6 +15,7 @@ use crate::listen::Ends;
 use crate::neighbours::{self, Trouble};
 use crate::passkey::host_name;
 use crate::sessions::locked;
+use crate::view::When;
 use crate::visit::Visit;
 
 #[derive(Template)]
@@ -24,6 +26,7 @@ struct SignInPage {
     user: String,
     unclaimed: bool,
     fingerprint: String,
+    by_name: Option<(String, When)>,
 }
 
 /// The form; who is signed in has no need of it.
@@ -110,6 +113,7 @@ async fn show(visit: &Visit, trouble: Option<Trouble>) -> Response {
         user: visit.form.text("user").to_owned(),
         unclaimed: matches!(claimed, Ok(false)),
         fingerprint: visit.app.settings.authority.1.clone(),
+        by_name: shown_by_name(visit),
     };
     visit.show_with(status, &page)
 }
