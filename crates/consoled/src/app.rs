@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -52,8 +52,10 @@ pub struct App {
     pub set_up: AtomicBool,
     /// Places for downloads of all who are signed in: as many as vaultd gives at a time.
     pub downloads: Arc<Semaphore>,
-    /// How far setting up was seen to be, and when.
-    pub(crate) progress: tokio::sync::Mutex<Option<(Instant, Option<Stage>)>>,
+    /// How far setting up was seen to be: when, and after how many acts.
+    pub(crate) progress: tokio::sync::Mutex<Option<(Instant, u64, Option<Stage>)>>,
+    /// Forms that were let in: what was seen before one of them may not hold any more.
+    pub(crate) acts: AtomicU64,
     /// The certificate that an owner has uploaded; none where there is no TLS.
     pub uploaded: Option<Arc<Uploaded>>,
     last: Mutex<Option<(i64, Status)>>,
@@ -79,6 +81,7 @@ impl App {
             set_up: AtomicBool::new(false),
             downloads: Arc::new(Semaphore::new(DOWNLOADS)),
             progress: tokio::sync::Mutex::default(),
+            acts: AtomicU64::new(0),
             uploaded: None,
             last: Mutex::default(),
         }

@@ -48,12 +48,15 @@ const HEADERS: [(HeaderName, &str); 8] = [
 pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let acts = request.method() == Method::POST;
     let mut answer = match admit(&app, request).await {
-        Ok(request) => passkey::watched(next.run(request)).await,
+        Ok(request) => {
+            let answer = passkey::watched(next.run(request)).await;
+            if acts {
+                pages::setup::progress::look_anew(&app);
+            }
+            answer
+        }
         Err(refusal) => refusal,
     };
-    if acts {
-        pages::setup::progress::look_anew(&app).await;
-    }
     keep_to_itself(answer.headers_mut());
     answer
 }

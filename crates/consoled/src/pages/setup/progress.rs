@@ -13,6 +13,8 @@ use crate::pages::restore::job;
 
 /// What was seen is said so long without looking again.
 const SEEN: Duration = Duration::from_secs(15);
+/// The same where nobody could say: those who wait behind a look that failed do not repeat it one after the other.
+const UNSEEN: Duration = Duration::from_secs(3);
 
 /// A step of setting up, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -146,23 +148,23 @@ pub(crate) async fn open_at(app: &App) -> Option<Stage> {
     }
     // One looks, and the others wait for what it saw: each look is seven questions.
     let mut seen = app.progress.lock().await;
-    if let Some((at, stage)) = *seen
-        && at.elapsed() < SEEN
+    let acts = app.acts.load(Ordering::Relaxed);
+    if let Some((at, after, stage)) = *seen
+        && after == acts
+        && at.elapsed() < if stage.is_some() { SEEN } else { UNSEEN }
     {
         return stage;
     }
     let progress = Progress::of(app).await;
     app.set_up.store(progress.is_over(), Ordering::Relaxed);
     let stage = progress.next();
-    *seen = stage.is_some().then(|| (Instant::now(), stage));
+    *seen = Some((Instant::now(), acts, stage));
     stage
 }
 
-/// Somebody did something: what was seen before may not hold any more.
-pub(crate) async fn look_anew(app: &App) {
-    if !app.set_up.load(Ordering::Relaxed) {
-        *app.progress.lock().await = None;
-    }
+/// Somebody did something: what was seen before may not hold any more. Waits for nobody who looks.
+pub(crate) fn look_anew(app: &App) {
+    app.acts.fetch_add(1, Ordering::Relaxed);
 }
 
 fn fact(holds: bool) -> Fact {
