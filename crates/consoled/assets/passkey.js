@@ -30,12 +30,13 @@
   };
 
   // What is signed, in words, before the device asks for a finger.
-  const confirmed = (ask, here) => new Promise((done) => {
+  const confirmed = (ask, here, more) => new Promise((done) => {
     const box = document.createElement("dialog");
     box.setAttribute("aria-labelledby", "passkey-title");
     part("h2", "Sign this with your passkey", box).id = "passkey-title";
     part("p", "You are about to: " + ask.words + ".", box);
     if (here) { part("p", "On this page: " + here, box).className = "hint"; }
+    if (more) { part("p", more, box).className = "hint"; }
     const actions = part("p", "", box);
     actions.className = "actions";
     const yes = part("button", "Sign with passkey", actions);
@@ -61,7 +62,21 @@
     field.type = "hidden";
     field.name = name;
     field.value = value;
+    field.dataset.passkeyProof = "yes";
     form.append(field);
+  };
+
+  // Browsers block a page of its own that opens so long after the button was pressed. Where a page stays when its form was sent, it asks anew the next time: a signature counts once.
+  const finished = (form, code, pressed) => {
+    const target = form.target;
+    if (pressed && pressed.name) { hidden(form, pressed.name, pressed.value); }
+    if (target === "_blank") { form.target = "_self"; }
+    send(form);
+    window.setTimeout(() => {
+      for (const field of form.querySelectorAll("[data-passkey-proof]")) { field.remove(); }
+      code.disabled = false;
+      form.target = target;
+    }, 0);
   };
 
   const prove = async (form, code, pressed) => {
@@ -70,16 +85,15 @@
     fields.set("code", "?" + window.location.host);
     const answer = await fetch(form.getAttribute("action"), { method: "POST", body: fields, redirect: "manual" });
     // Something else is wrong with it, and the page that comes says what.
-    if (!(answer.headers.get("content-type") || "").startsWith("application/json")) { send(form); return; }
+    if (!(answer.headers.get("content-type") || "").startsWith("application/json")) { finished(form, code, pressed); return; }
     const ask = await answer.json();
-    if (ask.act !== "sign-in" && !await confirmed(ask, named(form, pressed))) { return; }
+    if (ask.act !== "sign-in" && !await confirmed(ask, named(form, pressed), form.target === "_blank" ? "It opens in place of this page. Go back afterwards." : "")) { return; }
     const publicKey = { challenge: bytes(ask.challenge), rpId: ask.rp, allowCredentials: keys(ask.allow), userVerification: "required", timeout: 240000 };
     const got = await navigator.credentials.get({ publicKey });
     const said = got.response;
     code.disabled = true;
     hidden(form, "code", ["passkey", text(got.rawId), text(said.authenticatorData), text(said.clientDataJSON), text(said.signature)].join("."));
-    if (pressed && pressed.name) { hidden(form, pressed.name, pressed.value); }
-    send(form);
+    finished(form, code, pressed);
   };
 
   const codes = () => document.querySelectorAll("form:not([data-passkey=no]) input[name=code][autocomplete=one-time-code]");
@@ -94,12 +108,15 @@
       code.before(hint);
       code.setAttribute("aria-describedby", ((code.getAttribute("aria-describedby") || "") + " " + hint.id).trim());
     }
+    const underWay = new WeakSet();
     document.addEventListener("submit", (event) => {
       const form = event.target;
       const code = [...codes()].find((one) => one.form === form);
       if (!code || code.value.trim() !== "") { return; }
       event.preventDefault();
-      prove(form, code, event.submitter).catch(failed(form));
+      if (underWay.has(form)) { return; }
+      underWay.add(form);
+      prove(form, code, event.submitter).catch(failed(form)).finally(() => underWay.delete(form));
     });
   }
 
@@ -118,6 +135,7 @@
       send(form);
     };
     button.hidden = false;
+    document.querySelector("[data-unmade]").hidden = true;
     button.addEventListener("click", () => make().catch((why) => {
       tell(form, why && why.name === "InvalidStateError" ? "This device has a passkey of yours for this box already." : "No passkey was made. Try again, or on another device.");
     }));

@@ -58,6 +58,8 @@ fn shown(asked: &PasskeyAsked) -> Response {
 /// What is signed, for the person who signs it.
 fn words(act: &str) -> &str {
     match act.parse::<Verb>() {
+        // authd asks for all of these by one name.
+        Ok(Verb::UsersManage) => "change people, programs, the certificate, the sealed code, or passkeys",
         Ok(verb) => tokens::does(verb),
         Err(_) => match act {
             "password-changed" => "change your password",
