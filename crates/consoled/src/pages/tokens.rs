@@ -12,6 +12,8 @@ use crate::view::{Times, When};
 use crate::visit::Visit;
 
 const DAY_S: i64 = 24 * 3600;
+/// No token is good for longer.
+const DAYS_MAX: i64 = 400;
 /// Tokens end at a full hour: what a passkey signs is the same when it is sent again.
 const HOUR_S: i64 = 3600;
 
@@ -112,7 +114,7 @@ pub(crate) async fn make(visit: Visit) -> Response {
             "No role but an owner's may do all of this, and a program is no owner. No token was made: make two, or tick less.".into();
         return visit.go("/people", Some(Notice { good: false, text }));
     };
-    let (name, expires_at) = (visit.form.text("name").to_owned(), visit.now() / HOUR_S * HOUR_S + days * DAY_S);
+    let (name, expires_at) = (visit.form.text("name").to_owned(), ends(visit.now(), days));
     let ask = MakeToken { session, name, role, verbs, shares, expires_at, code: visit.form.code() };
     match visit.app.neighbours.authd::<TokenMade>("/v1/tokens", ask).await {
         Ok(made) => {
@@ -123,6 +125,12 @@ pub(crate) async fn make(visit: Visit) -> Response {
     }
 }
 
+/// The full hour after so many days, and none later than any token may end.
+fn ends(now: i64, days: i64) -> i64 {
+    let full = |at: i64| at / HOUR_S * HOUR_S;
+    (full(now + HOUR_S - 1) + days * DAY_S).min(full(now + DAYS_MAX * DAY_S))
+}
+
 fn wanted(visit: &Visit) -> Result<(Vec<Verb>, Scope, i64), &'static str> {
     let verbs: Vec<Verb> =
         visit.form.all("verb").map(|word| word.parse().map_err(|_| "There is no such right.")).collect::<Result<_, _>>()?;
@@ -130,7 +138,7 @@ fn wanted(visit: &Visit) -> Result<(Vec<Verb>, Scope, i64), &'static str> {
         visit.look_at(&["verb"]);
         return Err("Tick what the program may do.");
     }
-    let Some(days) = visit.form.number::<i64>("days").filter(|days| (1..=400).contains(days)) else {
+    let Some(days) = visit.form.number::<i64>("days").filter(|days| (1..=DAYS_MAX).contains(days)) else {
         visit.look_at(&["days"]);
         return Err("It ends after 1 to 400 days.");
     };
