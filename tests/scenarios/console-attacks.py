@@ -390,7 +390,7 @@ def papers(box, people):
 def at_keyd(box):
     """Every route of keyd's, as the console's own user: a keyd of its own on a copy of the box's keys, which knows us as that and as nothing else."""
     copy, place = checks.scratch / "keyd-copy", checks.scratch / "keyd-at"
-    shutil.copytree(box.folder / "state/keyd", copy)
+    until(lambda: copied(box.folder / "state/keyd", copy))
     others = [word for name in ("vaultd", "admin", "screen", "diskd") for word in (f"--{name}-uid", "65533")]
     with open(checks.scratch / "keyd.log", "wb") as log:
         keyd = subprocess.Popen([BINARY.parent / "keepwell-keyd", "serve", "--state", copy, "--socket", place, "--without-tpm", *others, "--consoled-uid", str(os.geteuid())], stderr=log)
@@ -407,6 +407,16 @@ def at_keyd(box):
     checks.check("keyd gives the console's user nothing but how the keys are", len(routes) > 12 and open_to_it == {"GET /v1/status"}, told)
     keyd.terminate()
     keyd.wait()
+
+
+def copied(folder, copy):
+    """Whether a folder in use was copied whole: a file may go while one looks."""
+    shutil.rmtree(copy, ignore_errors=True)
+    try:
+        shutil.copytree(folder, copy)
+    except (OSError, shutil.Error):
+        return False
+    return True
 
 
 def answers_at(place):

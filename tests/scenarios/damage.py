@@ -360,7 +360,8 @@ def writing(example):
     for attempt in range(10):
         trees.plain(example.tree / f"large-{attempt}", 40, 4 << 20, seed=3 + attempt)
         running = example.vault.start_backup(example.tree)
-        while running.poll() is None and not busy(example.vault):
+        end = time.monotonic() + 300
+        while running.poll() is None and not busy(example.vault) and time.monotonic() < end:
             time.sleep(0.005)
         running.send_signal(signal.SIGSTOP)
         while running.poll() is None and not stopped(running.pid):
