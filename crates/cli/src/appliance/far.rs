@@ -144,6 +144,7 @@ mod tests {
         let at = |name: &str, text: &str| {
             let path = folder.path().join(name);
             std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
             path
         };
         let args = |token: &str| FarArgs {
@@ -153,6 +154,9 @@ mod tests {
         };
         assert!(matches!(Far::new(&args("other\n")), Err(CliError::Refused(text)) if text.contains("kw_")));
         assert!(matches!(Far::new(&args("kw_x\n")), Err(CliError::Refused(text)) if text.contains("authority.pem")));
+        let read_by_others = args("kw_x\n");
+        std::fs::set_permissions(read_by_others.token_file.as_ref().unwrap(), std::fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(matches!(Far::new(&read_by_others), Err(CliError::Refused(text)) if text.contains("others")));
         assert!(Far::new(&FarArgs { remote: None, token_file: None, authority: None }).unwrap().is_none());
     }
 }
