@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use keepwell_api::error::chain;
 use keepwell_api::grants::{Grant, Role};
 use keepwell_api::keys::{ConfirmPaper, PaperConfirmed, PaperFormat, PaperQuestion, PrintPaper, Reissue, Reissued};
-use keepwell_api::notices::{Kind, Line, Notice, Severity, Text, Word};
+use keepwell_api::notices::{Kind, Line, Notice, Severity, Text};
 use keepwell_api::vault::{ConfirmKitPaper, KitAgain, PrintKitPaper};
 use keepwell_api::{Client, ClientError, wiped};
 use keepwell_audit::{Event, Value};
@@ -132,10 +132,7 @@ fn note(appliance: &Appliance, grant: &Grant, what: &str, more: Vec<(String, Val
 fn tell(appliance: &Appliance, happened: &str) -> Answer<()> {
     let channels: Channels = appliance.state.document(outbox::DOCUMENT)?.unwrap_or_default();
     let at = appliance.clock.believed();
-    let mut random = [0; 8];
-    getrandom::fill(&mut random).map_err(|error| VaultdError::Own(error.into()))?;
-    let word = |text: &str| Word::parse(text).expect("letters, digits and dashes");
-    let id = word(&format!("{CODE}-{}", keepwell_api::hex::encode(&random)));
+    let id = outbox::once(CODE, at)?;
     let notice = Notice {
         id: id.clone(),
         incident: id,
@@ -147,7 +144,7 @@ fn tell(appliance: &Appliance, happened: &str) -> Answer<()> {
         happened: Text::clean(happened),
         for_your_data: Text::clean("Any two of its three papers open all copies. The copies are as they were"),
         to_do: Text::clean("If this was not one of you, sign in at once, see the log, and call whoever looks after the box"),
-        code: word(CODE),
+        code: outbox::word(CODE),
         facts: std::collections::BTreeMap::new(),
     };
     let notice = serde_json::to_string(&notice).expect("plain data becomes JSON");

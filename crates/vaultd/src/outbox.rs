@@ -83,10 +83,8 @@ pub(crate) fn post(appliance: &Appliance, said: &Announcement) -> Result<(), Vau
         return Ok(());
     }
     let notice = serde_json::to_string(&notice(appliance, said)?).expect("plain data becomes JSON");
-    for channel in channels.keys() {
-        appliance.state.post(channel, &notice, appliance.clock.believed())?;
-    }
-    Ok(())
+    let channels: Vec<String> = channels.into_keys().collect();
+    Ok(appliance.state.post_to_all(&channels, &notice, appliance.clock.believed())?)
 }
 
 fn notice(appliance: &Appliance, said: &Announcement) -> Result<Notice, StateError> {
