@@ -24,7 +24,7 @@ use crate::entropy::Entropy;
 use crate::error::KeydError;
 use crate::hex::Digest;
 use crate::memory::MemoryWarning;
-use crate::policy::{Authority, Policies, PolicyError, SignedPolicies};
+use crate::policy::{Authority, Policies, PolicyError, SignedPolicies, documents};
 use crate::state::{Folder, IdentityRecord, OWN, OwnHalf, SealedState, StandIn, StateError, VaultRecord};
 use crate::tpm::Tpm;
 use held::Held;
@@ -220,13 +220,22 @@ impl Images {
         }
         let Some(authority) = images.authority else { return images };
         for path in &config.policies {
-            let verified = read_limited(path).and_then(|bytes| SignedPolicies::parse(&bytes)).and_then(|file| file.verify(&authority));
-            match verified {
-                Ok(policies) => images.policies.push(policies),
-                Err(error) => images.complaints.push(error),
+            if let Err(error) = read_limited(path).and_then(|bytes| images.take(&bytes, &authority)) {
+                images.complaints.push(error);
             }
         }
         images
+    }
+
+    /// Each document of a file for itself: one that is not used is a complaint, and takes nothing from the others.
+    fn take(&mut self, file: &[u8], authority: &Authority) -> Result<(), PolicyError> {
+        for document in documents(file)? {
+            match SignedPolicies::parse(document).and_then(|signed| signed.verify(authority)) {
+                Ok(policies) => self.policies.push(policies),
+                Err(error) => self.complaints.push(error),
+            }
+        }
+        Ok(())
     }
 }
 

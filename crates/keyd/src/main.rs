@@ -62,7 +62,8 @@ struct Serve {
     /// Longest time for one task of the TPM, seconds.
     #[arg(long, default_value_t = 30)]
     tpm_deadline: u64,
-    /// A file of signed policies of the image; several may be given, one for each security epoch.
+    /// Signed policies of the image: a file of them, or an object that has several in its member `keepwell`, as systemd's tpm2-pcr-signature.json. May be
+    /// given several times.
     #[arg(long)]
     policies: Vec<PathBuf>,
     /// Public key of the authority that this image trusts.
@@ -171,6 +172,6 @@ fn sign_policy(sign: SignPolicy) -> anyhow::Result<()> {
     let stored = Zeroizing::new(std::fs::read(&sign.key).with_context(|| format!("{} can't be read", sign.key.display()))?);
     let key = AuthorityKey::parse(&stored).with_context(|| format!("{} is no authority's key", sign.key.display()))?;
     let approved: Vec<_> = sign.phase.into_iter().zip(sign.pcr11).collect();
-    println!("{}", serde_json::to_string_pretty(&key.sign(SecurityEpoch(sign.epoch), &approved)?)?);
+    println!("{}", serde_json::to_string_pretty(&key.sign(SecurityEpoch(sign.epoch), &approved))?);
     Ok(())
 }

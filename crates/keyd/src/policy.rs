@@ -11,6 +11,7 @@ use std::str::FromStr;
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 pub use digest::{authorized, authorized_then_pcrs, pcr_policy};
 
@@ -19,6 +20,7 @@ use crate::hex::{Digest, Hex, NoHex, decode_into};
 /// Largest file that is parsed.
 pub const FILE_MAX: usize = 256 << 10;
 const POLICIES_MAX: usize = 256;
+const DOCUMENTS_MAX: usize = 8;
 const PHASE_MAX: usize = 64;
 const VERSION: u32 = 1;
 
@@ -140,7 +142,35 @@ pub struct SignedPolicy {
     pub signature: Hex,
 }
 
-/// A file of signed policies, well-formed, but by nobody knows whom.
+/// The documents of signed policies in a file: the file itself, or the members of the array `keepwell` in an object that is otherwise somebody
+/// else's. That is how they travel with an image: systemd's own object of signatures is in the image's `.pcrsig` section, and this array in it.
+/// Nothing is known of each but that it is JSON.
+pub fn documents(file: &[u8]) -> Result<Vec<&[u8]>, PolicyError> {
+    if file.len() > FILE_MAX {
+        return Err(malformed("it is too long"));
+    }
+    if file.trim_ascii_start().first() != Some(&b'{') {
+        return Err(malformed("it is no JSON object"));
+    }
+    let carrier: Carrier<'_> = serde_json::from_slice(file).map_err(|error| PolicyError::Malformed(error.to_string()))?;
+    match carrier.keepwell {
+        None => Ok(vec![file]),
+        Some(documents) if (1..=DOCUMENTS_MAX).contains(&documents.len()) => Ok(documents.into_iter().map(|one| one.get().as_bytes()).collect()),
+        Some(_) => Err(malformed("no document, or too many")),
+    }
+}
+
+fn malformed(why: &str) -> PolicyError {
+    PolicyError::Malformed(why.to_owned())
+}
+
+#[derive(Deserialize)]
+struct Carrier<'a> {
+    #[serde(borrow)]
+    keepwell: Option<Vec<&'a RawValue>>,
+}
+
+/// A document of signed policies, well-formed, but by nobody knows whom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignedPolicies {
@@ -151,9 +181,8 @@ pub struct SignedPolicies {
 }
 
 impl SignedPolicies {
-    /// Parses a file. What it says is consistent then; who signed it is not checked yet.
+    /// Parses a document. What it says is consistent then; who signed it is not checked yet.
     pub fn parse(bytes: &[u8]) -> Result<Self, PolicyError> {
-        let malformed = |why: &str| PolicyError::Malformed(why.to_owned());
         if bytes.len() > FILE_MAX {
             return Err(malformed("it is too long"));
         }

@@ -199,6 +199,12 @@ fn policies_that_are_not_the_makers_are_named() {
     assert_eq!(box_.home.start().status().locked.unwrap().code, "bad-signature");
     box_.home.install(&[box_.home.builder.file(1, &["image 1"])]);
     assert_eq!(box_.home.start().status().locked.unwrap().code, "old-epoch");
+    // One that is not the maker's takes nothing from the other, in files or in what an image brings.
+    let stranger = r#box::Builder::new().file(2, &["image 1"]);
+    box_.home.install_as_image(&[stranger.clone()]);
+    assert_eq!(box_.home.start().status().locked.unwrap().code, "unknown-authority");
+    box_.home.install_as_image(&[stranger, good.clone()]);
+    box_.opens();
     box_.home.install(&[good]);
     box_.opens();
 }

@@ -4,7 +4,7 @@
 
 use keepwell_keyd::hex::Digest;
 use keepwell_keyd::policy::sign::AuthorityKey;
-use keepwell_keyd::policy::{FILE_MAX, SecurityEpoch, SignedPolicies, authorized_then_pcrs, pcr_policy};
+use keepwell_keyd::policy::{FILE_MAX, SecurityEpoch, SignedPolicies, authorized_then_pcrs, documents, pcr_policy};
 use serde_json::{Value, json};
 
 const PCR11: Digest = Digest([0x11; 32]);
@@ -14,7 +14,7 @@ fn key() -> AuthorityKey {
 }
 
 fn file(key: &AuthorityKey) -> Value {
-    serde_json::to_value(key.sign(SecurityEpoch(7), &[("enter-initrd".into(), PCR11), ("ready".into(), Digest::ZERO)]).unwrap()).unwrap()
+    serde_json::to_value(key.sign(SecurityEpoch(7), &[("enter-initrd".into(), PCR11), ("ready".into(), Digest::ZERO)])).unwrap()
 }
 
 fn outcome(key: &AuthorityKey, file: &Value) -> &'static str {
@@ -73,6 +73,48 @@ fn each_change_is_refused() {
     for cut in 0..file(&key).to_string().len() {
         assert!(SignedPolicies::parse(&file(&key).to_string().as_bytes()[..cut]).is_err());
     }
+}
+
+#[test]
+fn what_an_image_brings_holds_the_documents_of_two_epochs() {
+    let key = key();
+    let [older, newer] = [6, 7].map(|epoch| key.sign(SecurityEpoch(epoch), &[("enter-initrd".into(), PCR11)]));
+    let image = json!({"sha256": [{"pcrs": [11], "pol": "00", "sig": "AA=="}], "keepwell": [older, newer]}).to_string();
+    let found = documents(image.as_bytes()).unwrap();
+    let epochs: Vec<_> =
+        found.into_iter().map(|one| SignedPolicies::parse(one).unwrap().verify(&key.authority()).unwrap().epoch.0).collect();
+    assert_eq!(epochs, [6, 7]);
+    // A document by itself is a file too, and what is no such object is told where it is parsed.
+    let alone = serde_json::to_vec(&older).unwrap();
+    assert_eq!(documents(&alone).unwrap(), [&alone[..]]);
+    let systemd = br#"{"sha256": []}"#;
+    assert_eq!(SignedPolicies::parse(documents(systemd).unwrap()[0]).unwrap_err().code(), "policies-damaged");
+    for broken in [
+        json!({"keepwell": []}).to_string(),
+        json!({"keepwell": vec![&older; 9]}).to_string(),
+        json!({"keepwell": older}).to_string(),
+        json!({"keepwell": "a"}).to_string(),
+        json!([[older]]).to_string(),
+        format!(r#"{{"keepwell": [{{}}], "keepwell": [{}]}}"#, serde_json::to_string(&older).unwrap()),
+        format!("{image} {image}"),
+        format!("{image}{}", " ".repeat(FILE_MAX)),
+        image[..image.len() - 1].to_owned(),
+        String::new(),
+    ] {
+        assert_eq!(documents(broken.as_bytes()).unwrap_err().code(), "policies-damaged", "{}", &broken[..broken.len().min(90)]);
+    }
+    assert_eq!(documents(json!({"keepwell": vec![&older; 8]}).to_string().as_bytes()).unwrap().len(), 8);
+}
+
+/// An image made twice from the same parts is the same image.
+#[test]
+fn the_same_is_signed_the_same_each_time() {
+    let (made, stored) = AuthorityKey::make().unwrap();
+    let again = AuthorityKey::parse(&stored).unwrap();
+    assert_eq!(file(&made), file(&again));
+    assert_eq!(outcome(&made, &file(&again)), "taken");
+    let signature = |epoch| made.sign(SecurityEpoch(epoch), &[("enter-initrd".into(), PCR11)]);
+    assert_ne!(serde_json::to_value(signature(1)).unwrap()["policies"], serde_json::to_value(signature(2)).unwrap()["policies"]);
 }
 
 /// `tpm2_policypcr -l sha256:11` and `tpm2_policyauthorize` followed by `tpm2_policypcr -l sha256:7,12,13`, in trial sessions of tpm2-tools 5.4.

@@ -429,6 +429,7 @@ fn the_builders_tool_makes_what_the_box_takes() {
     let sign = ["sign-policy", "--key", "authority/authority.key", "--epoch", "4", "--phase", "enter-initrd", "--pcr11", &pcr11];
     let (done, file) = tool(&sign);
     assert!(done);
+    assert_eq!(tool(&sign), (true, file.clone()), "an image made twice is the same image");
     let authority = fs::read_to_string(folder.path().join("authority/authority.pub")).unwrap().parse().unwrap();
     let policies = SignedPolicies::parse(&file).unwrap().verify(&authority).unwrap();
     assert_eq!(policies.epoch.0, 4);

@@ -45,6 +45,13 @@ impl Home {
         self.policies = named.collect();
     }
 
+    /// The same as they come with an image: all in one object, which is systemd's otherwise.
+    pub fn install_as_image(&mut self, documents: &[SignedPolicies]) {
+        let path = self.folder.path().join("tpm2-pcr-signature.json");
+        std::fs::write(&path, serde_json::json!({"sha256": [], "keepwell": documents}).to_string()).unwrap();
+        self.policies = vec![path];
+    }
+
     /// Another TPM in its place, or none.
     pub fn connect(&mut self, soft: Option<&SoftTpm>) {
         self.tcti = soft.map(SoftTpm::tcti);
