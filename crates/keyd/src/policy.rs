@@ -155,7 +155,9 @@ pub fn documents(file: &[u8]) -> Result<Vec<&[u8]>, PolicyError> {
     let carrier: Carrier<'_> = serde_json::from_slice(file).map_err(|error| PolicyError::Malformed(error.to_string()))?;
     match carrier.keepwell {
         None => Ok(vec![file]),
-        Some(documents) if (1..=DOCUMENTS_MAX).contains(&documents.len()) => Ok(documents.into_iter().map(|one| one.get().as_bytes()).collect()),
+        Some(documents) if (1..=DOCUMENTS_MAX).contains(&documents.len()) => {
+            Ok(documents.into_iter().map(|one| one.get().as_bytes()).collect())
+        }
         Some(_) => Err(malformed("no document, or too many")),
     }
 }
