@@ -18,7 +18,7 @@ scenarios = \
   restore-by-hand box-people restore-resumes box-disks roles downtime text-console nfs-exact smb-exact \
   box-commands passkeys damage first-pool alerts open-files notices tpm-seal box-year kit
 
-.PHONY: help setup build man demo test test-long check bench scenario fuzz clean
+.PHONY: help setup build man demo test test-long check bench scenario fuzz clean qemu-test
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -71,6 +71,10 @@ scenario: setup build  ## one of tests/scenarios: make scenario NAME=damage
 
 fuzz:  ## replay the fuzz corpus
 	@tests/fuzz.sh replay
+
+qemu-test:  ## the image in virtual machines (qemu/scenarios, after make image): make qemu-test [NAME=boot]
+	@tests/setup qemu
+	@qemu/run $(NAME)
 
 bench: build  ## against restic and borg, on generated data in BENCH_DATA (outside the checkout)
 	@tests/setup build bench

@@ -41,15 +41,26 @@ class Page:
         return f"{self.status} {self.goes_to} {self.heading()}\n{re.sub('<[^>]+>', ' ', self.text)[:600]}"
 
 
-class Web:
-    """Somebody at the console. `host` is what is asked for, whatever is connected to."""
+class Connection(http.client.HTTPSConnection):
+    """To an address, or through another one that leads there."""
 
-    def __init__(self, url, authority=None, host=None, timeout=60):
+    through = None
+
+    def connect(self):
+        plain = socket.create_connection(self.through or (self.host, self.port), self.timeout)
+        self.sock = self._context.wrap_socket(plain, server_hostname=self.host)
+
+
+class Web:
+    """Somebody at the console. `host` is what is asked for, whatever is connected to; `through`, a host and a port here, leads to a console in another network."""
+
+    def __init__(self, url, authority=None, host=None, timeout=60, through=None):
         parts = urlsplit(url)
         self.address = (parts.hostname, parts.port)
         self.host = parts.netloc if host is None else host
         self.origin = f"https://{parts.netloc}"
         self.timeout = timeout
+        self.through = through
         self.cookie = None
         self.token = ""
         self.tls = ssl.create_default_context(cadata=authority) if authority else ssl._create_unverified_context()
@@ -57,14 +68,15 @@ class Web:
     @classmethod
     def trusting(cls, url, **more):
         """Whoever got the authority's certificate from the box, and compared its fingerprint."""
-        return cls(url, cls(url).get("/authority.pem").text, **more)
+        return cls(url, cls(url, through=more.get("through")).get("/authority.pem").text, **more)
 
     def connect(self):
         """A connection with TLS, for what no client sends."""
-        return self.tls.wrap_socket(socket.create_connection(self.address, self.timeout), server_hostname=self.address[0])
+        return self.tls.wrap_socket(socket.create_connection(self.through or self.address, self.timeout), server_hostname=self.address[0])
 
     def ask(self, method, path, body=None, headers=None):
-        connection = http.client.HTTPSConnection(*self.address, context=self.tls, timeout=self.timeout)
+        connection = Connection(*self.address, context=self.tls, timeout=self.timeout)
+        connection.through = self.through
         sent = {"Host": self.host, **({"Cookie": self.cookie} if self.cookie else {}), **(headers or {})}
         try:
             connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)

@@ -1,0 +1,102 @@
+"""Machines saved while they run, so that a scenario begins in seconds: memory, disks, firmware's variables and chip. Owns the folder of such a machine (target/qemu/saved)."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from lib.program import ROOT
+
+from . import firmware
+from .disk import Disk
+from .machine import SHIPPED, TEST_IMAGE, Machine
+from .tpm import Tpm
+
+SAVED = ROOT / "target/qemu/saved"
+# Seconds to write or read a memory of 2 GiB.
+SLOW = 600
+
+
+def save(machine, folder, facts=None):
+    """Stops a machine for good and keeps it in `folder`; its files move there. `facts`: what a scenario has to know of it, as JSON. NVMe disks can't be saved: they are pulled first."""
+    folder = Path(folder)
+    for disk in [disk for disk in machine.disks if disk.kind == "nvme"]:
+        machine.unplug(disk)
+        machine.disks.remove(disk)
+    machine.qmp("stop")
+    memory = machine.folder / "memory.zst"
+    machine.qmp("migrate-set-parameters", **{"max-bandwidth": 1 << 40})
+    machine.qmp("migrate", uri=f"exec:zstd -q -1 > '{memory}'")
+    end = time.monotonic() + SLOW
+    while (state := machine.qmp("query-migrate").get("status")) != "completed":
+        if state in ("failed", "cancelled") or time.monotonic() > end:
+            raise RuntimeError(f"{machine.name} is not saved: {state}")
+        time.sleep(0.2)
+    lease = [machine.wire.lease, machine.wire.mac.hex() if machine.wire.mac else None] if machine.wire else None
+    machine.qmp("quit")
+    machine.process.wait(60)
+    machine.end()
+    shutil.rmtree(folder, ignore_errors=True)
+    part = folder.with_suffix(".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    disks = []
+    for disk in machine.all_disks():
+        disk.flatten()
+        shutil.move(disk.path, part / f"{disk.name}.raw")
+        disks.append({**asdict(disk), "path": f"{disk.name}.raw", "logged": False})
+    shutil.move(memory, part)
+    if (machine.folder / "variables.fd").exists():
+        shutil.move(machine.folder / "variables.fd", part)
+    if machine.tpm:
+        shutil.copytree(machine.tpm.folder, part / "tpm", ignore=shutil.ignore_patterns("control", "log"))
+    options = {name: getattr(machine, name) for name in ("test", "firmware", "kernel", "clock", "smbios", "memory", "wired")}
+    about = {"disks": disks, "system": bool(machine.system), "tpm": bool(machine.tpm), "options": options, "lease": lease, "facts": facts or {}}
+    (part / "machine.json").write_text(json.dumps(about, indent=1))
+    part.rename(folder)
+
+
+def resume(folder, where, clock=True):
+    """A running machine in folder `where`, as it was when it was saved in `folder`; that one stays as it is. `clock`: it is told what time it is now."""
+    folder, where = Path(folder), Path(where)
+    about = json.loads((folder / "machine.json").read_text())
+    where.mkdir(parents=True)
+    disks = [overlay(Disk(**{**disk, "path": folder / disk["path"]}), where) for disk in about["disks"]]
+    system = disks.pop(0) if about["system"] else False
+    if (folder / "variables.fd").exists():
+        shutil.copy(folder / "variables.fd", where)
+    if about["tpm"]:
+        shutil.copytree(folder / "tpm", where / "tpm")
+    machine = Machine(where, disks, image=system, tpm=Tpm(where / "tpm") if about["tpm"] else False, **about["options"])
+    machine.facts = about["facts"]
+    machine.boot(incoming=folder / "memory.zst", hold=True)
+    if about["lease"] and about["lease"][1]:
+        machine.wire.lease, machine.wire.mac = about["lease"][0], bytes.fromhex(about["lease"][1])
+    machine.qmp("cont")
+    if clock and machine.agent:
+        machine.sh(f"date -u -s @{time.time():.0f} > /dev/null")
+    return machine
+
+
+def overlay(disk, where):
+    """The same disk, whose changes go into a file of this machine."""
+    path = where / f"{disk.name}.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", disk.form, "-b", disk.path.resolve(), path], check=True)
+    disk.path, disk.form = path, "qcow2"
+    return disk
+
+
+def key(*texts):
+    """What a saved machine depends on: the image, QEMU, this library, and the texts of whoever makes it."""
+    found = hashlib.sha256(firmware.version().encode())
+    for path in (SHIPPED, TEST_IMAGE):
+        state = path.stat() if path.exists() else None
+        found.update(f"{path} {state and (state.st_size, state.st_mtime_ns)}".encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        found.update(path.read_bytes())
+    for text in texts:
+        found.update(text.encode())
+    return found.hexdigest()[:16]

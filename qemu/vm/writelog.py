@@ -1,0 +1,85 @@
+"""What a disk holds after the power went: QEMU's log of all writes (driver blklogwrites, the format of dm-log-writes), replayed up to the last flush. Owns that decision.
+
+A disk promises what it said was flushed, and writes with FUA. Everything after that may or may not have reached it, whole sectors at a time and in any order. So of each write after the last
+flush a seeded choice keeps all, none, or the first sectors.
+"""
+
+import random
+import struct
+from dataclasses import dataclass
+
+from .disk import SECTOR, copy
+
+MAGIC = 0x6A736677736872
+FLUSH, FUA, DISCARD = 1, 2, 4
+
+
+@dataclass
+class Entry:
+    """One write: where its bytes lie in the log (`at`), and where they belong."""
+
+    sector: int
+    sectors: int
+    flags: int
+    at: int
+
+
+@dataclass
+class Lost:
+    """What a cut took, for the scenario's output."""
+
+    writes: int
+    durable: int
+    kept: int
+    torn: int
+    dropped: int
+
+
+def entries(log):
+    """All of them, in the order in which QEMU took them up. A log that breaks off ends there, as it would have at the power cut."""
+    log.seek(0)
+    magic, version, _, size = struct.unpack("<QQQI", log.read(28))
+    if magic != MAGIC or version != 1:
+        # Nothing was ever flushed or written.
+        return []
+    log.seek(0, 2)
+    end, at, found = log.tell(), size, []
+    while at + size <= end:
+        log.seek(at)
+        sector, sectors, flags, _ = struct.unpack("<QQQQ", log.read(32))
+        if not sectors and not flags:
+            break
+        data = 0 if flags & DISCARD else sectors * SECTOR
+        if at + size + data > end:
+            break
+        found.append(Entry(sector, sectors, flags, at + size))
+        at += size + -(-data // size) * size
+    return found
+
+
+def replay(before, log, after, seed):
+    """Makes `after` from `before` and the log; says what was lost."""
+    copy(before, after)
+    choice = random.Random(seed)
+    with open(log, "rb") as source, open(after, "r+b") as target:
+        found = entries(source)
+        flushed = max((number for number, entry in enumerate(found) if entry.flags & FLUSH), default=-1)
+        lost = Lost(len(found), flushed + 1, 0, 0, 0)
+        for number, entry in enumerate(found):
+            sectors = entry.sectors
+            if number > flushed and not entry.flags & FUA:
+                sectors = choice.choice((0, entry.sectors, choice.randrange(entry.sectors + 1)))
+                lost.kept += sectors == entry.sectors
+                lost.dropped += sectors == 0 != entry.sectors
+                lost.torn += 0 < sectors < entry.sectors
+            apply(entry, sectors, source, target)
+    return lost
+
+
+def apply(entry, sectors, source, target):
+    if not sectors or entry.flags & DISCARD:
+        # What was discarded may still be there.
+        return
+    source.seek(entry.at)
+    target.seek(entry.sector * SECTOR)
+    target.write(source.read(sectors * SECTOR))
