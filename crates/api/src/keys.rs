@@ -59,6 +59,18 @@ pub struct Status {
     pub warnings: Vec<Notice>,
     /// The vaults whose keys were made or opened here.
     pub vaults: Vec<VaultStatus>,
+    /// A vault whose disks are there and whose keys this box never had: two of its papers open it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<WaitingVault>,
+}
+
+/// A vault that waits for its papers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingVault {
+    /// Its id.
+    pub vault: String,
+    /// Number of its valid kit, as on its papers.
+    pub set: u16,
 }
 
 /// What the keys are sealed to.
@@ -252,7 +264,7 @@ pub struct Unlock {
 pub struct UnlockByKit {
     /// The text of two papers, or of their QR codes.
     pub papers: [Base64; 2],
-    /// The vault's newest slots object, where this box does not know it.
+    /// The vault's newest slots object; without it, what this box knows of the vault, or the engine has shown of a vault that waits.
     #[serde(default)]
     pub slots: Option<Base64>,
     /// The vault's newest keyring object: then it is proven that the papers open it.

@@ -14,9 +14,12 @@ pub mod notices;
 pub mod outflow;
 pub mod secret;
 pub mod server;
+pub mod state_locked;
 pub mod vault;
+mod watchdog;
 
 pub use client::{Client, ClientError};
 pub use error::Refusal;
 pub use secret::{Base64, wiped};
-pub use server::{Caller, Callers, Ending, listen, serve};
+pub use server::{Caller, Callers, Ending, listen, serve, serve_while};
+pub use watchdog::{Alive, LifeSigns, Watchdog};

@@ -33,6 +33,7 @@ use tracing::Instrument as _;
 
 use crate::error::Refusal;
 use crate::hex;
+use crate::watchdog::{Alive, Watchdog};
 
 /// The header of every answer that has the number of its request: 16 hexadecimal digits, as the program's log has them.
 pub const REQUEST: &str = "keepwell-request";
@@ -123,8 +124,14 @@ fn bind(path: &Path) -> io::Result<StdListener> {
     Ok(listener)
 }
 
-/// Answers until the program is told to end (SIGTERM, SIGINT), then lets running requests finish, but not for ever. Tells the service manager when it is ready.
+/// Answers until the program is told to end (SIGTERM, SIGINT), then lets running requests finish, but not for ever. Tells the service manager when it is ready, and then that it
+/// goes on.
 pub async fn serve(listener: StdListener, routes: Router) -> io::Result<()> {
+    serve_while(listener, routes, Arc::new(|| true)).await
+}
+
+/// As [`serve`], for a program that has more to do than to answer: it goes on only as long as `alive` says so.
+pub async fn serve_while(listener: StdListener, routes: Router, alive: Alive) -> io::Result<()> {
     let listener = UnixListener::from_std(listener)?;
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (end, ending) = watch::channel(false);
@@ -136,11 +143,15 @@ pub async fn serve(listener: StdListener, routes: Router) -> io::Result<()> {
     if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
         tracing::warn!(%error, "the service manager could not be told of readiness");
     }
-    let (places, running) = (Places::default(), GracefulShutdown::new());
+    let (places, running, mut watchdog) = (Places::default(), GracefulShutdown::new(), Watchdog::new(alive));
     loop {
         let accepted = tokio::select! {
             _ = term.recv() => break,
             _ = int.recv() => break,
+            () = watchdog.due() => {
+                watchdog.prove();
+                continue;
+            }
             accepted = listener.accept() => accepted,
         };
         match accepted {

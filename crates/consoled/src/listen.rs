@@ -13,6 +13,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use keepwell_api::Watchdog;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
@@ -57,7 +58,7 @@ pub struct Ends {
     pub peer: SocketAddr,
 }
 
-/// Answers until the program is told to end (SIGTERM, SIGINT). Tells the service manager when it is ready.
+/// Answers until the program is told to end (SIGTERM, SIGINT). Tells the service manager when it is ready, and then that it goes on.
 pub async fn serve(listener: StdListener, authority: Arc<Authority>, routes: Router, limits: Limits, clock: fn() -> i64) -> io::Result<()> {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
@@ -79,11 +80,15 @@ pub async fn serve_until(
 ) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = TcpListener::from_std(listener)?;
-    let (places, running) = (Places::default(), GracefulShutdown::new());
+    let (places, running, mut watchdog) = (Places::default(), GracefulShutdown::new(), Watchdog::new(Arc::new(|| true)));
     tokio::pin!(told);
     loop {
         let accepted = tokio::select! {
             () = &mut told => break,
+            () = watchdog.due() => {
+                watchdog.prove();
+                continue;
+            }
             accepted = listener.accept() => accepted,
         };
         let (stream, ends) = match accepted.and_then(|(stream, peer)| Ok((Ends { local: stream.local_addr()?, peer }, stream))) {

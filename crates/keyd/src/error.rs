@@ -65,6 +65,9 @@ pub enum KeydError {
     /// The passphrase is wrong.
     #[error("the passphrase does not fit; nothing was changed")]
     WrongPassphrase,
+    /// What is sealed now would be gone when the box is switched off.
+    #[error("nothing can be sealed now: {0}. What would be sealed is gone when the box is switched off")]
+    StateLocked(&'static str),
     /// Not known here.
     #[error("this box has no keys of vault {0}")]
     UnknownVault(String),
@@ -168,6 +171,7 @@ impl KeydError {
             Self::NotAPassphrase => ("not-a-passphrase", NOT_NOW),
             Self::NoUseForPassphrase => ("no-use-for-passphrase", NO),
             Self::NotSealed(_) => ("not-sealed", NOT_NOW),
+            Self::StateLocked(_) => (keepwell_api::state_locked::CODE, NOT_NOW),
             Self::NotStored { .. } => ("slots-to-store", NOT_NOW),
             Self::OtherSlots { .. } => ("other-vault", NO),
             Self::FirstVaultOnly | Self::FirstKitOnly | Self::ScreenOnly => ("not-you", StatusCode::FORBIDDEN),

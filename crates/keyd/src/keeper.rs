@@ -16,8 +16,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use keepwell_api::keys::Notice;
+use keepwell_api::state_locked::StateLocked;
 use keepwell_crypt::Secret;
 use keepwell_format::VaultId;
+use keepwell_format::keys::{Keyring, Slots};
 use keepwell_keys::Wrapping;
 
 use crate::entropy::Entropy;
@@ -47,6 +49,8 @@ pub struct Config {
     pub secure_boot: PathBuf,
     /// What the system refused to keep the memory secluded.
     pub memory: Vec<MemoryWarning>,
+    /// Why the box came up without its own state, if so: what is written is gone when it is switched off.
+    pub state_locked: Option<StateLocked>,
     /// Unix seconds.
     pub clock: Clock,
 }
@@ -74,7 +78,15 @@ pub struct Keeper {
     /// It signs nothing with the TPM that is there.
     identity_lost: bool,
     warnings: Vec<Notice>,
+    state_locked: Option<StateLocked>,
+    waiting: Option<Waiting>,
     clock: Clock,
+}
+
+/// A vault that the engine has disks of, and this box no keys: it waits for two papers.
+struct Waiting {
+    slots: Slots,
+    keyring: Keyring,
 }
 
 /// How the sealed half of the wrapping key is kept.
@@ -131,6 +143,8 @@ impl Keeper {
             identity_stays: false,
             identity_lost: false,
             warnings,
+            state_locked: config.state_locked,
+            waiting: None,
             clock: config.clock,
         };
         keeper.load_vaults()?;
@@ -138,6 +152,9 @@ impl Keeper {
         keeper.load_own()?;
         if matches!(keeper.lock, Lock::New) {
             keeper.lock = keeper.open_by_itself();
+        }
+        if let Some(why) = keeper.state_locked {
+            keeper.lock = Lock::Locked(without_state(why));
         }
         if let Err(error) = keeper.settle() {
             keeper.warnings.push(error.notice());
@@ -249,6 +266,16 @@ fn read_limited(path: &Path) -> Result<Vec<u8>, PolicyError> {
 
 fn malformed(path: &Path, why: impl std::fmt::Display) -> PolicyError {
     PolicyError::Malformed(format!("{}: {why}", path.display()))
+}
+
+/// For the status of a box that came up without its state.
+fn without_state(why: StateLocked) -> Notice {
+    let text = format!(
+        "{}. The backups are on the pool's disks, unharmed. To put it right, {}; or open them with two papers of the recovery kit, until the box is switched off",
+        why.happened(),
+        why.to_do()
+    );
+    notice(keepwell_api::state_locked::CODE, &text)
 }
 
 const SECURE_BOOT_OFF: &str = "Secure Boot is off, or the firmware does not say that it is on: then the TPM opens the keys for any system that is started \

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use keepwell_keyd::hex::Digest;
 use keepwell_keyd::keeper::{Config, Keeper};
 use keepwell_keyd::memory;
+use keepwell_api::state_locked::StateLocked;
 use keepwell_keyd::policy::SecurityEpoch;
 use keepwell_keyd::policy::sign::{AuthorityKey, make_authority};
 use keepwell_keyd::service::{Users, routes};
@@ -69,6 +70,9 @@ struct Serve {
     /// Public key of the authority that this image trusts.
     #[arg(long)]
     authority: Option<PathBuf>,
+    /// Where the system says, in one word, why the box came up without its own state; no such file, and it has it.
+    #[arg(long, value_name = "FILE")]
+    state_locked: Option<PathBuf>,
     /// User id of vaultd, which alone gets keys; the own one if absent.
     #[arg(long)]
     vaultd_uid: Option<u32>,
@@ -141,6 +145,7 @@ fn run(serve: Serve) -> anyhow::Result<()> {
         authority: serve.authority,
         secure_boot: serve.secure_boot,
         memory,
+        state_locked: serve.state_locked.as_deref().and_then(StateLocked::said_in),
         clock: || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64),
     };
     let keeper = Keeper::start(Folder::open(&serve.state)?, config)?;

@@ -436,3 +436,38 @@ fn the_builders_tool_makes_what_the_box_takes() {
     assert!(policies.approving(&pcr11.parse().unwrap()).is_some());
     assert!(!tool(&[&sign[..], &["--phase", "sysinit"]].concat()).0, "a phase without its value");
 }
+
+/// What the service manager hears: that it is ready, and then again and again that it goes on; nothing more when it hangs.
+#[test]
+fn the_service_manager_hears_signs_of_life() {
+    use std::os::unix::net::UnixDatagram;
+    let folder = tempfile::tempdir().unwrap();
+    let told = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&told).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let user = nix::unistd::geteuid().as_raw().to_string();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keepwell-keyd"));
+    command.args(["serve", "--without-tpm", "--vaultd-uid", &user, "--admin-uid", &user]).arg("--state").arg(folder.path().join("state"));
+    command.arg("--socket").arg(folder.path().join("keyd.sock")).env("NOTIFY_SOCKET", &told).env("WATCHDOG_USEC", "400000");
+    command.env_remove("LISTEN_FDS").env_remove("WATCHDOG_PID").stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let hear = || {
+        let mut said = [0; 200];
+        manager.recv(&mut said).map(|length| String::from_utf8_lossy(&said[..length]).trim().to_owned())
+    };
+    assert_eq!(hear().unwrap(), "READY=1");
+    for _ in 0..5 {
+        assert_eq!(hear().unwrap(), "WATCHDOG=1");
+    }
+    let pid = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGSTOP).unwrap();
+    manager.set_nonblocking(true).unwrap();
+    while hear().is_ok() {}
+    manager.set_nonblocking(false).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    // One that was on its way when it was stopped.
+    let late = (0..2).filter(|_| hear().is_ok()).count();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(late < 2, "signs of life of a program that is stopped");
+}

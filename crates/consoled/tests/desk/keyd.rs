@@ -123,6 +123,7 @@ async fn status(State(keyd): State<Keyd>) -> Json<Status> {
         box_id: None,
         public_key: None,
         warnings: Vec::new(),
+        waiting: None,
         vaults: if inner.vault { vec![vault] } else { Vec::new() },
     })
 }

@@ -30,14 +30,19 @@ impl Keeper {
         }
         let vault = VaultId(first.vault);
         let given = request.slots.as_ref().map(|given| parse_slots(given.as_ref(), vault)).transpose()?;
+        let waiting = self.waiting.as_ref().filter(|waiting| waiting.slots.vault == vault);
+        let given = given.or_else(|| waiting.map(|waiting| waiting.slots.clone()));
+        let keyring = request.keyring.as_ref().map(|keyring| Keyring::decode(keyring.as_ref())).transpose();
+        let keyring = keyring.map_err(|source| KeydError::Format { what: "keyring", source })?;
+        let keyring = keyring.or_else(|| waiting.map(|waiting| waiting.keyring.clone()));
         let slots = self.slots_for(vault, given, first.set)?;
         let vault_key = open_kit(&slots, &first, &second).map_err(KeydError::Keys)?;
-        if let Some(keyring) = &request.keyring {
-            let keyring = Keyring::decode(keyring.as_ref()).map_err(|source| KeydError::Format { what: "keyring", source })?;
-            open_keyring(&slots, &keyring, &vault_key).map_err(KeydError::Keys)?;
+        if let Some(keyring) = &keyring {
+            open_keyring(&slots, keyring, &vault_key).map_err(KeydError::Keys)?;
         }
         let record = self.recovered(&slots, [first.share.index(), second.share.index()])?;
         self.wrap(record, &vault_key)?;
+        self.waiting = None;
         if let Lock::Open(opened) = &self.lock
             && opened.not_sealed.is_some()
         {

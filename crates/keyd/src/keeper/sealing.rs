@@ -192,6 +192,7 @@ impl Keeper {
     }
 
     fn seal_by_passphrase(&mut self, secret: &Secret, passphrase: &[u8]) -> Result<(), KeydError> {
+        self.has_state()?;
         if passphrase.len() < PASSPHRASE_MIN {
             return Err(KeydError::Short);
         }
@@ -241,6 +242,7 @@ impl Keeper {
     /// A blob for PCR 7 as it is, which was seen to open: one that does not would show at the next start only. When the start has gone on since keyd
     /// began, nothing opens any more before the next one; then it has to do that this image was approved as keyd began.
     fn seal_for_now(&self, secret: &Secret, epoch: SecurityEpoch, known: Option<TpmNames>) -> Result<SealedBlob, KeydError> {
+        self.has_state()?;
         let (tpm, authority) = self.sealer()?;
         let blob = tpm.seal(secret, Terms { authority, epoch, pcr7: None, tpm: known }).map_err(KeydError::Tpm)?;
         match tpm.unseal(std::slice::from_ref(&blob), &self.images.policies, Some(authority)) {
@@ -249,6 +251,11 @@ impl Keeper {
             Err(TpmError::WrongImage) if self.was_approved(epoch) => Ok(blob),
             Err(error) => Err(KeydError::Tpm(error)),
         }
+    }
+
+    /// Whoever believes that something is sealed does not put right why it was not.
+    fn has_state(&self) -> Result<(), KeydError> {
+        self.state_locked.map_or(Ok(()), |why| Err(KeydError::StateLocked(why.happened())))
     }
 
     fn was_approved(&self, epoch: SecurityEpoch) -> bool {

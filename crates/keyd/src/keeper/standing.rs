@@ -1,9 +1,9 @@
 //! How the keys stand, for a status: what is so, and what should be put right. Changes nothing.
 
-use keepwell_api::keys::{Keeper as KeeperKind, Notice, PaperStatus, Phase, Sealed, Status, VaultStatus};
+use keepwell_api::keys::{Keeper as KeeperKind, Notice, PaperStatus, Phase, Sealed, Status, VaultStatus, WaitingVault};
 
 use super::held::Held;
-use super::{Keeper, Lock, Opened, Sealing, notice};
+use super::{Keeper, Lock, Opened, Sealing, Waiting, notice};
 use crate::hex::Hex;
 use crate::state::PaperRecord;
 
@@ -34,6 +34,7 @@ impl Keeper {
             public_key: self.identity.as_ref().map(|identity| identity.current.point().to_string()),
             warnings: self.all_warnings(),
             vaults: self.vaults.values().map(|held| self.vault_status(held)).collect(),
+            waiting: self.waiting.as_ref().map(|Waiting { slots, .. }| WaitingVault { vault: slots.vault.to_string(), set: slots.kit.set }),
         }
     }
 

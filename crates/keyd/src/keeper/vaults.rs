@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::held::{Held, new_record, parse_slots};
 use super::papers::Printing;
 use super::sealing::PASSPHRASE_MIN;
-use super::{Keeper, Lock};
+use super::{Keeper, Lock, Waiting};
 use crate::error::KeydError;
 use crate::hex::Hex;
 
@@ -67,7 +67,14 @@ impl Keeper {
         let vault = parse_vault(vault)?;
         let slots = parse_slots(slots, vault)?;
         let keyring = Keyring::decode(keyring).map_err(|source| KeydError::Format { what: "keyring", source })?;
-        let vault_key = self.vault_key(vault, &slots)?;
+        let vault_key = match self.vault_key(vault, &slots) {
+            Ok(vault_key) => vault_key,
+            Err(error) => {
+                // It was never here: its papers will need what only the engine can show.
+                self.waiting = (!self.vaults.contains_key(&vault)).then_some(Waiting { slots, keyring });
+                return Err(error);
+            }
+        };
         let body = open_keyring(&slots, &keyring, &vault_key).map_err(KeydError::Keys)?.encode();
         if let Some(Err(error)) = self.vaults.get_mut(&vault).map(|held| {
             held.change(&self.folder, |record| {

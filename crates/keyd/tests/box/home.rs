@@ -73,6 +73,7 @@ impl Home {
             authority: Some(self.folder.path().join("authority.pub")),
             secure_boot: self.folder.path().join("SecureBoot"),
             memory: Vec::new(),
+            state_locked: None,
             clock: || NOW,
         }
     }
