@@ -15,6 +15,7 @@ use crate::emergency::Emergency;
 use crate::engine::{Engine, Places};
 use crate::error::VaultdError;
 use crate::gate::Gate;
+use crate::pulse::Pulse;
 use crate::state::State;
 use crate::watch::Watch;
 use crate::work::Works;
@@ -54,6 +55,7 @@ pub struct Appliance {
     pub(crate) disks: Shelf,
     pub(crate) doors: Doors,
     pub(crate) emergency: Emergency,
+    pub(crate) pulse: Pulse,
     /// How often something happened, for those who follow.
     pub(crate) followed: watch::Sender<u64>,
     ledger: Mutex<Ledger>,
@@ -78,6 +80,7 @@ impl Appliance {
             disks: Shelf::default(),
             doors: Doors::default(),
             emergency: Emergency::default(),
+            pulse: Pulse::new(),
             followed: watch::Sender::new(0),
             ledger: Mutex::new(ledger),
             starting: Mutex::new(()),
@@ -93,6 +96,11 @@ impl Appliance {
             appliance.judged(judgement)?;
         }
         Ok(appliance)
+    }
+
+    /// Whether what looks after the box goes on: who watches over programs starts one again that does not.
+    pub fn goes_on(&self) -> bool {
+        self.pulse.goes_on()
     }
 
     /// The state knows the ledger's last record: one that is missing, or another one in its place, is the work of somebody.

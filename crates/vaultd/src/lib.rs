@@ -27,6 +27,7 @@ mod locks;
 mod metrics;
 mod neighbours;
 mod outbox;
+mod pulse;
 mod reading;
 mod repeats;
 mod restore;

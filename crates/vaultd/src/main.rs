@@ -1,6 +1,7 @@
 //! The program keepwell-vaultd: arguments, and nothing else.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Parser;
@@ -79,7 +80,9 @@ fn main() -> anyhow::Result<()> {
     let appliance = Appliance::start(config).context("vaultd can't take up its state")?;
     let household = Household::start(&appliance)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().max_blocking_threads(32).build()?;
-    let served = runtime.block_on(keepwell_api::serve(listener, routes(appliance, Callers::only(callers))));
+    let watched = Arc::clone(&appliance);
+    let routes = routes(appliance, Callers::only(callers));
+    let served = runtime.block_on(keepwell_api::serve_while(listener, routes, Arc::new(move || watched.goes_on())));
     household.end();
     // What still waits for another program, such as a disk that is being prepared, is cut here as a loss of power would.
     runtime.shutdown_background();

@@ -42,6 +42,7 @@ pub(crate) fn run(appliance: &Arc<Appliance>, stop: &AtomicBool) {
         if let Err(error) = steward.look() {
             tracing::error!(error = chain(&error), "the box could not be looked after; it is tried again");
         }
+        appliance.pulse.beat();
         seen = appliance.wait(seen, LOOK);
     }
     let kept = appliance.watch.keep(appliance).and_then(|()| Ok(appliance.clock.keep(&appliance.state)?));
@@ -87,6 +88,7 @@ impl Steward {
         }
         self.next_open = Instant::now() + REOPEN;
         let keys = Duty::of_box(DutyKind::Keys);
+        let _long = self.appliance.pulse.long();
         match self.appliance.engine.open() {
             Ok(vault) => {
                 keeping::adopt(&self.appliance, &vault)?;
