@@ -8,9 +8,9 @@ from .web import Web
 class Member:
     """Signed in with their own password and authenticator, and again when that has ended."""
 
-    def __init__(self, url, name, password, telephone):
+    def __init__(self, url, name, password, telephone, **more):
         self.name, self.password, self.telephone = name, password, telephone
-        self.web = Web.trusting(url)
+        self.web = Web.trusting(url, **more)
 
     def signs_in(self):
         page = self.web.sign_in(self.name, self.password, self.telephone.code())
