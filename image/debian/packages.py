@@ -33,7 +33,7 @@ def read(root):
 
 def modules(root):
     base = root / "usr/lib/modules"
-    return frozenset(str(path.relative_to(root)) for path in base.rglob("*") if path.is_file())
+    return frozenset(str(path.relative_to(root)) for path in base.rglob("*") if path.is_file()) if base.is_dir() else frozenset()
 
 
 def installed(root, text):
