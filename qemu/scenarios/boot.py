@@ -81,10 +81,11 @@ def claimed(box):
 
 def outside(box):
     checks.check("it takes the address that a network gives", box.wire.leased() == LEASE)
-    found = box.wire.tcp()
-    checks.check("of all TCP ports the console's alone is open, and no other one answers", found.open == {443} and not found.closed, found)
-    found = box.wire.udp()
-    checks.check("of all UDP ports the one for its name alone answers", found.open <= {5353} and not found.closed, found)
+    for over in (4, 6):
+        found = box.wire.tcp(over=over)
+        checks.check(f"IPv{over}: of all TCP ports the console's alone is open, and no other one answers", found.open == {443} and not found.closed, found)
+        found = box.wire.udp(over=over)
+        checks.check(f"IPv{over}: of all UDP ports the one for its name alone answers", found.open <= {5353} and not found.closed, found)
     checks.check("it tells its name to who asks the network", LEASE in box.wire.mdns())
 
 

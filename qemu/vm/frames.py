@@ -1,12 +1,14 @@
-"""Ethernet frames as bytes: made and taken apart (IEEE 802.3, RFC 826, 791, 792, 768, 9293, 2131, 6762). Knows no connection."""
+"""Ethernet frames as bytes: made and taken apart (IEEE 802.3, RFC 826, 791, 792, 768, 9293, 8200, 4861, 2131, 6762). Knows no connection."""
 
 import ipaddress
 import struct
 from dataclasses import dataclass
 
 EVERYBODY = b"\xff" * 6
-ARP, IPV4 = 0x0806, 0x0800
-ICMP, TCP, UDP = 1, 6, 17
+ARP, IPV4, IPV6 = 0x0806, 0x0800, 0x86DD
+ICMP, TCP, UDP, ICMP6 = 1, 6, 17, 58
+# Neighbour discovery in ICMPv6.
+SOLICIT, ADVERTISE = 135, 136
 SYN, RST, ACK = 2, 4, 16
 DHCP_MAGIC = b"\x63\x82\x53\x63"
 DISCOVER, OFFER, REQUEST, DECLINED, GRANTED = 1, 2, 3, 4, 5
@@ -14,7 +16,7 @@ DISCOVER, OFFER, REQUEST, DECLINED, GRANTED = 1, 2, 3, 4, 5
 
 @dataclass
 class Packet:
-    """What an IPv4 frame carries. `rest` is what follows the header of the protocol; for ICMP all of it."""
+    """What an IP frame carries. `rest` is what follows the header of the protocol; for ICMP all of it."""
 
     mac: bytes
     source: str
@@ -36,7 +38,7 @@ def checksum(data):
 
 
 def packed(address):
-    return ipaddress.IPv4Address(address).packed
+    return ipaddress.ip_address(address).packed
 
 
 def ethernet(target, source, kind, payload):
@@ -48,26 +50,30 @@ def arp(operation, source_mac, source, target_mac, target):
     return ethernet(target_mac if operation == 2 else EVERYBODY, source_mac, ARP, payload)
 
 
-def ipv4(target_mac, source_mac, source, target, protocol, payload):
+def ip(target_mac, source_mac, source, target, protocol, payload):
+    """IPv4 or IPv6, as the addresses are."""
+    if ":" in target:
+        head = struct.pack(">IHBB16s16s", 6 << 28, len(payload), protocol, 255, packed(source), packed(target))
+        return ethernet(target_mac, source_mac, IPV6, head + payload)
     head = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(payload), 0, 0, 255, protocol, 0, packed(source), packed(target))
     head = head[:10] + struct.pack(">H", checksum(head)) + head[12:]
     return ethernet(target_mac, source_mac, IPV4, head + payload)
 
 
-def with_ports(source, target, protocol, segment, at):
-    """Puts the checksum of TCP or UDP, which covers addresses too, into its place."""
-    pseudo = packed(source) + packed(target) + struct.pack(">BBH", 0, protocol, len(segment))
+def summed(source, target, protocol, segment, at):
+    """Puts the checksum that covers addresses too into its place: of TCP, UDP, ICMPv6."""
+    pseudo = packed(source) + packed(target) + struct.pack(">II", len(segment), protocol)
     return segment[:at] + struct.pack(">H", checksum(pseudo + segment)) + segment[at + 2:]
 
 
 def tcp(source, target, source_port, target_port, number, answer, flags):
     segment = struct.pack(">HHIIBBHHH", source_port, target_port, number, answer, 5 << 4, flags, 64240, 0, 0)
-    return with_ports(source, target, TCP, segment, 16)
+    return summed(source, target, TCP, segment, 16)
 
 
 def udp(source, target, source_port, target_port, payload):
     segment = struct.pack(">HHHH", source_port, target_port, 8 + len(payload), 0) + payload
-    return with_ports(source, target, UDP, segment, 6)
+    return summed(source, target, UDP, segment, 6)
 
 
 def echo(kind, payload):
@@ -83,14 +89,26 @@ def parse_arp(frame):
     return operation, mac, str(ipaddress.IPv4Address(sender)), str(ipaddress.IPv4Address(target))
 
 
-def parse_ipv4(frame):
-    """A packet, or nothing. Options and fragments are not looked into."""
-    if len(frame) < 34 or frame[12:14] != struct.pack(">H", IPV4):
+def neighbour(kind, source, target, about, mac):
+    """Neighbour discovery: who has `about`, asked from `mac`; or that `mac` has it, asked for."""
+    flags, option = (0x60000000, 2) if kind == ADVERTISE else (0, 1)
+    return summed(source, target, ICMP6, struct.pack(">BBHI16sBB6s", kind, 0, 0, flags, packed(about), option, 1, mac), 2)
+
+
+def parse_ip(frame):
+    """A packet, or nothing. Options, extension headers and fragments are not looked into."""
+    if len(frame) >= 34 and frame[12:14] == struct.pack(">H", IPV4):
+        head = 14 + (frame[14] & 15) * 4
+        end, protocol = 14 + struct.unpack_from(">H", frame, 16)[0], frame[23]
+        source, target = frame[26:30], frame[30:34]
+    elif len(frame) >= 54 and frame[12:14] == struct.pack(">H", IPV6):
+        head = 54
+        end, protocol = 54 + struct.unpack_from(">H", frame, 18)[0], frame[20]
+        source, target = frame[22:38], frame[38:54]
+    else:
         return None
-    head = (frame[14] & 15) * 4
-    length, protocol = struct.unpack_from(">H", frame, 16)[0], frame[23]
-    body = frame[14 + head:14 + length]
-    packet = Packet(frame[6:12], str(ipaddress.IPv4Address(frame[26:30])), str(ipaddress.IPv4Address(frame[30:34])), protocol, rest=body)
+    body = frame[head:end]
+    packet = Packet(frame[6:12], str(ipaddress.ip_address(source)), str(ipaddress.ip_address(target)), protocol, rest=body)
     if protocol == TCP and len(body) >= 20:
         packet.source_port, packet.target_port, packet.number = struct.unpack_from(">HHI", body)
         packet.flags, packet.rest = body[13], body[(body[12] >> 4) * 4:]

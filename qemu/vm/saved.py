@@ -35,7 +35,7 @@ def save(machine, folder, facts=None):
         if state in ("failed", "cancelled") or time.monotonic() > end:
             raise RuntimeError(f"{machine.name} is not saved: {state}")
         time.sleep(0.2)
-    lease = [machine.wire.lease, machine.wire.mac.hex() if machine.wire.mac else None] if machine.wire else None
+    wire = machine.wire.known() if machine.wire else None
     machine.qmp("quit")
     machine.process.wait(60)
     machine.end()
@@ -54,7 +54,7 @@ def save(machine, folder, facts=None):
     if machine.tpm:
         shutil.copytree(machine.tpm.folder, part / "tpm", ignore=shutil.ignore_patterns("control", "log"))
     options = {name: getattr(machine, name) for name in ("test", "firmware", "kernel", "clock", "smbios", "memory", "wired")}
-    about = {"disks": disks, "system": bool(machine.system), "tpm": bool(machine.tpm), "options": options, "lease": lease, "facts": facts or {}}
+    about = {"disks": disks, "system": bool(machine.system), "tpm": bool(machine.tpm), "options": options, "wire": wire, "facts": facts or {}}
     (part / "machine.json").write_text(json.dumps(about, indent=1))
     part.rename(folder)
 
@@ -73,8 +73,8 @@ def resume(folder, where, clock=True):
     machine = Machine(where, disks, image=system, tpm=Tpm(where / "tpm") if about["tpm"] else False, **about["options"])
     machine.facts = about["facts"]
     machine.boot(incoming=folder / "memory.zst", hold=True)
-    if about["lease"] and about["lease"][1]:
-        machine.wire.lease, machine.wire.mac = about["lease"][0], bytes.fromhex(about["lease"][1])
+    if machine.wire:
+        machine.wire.recall(about["wire"])
     machine.qmp("cont")
     if clock and machine.agent:
         machine.sh(f"date -u -s @{time.time():.0f} > /dev/null")
