@@ -38,12 +38,14 @@ demo:  ## a whole box as real processes, and the servers that it backs up
 
 check:  ## quick checks: tidy, format, lints, unit tests
 	@$(stage) tidy    cargo xtask tidy
+	@$(stage) buildroot buildroot-external/check
 	@$(stage) format  cargo fmt --all --check
 	@$(stage) lints   cargo clippy --quiet --workspace --all-targets --locked -- -D warnings
 	@$(stage) unit    cargo test --quiet --workspace --locked
 
 test: setup  ## everything that has to pass before a change goes in
 	@$(stage) tidy       cargo xtask tidy
+	@$(stage) buildroot  buildroot-external/check
 	@$(stage) format     cargo fmt --all --check
 	@$(stage) lints      cargo clippy --quiet --workspace --all-targets --locked -- -D warnings
 	@$(stage) build      $(MAKE) --no-print-directory build
