@@ -5,6 +5,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 NAME ?=
+KEYS ?=
+BUILDROOT ?=
 BENCH_DATA ?= /var/tmp/keepwell-bench
 
 export CARGO_TERM_COLOR ?= auto
@@ -18,7 +20,7 @@ scenarios = \
   restore-by-hand box-people restore-resumes box-disks roles downtime text-console nfs-exact smb-exact \
   box-commands passkeys damage first-pool alerts open-files notices tpm-seal box-year kit
 
-.PHONY: help setup build man demo test test-long check bench scenario fuzz clean qemu-test
+.PHONY: help setup build man demo test test-long check bench scenario fuzz clean image qemu-test
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -73,6 +75,10 @@ scenario: setup build  ## one of tests/scenarios: make scenario NAME=damage
 
 fuzz:  ## replay the fuzz corpus
 	@tests/fuzz.sh replay
+
+image: build  ## the disk image, in target/image (root only; docs/image.md). KEYS=DIR signs with keys from there, RELEASE=1 compresses as far as it goes, BUILDROOT=DIR takes Buildroot's root
+	@tests/setup image
+	@$(if $(BUILDROOT),buildroot-external/scripts/build $(BUILDROOT),image/debian/root target/image/root && image/build target/image/root target/image $(KEYS:%=KEYS=%))
 
 qemu-test:  ## the image in virtual machines (qemu/scenarios, after make image): make qemu-test [NAME=boot]
 	@tests/setup qemu
