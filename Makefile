@@ -14,9 +14,9 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 stage = tests/stage
 programs = cli keyd diskd vaultd authd ingestd notifyd consoled tty
-# What `make test` runs of tests/scenarios: the longest ones first, so that two lanes end together.
+# What `make test` runs of tests/scenarios and qemu/scenarios: the longest ones first, so that two lanes end together.
 scenarios = \
-  roundtrip pages console-attacks kills box-kills box-state server-dies first-day hostile-server disk-life box-slow \
+  boot roundtrip pages console-attacks kills box-kills box-state server-dies first-day hostile-server disk-life box-slow \
   restore-by-hand box-people restore-resumes box-disks roles downtime text-console nfs-exact smb-exact \
   box-commands passkeys damage first-pool alerts open-files notices tpm-seal box-year kit
 
@@ -26,7 +26,7 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 setup:  ## install what the build and the tests need (Debian; root or sudo, only if something is missing)
-	@tests/setup build test demo
+	@tests/setup build test demo image qemu
 
 build:  ## the programs: target/release/keepwell and keepwell-{vaultd,consoled,tty,ingestd,authd,notifyd,keyd,diskd,smart}
 	cargo build --release --locked $(programs:%=--package keepwell-%)
@@ -56,6 +56,7 @@ test: setup  ## everything that has to pass before a change goes in
 	@$(stage) simulator  tests/simulator
 	@$(stage) mutants    tests/mutants
 	@$(stage) fuzz       tests/fuzz.sh replay
+	@$(stage) image      $(MAKE) --no-print-directory image
 	@$(stage) scenarios  tests/lanes $(scenarios)
 	@$(stage) total
 
@@ -70,7 +71,7 @@ test-long: test  ## the same, then at full size: all of /usr, whole data sets, m
 	@$(stage) box-kills  env SIZE=full tests/scenario box-kills
 	@$(stage) box-year   env SIZE=full tests/scenario box-year
 
-scenario: setup build  ## one of tests/scenarios: make scenario NAME=damage
+scenario: setup build $(if $(wildcard qemu/scenarios/$(NAME).py),image)  ## one of tests/scenarios or qemu/scenarios: make scenario NAME=damage
 	@tests/scenario $(NAME)
 
 fuzz:  ## replay the fuzz corpus
