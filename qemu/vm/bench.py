@@ -33,15 +33,15 @@ class Bench:
         self.machines.append(machine)
         return machine
 
-    def resumed(self, name, make):
-        """A running machine as `make(bench)` once made one: (machine, facts). It is made again when the image, this library or the module of `make` is another."""
+    def resumed(self, name, make, logged=False):
+        """A running machine as `make(bench)` once made one. It is made again when the image, this library or the module of `make` is another. `logged`: as the disks of a machine that will lose its power."""
         folder = saved.SAVED / f"{make.__name__}-{saved.key(inspect.getsource(inspect.getmodule(make)))}"
         if not folder.exists():
             for old in saved.SAVED.glob(f"{make.__name__}-*"):
                 shutil.rmtree(old)
             machine, facts = make(self)
             saved.save(machine, folder, facts)
-        machine = saved.resume(folder, self.checks.scratch / name)
+        machine = saved.resume(folder, self.checks.scratch / name, logged=logged)
         RUNNING.remove(machine.end)
         self.machines.append(machine)
         return machine

@@ -59,12 +59,12 @@ def save(machine, folder, facts=None):
     part.rename(folder)
 
 
-def resume(folder, where, clock=True):
-    """A running machine in folder `where`, as it was when it was saved in `folder`; that one stays as it is. `clock`: it is told what time it is now."""
+def resume(folder, where, clock=True, logged=False):
+    """A running machine in folder `where`, as it was when it was saved in `folder`; that one stays as it is. `clock`: it is told what time it is now. `logged`: all writes of its disks are, from now on."""
     folder, where = Path(folder), Path(where)
     about = json.loads((folder / "machine.json").read_text())
     where.mkdir(parents=True)
-    disks = [overlay(Disk(**{**disk, "path": folder / disk["path"]}), where) for disk in about["disks"]]
+    disks = [overlay(Disk(**{**disk, "path": folder / disk["path"], "logged": logged}), where) for disk in about["disks"]]
     system = disks.pop(0) if about["system"] else False
     if (folder / "variables.fd").exists():
         shutil.copy(folder / "variables.fd", where)
