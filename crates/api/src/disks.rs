@@ -208,6 +208,9 @@ pub enum Standing {
         disk: String,
         /// The name of that box.
         name: String,
+        /// Its public key, SEC1 uncompressed, which signed the label. Disks of one box have the same.
+        #[serde(default)]
+        key: String,
         /// Whether the signature was verified with a key that this box knows.
         known: bool,
         /// Where its file system is.
@@ -289,6 +292,25 @@ pub struct Disks {
     pub disks: Vec<Disk>,
     /// Disks that can't be told apart, or not be named at all, and why.
     pub unnamed: Vec<String>,
+}
+
+/// `POST /v1/boxes/take-over`: all disks that are here with labels of a box that is no more become this one's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TakeOver {
+    /// That box's public key, as in [`Standing::OtherBox`].
+    pub key: String,
+    /// The serial number of one of these disks, as a person typed it.
+    pub typed_serial: String,
+}
+
+/// Its answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenOver {
+    /// Disks that are mounted now.
+    pub mounted: Vec<Serial>,
+    /// Disks that could not be mounted.
+    pub left: Vec<Serial>,
 }
 
 /// What one poll saw.

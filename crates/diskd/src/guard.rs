@@ -59,7 +59,8 @@ pub fn standing(found: &Found, content: Result<&Content, &str>, own: &[PublicKey
         Ok(Content::Labelled(label)) if own.contains(&label.key) => Standing::Prepared { disk: label.disk.to_string(), mounted_at },
         Ok(Content::Labelled(label)) => {
             let disk = label.disk.to_string();
-            Standing::OtherBox { disk, known: known.is_some(), name: known.unwrap_or_else(|| label.box_name.clone()), mounted_at }
+            let name = known.clone().unwrap_or_else(|| label.box_name.clone());
+            Standing::OtherBox { disk, key: label.key.to_hex(), known: known.is_some(), name, mounted_at }
         }
     }
 }
@@ -171,7 +172,7 @@ mod tests {
     }
 
     fn other(known: bool) -> Standing {
-        Standing::OtherBox { disk: "d".into(), name: "B".into(), known, mounted_at: None }
+        Standing::OtherBox { disk: "d".into(), name: "B".into(), key: String::new(), known, mounted_at: None }
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod certificate;
 pub mod content;
 pub mod erase;
 pub mod error;
+pub mod former;
 pub mod guard;
 pub mod history;
 pub mod identity;

@@ -35,6 +35,9 @@ struct Args {
     /// User who may ask; may be given several times [default: who runs this]
     #[arg(long, value_name = "UID")]
     caller: Vec<u32>,
+    /// User of the box's own screen, who may give it another box's disks; may be given several times [default: who runs this]
+    #[arg(long, value_name = "UID")]
+    screen_uid: Vec<u32>,
     /// Socket of keyd, which signs
     #[arg(long, default_value = keys::SOCKET)]
     keyd: PathBuf,
@@ -79,12 +82,13 @@ fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().with_ansi(false).init();
     std::fs::create_dir_all(&args.state)?;
     let listener = listen(&args.socket)?;
-    let callers = if args.caller.is_empty() { vec![rustix::process::geteuid().as_raw()] } else { args.caller.clone() };
+    let or_own = |uids: &[u32]| if uids.is_empty() { vec![rustix::process::geteuid().as_raw()] } else { uids.to_vec() };
+    let (callers, screens) = (or_own(&args.caller), or_own(&args.screen_uid));
     let keyd = Keyd::new(box_name(&args), &args.keyd, args.state.join("box.pub"));
     let watch = Watch::start(config(args), Box::new(keyd), now)?;
     watch.listen();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(serve(listener, Callers::only(callers).guard(routes(watch))))?;
+    runtime.block_on(serve(listener, Callers::only(callers).guard(routes(watch, Callers::only(screens)))))?;
     // An erasure that runs is cut; its disk has lost its label already, and is told as what it is.
     runtime.shutdown_background();
     Ok(())
@@ -105,6 +109,7 @@ fn config(args: Args) -> Config {
         automount: !args.no_automount,
         self_tests: !args.no_self_tests,
         known: KnownBoxes(args.boxes),
+        former: args.state.join("taken-over.pub"),
         history: args.state.join("disks.sqlite"),
     }
 }

@@ -6,8 +6,8 @@ use axum::extract::{ConnectInfo, Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use keepwell_api::disks::{DiskDetail, Disks, Locate, Mounted, SelfTest, Serial, Typed, Vitals};
-use keepwell_api::{Caller, Refusal};
+use keepwell_api::disks::{DiskDetail, Disks, Locate, Mounted, SelfTest, Serial, TakeOver, TakenOver, Typed, Vitals};
+use keepwell_api::{Caller, Callers, Refusal};
 
 use crate::error::DiskError;
 use crate::watch::{Asker, Watch};
@@ -16,8 +16,9 @@ use crate::{locate, vitals};
 type Answer<T> = Result<Json<T>, Refusal>;
 type Disk = Path<Serial>;
 
-/// All routes.
-pub fn routes(watch: Arc<Watch>) -> Router {
+/// All routes; `screens` are the users of the box's own screen.
+pub fn routes(watch: Arc<Watch>, screens: Callers) -> Router {
+    let at_the_screen = screens.guard(Router::new().route("/v1/boxes/take-over", post(take_over)).with_state(Arc::clone(&watch)));
     Router::new()
         .route("/v1/disks", get(list))
         .route("/v1/disks/{serial}", get(show))
@@ -34,6 +35,7 @@ pub fn routes(watch: Arc<Watch>) -> Router {
         .route("/v1/disks/{serial}/locate", post(blink))
         .route("/v1/vitals", get(box_vitals))
         .with_state(watch)
+        .merge(at_the_screen)
 }
 
 async fn list(State(watch): State<Arc<Watch>>) -> Answer<Disks> {
@@ -76,6 +78,14 @@ async fn prepare_outward(
     Json(typed): Json<Typed>,
 ) -> Answer<Mounted> {
     blocking(move || watch.prepare_outward(&serial, &typed, Asker { uid: caller.uid })).await
+}
+
+async fn take_over(
+    State(watch): State<Arc<Watch>>,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Json(order): Json<TakeOver>,
+) -> Answer<TakenOver> {
+    blocking(move || watch.take_over(&order, Asker { uid: caller.uid })).await
 }
 
 async fn outward(State(watch): State<Arc<Watch>>, Path(serial): Disk) -> Answer<Mounted> {

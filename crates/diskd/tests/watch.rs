@@ -10,12 +10,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use keepwell_api::disks::{Disk, DiskDetail, Disks, Locate, Mounted, SelfTest, SelfTestKind, Serial, Standing, Typed, Verdict, Vitals};
+use keepwell_api::disks::{
+    Disk, DiskDetail, Disks, Locate, Mounted, SelfTest, SelfTestKind, Serial, Standing, TakeOver, TakenOver, Typed, Verdict, Vitals,
+};
 use keepwell_api::{Callers, Client, ClientError, listen, serve};
 use keepwell_diskd::certificate::verify;
 use keepwell_diskd::identity::{KnownBoxes, PublicKey};
 use keepwell_diskd::mount::MountPlace;
-use keepwell_diskd::prepare::Tools;
+use keepwell_diskd::prepare::{Tools, prepare};
 use keepwell_diskd::service::routes;
 use keepwell_diskd::smart::{Route, Smartctl};
 use keepwell_diskd::watch::{Config, Watch};
@@ -33,6 +35,10 @@ struct Box_ {
 
 impl Box_ {
     fn start(folder: &Path) -> Self {
+        Self::with_screen(folder, rustix::process::geteuid().as_raw())
+    }
+
+    fn with_screen(folder: &Path, screen: u32) -> Self {
         let (identity, smartctl, socket) = (TestBox::new("Praxis"), folder.join("smartctl"), folder.join("diskd.sock"));
         let key = identity.key();
         let script = format!(
@@ -51,12 +57,13 @@ impl Box_ {
             automount: true,
             self_tests: true,
             known: KnownBoxes(None),
+            former: folder.join("taken-over.pub"),
             history: folder.join("disks.sqlite"),
         };
         let watch = Watch::start(config, Box::new(identity), || 1_795_341_600).unwrap();
         watch.listen();
         let listener = listen(&socket).unwrap();
-        let guarded = Callers::only([rustix::process::geteuid().as_raw()]).guard(routes(Arc::clone(&watch)));
+        let guarded = Callers::only([rustix::process::geteuid().as_raw()]).guard(routes(Arc::clone(&watch), Callers::only([screen])));
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(serve(listener, guarded))
@@ -289,4 +296,44 @@ fn a_disk_is_written_to_and_taken_away() {
     it.post::<DiskDetail>(&serial, "/prepare", &typed(serial.as_str(), false)).unwrap();
     it.post::<DiskDetail>(&serial, "/unmount", &Typed::default()).unwrap();
     assert_eq!(outward("prepare-outward", &typed(serial.as_str(), true)).unwrap_err(), "in-pool");
+}
+
+/// The disks of a box that is no more: one serial number from a sticker gives all of them to this box, and no other box's.
+#[test]
+fn disks_of_another_box_are_taken_over_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let disks: Vec<_> = ["one", "two", "three"].into_iter().filter_map(|name| LoopDisk::new(folder.path(), name, SIZE)).collect();
+    let [one, two, three] = disks.as_slice() else { return };
+    let (burnt, partner) = (TestBox::new("Praxis B"), TestBox::new("Praxis C"));
+    for (disk, owner) in [(one, &burnt), (two, &burnt), (three, &partner)] {
+        prepare(&disk.found(), &places(folder.path()), &Tools::default(), owner, 1_795_341_600).unwrap();
+    }
+    let order = |key: PublicKey, serial: &str| TakeOver { key: key.to_hex(), typed_serial: serial.into() };
+    let take = |keepwell: &Box_, order| keepwell.client.post::<TakenOver>("/v1/boxes/take-over", &order);
+    let no = |taken: Result<TakenOver, ClientError>| match taken {
+        Err(ClientError::Refused(refusal)) => refusal.code,
+        other => panic!("{other:?}"),
+    };
+    let keepwell = Box_::with_screen(folder.path(), 4711);
+    assert_eq!(no(take(&keepwell, order(burnt.key(), serial(one).as_str()))), "not-you", "for the screen's user alone");
+    drop(keepwell);
+    let keepwell = Box_::start(folder.path());
+    let is_theirs = |disk: &LoopDisk, key: PublicKey| matches!(keepwell.disk(&serial(disk)).standing, Standing::OtherBox { key: theirs, mounted_at: None, .. } if theirs == key.to_hex());
+    until("they are looked at", || is_theirs(one, burnt.key()) && is_theirs(two, burnt.key()) && is_theirs(three, partner.key()));
+    assert_eq!(no(take(&keepwell, order(burnt.key(), ""))), "wrong-serial");
+    assert_eq!(no(take(&keepwell, order(burnt.key(), serial(three).as_str()))), "wrong-serial");
+    assert_eq!(no(take(&keepwell, order(TestBox::new("nobody").key(), serial(one).as_str()))), "no-such-box");
+    assert!(is_theirs(one, burnt.key()) && is_theirs(two, burnt.key()), "nothing was changed");
+    let taken = take(&keepwell, order(burnt.key(), serial(two).as_str())).unwrap();
+    assert_eq!((taken.mounted.len(), taken.left.len()), (2, 0));
+    for disk in [one, two] {
+        assert!(matches!(keepwell.disk(&serial(disk)).standing, Standing::Prepared { mounted_at: Some(_), .. }));
+    }
+    assert!(is_theirs(three, partner.key()), "the third is a stranger's still");
+    // Pulled and plugged in again, or after a restart, they are this box's disks.
+    let _: DiskDetail = keepwell.post(&serial(one), "/unmount", &Typed::default()).unwrap();
+    drop(keepwell);
+    let keepwell = Box_::start(folder.path());
+    until("it is mounted by itself", || matches!(keepwell.disk(&serial(one)).standing, Standing::Prepared { mounted_at: Some(_), .. }));
+    assert!(matches!(keepwell.disk(&serial(three)).standing, Standing::OtherBox { mounted_at: None, .. }));
 }

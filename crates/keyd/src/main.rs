@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
+use keepwell_api::state_locked::StateLocked;
 use keepwell_keyd::hex::Digest;
 use keepwell_keyd::keeper::{Config, Keeper};
 use keepwell_keyd::memory;
-use keepwell_api::state_locked::StateLocked;
 use keepwell_keyd::policy::SecurityEpoch;
 use keepwell_keyd::policy::sign::{AuthorityKey, make_authority};
 use keepwell_keyd::service::{Users, routes};

@@ -6,6 +6,7 @@ mod erasing;
 mod events;
 mod outward;
 mod scanning;
+mod taking;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ pub use actions::Asker;
 use crate::calendar::Tests;
 use crate::content::Content;
 use crate::error::DiskError;
+use crate::former::Former;
 use crate::guard;
 use crate::history::History;
 use crate::identity::{Identity, KnownBoxes, PublicKey};
@@ -49,6 +51,8 @@ pub struct Config {
     pub self_tests: bool,
     /// Other boxes' keys.
     pub known: KnownBoxes,
+    /// File with the keys of boxes whose disks were taken over.
+    pub former: PathBuf,
     /// File of the history.
     pub history: PathBuf,
 }
@@ -57,6 +61,7 @@ pub struct Config {
 pub struct Watch {
     config: Config,
     identity: Box<dyn Identity>,
+    former: Former,
     clock: fn() -> i64,
     history: Mutex<History>,
     table: Mutex<Table>,
@@ -137,8 +142,17 @@ impl Watch {
             (disk.serial, entry)
         });
         let table = Mutex::new(Table { entries: entries.collect(), unnamed: Vec::new() });
-        let watch =
-            Self { config, identity, clock, history: Mutex::new(history), table, scanning: Mutex::new(()), released: Condvar::new() };
+        let former = Former::load(&config.former);
+        let watch = Self {
+            config,
+            identity,
+            former,
+            clock,
+            history: Mutex::new(history),
+            table,
+            scanning: Mutex::new(()),
+            released: Condvar::new(),
+        };
         let watch = Arc::new(watch);
         watch.rescan();
         Ok(watch)
@@ -229,7 +243,9 @@ impl Watch {
     }
 
     fn own_keys(&self) -> Vec<PublicKey> {
-        self.identity.own_keys().unwrap_or_default()
+        let mut keys = self.identity.own_keys().unwrap_or_default();
+        keys.extend(self.former.keys());
+        keys
     }
 
     fn now(&self) -> i64 {
