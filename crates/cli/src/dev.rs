@@ -70,8 +70,8 @@ fn start(args: &DevArgs, home: &Home, answer: &mut Answer) -> Result<Running, Cl
     if let Some(tpm) = &tpm {
         running.add(tpm, home)?;
     }
-    running.add(&programs::keyd(home, tpm.as_ref())?, home)?;
-    if tpm.is_none() {
+    running.add(&programs::keyd(home, tpm.as_ref(), args.state_locked.as_deref())?, home)?;
+    if tpm.is_none() && args.state_locked.is_none() {
         first::open_keys(home)?;
     }
     if !args.without_pool {

@@ -170,6 +170,11 @@ fn of_box(incident: &Incident, subject: &str, number: &dyn Fn(&str) -> i64) -> [
             "Nothing is copied or restored until they are unlocked".into(),
             "Unlock with two papers of the kit".into(),
         ],
+        (DutyKind::Keys, "not-sealed") => [
+            "The keys are open until the box is switched off, and no longer".into(),
+            "Copies and restores go on; after the next start they wait until two papers are typed again".into(),
+            "Look at the box's own screen, and put right what it names".into(),
+        ],
         (DutyKind::Keys, _) => [
             "There are not two ways to unlock the keys".into(),
             "If the one way fails, nothing opens the copies".into(),

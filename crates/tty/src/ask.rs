@@ -59,6 +59,10 @@ pub(crate) enum About {
     Unlock,
     /// The passphrase of a box without a TPM opens them.
     Passphrase,
+    /// Which disks there are, on a box without a vault of its own; asked again and again.
+    Strangers,
+    /// Those of another box become this one's.
+    TakeOver,
     /// One paper is good.
     Rehearse,
     /// Whether the downtime share is open.
@@ -80,7 +84,7 @@ pub(crate) enum About {
 impl About {
     /// Asked by the screen itself, and no person waits for it.
     pub(crate) fn is_background(self) -> bool {
-        matches!(self, Self::Status | Self::People | Self::ClaimCode | Self::Keys | Self::Progress | Self::SignOut)
+        matches!(self, Self::Status | Self::People | Self::ClaimCode | Self::Keys | Self::Strangers | Self::Progress | Self::SignOut)
     }
 }
 

@@ -6,11 +6,13 @@ mod machine;
 mod papers;
 mod restore;
 mod sign_in;
+pub(crate) mod strangers;
 
 use jiff::tz::TimeZone;
 use keepwell_api::Base64;
 use keepwell_api::auth::InSession;
 use keepwell_api::grants::{Role, Scope, Verb};
+use keepwell_api::state_locked::StateLocked;
 use keepwell_api::vault::RestoreState;
 use serde::Serialize;
 use serde_json::Value;
@@ -45,6 +47,8 @@ pub(crate) struct Console {
     pub(crate) port: u16,
     /// Whether there is a place for an address of the box.
     pub(crate) can_set_address: bool,
+    /// Why the box came up without its own state, if so.
+    pub(crate) state_locked: Option<StateLocked>,
     /// The session of somebody of whom no more is known yet.
     entering: Option<Base64>,
     orders: Vec<Order>,
@@ -55,6 +59,10 @@ pub(crate) struct Console {
     pending: Option<Box<Ask>>,
     draft: restore::Draft,
     papers: papers::Typing,
+    /// The page about papers is shown, and changes with what it tells of.
+    papers_page: bool,
+    /// Disks of another box that were taken over just now.
+    taken: Option<usize>,
     /// What was typed, until it is set.
     address: Option<Fixed>,
     /// Lines that were scrolled away.
@@ -71,6 +79,7 @@ impl Console {
             url,
             port,
             can_set_address,
+            state_locked: None,
             entering: None,
             orders: Vec::new(),
             numbers: 0,
@@ -79,6 +88,8 @@ impl Console {
             pending: None,
             draft: restore::Draft::default(),
             papers: papers::Typing::default(),
+            papers_page: false,
+            taken: None,
             address: None,
             top: 0,
         }
@@ -94,6 +105,7 @@ impl Console {
         self.up = up;
         self.orders.extend(self.facts.due(up));
         self.watch_on();
+        self.papers_anew();
         let away = up.saturating_sub(self.pressed) >= LOGOFF_S;
         if away && (self.person.is_some() || !matches!(self.screen, Screen::Home)) {
             self.leave();
@@ -161,10 +173,11 @@ impl Console {
 
     fn pick(&mut self, pick: Pick) {
         self.top = 0;
+        self.papers_page = false;
         match pick {
             Pick::Home => self.home(),
             Pick::SignIn | Pick::SignOut => self.pick_sign_in(&pick),
-            Pick::Papers | Pick::TwoPapers(_) | Pick::OnePaper(_) | Pick::Passphrase => self.pick_papers(pick),
+            Pick::Papers | Pick::TwoPapers(_) | Pick::OnePaper(_) | Pick::Passphrase | Pick::Strangers(_) => self.pick_papers(pick),
             Pick::Emergency | Pick::WithSealedCode | Pick::AsPerson | Pick::Close(_) | Pick::NewSealedCode => self.pick_emergency(&pick),
             Pick::Restore | Pick::Share(_) | Pick::Snapshot(_) | Pick::ToOrigin | Pick::ToUsb | Pick::UsbDisk(_) => self.pick_restore(pick),
             Pick::Rule(_) | Pick::Begin | Pick::Restores | Pick::Watch(_) => self.pick_restore(pick),
@@ -190,6 +203,7 @@ impl Console {
             Purpose::Paper { vault, rehearsal } => self.typed_paper(form, &vault, rehearsal),
             Purpose::NewPassphrase => self.typed_new_passphrase(form),
             Purpose::Passphrase => self.typed_passphrase(&form),
+            Purpose::Strangers(key) => self.typed_stranger(&form, &key),
             Purpose::WritingAccount => self.typed_account(form),
             Purpose::Usb(serial) => self.typed_usb(form, &serial),
             Purpose::OpenEmergency { sealed } => self.typed_emergency(form, sealed),
@@ -202,6 +216,7 @@ impl Console {
             About::SignIn => self.signed_in(answer),
             About::Session => self.known(answer),
             About::Unlock | About::Passphrase | About::Rehearse => self.papers_answered(ask, answer),
+            About::TakeOver => self.took_over(answer),
             About::Emergency | About::OpenEmergency | About::CloseEmergency | About::SealedCode => self.emergency_answered(ask, answer),
             About::Disks | About::Locate | About::Address => self.machine_answered(ask, answer),
             _ => self.restore_answered(ask, answer),
@@ -237,7 +252,7 @@ impl Console {
         }
         let back = match ask.about {
             About::SignIn | About::Session => Pick::SignIn,
-            About::Unlock | About::Rehearse | About::Passphrase => Pick::Papers,
+            About::Unlock | About::Rehearse | About::Passphrase | About::TakeOver => Pick::Papers,
             About::DryRun | About::Restore | About::Prepare => Pick::Restore,
             About::OpenEmergency | About::CloseEmergency => Pick::Emergency,
             _ => Pick::Home,
@@ -270,7 +285,7 @@ impl Console {
     fn ask(&mut self, mut ask: Ask, what: &str) {
         self.numbers += 1;
         ask.number = self.numbers;
-        let to_the_end = matches!(ask.about, About::OpenEmergency | About::SealedCode | About::Unlock | About::Prepare);
+        let to_the_end = matches!(ask.about, About::OpenEmergency | About::SealedCode | About::Unlock | About::Prepare | About::TakeOver);
         self.screen = Screen::Waiting { number: self.numbers, what: what.to_owned(), since: self.up, to_the_end };
         self.orders.push(Order::Ask(ask));
     }
@@ -289,7 +304,7 @@ impl Console {
     /// Some sentences, and back.
     fn say(&mut self, title: &str, look: Look, text: Vec<String>, back: Pick) {
         let lead = text.into_iter().enumerate().map(|(at, text)| Line::looking(if at == 0 { look } else { Look::Plain }, text)).collect();
-        self.top = 0;
+        (self.top, self.papers_page) = (0, false);
         self.screen = Screen::Menu(Menu::new(title, lead).back(back));
     }
 
@@ -298,6 +313,7 @@ impl Console {
             self.end(session);
         }
         self.screen = Screen::Home;
+        (self.papers_page, self.taken) = (false, None);
         self.pending = None;
         self.draft = restore::Draft::default();
         self.papers = papers::Typing::default();

@@ -2,6 +2,7 @@
 //! what is old is shown as unknown.
 
 use keepwell_api::auth::{ClaimCode, Status as People};
+use keepwell_api::disks::Disks;
 use keepwell_api::keys::Status as Keys;
 use keepwell_duties::Status;
 use serde_json::Value;
@@ -60,6 +61,8 @@ pub(crate) struct Facts {
     pub(crate) people: Known<People>,
     pub(crate) keys: Known<Keys>,
     pub(crate) claim: Known<ClaimCode>,
+    /// As long as the box has no vault of its own.
+    pub(crate) disks: Known<Disks>,
     pub(crate) local: Local,
     looked: Option<u64>,
 }
@@ -74,6 +77,8 @@ impl Facts {
         ask(self.keys.is_due(up), About::Keys, Whom::Keyd, "/v1/status");
         let unclaimed = self.is_unclaimed(up);
         ask(unclaimed && self.claim.is_due(up), About::ClaimCode, Whom::Authd, "/v1/claim-code");
+        let no_vault = self.keys.now(up).is_some_and(|keys| keys.vaults.is_empty());
+        ask(no_vault && self.disks.is_due(up), About::Strangers, Whom::Diskd, "/v1/disks");
         if self.looked.is_none_or(|looked| up.saturating_sub(looked) >= EVERY_S) {
             self.looked = Some(up);
             orders.push(Order::Do(Deed::Look));
@@ -87,6 +92,7 @@ impl Facts {
             About::Status => self.status.tell(up, answer.and_then(read)),
             About::People => self.people.tell(up, answer.and_then(read)),
             About::Keys => self.keys.tell(up, answer.and_then(read)),
+            About::Strangers => self.disks.tell(up, answer.and_then(read)),
             About::ClaimCode => self.claim.tell(up, answer.and_then(read)),
             _ => {}
         }

@@ -5,17 +5,28 @@ use std::net::IpAddr;
 
 use keepwell_api::grants::{Verb, allows};
 use keepwell_api::keys::Phase;
+use keepwell_api::state_locked::StateLocked;
 use keepwell_duties::Headline;
 use keepwell_duties::status::{Answer, Mark, Question};
 
-use crate::console::Console;
+use crate::console::{Console, strangers};
 use crate::screen::{Line, Look, Menu, Pick};
 
 /// The page. Its choices stand in `menu`.
 pub(crate) fn lines(console: &Console, up: u64) -> Vec<Line> {
     let facts = &console.facts;
-    let mut lines = headline(console, up);
+    let mut lines = Vec::new();
+    if let Some(why) = console.state_locked {
+        lines.extend(without_state(why));
+        if facts.keys.now(up).is_none_or(|keys| keys.phase != Phase::Open) {
+            lines.extend(locked_state(why));
+            lines.extend(strangers::first(facts, up));
+            return lines;
+        }
+    }
+    lines.extend(headline(console, up));
     lines.push(Line::of(""));
+    lines.extend(strangers::first(facts, up));
     if let Some(keys) = facts.keys.now(up)
         && keys.phase == Phase::Locked
     {
@@ -34,12 +45,32 @@ pub(crate) fn lines(console: &Console, up: u64) -> Vec<Line> {
         }
         None => lines.push(Line::looking(Look::Muted, "The console has not made its certificate authority yet.")),
     }
-    if facts.is_unclaimed(up) {
+    if facts.is_unclaimed(up) && console.state_locked.is_none() {
         let code = facts.claim.now(up).map(|claim| String::from_utf8_lossy(claim.code.as_ref()).into_owned());
         lines.push(Line::looking(Look::Strong, format!("Claim code   {}", code.as_deref().unwrap_or("not known yet"))));
         lines.push(Line::looking(Look::Muted, "This box has no owner. Open the console and type the code there."));
     }
     lines
+}
+
+/// The line that stays as long as it is so.
+fn without_state(why: StateLocked) -> Vec<Line> {
+    let to_do = format!("Until it is put right, what is changed here may be lost when it is switched off. To do: {}.", why.to_do());
+    vec![Line::looking(Look::Bad, "WITHOUT ITS OWN STATE: it could not be opened."), Line::looking(Look::Warn, to_do)]
+}
+
+/// What whoever stands there has to know before the keys are open. A claim code would lead them to a new, empty box.
+fn locked_state(why: StateLocked) -> Vec<Line> {
+    let sentence = |text: &str| Line::of(format!("{}{}.", text[..1].to_uppercase(), &text[1..]));
+    vec![
+        sentence(why.happened()),
+        Line::looking(Look::Good, "Nothing is lost: the backups are on the pool's disks, unharmed."),
+        Line::of(
+            "Where that can't be put right, two papers of the recovery kit open them until the box is switched off (Recovery papers). Shares, people and history come back with them, and restores work.",
+        ),
+        Line::looking(Look::Muted, "There is no claim code: this box has an owner, who comes back with the papers."),
+        Line::of(""),
+    ]
 }
 
 fn headline(console: &Console, up: u64) -> Vec<Line> {

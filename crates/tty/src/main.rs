@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Parser;
 use jiff::tz::TimeZone;
+use keepwell_api::state_locked::{self, StateLocked};
 use keepwell_api::{auth, disks, keys, vault};
 use zeroizing_alloc::ZeroAlloc;
 
@@ -71,6 +72,9 @@ struct Program {
     /// Program that restarts the box and switches it off, called with `reboot` or `poweroff`.
     #[arg(long, value_name = "PROGRAM", default_value = "/usr/bin/systemctl")]
     power_command: PathBuf,
+    /// Where the system says, in one word, why the box came up without its own state; no such file, and it has it.
+    #[arg(long, value_name = "FILE", default_value = state_locked::FILE)]
+    state_locked: PathBuf,
     /// Use no characters but those of ASCII, as on a serial line.
     #[arg(long)]
     ascii: bool,
@@ -83,6 +87,7 @@ fn main() -> anyhow::Result<()> {
     let utf8 = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| set(name)).is_some_and(|value| value.to_uppercase().contains("UTF"));
     let looks = Looks { ascii: program.ascii || !utf8, colours: set("NO_COLOR").is_none() };
     let mut console = Console::new(zone, program.console, program.console_port, program.network_file.is_some());
+    console.state_locked = StateLocked::said_in(&program.state_locked);
     let machine = Machine {
         power: program.power_command,
         network_file: program.network_file,

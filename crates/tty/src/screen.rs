@@ -77,6 +77,8 @@ pub(crate) enum Pick {
     Papers,
     TwoPapers(String),
     OnePaper(String),
+    /// Disks with the labels of this key.
+    Strangers(String),
     Passphrase,
     Emergency,
     WithSealedCode,
@@ -187,6 +189,8 @@ pub(crate) enum Purpose {
     },
     NewPassphrase,
     Passphrase,
+    /// A serial number for the disks with the labels of this key.
+    Strangers(String),
     WritingAccount,
     Usb(String),
     OpenEmergency {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
+use keepwell_api::LifeSigns;
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
@@ -49,7 +50,9 @@ fn turn(console: &mut Console, terminal: &mut Terminal<CrosstermBackend<Stdout>>
     let began = Instant::now();
     let up = || began.elapsed().as_secs();
     let (tell, told): (Sender<Told>, Receiver<Told>) = channel();
+    let mut signs = LifeSigns::new();
     loop {
+        signs.round();
         told.try_iter().for_each(|told| console.told(told, up()));
         console.tick(up());
         console.orders().into_iter().for_each(|order| begin(order, hands, &tell));

@@ -16,6 +16,8 @@ use crate::error::VaultdError;
 use crate::locks;
 use keepwell_api::error::chain;
 
+/// keyd's word for keys that are gone when the box is switched off.
+const NOT_SEALED: &str = "not-sealed";
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Number of authd's event that the ledger has.
 const EVENTS: &str = "authd-events";
@@ -44,10 +46,15 @@ fn about_keys(appliance: &Appliance, status: &keys::Status) {
     let own = appliance.engine.vault().ok().map(|vault| vault.id().to_string());
     let vault = status.vaults.iter().find(|vault| own.as_ref().is_none_or(|own| vault.vault == *own));
     let kit = vault.is_some_and(|vault| confirmed(vault) >= 2);
-    let by_itself = status.phase == Phase::Open;
-    appliance.watch.glance().keys = Some(KeyFacts { unlocked: by_itself, ways: u32::from(by_itself) + u32::from(kit), kit });
-    let keys = Duty::of_box(DutyKind::Keys);
-    appliance.watch.seen(&keys, if by_itself { Ok(Numbers::new()) } else { Err(("locked", Numbers::new())) }, appliance);
+    let open = status.phase == Phase::Open;
+    let by_itself = open && status.warnings.iter().all(|warning| warning.code != NOT_SEALED);
+    appliance.watch.glance().keys = Some(KeyFacts { unlocked: open, ways: u32::from(by_itself) + u32::from(kit), kit });
+    let looked = match (open, by_itself) {
+        (false, _) => Err(("locked", Numbers::new())),
+        (true, false) => Err((NOT_SEALED, Numbers::new())),
+        (true, true) => Ok(Numbers::new()),
+    };
+    appliance.watch.seen(&Duty::of_box(DutyKind::Keys), looked, appliance);
     let Some(vault) = vault else { return };
     if vault.to_store
         && let Err(error) = locks::bring(appliance)

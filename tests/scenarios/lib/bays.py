@@ -1,6 +1,7 @@
 """Disks that are files, which the kernel shows as loop devices, and a diskd that has them: what its smartctl says of each is the scenario's to write. Owns no checks."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -50,6 +51,16 @@ class Shelf:
         self.diskd = Program(
             self.folder / "diskd", DISKD, "--state", self.folder / "state", "--mounts", self.mounts, "--keyd", keyd, "--smartctl", smartctl,
             "--poll-every", 1, "--no-self-tests", "--allow-loop", self.files, *options).start()
+
+    def moved_to(self, keyd):
+        """The same disks in another box, whose diskd knows nothing of them, and asks keyd at `keyd`."""
+        self.diskd.stop()
+        self.unmount_all()
+        shutil.rmtree(self.folder / "state")
+        words = list(self.diskd.arguments)
+        words[words.index("--keyd") + 1] = keyd
+        self.diskd.arguments = words
+        self.diskd.start()
 
     def plug(self, bay, **attributes):
         bay.plug()

@@ -21,7 +21,7 @@ SIZE = (80, 24)
 class Screen:
     """`screen.shows("PATTERN")` waits for it; `screen.keys("12")` presses these."""
 
-    def __init__(self, box, *options):
+    def __init__(self, box, *options, diskd=None):
         self.terminal = pyte.Screen(*SIZE)
         self.stream = pyte.ByteStream(self.terminal)
         # Whatever was shown at any time, and all that came.
@@ -29,7 +29,9 @@ class Screen:
         self.raw = b""
         self.ours, self.theirs = os.openpty()
         fcntl.ioctl(self.theirs, termios.TIOCSWINSZ, struct.pack("HHHH", SIZE[1], SIZE[0], 0, 0))
-        sockets = [word for name in ("vaultd", "authd", "keyd", "diskd") for word in (f"--{name}", str(box.folder / "run" / f"{name}.sock"))]
+        places = {name: box.folder / "run" / f"{name}.sock" for name in ("vaultd", "authd", "keyd", "diskd")}
+        places["diskd"] = diskd or places["diskd"]
+        sockets = [word for name, place in places.items() for word in (f"--{name}", str(place))]
         environment = {**os.environ, "TERM": "xterm", "LANG": "C.UTF-8"}
         self.process = subprocess.Popen([str(BINARY.with_name("keepwell-tty")), *sockets, *map(str, options)],
                                         stdin=self.theirs, stdout=self.theirs, stderr=self.theirs, env=environment, start_new_session=True)

@@ -31,6 +31,9 @@ pub(crate) struct DevArgs {
     /// As it comes out of its carton: nobody owns it, whoever has the claim code does
     #[arg(long)]
     pub(crate) unclaimed: bool,
+    /// As it comes up when its own state can't be opened: this file says why in a word, `no-tpm`, `not-opened` or `damaged`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state_locked: Option<PathBuf>,
     /// Start the web console too, at this address of this machine; port 0 for any that is free
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "127.0.0.1:8443")]
     pub(crate) console: Option<SocketAddrV4>,

@@ -59,8 +59,9 @@ pub(crate) fn tpm(home: &Home) -> Result<Program, CliError> {
 }
 
 /// The keys.
-pub(crate) fn keyd(home: &Home, tpm: Option<&Program>) -> Result<Program, CliError> {
+pub(crate) fn keyd(home: &Home, tpm: Option<&Program>, state_locked: Option<&Path>) -> Result<Program, CliError> {
     let mut program = ours("keyd", home)?;
+    program.arguments.extend(state_locked.iter().flat_map(|file| ["--state-locked".into(), file.into()]));
     match tpm.map(|tpm| &tpm.door) {
         Some(Door::Port(port)) => {
             let (authority, policies) = image(&program.binary, home)?;

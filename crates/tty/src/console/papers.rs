@@ -38,6 +38,7 @@ impl Console {
         match pick {
             Pick::TwoPapers(vault) => self.type_paper(vault, false),
             Pick::OnePaper(vault) => self.type_paper(vault, true),
+            Pick::Strangers(key) => self.stranger_form(&key),
             Pick::Passphrase => {
                 let lead = vec![Line::of("This box has no TPM: a passphrase opens its keys after each start.")];
                 let form = Form::new(Purpose::Passphrase, "Open the keys", lead).field("Passphrase", Kind::Secret);
@@ -45,8 +46,18 @@ impl Console {
             }
             _ => {
                 self.papers = Typing::default();
+                self.papers_page = true;
                 self.screen = Screen::Menu(self.papers_menu());
             }
+        }
+    }
+
+    /// What it tells may be otherwise by now.
+    pub(super) fn papers_anew(&mut self) {
+        if let (true, Screen::Menu(shown)) = (self.papers_page, &self.screen) {
+            let page = shown.page;
+            let menu = self.papers_menu();
+            self.screen = Screen::Menu(Menu { page: page.min(menu.pages() - 1), ..menu });
         }
     }
 
@@ -65,6 +76,9 @@ impl Console {
         let mut menu = Menu::new("Recovery papers", lead);
         if status.phase == Phase::Locked && status.keeper == Keeper::StandIn {
             menu = menu.item("Open the keys with the passphrase", Pick::Passphrase);
+        }
+        if status.vaults.is_empty() {
+            return self.strange_items(menu, status);
         }
         for vault in &status.vaults {
             let of = if status.vaults.len() > 1 { format!(" (vault {})", plain(&vault.vault, 8)) } else { String::new() };
@@ -126,7 +140,8 @@ impl Console {
 
     fn open_with_papers(&mut self) {
         let status = self.facts.keys.now(self.up);
-        if !status.is_some_and(|status| status.keeper == Keeper::StandIn && status.phase != Phase::Open) {
+        // A passphrase would be gone with the state that it is in.
+        if self.state_locked.is_some() || !status.is_some_and(|status| status.keeper == Keeper::StandIn && status.phase != Phase::Open) {
             return self.send_papers(None);
         }
         let lead = vec![Line::of("This box has no TPM: choose the passphrase that opens its keys from now on.")];
@@ -172,7 +187,8 @@ impl Console {
                         format!("They could not be kept for this box, so the next start needs the papers again: {}", notice.text)
                     }
                 };
-                vec!["The keys are open.".into(), sealed, format!("{soon} Put the papers back, in two different places.")]
+                let back = "On a box that is new to these backups, people, shares and history come back with them: then sign in as before.";
+                vec!["The keys are open.".into(), sealed, back.into(), format!("{soon} Put the papers back, in two different places.")]
             }
             _ => {
                 let status: Status = read(answer)?;
@@ -188,7 +204,7 @@ impl Console {
 /// How the keys are, and what is known of the papers.
 fn said(status: &Status) -> Vec<Line> {
     let mut lead = vec![match status.phase {
-        Phase::New => Line::of("This box has no vault yet, so there are no papers."),
+        Phase::New => Line::of("This box has no backups of its own yet."),
         Phase::Locked => Line::looking(Look::Bad, "The keys are LOCKED: nothing can be backed up or restored."),
         Phase::Open => Line::looking(Look::Good, "The keys are open."),
     }];

@@ -1,5 +1,7 @@
 //! The screen without a terminal and without a box: keys go in, scripted answers come back, and what is asked and shown is looked at.
 
+mod new_box;
+
 use jiff::tz::TimeZone;
 use keepwell_api::hex;
 use keepwell_crypt::{KitSeed, split};
