@@ -35,15 +35,15 @@ class Lost:
     dropped: int
 
 
-def entries(log):
-    """All of them, in the order in which QEMU took them up. A log that breaks off ends there, as it would have at the power cut."""
+def entries(log, until=None):
+    """All of them, or those within the first bytes of the log, in the order in which QEMU took them up. A log that breaks off ends there, as it would have at the power cut."""
     log.seek(0)
     magic, version, _, size = struct.unpack("<QQQI", log.read(28))
     if magic != MAGIC or version != 1:
         # Nothing was ever flushed or written.
         return []
     log.seek(0, 2)
-    end, at, found = log.tell(), size, []
+    end, at, found = min(log.tell(), until or log.tell()), size, []
     while at + size <= end:
         log.seek(at)
         sector, sectors, flags, _ = struct.unpack("<QQQQ", log.read(32))
@@ -57,12 +57,12 @@ def entries(log):
     return found
 
 
-def replay(before, log, after, seed):
-    """Makes `after` from `before` and the log; says what was lost."""
+def replay(before, log, after, seed, until=None):
+    """Makes `after` from `before` and the log, or as much of it as there was at another moment; says what was lost."""
     copy(before, after)
     choice = random.Random(seed)
     with open(log, "rb") as source, open(after, "r+b") as target:
-        found = entries(source)
+        found = entries(source, until)
         flushed = max((number for number, entry in enumerate(found) if entry.flags & FLUSH), default=-1)
         lost = Lost(len(found), flushed + 1, 0, 0, 0)
         for number, entry in enumerate(found):
