@@ -43,7 +43,7 @@ def entries(log, until=None):
         # Nothing was ever flushed or written.
         return []
     log.seek(0, 2)
-    end, at, found = min(log.tell(), until or log.tell()), size, []
+    end, at, found = log.tell() if until is None else min(until, log.tell()), size, []
     while at + size <= end:
         log.seek(at)
         sector, sectors, flags, _ = struct.unpack("<QQQQ", log.read(32))
