@@ -33,6 +33,8 @@ def command(machine, incoming=None):
         words += ["-kernel", kernel, "-initrd", initrd, "-append", line]
     for value in machine.smbios:
         words += ["-smbios", f"type=11,value={value.replace(',', ',,')}"]
+    for name, text in machine.fw_cfg.items():
+        words += ["-fw_cfg", f"name={name},string={text.replace(',', ',,')}"]
     if machine.clock:
         words += ["-rtc", f"base={machine.clock},clock=vm"]
     if incoming:

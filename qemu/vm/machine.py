@@ -3,7 +3,7 @@
 import contextlib
 import os
 import re
-import signal
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -34,21 +34,23 @@ class Machine:
     """One machine, in a folder of its own. It is off until `boot`, and off again when the scenario ends.
 
     disks     further ones than the image's own: `Disk("d1"), Disk("n1", "nvme")`
-    test      with the test image's initrd on its copy of the disk, so that `sh` works; else exactly what ships
+    test      with the test image's initrd on its copy of the disk, so that `sh` works; else exactly what ships, until `look_inside`
     firmware  `secure`, `other-keys`, `open`, `bios` (vm/firmware.py)
     tpm       a chip (another machine's too); `False`: none; nothing: a new one
     image     another disk image, or a Disk that some machine had; `False`: none
     kernel    (kernel, initrd, command line): started directly
-    clock     what the clock of the board says at the first start, such as "1970-01-01T00:00:00"
+    clock     what the clock of the board says when it is switched on, such as "1970-01-01T00:00:00"
     smbios    strings of type 11
+    fw_cfg    files of QEMU's firmware interface: {name: text}
     """
 
-    def __init__(self, folder, disks=(), *, test=True, firmware="secure", tpm=None, image=None, kernel=None, clock=None, smbios=(), memory=2048, wired=True, system="virtio"):
+    def __init__(self, folder, disks=(), *, test=True, firmware="secure", tpm=None, image=None, kernel=None, clock=None, smbios=(), fw_cfg=None, memory=2048, wired=True, system="virtio"):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.name = self.folder.name
         self.disks = list(disks)
         self.test, self.firmware, self.kernel, self.clock, self.smbios, self.memory, self.wired = test, firmware, kernel, clock, list(smbios), memory, wired
+        self.fw_cfg = dict(fw_cfg or {})
         self.tpm = None if tpm is False else tpm or Tpm(self.folder / "tpm")
         self.system = self._system(image, system)
         self.port = free_pair()
@@ -67,12 +69,19 @@ class Machine:
             return image
         disk = Disk("system", kind, path=self.folder / "system.raw")
         copy(image or SHIPPED, disk.path)
+        # Of the same build, whatever is built meanwhile.
+        shutil.copy(TEST_IMAGE, self.folder / "test.efi")
         # The state is made behind what the image brings.
         if disk.path.stat().st_size < SYSTEM_SIZE:
             os.truncate(disk.path, SYSTEM_SIZE)
         if self.test:
-            disk.esp().boot_only(TEST_IMAGE)
+            disk.esp().boot_only(self.folder / "test.efi")
         return disk
+
+    def look_inside(self):
+        """From the next start on with the test image's initrd, so that `sh` works."""
+        self.system.esp().boot_only(self.folder / "test.efi")
+        self.test = True
 
     # Power
 
@@ -162,9 +171,6 @@ class Machine:
 
     def cut(self, seed=1):
         """The power goes, now. Disks that are `logged` keep what a real one would, chosen by the seed; what they lost is in `lost`."""
-        if self.running():
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait()
         self._gone()
         for disk in self.all_disks():
             if disk.logged:
@@ -176,6 +182,9 @@ class Machine:
         return self.lost
 
     def _gone(self):
+        if self.running():
+            self.process.kill()
+            self.process.wait()
         for one in (self.qmp, self.serial, self.agent, self.wire):
             if one:
                 one.close()
@@ -185,9 +194,6 @@ class Machine:
 
     def end(self):
         """However it is: nothing of it runs after this."""
-        if self.running():
-            self.process.kill()
-            self.process.wait()
         self._gone()
 
     # Inside

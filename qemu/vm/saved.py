@@ -53,7 +53,7 @@ def save(machine, folder, facts=None):
         shutil.move(machine.folder / "variables.fd", part)
     if machine.tpm:
         shutil.copytree(machine.tpm.folder, part / "tpm", ignore=shutil.ignore_patterns("control", "log"))
-    options = {name: getattr(machine, name) for name in ("test", "firmware", "kernel", "clock", "smbios", "memory", "wired")}
+    options = {name: getattr(machine, name) for name in ("test", "firmware", "kernel", "clock", "smbios", "fw_cfg", "memory", "wired")}
     about = {"disks": disks, "system": bool(machine.system), "tpm": bool(machine.tpm), "options": options, "wire": wire, "facts": facts or {}}
     (part / "machine.json").write_text(json.dumps(about, indent=1))
     part.rename(folder)
