@@ -8,6 +8,8 @@ import time
 from urllib.parse import parse_qs, urlsplit
 
 STEP_S = 30
+# A machine whose clock is set by whole seconds is up to so many behind this one.
+BEHIND_S = 3
 
 
 def code_at(seed, step):
@@ -32,7 +34,7 @@ class Telephone:
         # authd takes the code of a neighbouring step, so one step ahead spares half of the waits.
         now = int(time.time()) // STEP_S
         step = now if now > self.last else self.last + 1
-        while step > int(time.time()) // STEP_S + 1:
+        while step > int(time.time() - BEHIND_S) // STEP_S + 1:
             time.sleep(0.2)
         self.last = step
         return code_at(self.seed, step)
