@@ -1,7 +1,6 @@
 """A root shell inside the machine, by the virtio port that only the test image's initrd serves. Owns the words on that port; what is run there is the scenario's."""
 
 import base64
-import socket
 import time
 from dataclasses import dataclass
 

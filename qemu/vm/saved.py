@@ -16,6 +16,8 @@ from .machine import SHIPPED, TEST_IMAGE, Machine
 from .tpm import Tpm
 
 SAVED = ROOT / "target/qemu/saved"
+# What such a machine is made by, of this library.
+MAKERS = ("boxes", "disk", "firmware", "hardware", "practice", "saved", "tpm")
 # Seconds to write or read a memory of 2 GiB.
 SLOW = 600
 
@@ -77,6 +79,8 @@ def resume(folder, where, clock=True, logged=False):
         machine.wire.recall(about["wire"])
     machine.qmp("cont")
     if clock and machine.agent:
+        # Whole seconds are all that can be said, so it is said as one begins.
+        time.sleep(1 - time.time() % 1)
         machine.sh(f"date -u -s @{time.time():.0f} > /dev/null")
     return machine
 
@@ -95,8 +99,8 @@ def key(*texts):
     for path in (SHIPPED, TEST_IMAGE):
         state = path.stat() if path.exists() else None
         found.update(f"{path} {state and (state.st_size, state.st_mtime_ns)}".encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        found.update(path.read_bytes())
+    for name in MAKERS:
+        found.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     for text in texts:
         found.update(text.encode())
     return found.hexdigest()[:16]
