@@ -87,6 +87,11 @@ impl History {
             Ok(history) => return Ok(history),
             Err(error) => error,
         };
+        if is_full(&error) {
+            // What is there is good, and written to again when there is room.
+            tracing::error!("{error}: the box's own disk is full; nothing is kept beyond the next restart");
+            return Self::open(Path::new(":memory:"));
+        }
         tracing::error!(cause = std::error::Error::source(&error).map(ToString::to_string), "{error}; it is begun anew");
         for ending in ["", "-wal", "-shm"] {
             let name = |middle: &str| PathBuf::from(format!("{}{middle}{ending}", path.display()));
@@ -208,6 +213,10 @@ impl History {
 }
 
 /// How the API writes it; a plain word without its quotes.
+fn is_full(error: &DiskError) -> bool {
+    matches!(error, DiskError::History { source, .. } if source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull))
+}
+
 fn word(value: &impl serde::Serialize) -> String {
     let text = serde_json::to_string(value).expect("plain data without maps of odd keys becomes JSON");
     text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(&text).to_owned()

@@ -221,12 +221,12 @@ fn silence(standing: &Standing, now: At) -> (&'static str, Numbers) {
 }
 
 fn severity(owed: &Owed, standing: &Standing, now: At) -> Severity {
-    use DutyKind::{CopyAge, Disk, Emergency, Gaps, Keys, Log, Pool, Power, Runs, Scrub, TestRestore};
+    use DutyKind::{CopyAge, Disk, Emergency, Gaps, Keys, Log, Pool, Power, Runs, Scrub, State, TestRestore};
     let code = if let Standing::Failed { code, .. } = standing { code.split(':').next().unwrap_or_default() } else { "" };
     match (owed.duty.kind, code) {
         (CopyAge, _) => copy_age(owed, standing, now),
         (Gaps | Power, _) | (Runs, "cut") | (Pool, "short") => Severity::Notice,
-        (Pool, "full" | "unreadable") | (Disk, "failing" | "missing" | "unusable") | (Log, "broken") | (Keys, "locked") => {
+        (State | Pool, "full") | (Pool, "unreadable") | (Disk, "failing" | "missing" | "unusable") | (Log, "broken") | (Keys, "locked") => {
             Severity::Critical
         }
         (TestRestore, "differs") | (Scrub, "lost") | (Emergency, _) => Severity::Critical,

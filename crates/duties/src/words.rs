@@ -188,6 +188,12 @@ fn of_box(incident: &Incident, subject: &str, number: &dyn Fn(&str) -> i64) -> [
         (DutyKind::Log, _) => {
             [format!("The log was not checked for {age}"), "Copies are not touched by that".into(), "Check it now".into()]
         }
+        (DutyKind::State, "full") => [
+            "The box's own disk is full".into(),
+            "Copies that are there are unharmed. What has to be recorded before it is done, as a restore or a change, may be refused"
+                .into(),
+            "Call whoever looks after the box; begin no changes".into(),
+        ],
         (DutyKind::State, _) => [
             "The box's settings could not be copied into its vault".into(),
             "If this box burned now, a new one would know older settings".into(),

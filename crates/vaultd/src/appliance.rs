@@ -16,6 +16,7 @@ use crate::engine::{Engine, Places};
 use crate::error::VaultdError;
 use crate::gate::Gate;
 use crate::pulse::Pulse;
+use crate::reserve::Reserve;
 use crate::state::State;
 use crate::watch::Watch;
 use crate::work::Works;
@@ -56,6 +57,7 @@ pub struct Appliance {
     pub(crate) doors: Doors,
     pub(crate) emergency: Emergency,
     pub(crate) pulse: Pulse,
+    pub(crate) reserve: Reserve,
     /// How often something happened, for those who follow.
     pub(crate) followed: watch::Sender<u64>,
     ledger: Mutex<Ledger>,
@@ -68,6 +70,10 @@ impl Appliance {
     /// Takes up where the program before left. Opens no vault yet.
     pub fn start(config: Config) -> Result<Arc<Self>, VaultdError> {
         std::fs::create_dir_all(&config.state).map_err(VaultdError::Own)?;
+        let reserve = Reserve::of(&config.state);
+        if let Err(error) = reserve.look() {
+            tracing::warn!(%error, "no room could be kept back on the box's own disk");
+        }
         let state = State::open(&config.state.join("state.sqlite"))?;
         let (ledger, opened) = Ledger::open(&config.state.join(LEDGER))?;
         let (clock, judgement) = BoxClock::start(&state)?;
@@ -81,6 +87,7 @@ impl Appliance {
             doors: Doors::default(),
             emergency: Emergency::default(),
             pulse: Pulse::new(),
+            reserve,
             followed: watch::Sender::new(0),
             ledger: Mutex::new(ledger),
             starting: Mutex::new(()),

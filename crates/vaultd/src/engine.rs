@@ -150,7 +150,10 @@ impl Engine {
         }
         let opened = self.try_open().map(Arc::new).map_err(|error| {
             let unready = Unready { code: error.code().into(), text: chain(&error) };
-            tracing::warn!(code = error.code(), error = unready.text, "the vault is not open");
+            // It is tried again every few seconds, and said when there is something new to say.
+            if self.vault().err().is_none_or(|before| before.text != unready.text) {
+                tracing::warn!(code = error.code(), error = unready.text, "the vault is not open");
+            }
             unready
         });
         self.was_open.fetch_or(opened.is_ok(), Ordering::AcqRel);

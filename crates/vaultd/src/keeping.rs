@@ -16,6 +16,7 @@ use crate::appliance::Appliance;
 use crate::error::VaultdError;
 use crate::scratch::Scratch;
 use crate::state::{SETTLED, State};
+use crate::steward::FULL;
 use keepwell_api::error::chain;
 
 /// What its snapshots are called; no share can be called so.
@@ -37,10 +38,14 @@ pub(crate) fn keep(appliance: &Appliance, vault: &Vault) -> Result<(), VaultdErr
         Ok(users) => files.push((USERS, users)),
         Err(error) => tracing::warn!(error = chain(&error), "the users could not be kept with the state of the box; the shares were"),
     }
-    let whole = files.len() == 2;
+    let (whole, full) = (files.len() == 2, appliance.reserve.is_full());
     let options = BackupOptions { name: NAME.to_owned(), level: 3, reread: Reread::NONE, intended: true };
     vault.backup(&Files::new(files), &options, &NoProgress)?;
-    let looked = if whole { Ok(Numbers::new()) } else { Err(("users", Numbers::new())) };
+    let looked = match (whole, full) {
+        (_, true) => Err((FULL, Numbers::new())),
+        (false, _) => Err(("users", Numbers::new())),
+        (true, false) => Ok(Numbers::new()),
+    };
     appliance.watch.seen(&Duty::of_box(DutyKind::State), looked, appliance);
     Ok(())
 }

@@ -30,6 +30,7 @@ mod outbox;
 mod pulse;
 mod reading;
 mod repeats;
+mod reserve;
 mod restore;
 mod run;
 mod scope;

@@ -27,6 +27,9 @@ const CLOSED_MAX: Duration = Duration::from_secs(600);
 /// Runs at once whose servers do not answer; with more, nothing is started.
 const SILENT_MAX: usize = 32;
 
+/// What the box's own disk is then.
+pub(crate) const FULL: &str = "full";
+
 /// Runs until told to end.
 pub(crate) fn run(appliance: &Arc<Appliance>, stop: &AtomicBool) {
     let mut steward = Steward {
@@ -152,6 +155,7 @@ impl Steward {
     }
 
     fn minute(&mut self) -> Result<(), VaultdError> {
+        self.look_at_own_disk();
         self.appliance.clock.keep(&self.appliance.state)?;
         match self.appliance.engine.vault() {
             Ok(vault) => {
@@ -173,6 +177,19 @@ impl Steward {
             tracing::error!(error = chain(&error), "the day could not be reported; it is tried again within a minute");
         }
         self.appliance.watch.keep(&self.appliance)
+    }
+
+    /// All programs of the box write to it.
+    fn look_at_own_disk(&self) {
+        if let Err(error) = self.appliance.reserve.look() {
+            tracing::warn!(%error, "no room could be kept back on the box's own disk");
+        }
+        let (duty, watch) = (Duty::of_box(DutyKind::State), &self.appliance.watch);
+        match (self.appliance.reserve.is_full(), watch.failure(&duty).as_deref() == Some(FULL)) {
+            (true, false) => watch.seen(&duty, Err((FULL, Numbers::new())), &self.appliance),
+            (false, true) => watch.seen(&duty, Ok(Numbers::new()), &self.appliance),
+            _ => {}
+        }
     }
 
     fn look_at_pool(&mut self, vault: &Vault) {
