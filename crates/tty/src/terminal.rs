@@ -112,7 +112,10 @@ impl Raw {
     fn begin() -> io::Result<Self> {
         enable_raw_mode()?;
         execute!(io::stdout(), EnterAlternateScreen)?;
-        Ok(Self { terminal: Terminal::new(CrosstermBackend::new(io::stdout()))? })
+        let mut terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+        // The system's console has no second screen: what the start of the machine has written stands there still, and blanks are drawn only over what is known.
+        terminal.clear()?;
+        Ok(Self { terminal })
     }
 }
 
