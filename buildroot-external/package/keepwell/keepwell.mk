@@ -50,7 +50,7 @@ KEEPWELL_POST_RSYNC_HOOKS += KEEPWELL_VENDOR
 
 define KEEPWELL_INSTALL_TARGET_CMDS
 	$(@D)/systemd/install $(TARGET_DIR)
-	$(foreach program,smart $(KEEPWELL_PROGRAMS),\
+	$(foreach program,mount smart $(KEEPWELL_PROGRAMS),\
 		$(INSTALL) -D -m 0755 \
 			$(@D)/target/$(RUSTC_TARGET_NAME)/release/keepwell-$(program) \
 			$(TARGET_DIR)/usr/bin/keepwell-$(program)

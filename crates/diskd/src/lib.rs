@@ -16,6 +16,7 @@ pub mod label;
 pub mod locate;
 pub mod medium;
 pub mod mount;
+pub mod mounter;
 pub mod prepare;
 pub mod program;
 pub mod service;

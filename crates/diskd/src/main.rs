@@ -11,6 +11,7 @@ use keepwell_diskd::identity::KnownBoxes;
 use keepwell_diskd::inventory::Places;
 use keepwell_diskd::keyd::Keyd;
 use keepwell_diskd::mount::MountPlace;
+use keepwell_diskd::mounter::Mounter;
 use keepwell_diskd::prepare::Tools;
 use keepwell_diskd::service::routes;
 use keepwell_diskd::smart::{Route, Smartctl};
@@ -30,8 +31,11 @@ struct Args {
     #[arg(long, default_value = "/run/keepwell/disks")]
     mounts: PathBuf,
     /// User and group who get the mounted disks
-    #[arg(long, value_name = "UID:GID", value_parser = owner)]
+    #[arg(long, value_name = "UID:GID", value_parser = keepwell_diskd::mounter::owner)]
     owner: Option<(u32, u32)>,
+    /// Have it done by keepwell-mount, which listens here
+    #[arg(long, value_name = "SOCKET")]
+    mount_socket: Option<PathBuf>,
     /// User who may ask; may be given several times [default: who runs this]
     #[arg(long, value_name = "UID")]
     caller: Vec<u32>,
@@ -105,7 +109,7 @@ fn config(args: Args) -> Config {
             deadline: Duration::from_secs(args.smartctl_deadline),
         },
         poll_every: Duration::from_secs(args.poll_every),
-        mount: MountPlace { base: args.mounts, owner: args.owner },
+        mount: MountPlace { base: args.mounts, owner: args.owner, mounter: args.mount_socket.map_or(Mounter::Itself, Mounter::Socket) },
         automount: !args.no_automount,
         self_tests: !args.no_self_tests,
         known: KnownBoxes(args.boxes),
@@ -117,12 +121,6 @@ fn config(args: Args) -> Config {
 fn box_name(args: &Args) -> String {
     let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
     args.box_name.clone().unwrap_or_else(host)
-}
-
-fn owner(text: &str) -> Result<(u32, u32), &'static str> {
-    const FORM: &str = "wanted is UID:GID, two numbers";
-    let (user, group) = text.split_once(':').ok_or(FORM)?;
-    Ok((user.parse().map_err(|_| FORM)?, group.parse().map_err(|_| FORM)?))
 }
 
 fn now() -> i64 {

@@ -15,6 +15,7 @@ use crate::error::DiskError;
 use crate::identity::{Identity, Statement, signed};
 use crate::inventory::{self, Found, Partition, Places};
 use crate::label::{DiskId, LABEL_AT, LABEL_BYTES, Label};
+use crate::mount::{self, MountPlace};
 use crate::program;
 
 /// Type of our partition (UEFI 2.10, 5.3.3): chosen at random for Keepwell, used by nothing else.
@@ -42,8 +43,6 @@ pub struct Tools {
     pub mkfs: PathBuf,
     /// Makes the plain file system of a disk to take away.
     pub mkfs_plain: PathBuf,
-    /// Lets a mounted file system grow.
-    pub growfs: PathBuf,
 }
 
 impl Default for Tools {
@@ -54,7 +53,6 @@ impl Default for Tools {
             partx: "partx".into(),
             mkfs: "mkfs.xfs".into(),
             mkfs_plain: "mkfs.ext4".into(),
-            growfs: "xfs_growfs".into(),
         }
     }
 }
@@ -258,7 +256,15 @@ fn check(disk: &File, found: &Found, part: &Partition, label: &Label) -> Result<
 }
 
 /// Lets the partition and the mounted file system use all of a disk that became larger, then says so in the label.
-pub fn grow(found: &Found, label: &Label, at: &Path, places: &Places, tools: &Tools, identity: &dyn Identity) -> Result<Label, DiskError> {
+pub fn grow(
+    found: &Found,
+    label: &Label,
+    at: &Path,
+    mounted: &MountPlace,
+    places: &Places,
+    tools: &Tools,
+    identity: &dyn Identity,
+) -> Result<Label, DiskError> {
     let label = Label { size_bytes: found.size_bytes, ..label.clone() };
     let copy = sign(&label, identity)?;
     let (start, size) = geometry(found);
@@ -270,7 +276,7 @@ pub fn grow(found: &Found, label: &Label, at: &Path, places: &Places, tools: &To
     let args = ["--quiet", "--no-reread", "--no-tell-kernel", "-N", "1", &device.to_string_lossy()];
     program::succeed(&tools.sfdisk, &args, script.as_bytes(), PARTITIONING).map_err(failed("grow the partition of", found))?;
     tell_kernel(tools, found)?;
-    program::succeed(&tools.growfs, &[&at.to_string_lossy()], &[], FORMATTING).map_err(failed("grow the file system of", found))?;
+    mount::grow(at, mounted)?;
     write_label(&held, found, &copy)?;
     Ok(label)
 }

@@ -17,6 +17,7 @@ use keepwell_diskd::identity::{Identity, KnownBoxes, PublicKey, Statement};
 use keepwell_diskd::inventory::{Found, Partition, Places};
 use keepwell_diskd::label::{LABEL_AT, LABEL_BYTES, Label};
 use keepwell_diskd::mount::{MountPlace, mount, unmount};
+use keepwell_diskd::mounter::Mounter;
 use keepwell_diskd::prepare::{Tools, appeared, grow, prepare};
 use support::{LoopDisk, TestBox, places, typed};
 
@@ -45,7 +46,7 @@ fn refusal(result: Result<(), DiskError>) -> &'static str {
 }
 
 fn mount_place(folder: &Path) -> MountPlace {
-    MountPlace { base: folder.join("mnt"), owner: None }
+    MountPlace { base: folder.join("mnt"), owner: None, mounter: Mounter::Itself }
 }
 
 #[test]
@@ -70,12 +71,12 @@ fn a_blank_disk_is_prepared_mounted_and_recognised_again() {
     let line = options.lines().find(|line| line.contains(at.to_str().unwrap())).unwrap();
     assert!(["nosuid", "nodev", "noexec", "noatime"].iter().all(|option| line.contains(option)), "{line}");
 
-    unmount(&at, "x").unwrap();
+    unmount(&at, "x", &place).unwrap();
     disk.pull();
     let disk = LoopDisk::attach(disk.file.clone()).unwrap();
     let again = mount(&part(&disk), &label_of(&disk.found()), &place, None).unwrap();
     assert_eq!(fs::read(again.join("pack")).unwrap(), b"kept");
-    unmount(&again, "x").unwrap();
+    unmount(&again, "x", &place).unwrap();
 }
 
 #[test]
@@ -190,7 +191,7 @@ fn another_boxs_disk_is_named_and_mounted_only_by_its_serial() {
     assert_eq!(refusal(permit(Action::Mount, &found, &known, &Typed::default())), "type-serial");
     permit(Action::Mount, &found, &known, &typed(serial, false)).unwrap();
     let at = mount(&part(&disk), &label_of(&found), &place, None).unwrap();
-    unmount(&at, "x").unwrap();
+    unmount(&at, "x", &place).unwrap();
 }
 
 #[test]
@@ -224,10 +225,10 @@ fn a_disk_that_became_larger_is_used_whole() {
     let before = size(&at);
     fs::OpenOptions::new().write(true).open(&disk.file).unwrap().set_len(2 * SIZE).unwrap();
     assert!(Command::new("losetup").arg("--set-capacity").arg(&disk.device).status().unwrap().success());
-    let grown = grow(&disk.found(), &label, &at, &places(folder.path()), &Tools::default(), &this).unwrap();
+    let grown = grow(&disk.found(), &label, &at, &place, &places(folder.path()), &Tools::default(), &this).unwrap();
     assert!(size(&at) > before + SIZE / 2, "{before} became {}", size(&at));
     assert_eq!((grown.size_bytes, label_of(&disk.found())), (2 * SIZE, grown));
-    unmount(&at, "x").unwrap();
+    unmount(&at, "x", &place).unwrap();
 }
 
 #[test]

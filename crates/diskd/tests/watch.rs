@@ -8,6 +8,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use keepwell_api::disks::{
@@ -17,6 +18,7 @@ use keepwell_api::{Callers, Client, ClientError, listen, serve};
 use keepwell_diskd::certificate::verify;
 use keepwell_diskd::identity::{KnownBoxes, PublicKey};
 use keepwell_diskd::mount::MountPlace;
+use keepwell_diskd::mounter::Mounter;
 use keepwell_diskd::prepare::{Tools, prepare};
 use keepwell_diskd::service::routes;
 use keepwell_diskd::smart::{Route, Smartctl};
@@ -39,7 +41,10 @@ impl Box_ {
     }
 
     fn with_screen(folder: &Path, screen: u32) -> Self {
-        let (identity, smartctl, socket) = (TestBox::new("Praxis"), folder.join("smartctl"), folder.join("diskd.sock"));
+        // One that was started before in this folder may listen still.
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let socket = folder.join(format!("diskd-{}.sock", STARTED.fetch_add(1, Ordering::Relaxed)));
+        let (identity, smartctl) = (TestBox::new("Praxis"), folder.join("smartctl"));
         let key = identity.key();
         let script = format!(
             "#!/bin/sh\nfor last in \"$@\"; do :; done\nname=$(basename \"$last\")\ncase \"$*\" in *-t*) echo \"$*\" >> {0}/tests; exit 0;; esac\n\
@@ -53,7 +58,7 @@ impl Box_ {
             tools: Tools::default(),
             smartctl: Smartctl { route: Route::Program(smartctl), deadline: Duration::from_secs(2) },
             poll_every: Duration::from_secs(3600),
-            mount: MountPlace { base: folder.join("mnt"), owner: Some((12345, 12345)) },
+            mount: MountPlace { base: folder.join("mnt"), owner: Some((12345, 12345)), mounter: Mounter::Itself },
             automount: true,
             self_tests: true,
             known: KnownBoxes(None),

@@ -116,7 +116,7 @@ impl Watch {
     pub fn unmount(self: &Arc<Self>, serial: &Serial, typed: &Typed) -> Result<(), DiskError> {
         let (facts, _taken) = self.allowed(Action::Unmount, serial, typed)?;
         if let Some(at) = facts.mounted_at() {
-            mount::unmount(Path::new(at), serial.as_str())?;
+            mount::unmount(Path::new(at), serial.as_str(), &self.config.mount)?;
         }
         self.set_parked(serial, true);
         tracing::info!(%serial, "a disk is unmounted");
@@ -127,7 +127,15 @@ impl Watch {
     pub fn grow(self: &Arc<Self>, serial: &Serial, typed: &Typed) -> Result<(), DiskError> {
         let (facts, _taken) = self.allowed(Action::Grow, serial, typed)?;
         let at = facts.mounted_at().unwrap_or_default();
-        let label = prepare::grow(&facts.found, facts.label()?, Path::new(at), &self.config.places, &self.config.tools, &*self.identity)?;
+        let label = prepare::grow(
+            &facts.found,
+            facts.label()?,
+            Path::new(at),
+            &self.config.mount,
+            &self.config.places,
+            &self.config.tools,
+            &*self.identity,
+        )?;
         self.set_content(serial, Ok(Content::Labelled(Box::new(label))));
         Ok(())
     }

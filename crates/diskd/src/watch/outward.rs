@@ -1,7 +1,7 @@
 //! Disks to take away: a plain file system that any Linux machine reads, on which a restore is written and which then leaves the box. Such a disk has no label of Keepwell's, is never a disk
 //! of a pool, and is mounted from when it was prepared until it is unmounted, once.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use keepwell_api::disks::{Job, Mounted, Serial, Typed};
@@ -29,7 +29,7 @@ impl Watch {
         let job = Job { what: "prepare".into(), began_at, ended_at: None, done_bytes: 0, total_bytes, error: None };
         self.set_job(serial, job.clone());
         let made = prepare::prepare_outward(&facts.found, &self.config.places, &self.config.tools)
-            .and_then(|(part, id)| Ok((mount::mount_outward(&part, &self.outward_base().join(&id), self.config.mount.owner)?, id)));
+            .and_then(|(part, id)| Ok((mount::mount_outward(&part, &id, &self.config.mount)?, id)));
         let error = made.as_ref().err().map(ToString::to_string);
         self.set_job(serial, Job { ended_at: Some(self.now()), done_bytes: total_bytes, error, ..job });
         let (at, disk) = made?;
@@ -53,7 +53,7 @@ impl Watch {
             return Err(unknown(serial));
         }
         let at = self.outward_mount(&self.connected(serial)?).ok_or_else(|| not_outward(serial))?;
-        mount::unmount(&at, serial.as_str())?;
+        mount::unmount(&at, serial.as_str(), &self.config.mount)?;
         tracing::info!(%serial, "a disk to take away is unmounted");
         Ok(())
     }
@@ -68,7 +68,7 @@ impl Watch {
 
     /// Beside the folder of the pool's disks.
     pub(super) fn outward_base(&self) -> PathBuf {
-        self.config.mount.base.parent().unwrap_or(Path::new("/")).join("outward")
+        self.config.mount.outward()
     }
 }
 

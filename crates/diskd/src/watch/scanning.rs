@@ -1,6 +1,6 @@
 //! Brings the table in line with what is connected: new disks get a thread, absent ones lose theirs and their mounts. Reads sysfs only; opens no disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, mpsc};
 
 use keepwell_api::disks::{Health, Serial};
@@ -68,11 +68,13 @@ impl Watch {
 
     /// A disk that is gone leaves its mount behind, in whose place it could not be mounted when it comes back.
     fn let_go_of_lost_mounts(&self) {
+        // In a view of files of its own, diskd sees a mount twice: in the folder below, and in the one that it may write to.
+        let mut gone = BTreeSet::new();
         for mounted in inventory::mounts(&self.config.places) {
             let ours = [&self.config.mount.base, &self.outward_base()].into_iter().any(|base| mounted.at.parent() == Some(base));
-            if ours && !is_there(self, mounted.number) {
+            if ours && !is_there(self, mounted.number) && gone.insert(mounted.at.clone()) {
                 tracing::warn!(at = %mounted.at.display(), "the disk that was mounted here is gone");
-                if let Err(error) = mount::let_go(&mounted.at) {
+                if let Err(error) = mount::let_go(&mounted.at, &self.config.mount) {
                     tracing::warn!(%error, at = %mounted.at.display(), "its mount stays");
                 }
             }
