@@ -12,10 +12,12 @@ def ports(wire):
 
 
 def scanned(bench):
-    """Started for the first time, looked at from outside, then claimed and given a pool of three ATA disks. Facts: `state`, `before` (ports)."""
+    """Started for the first time, looked at from outside, then claimed and given a pool of three ATA disks. Facts: `before` (ports)."""
     machine = bench.machine("scanned", [Disk(name) for name in POOL]).boot()
-    facts = {"state": machine.ready(), "leased": machine.wire.leased()}
-    facts["before"] = ports(machine.wire)
+    state = machine.ready()
+    if state != "running":
+        raise RuntimeError(f"{machine.name} is {state}: {machine.sh('systemctl --failed --no-pager; journalctl -b -p warning -n 60 --no-pager -o cat', check=False)}")
+    facts = {"leased": machine.wire.leased(), "before": ports(machine.wire)}
     owner = Owner.claims(machine.web(), claim_code(machine))
     owner.makes_pool(*(machine.disk(name).serial for name in POOL))
     return machine, {**facts, "seed": owner.seed}

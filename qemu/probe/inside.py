@@ -71,7 +71,8 @@ class Probe:
 
     def differing(self, program):
         original = program.unit.replace("@.", "@x.")
-        shown = [set(line for line in self.box.sh(f"systemctl show {unit}").lines if SANDBOX.match(line)) for unit in (original, program.copy)]
+        # A user for one start has the name of its unit.
+        shown = [{line.replace("=kwprobe-", "=keepwell-") for line in self.box.sh(f"systemctl show {unit}").lines if SANDBOX.match(line)} for unit in (original, program.copy)]
         added = f" {THERE}/probe"
         shown[1] = {line.replace(added, "") if line.startswith("ExecPaths=") else line for line in shown[1]}
         return sorted(shown[0] ^ shown[1]), len(shown[0])
@@ -90,12 +91,13 @@ class Probe:
     def running(self, program):
         """The number of the program's process: of the service, or of one that is started for a connection."""
         if program.socket:
-            self.box.sh(f"{THERE}/probe hold {program.asker} {program.socket} 30 > /dev/null 2>&1 &")
+            self.box.sh(f"{THERE}/probe hold {program.asker} {program.socket} 60 > /dev/null 2>&1 &")
             pattern = program.unit.replace("@.", "@*.")
-            script = f"systemctl show -p MainPID --value '{pattern}' | grep -v '^0$' | grep ."
+            script = f"systemctl show -p MainPID --value '{pattern}' | grep -v '^0$' | grep . | tail -n 1"
         else:
             script = f"systemctl show -p MainPID --value {program.unit}"
-        self.box.until(f"[ -n \"$({script})\" ]", 30)
+        # Before it is the program, it is a part of the service manager.
+        self.box.until(f"readlink /proc/$({script})/exe | grep -q /usr/bin/keepwell-", 30)
         return int(self.box.sh(script).lines[0])
 
     def end_copies(self):
