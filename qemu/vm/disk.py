@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SECTOR = 512
+# What a disk writes at a time, whatever its interface counts in: so it is with nearly all disks for sale.
+PHYSICAL = 4096
 MIB = 1 << 20
 ESP_TYPE = uuid.UUID("c12a7328-f81f-11d2-ba4b-00a0c93ec93b")
 

@@ -4,6 +4,7 @@ import json
 import os
 
 from . import firmware
+from .disk import PHYSICAL, SECTOR
 
 # Double width compare-and-swap is off: with it, kernel 6.12 failed now and then without hardware support. What the box's ciphers and hashes use is on.
 PROCESSOR = "qemu64,-cx16,+aes,+pclmulqdq,+ssse3,+sse4.1,+sse4.2,+popcnt,+rdrand"
@@ -71,10 +72,11 @@ def fixed(disk, number, first):
     for node in nodes(disk):
         words += ["-blockdev", json.dumps(node)]
     order = ",bootindex=0" if first else ""
+    sectors = f"logical_block_size={SECTOR},physical_block_size={PHYSICAL}"
     if disk.kind == "virtio":
-        device = f"virtio-blk-pci,id={disk.name},drive={node['node-name']},serial={disk.serial},write-cache=on{order}"
+        device = f"virtio-blk-pci,id={disk.name},drive={node['node-name']},serial={disk.serial},write-cache=on,{sectors}{order}"
     else:
-        device = f"ide-hd,id={disk.name},drive={node['node-name']},serial={disk.serial},bus=ide.{number},write-cache=on,rotation_rate=7200{order}"
+        device = f"ide-hd,id={disk.name},drive={node['node-name']},serial={disk.serial},bus=ide.{number},write-cache=on,rotation_rate=7200,{sectors}{order}"
     return [*words, "-device", device]
 
 
@@ -83,4 +85,4 @@ def nvme(disk, disks):
     slot = [one for one in disks if one.kind == "nvme"].index(disk)
     if slot >= SLOTS:
         raise ValueError(f"there are {SLOTS} places for NVMe disks")
-    return {"driver": "nvme", "id": disk.name, "serial": disk.serial, "drive": nodes(disk)[-1]["node-name"], "bus": f"slot{slot}", "write-cache": "on"}
+    return {"driver": "nvme", "id": disk.name, "serial": disk.serial, "drive": nodes(disk)[-1]["node-name"], "bus": f"slot{slot}", "write-cache": "on", "logical_block_size": SECTOR, "physical_block_size": PHYSICAL}

@@ -1,14 +1,14 @@
 """What a disk holds after the power went: QEMU's log of all writes (driver blklogwrites, the format of dm-log-writes), replayed up to the last flush. Owns that decision.
 
-A disk promises what it said was flushed, and writes with FUA. Everything after that may or may not have reached it, whole sectors at a time and in any order. So of each write after the last
-flush a seeded choice keeps all, none, or the first sectors.
+A disk promises what it said was flushed, and writes with FUA. Everything after that may or may not have reached it, whole physical sectors at a time and in any order. So of each write after the
+last flush a seeded choice keeps all, none, or the first sectors.
 """
 
 import random
 import struct
 from dataclasses import dataclass
 
-from .disk import SECTOR, copy
+from .disk import PHYSICAL, SECTOR, copy
 
 MAGIC = 0x6A736677736872
 FLUSH, FUA, DISCARD = 1, 2, 4
@@ -68,12 +68,19 @@ def replay(before, log, after, seed, until=None):
         for number, entry in enumerate(found):
             sectors = entry.sectors
             if number > flushed and not entry.flags & FUA:
-                sectors = choice.choice((0, entry.sectors, choice.randrange(entry.sectors + 1)))
+                sectors = choice.choice((0, entry.sectors, torn(entry, choice)))
                 lost.kept += sectors == entry.sectors
                 lost.dropped += sectors == 0 != entry.sectors
                 lost.torn += 0 < sectors < entry.sectors
             apply(entry, sectors, source, target)
     return lost
+
+
+def torn(entry, choice):
+    """How many of its sectors reached the disk: up to the end of one of the disk's own."""
+    each = PHYSICAL // SECTOR
+    end = (entry.sector + choice.randrange(entry.sectors + 1)) // each * each
+    return max(0, end - entry.sector)
 
 
 def apply(entry, sectors, source, target):
