@@ -63,6 +63,14 @@ pub struct Claim {
     pub code: Option<Base64>,
 }
 
+/// `POST /v1/claims`: vaultd tells whether a box without an owner may get one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MayClaim {
+    /// The box has no keys, or two papers of its kit opened them in this start.
+    pub open: bool,
+}
+
 /// `GET /v1/claim-code` answers, while the box has no owner who has signed in: for the box's own screen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClaimCode {

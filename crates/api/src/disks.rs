@@ -2,7 +2,11 @@
 
 use std::fmt;
 
+mod take_over;
+
 use serde::{Deserialize, Serialize};
+
+pub use take_over::{TakeOver, TakenOver};
 
 /// Where diskd listens.
 pub const SOCKET: &str = "/run/keepwell/diskd.sock";
@@ -292,25 +296,6 @@ pub struct Disks {
     pub disks: Vec<Disk>,
     /// Disks that can't be told apart, or not be named at all, and why.
     pub unnamed: Vec<String>,
-}
-
-/// `POST /v1/boxes/take-over`: all disks that are here with labels of a box that is no more become this one's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TakeOver {
-    /// That box's public key, as in [`Standing::OtherBox`].
-    pub key: String,
-    /// The serial number of one of these disks, as a person typed it.
-    pub typed_serial: String,
-}
-
-/// Its answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TakenOver {
-    /// Disks that are mounted now.
-    pub mounted: Vec<Serial>,
-    /// Disks that could not be mounted.
-    pub left: Vec<Serial>,
 }
 
 /// What one poll saw.

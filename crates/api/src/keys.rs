@@ -62,6 +62,9 @@ pub struct Status {
     /// A vault whose disks are there and whose keys this box never had: two of its papers open it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<WaitingVault>,
+    /// Two papers of a kit opened a vault in this start of keyd.
+    #[serde(default)]
+    pub by_papers: bool,
 }
 
 /// A vault that waits for its papers.

@@ -60,6 +60,7 @@ struct Inside {
     boot: [u8; 16],
     key: SigningKey,
     claim_code: ClaimCode,
+    claims: claiming::Claims,
     /// Wrong sealed codes. Nothing else keeps anybody from giving one.
     break_glass: Attempts,
     /// New authenticators that have shown no code yet.
@@ -89,6 +90,7 @@ impl Authority {
             boot,
             key,
             claim_code: ClaimCode::default(),
+            claims: claiming::Claims::Free,
             break_glass: Attempts::default(),
             pending: factors::Pending::default(),
             challenges: Challenges::new(Arc::clone(&world))?,

@@ -84,6 +84,12 @@ pub enum AuthError {
     /// The first owner was there before.
     #[error("this box has an owner already: an owner adds further users")]
     Claimed,
+    /// What is in the vault belongs to somebody.
+    #[error("this box has a vault, but none of its people: type two papers of its recovery kit at the box's own screen first; the backups are unharmed")]
+    KitFirst,
+    /// vaultd has not said yet whether there are keys.
+    #[error("the box is still starting, and does not know yet whether it is new: try again in a minute; nothing was done")]
+    ClaimsUnheard,
     /// No such user.
     #[error("there is no user of this name")]
     UnknownUser,
@@ -152,6 +158,8 @@ impl AuthError {
             Self::WrongClaimCode => ("wrong-claim-code", StatusCode::UNAUTHORIZED),
             Self::ClaimWait(_) => ("claim-wait", StatusCode::TOO_MANY_REQUESTS),
             Self::Claimed => ("claimed", StatusCode::CONFLICT),
+            Self::KitFirst => ("kit-first", StatusCode::CONFLICT),
+            Self::ClaimsUnheard => ("claims-unheard", StatusCode::SERVICE_UNAVAILABLE),
             Self::UnknownUser => ("unknown-user", StatusCode::NOT_FOUND),
             Self::UserExists => ("user-exists", StatusCode::CONFLICT),
             Self::TooManyUsers(_) => ("too-many-users", StatusCode::CONFLICT),

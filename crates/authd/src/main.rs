@@ -47,6 +47,9 @@ struct Serve {
     /// User ids of the box's own screen, which shows the claim code and unlocks users; the own one if absent.
     #[arg(long)]
     screen_uid: Vec<u32>,
+    /// A box without an owner gets one only when vaultd has said that it has no keys, or that two papers of its kit were shown
+    #[arg(long)]
+    claims_by_vaultd: bool,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -68,6 +71,9 @@ fn main() -> anyhow::Result<()> {
     };
     let listener = keepwell_api::listen(&serve.socket).with_context(|| format!("authd can't listen at {}", serve.socket.display()))?;
     let authority = Authority::start(Store::open(&serve.state)?, Effort::BOX, Arc::new(System))?;
+    if serve.claims_by_vaultd {
+        authority.wait_for_claims();
+    }
     let status = authority.status()?;
     tracing::info!(boot = status.boot, users = status.users, claimed = status.claimed, "started");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(24).build()?;

@@ -12,7 +12,7 @@ use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use keepwell_api::auth::{
     AddPasskey, AddUser, AskBreakGlass, AskGrant, BeginPasskey, ByOwner, ChangeFactor, ChangePassword, ChangeRole, ChangeShares,
-    CheckToken, Claim, ConfirmFactor, ConsoleCertificate, Enrol, InSession, MakeToken, RenamePasskey, Revoke, SignIn,
+    CheckToken, Claim, ConfirmFactor, ConsoleCertificate, Enrol, InSession, MakeToken, MayClaim, RenamePasskey, Revoke, SignIn,
 };
 use keepwell_api::{Caller, Callers, Refusal};
 use serde::{Deserialize, Serialize};
@@ -50,7 +50,11 @@ pub fn routes(authority: Authority, programs: &Programs) -> Router {
     let own = Own(Arc::new(Callers::only(at_the_box())));
     let screen = Router::new().route("/v1/users/{name}/unlock", post(unlock)).route("/v1/break-glass-grants", post(break_glass_grant));
     let claim_code = Router::new().route("/v1/claim-code", get(claim_code));
-    let vaultd = Router::new().route("/v1/export", get(export)).route("/v1/import", post(import)).route("/v1/events", get(events));
+    let vaultd = Router::new()
+        .route("/v1/export", get(export))
+        .route("/v1/import", post(import))
+        .route("/v1/events", get(events))
+        .route("/v1/claims", post(claims));
     Callers::only(people().chain([programs.vaultd]))
         .guard(everyone.with_state(authority.clone()))
         .merge(Callers::only(people()).guard(people_routes().layer(Extension(own)).with_state(authority.clone())))
@@ -140,6 +144,14 @@ async fn key(State(authority): State<Shared>) -> Response {
 
 async fn claim_code(State(authority): State<Shared>) -> Response {
     answer(authority, Authority::claim_code).await
+}
+
+async fn claims(State(authority): State<Shared>, Json(request): Json<MayClaim>) -> Response {
+    answer(authority, move |authority| {
+        authority.claims(&request);
+        Ok(())
+    })
+    .await
 }
 
 async fn claim(State(authority): State<Shared>, from: Where, Json(request): Json<Claim>) -> Response {

@@ -7,7 +7,7 @@ mod desk;
 
 use desk::{Desk, Fake, PASSWORD, START, by, code, secret};
 use keepwell_api::Base64;
-use keepwell_api::auth::{AddUser, AskGrant, ChangeRole, ChangeShares, Claim, Enrolled, GrantKey, MakeToken, TokenMade};
+use keepwell_api::auth::{AddUser, AskGrant, ChangeRole, ChangeShares, Claim, Enrolled, GrantKey, MakeToken, MayClaim, TokenMade};
 use keepwell_api::grants::{Grant, GrantRefused, Role, Scope, SigningKey, Verb, VerifyingKey, allows, digest, needs_person, takes_scope};
 use keepwell_api::hex;
 use keepwell_authd::error::AuthError;
@@ -278,4 +278,27 @@ fn a_copy_revives_no_token_and_nobody() {
     assert_eq!(code(with_token(&desk, &made, Verb::LogRead)), "no-token");
     assert_eq!(code(desk.sign_in(&second)), "sign-in-refused");
     assert!(desk.authority.tokens().unwrap().tokens.iter().any(|token| token.id == made.id && token.revoked_at.is_some()));
+}
+
+#[test]
+fn a_box_with_keys_and_without_people_is_nobodys_before_its_papers() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::open(folder.path(), &Fake::new());
+    desk.authority.wait_for_claims();
+    assert_eq!(code(desk.claim("Mallory")), "claims-unheard");
+    assert_eq!(code(desk.authority.claim_code()), "claims-unheard");
+    desk.authority.claims(&MayClaim { open: false });
+    assert_eq!(code(desk.claim("Mallory")), "kit-first");
+    assert_eq!(code(desk.authority.claim_code()), "kit-first");
+    assert_eq!(code(claim(&desk, "Mallory", Some(secret("ABCDE-ABCDE-ABCDE-ABCDE")), Origin::Console)), "kit-first");
+    desk.authority.claims(&MayClaim { open: true });
+    desk.claim("Dr. Owner").unwrap();
+}
+
+#[test]
+fn where_nobody_waits_for_it_vaultd_holds_up_no_claim() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::open(folder.path(), &Fake::new());
+    desk.authority.claims(&MayClaim { open: false });
+    desk.claim("Dr. Owner").unwrap();
 }

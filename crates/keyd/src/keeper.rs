@@ -80,6 +80,8 @@ pub struct Keeper {
     warnings: Vec<Notice>,
     state_locked: Option<StateLocked>,
     waiting: Option<Waiting>,
+    /// Two papers opened a vault since the start.
+    by_papers: bool,
     clock: Clock,
 }
 
@@ -145,6 +147,7 @@ impl Keeper {
             warnings,
             state_locked: config.state_locked,
             waiting: None,
+            by_papers: false,
             clock: config.clock,
         };
         keeper.load_vaults()?;

@@ -45,7 +45,13 @@ pub(crate) fn lines(console: &Console, up: u64) -> Vec<Line> {
         }
         None => lines.push(Line::looking(Look::Muted, "The console has not made its certificate authority yet.")),
     }
-    if facts.is_unclaimed(up) && console.state_locked.is_none() {
+    let keys_first = facts.keys.now(up).is_some_and(|keys| keys.phase != Phase::New && !keys.by_papers);
+    if facts.is_unclaimed(up) && console.state_locked.is_none() && facts.claim.now(up).is_none() && keys_first {
+        lines.push(Line::looking(Look::Strong, "This box has a vault, but none of its people."));
+        lines.push(Line::of(
+            "The backups are unharmed. Type two papers of the recovery kit (Recovery papers); until then nobody can claim it.",
+        ));
+    } else if facts.is_unclaimed(up) && console.state_locked.is_none() {
         let code = facts.claim.now(up).map(|claim| String::from_utf8_lossy(claim.code.as_ref()).into_owned());
         lines.push(Line::looking(Look::Strong, format!("Claim code   {}", code.as_deref().unwrap_or("not known yet"))));
         lines.push(Line::looking(Look::Muted, "This box has no owner. Open the console and type the code there."));

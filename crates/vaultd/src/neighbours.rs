@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use keepwell_api::auth::{self, EventKind, Events, UserState, Users};
+use keepwell_api::auth::{self, EventKind, Events, MayClaim, UserState, Users};
 use keepwell_api::grants::{Verb, allows};
 use keepwell_api::keys::{self, Phase, VaultStatus};
 use keepwell_api::{Client, ClientError};
@@ -27,7 +27,10 @@ pub(crate) fn ask(appliance: &Appliance) -> Result<(), VaultdError> {
     let keyd = Client::new("keepwell-keyd", &appliance.config.places.keyd, PATIENCE);
     let authd = Client::new("keepwell-authd", &appliance.config.authd, PATIENCE);
     match keyd.get::<keys::Status>("/v1/status") {
-        Ok(status) => about_keys(appliance, &status),
+        Ok(status) => {
+            about_claims(&authd, &status);
+            about_keys(appliance, &status);
+        }
         Err(error) => silent(appliance, &error, |seen| seen.keys = None),
     }
     match authd.get::<Users>("/v1/users") {
@@ -40,6 +43,14 @@ pub(crate) fn ask(appliance: &Appliance) -> Result<(), VaultdError> {
 fn silent(appliance: &Appliance, error: &ClientError, forget: impl FnOnce(&mut crate::watch::Seen)) {
     tracing::debug!(error = chain(error), "a neighbour could not be asked");
     forget(&mut appliance.watch.glance());
+}
+
+/// A box whose people are lost, and whose keys are not, must not become the first comer's.
+fn about_claims(authd: &Client, status: &keys::Status) {
+    let open = status.phase == Phase::New || status.by_papers;
+    if let Err(error) = authd.post::<()>("/v1/claims", &MayClaim { open }) {
+        tracing::debug!(error = chain(&error), "authd could not be told whether the box may be claimed; it is told again soon");
+    }
 }
 
 fn about_keys(appliance: &Appliance, status: &keys::Status) {

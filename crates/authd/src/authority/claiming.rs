@@ -1,7 +1,7 @@
 //! The first owner of a box that has none: claimed in front of it, or from the network with the code that stands on its screen.
 
 use keepwell_api::Base64;
-use keepwell_api::auth::{Claim, ClaimCode, Enrolled, EventKind};
+use keepwell_api::auth::{Claim, ClaimCode, Enrolled, EventKind, MayClaim};
 use keepwell_api::grants::Role;
 
 use super::factors::door;
@@ -14,7 +14,33 @@ use crate::lockout::Origin;
 use crate::store::{Change, Happened};
 use crate::world::Now;
 
+/// Whether a box without an owner may get one. People can be lost while the keys are not: then the first who comes must not get an open vault.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Claims {
+    /// Nobody says.
+    Free,
+    /// vaultd says, and has not yet.
+    Unheard,
+    /// The box has no keys, or two papers of its kit were shown.
+    Open,
+    /// It has keys.
+    KitFirst,
+}
+
 impl Authority {
+    /// From now on a box without an owner gets one only when vaultd has said that it may ([`Self::claims`]).
+    pub fn wait_for_claims(&self) {
+        self.lock().claims = Claims::Unheard;
+    }
+
+    /// What vaultd knows of the keys; of no weight where nobody waits for it.
+    pub fn claims(&self, request: &MayClaim) {
+        let mut inside = self.lock();
+        if inside.claims != Claims::Free {
+            inside.claims = if request.open { Claims::Open } else { Claims::KitFirst };
+        }
+    }
+
     /// What stands on the box's own screen while the box is unclaimed.
     pub fn claim_code(&self) -> Result<ClaimCode, AuthError> {
         let mut inside = self.lock();
@@ -63,7 +89,7 @@ impl Inside {
         Err(error)
     }
 
-    /// Refused if the box has an owner who has signed in, or users who were restored.
+    /// Refused if the box has an owner who has signed in, or users who were restored, or keys and nobody who has shown papers.
     fn unclaimed(&self) -> Result<Vec<String>, AuthError> {
         let accounts = self.store.accounts()?;
         let replaceable = match &accounts[..] {
@@ -71,9 +97,11 @@ impl Inside {
             [only] => only.role == Role::Owner && only.signed_in_at.is_none(),
             _ => false,
         };
-        if !replaceable {
-            return Err(AuthError::Claimed);
+        match self.claims {
+            _ if !replaceable => Err(AuthError::Claimed),
+            Claims::Unheard => Err(AuthError::ClaimsUnheard),
+            Claims::KitFirst => Err(AuthError::KitFirst),
+            Claims::Free | Claims::Open => Ok(accounts.iter().map(|account| account.name.key()).collect()),
         }
-        Ok(accounts.iter().map(|account| account.name.key()).collect())
     }
 }

@@ -42,7 +42,7 @@ impl Keeper {
         }
         let record = self.recovered(&slots, [first.share.index(), second.share.index()])?;
         self.wrap(record, &vault_key)?;
-        self.waiting = None;
+        (self.waiting, self.by_papers) = (None, true);
         if let Lock::Open(opened) = &self.lock
             && opened.not_sealed.is_some()
         {

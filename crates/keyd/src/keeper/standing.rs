@@ -35,6 +35,7 @@ impl Keeper {
             warnings: self.all_warnings(),
             vaults: self.vaults.values().map(|held| self.vault_status(held)).collect(),
             waiting: self.waiting.as_ref().map(|Waiting { slots, .. }| WaitingVault { vault: slots.vault.to_string(), set: slots.kit.set }),
+            by_papers: self.by_papers,
         }
     }
 

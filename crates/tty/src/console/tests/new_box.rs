@@ -33,6 +33,7 @@ impl Desk {
             let answer = match (ask.about, disks) {
                 (About::Keys, _) => Ok(keys.clone()),
                 (About::Strangers, Some(disks)) => Ok(disks.clone()),
+                (About::People, _) => Ok(json!({ "boot": "", "public_key": "", "users": 0, "claimed": false })),
                 _ => Err(Trouble { code: "silent".into(), text: "it does not answer".into() }),
             };
             self.console.told(Told::Answer(ask, answer), self.up);
@@ -111,8 +112,6 @@ fn a_box_without_its_state_says_so_before_all_else_and_lures_nobody() {
         desk.console.state_locked = Some(why);
         let locked = json!({ "code": "state-locked", "text": format!("{}. The backups are unharmed", why.happened()) });
         let shut = keys("locked", json!({ "locked": locked }));
-        desk.console.tick(0);
-        desk.tells(About::People, json!({ "boot": "", "public_key": "", "users": 0, "claimed": false }));
         desk.later(&shut, None);
         let shown = desk.shown();
         assert!(shown.contains("WITHOUT ITS OWN STATE") && shown.contains("Nothing is lost") && shown.contains("no claim code"), "{shown}");
@@ -128,4 +127,14 @@ fn a_box_without_its_state_says_so_before_all_else_and_lures_nobody() {
             "{shown}"
         );
     }
+}
+
+#[test]
+fn a_box_with_keys_and_without_people_asks_for_papers_and_has_no_code() {
+    let mut desk = Desk::new();
+    desk.later(&keys("open", json!({})), None);
+    let shown = desk.shown();
+    assert!(shown.contains("none of its people") && !shown.contains("Claim code"), "{shown}");
+    desk.later(&keys("open", json!({ "by_papers": true })), None);
+    assert!(desk.shown().contains("Claim code"), "{}", desk.shown());
 }
