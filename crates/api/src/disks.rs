@@ -1,8 +1,8 @@
 //! What diskd is asked and what it answers. Shapes only: what a disk may be used for, diskd decides.
 
-use std::fmt;
-
 mod take_over;
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
