@@ -85,7 +85,9 @@ pub enum AuthError {
     #[error("this box has an owner already: an owner adds further users")]
     Claimed,
     /// What is in the vault belongs to somebody.
-    #[error("this box has a vault, but none of its people: type two papers of its recovery kit at the box's own screen first; the backups are unharmed")]
+    #[error(
+        "this box has a vault, but none of its people: type two papers of its recovery kit at the box's own screen first; the backups are unharmed"
+    )]
     KitFirst,
     /// vaultd has not said yet whether there are keys.
     #[error("the box is still starting, and does not know yet whether it is new: try again in a minute; nothing was done")]
