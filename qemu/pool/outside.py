@@ -1,0 +1,142 @@
+"""The disks of a pool without their box: mounted here, opened with two sheets of the kit, by the command line. And moments of a power cut, of which each leaves other disks behind. Owns no checks."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from lib.checks import remove
+from lib.program import run
+from vm import writelog
+from vm.disk import partitions
+
+from .site import contents
+
+
+class Moment:
+    """What had been written to a machine's disks when the power could have gone, as long as each log was then. It is taken while some of them have writes that they did not promise yet, if there is such a moment within
+    some seconds. `last`: the machine stands still from then on, until it is cut."""
+
+    def __init__(self, box, name, acknowledged, last=False, seconds=30):
+        self.name, self.acknowledged = name, dict(acknowledged)
+        self.disks = [disk for disk in box.disks if disk.logged]
+        self.folder = None
+        end = time.monotonic() + seconds
+        while not self._taken(box) and time.monotonic() < end:
+            box.process.send_signal(signal.SIGCONT)
+            time.sleep(0.03)
+        if not last:
+            box.process.send_signal(signal.SIGCONT)
+
+    def _taken(self, box):
+        """The machine stands still, and whether it did so with writes under way."""
+        box.process.send_signal(signal.SIGSTOP)
+        self.sizes = [disk.log.stat().st_size for disk in self.disks]
+        return any(under_way(disk.log, size) for disk, size in zip(self.disks, self.sizes, strict=True))
+
+    def keep(self, folder):
+        """Keeps the logs, since a cut does away with them; before that."""
+        folder.mkdir(parents=True)
+        self.folder = folder
+        for disk in self.disks:
+            os.link(disk.before, folder / f"{disk.name}.before")
+            os.link(disk.log, folder / f"{disk.name}.writes")
+
+    def replayed(self, seed):
+        """The disks as they would have been, and what each lost."""
+        files, lost = [], {}
+        for disk, size in zip(self.disks, self.sizes, strict=True):
+            before, log, after = (self.folder / f"{disk.name}.{end}" for end in ("before", "writes", "raw"))
+            lost[disk.name] = writelog.replay(before, log, after, f"{seed} {disk.name}", size)
+            files.append(after)
+        return files, lost
+
+
+def under_way(log, size):
+    """Whether there are writes after the last flush."""
+    with open(log, "rb") as file:
+        found = writelog.entries(file, size)
+    return bool(found) and not found[-1].flags & writelog.FLUSH
+
+
+class Pool:
+    """Disks that are files, mounted, as a folder that the command line takes for a vault. `with Pool(...) as pool`."""
+
+    def __init__(self, folder, files, sheets):
+        self.folder, self.files = Path(folder), files
+        self.vault = self.folder / "vault"
+        self.vault.mkdir(parents=True)
+        papers = []
+        for number, text in enumerate(sheets, 1):
+            papers.append(self.folder / f"sheet-{number}.txt")
+            papers[-1].write_text(text)
+        self.unlock = f"kit:{papers[0]},{papers[1]}"
+        self.mounted = []
+
+    def __enter__(self):
+        try:
+            for number, file in enumerate(self.files, 1):
+                self._mount(file, self.folder / f"mount-{number}")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        while self.mounted:
+            subprocess.run(["umount", self.mounted.pop()], check=True)
+
+    def _mount(self, file, at):
+        """One that no box has made its own, or not to the end, is left out, as by a box."""
+        found = []
+        with contextlib.suppress(ValueError):
+            found = partitions(file)
+        if not found:
+            return
+        at.mkdir()
+        where = f"loop,nouuid,nosuid,nodev,noexec,offset={found[0].begin},sizelimit={found[0].size}"
+        done = subprocess.run(["mount", "-t", "xfs", "-o", where, file, at], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{file.name} can't be mounted: {done.stderr}")
+        self.mounted.append(at)
+        (self.vault / f"disk-{len(self.mounted)}").symlink_to(at)
+
+    def __call__(self, verb, *words):
+        """`keepwell vault VERB`."""
+        return run("vault", verb, "--vault", self.vault, "--unlock", self.unlock, *words)
+
+    def listed(self):
+        done = self("list")
+        return {one["id"] for one in done.report.get("snapshots", [])}, done
+
+    def verified(self):
+        return self("verify", "--data")
+
+    def restored(self, snapshot):
+        """What comes back, and what was said of it."""
+        target = self.folder / "restored"
+        done = self("restore", snapshot, "--to", target)
+        found = contents(target) if target.exists() else {}
+        remove(target)
+        return found, done
+
+    def wrong(self, acknowledged):
+        """Each sentence of what is not as it was acknowledged, none if all is."""
+        listed, done = self.listed()
+        faults = [f"{snapshot[:8]} is not listed: {done}" for snapshot in acknowledged if snapshot not in listed]
+        for snapshot, held in acknowledged.items():
+            if snapshot in listed:
+                found, done = self.restored(snapshot)
+                if done.status not in (0, 3) or found != held:
+                    faults.append(f"{snapshot[:8]} does not come back as it was: {done}\n{differing(held, found)}")
+        verified = self.verified()
+        if verified.status:
+            faults.append(f"verify: {verified}")
+        return faults
+
+
+def differing(wanted, found):
+    """The first paths that differ."""
+    return [path for path in sorted(wanted.keys() | found.keys()) if wanted.get(path) != found.get(path)][:10]
