@@ -7,7 +7,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 THERE = "/run/keepwell-test"
 # Lines of a unit that say what runs, and how its start and end are seen to; everything else is its sandbox, and stays.
-OTHERS = re.compile(r"(Exec\w+|Type|NotifyAccess|WatchdogSec|Restart\w*|Standard\w+|TTY\w+|Timeout\w+|RuntimeMaxSec|RuntimeDirectoryPreserve|EnvironmentFile|Environment|WorkingDirectory)=")
+OTHERS = re.compile(r"(Exec(Start|Stop|Reload|Condition)\w*|Type|NotifyAccess|WatchdogSec|Restart\w*|Standard\w+|TTY\w+|Timeout\w+|RuntimeMaxSec|RuntimeDirectoryPreserve|EnvironmentFile|Environment|WorkingDirectory)=")
 # What the sandbox of a unit is made of, as `systemctl show` has it.
 SANDBOX = re.compile(
     r"(User|Group|SupplementaryGroups|DynamicUser|UMask|Slice|Delegate|Capabil\w+|Ambient\w+|NoNew\w+|Private\w+|Protect\w+|ProcSubset|Restrict\w+|SystemCall\w+|Device\w+|IPAddress\w+|SocketBind\w+|Memory(Max|High|SwapMax|DenyWriteExecute)"

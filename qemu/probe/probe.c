@@ -358,7 +358,7 @@ static int try_call(char **word) {
     if (!strcmp(what, "unshare-user")) return result(unshare(CLONE_NEWUSER));
     if (!strcmp(what, "unshare-net")) return result(unshare(CLONE_NEWNET));
     if (!strcmp(what, "clone3-user")) { struct { unsigned long long flags, rest[7]; } ask = {CLONE_NEWUSER, {0}}; ask.rest[3] = SIGCHLD; long pid = syscall(SYS_clone3, &ask, 64); if (!pid) _exit(0); return result(pid); }
-    if (!strcmp(what, "setns")) { int space = open("/proc/1/ns/net", O_RDONLY); return space < 0 ? errno : result(setns(space, 0)); }
+    if (!strcmp(what, "setns")) { int space = open("/proc/self/ns/net", O_RDONLY); return space < 0 ? errno : result(setns(space, 0)); }
     if (!strcmp(what, "finit_module")) return result(syscall(SYS_finit_module, -1, "", 0));
     if (!strcmp(what, "init_module")) return result(syscall(SYS_init_module, NULL, 0, ""));
     if (!strcmp(what, "delete_module")) return result(syscall(SYS_delete_module, "keepwell_no_such_module", O_NONBLOCK));

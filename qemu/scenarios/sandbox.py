@@ -40,7 +40,7 @@ def main():
     routes = routes_not_theirs()
     for program in programs(pool):
         with checks.part(program.name):
-            searched(probe, program, cells(program, pool, routes), server.port)
+            searched(probe, program, cells(program, pool, routes), pool, server.port)
     probe.end_copies()
     with checks.part("the services"):
         services(box)
@@ -75,14 +75,14 @@ def outside(found):
         checks.check(f"IPv{over}: of all UDP ports none answers but the one for its name", set(udp["open"]) <= {5353} and not udp["closed"], udp)
 
 
-def searched(probe, program, row, port):
+def searched(probe, program, row, pool, port):
     """One program: its copy is faithful, and what is tried in there brings what it should."""
     differing, count = probe.copy(program)
     checks.check(f"{program.name}: the copy's sandbox is the original's ({count} settings)", not differing and count > 50, differing)
     about = ["about self", "mounts /proc/self/mountinfo"]
     questions = about + [placed(one, port) for cell in row for one in cell.questions]
     answers = probe.sandboxed(program, questions)
-    running(probe, program, answers[:2])
+    running(probe, program, pool, answers[:2])
     controls(probe, program, row)
     at = len(about)
     for cell in row:
@@ -95,7 +95,7 @@ def placed(question, port):
     return question.replace("SERVERPORT", str(port)).replace("SERVER", f"10.0.2.2 {port}")
 
 
-def running(probe, program, answers):
+def running(probe, program, pool, answers):
     """The program itself, as the kernel has it, is no freer than the probe was."""
     pid = probe.running(program)
     real, first = probe.root([f"about {pid}", f"mounts /proc/{pid}/mountinfo"]), probe.root(["about 1"])[0]
@@ -109,9 +109,14 @@ def running(probe, program, answers):
     other = [f"{name}: {theirs.get(name)}, the copy has {mine.get(name)}" for name in sorted(mine.keys() | theirs.keys()) if mine.get(name) != theirs.get(name)]
     checks.check(f"{program.name}: the running program's rights and namespaces are those that were searched", not other and theirs["NoNewPrivs"] == "1," and theirs["Seccomp"] == "2,", other or theirs)
     # By what it hears that memory gets short: each has its own.
-    seen = [{one for one in said.split()[1:] if "/memory.pressure|" not in one} for said in (answers[1], real[1])]
+    # What was mounted after the program's view was made lies below what covers its place; that it can't be reached is looked at by itself.
+    seen = [{one for one in said.split()[1:] if "/memory.pressure|" not in one and not one.startswith(("/run/keepwell/disks/", f"{THERE}/probe|"))} for said in (answers[1], real[1])]
     other = [("the copy's alone: " if one in seen[0] else "the program's alone: ") + one for one in sorted(seen[0] ^ seen[1])]
     checks.check(f"{program.name}: and so are its mounts", not other, "\n".join(other))
+    # diskd sees where they are, and is refused what is in them.
+    if not program.pool and not program.system_view and program.name != "diskd":
+        reached = [f"{at}: {said}" for at, said in zip(pool, probe.root([f"list /proc/{pid}/root{at}" for at in pool]), strict=True) if said in ("?", "EPERM") or said.startswith("ok")]
+        checks.check(f"{program.name}: the pool is not in the running program's view of files", not reached, reached)
 
 
 def facts(answer):
@@ -127,8 +132,8 @@ def controls(probe, program, row):
     asked = sorted({one for cell in row if not cell.works and cell.only is None for one in cell.questions if not NOBODY.match(one)})
     answers = probe.root(asked)
     probe.box.sh(f"umount {PLACE}", check=False)
-    refused = [f"{one}: {answer}" for one, answer in zip(asked, answers, strict=True) if answer in refused(one)]
-    checks.check(f"{program.name}: root, outside, is refused none of it ({len(asked)})", not refused, "\n".join(refused))
+    void = [f"{one}: {answer}" for one, answer in zip(asked, answers, strict=True) if answer in refused(one)]
+    checks.check(f"{program.name}: root, outside, is refused none of it ({len(asked)})", not void, "\n".join(void))
 
 
 def services(box):
