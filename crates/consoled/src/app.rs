@@ -15,6 +15,7 @@ use crate::certificate::Uploaded;
 use crate::live::Live;
 use crate::neighbours::{Neighbours, Trouble};
 use crate::pages::setup::progress::Stage;
+use crate::reckoning::Reckoning;
 use crate::sessions::Sessions;
 
 /// Downloads at a time, whoever has begun them and in however many sessions.
@@ -58,6 +59,8 @@ pub struct App {
     pub(crate) acts: AtomicU64,
     /// The certificate that an owner has uploaded; none where there is no TLS.
     pub uploaded: Option<Arc<Uploaded>>,
+    /// What time it is, as vaultd tells it too.
+    pub reckoning: Arc<Reckoning>,
     last: Mutex<Option<(i64, Status)>>,
 }
 
@@ -74,6 +77,7 @@ impl App {
     /// Nothing is known yet.
     pub fn new(settings: Settings, neighbours: Neighbours, sessions: Sessions) -> Self {
         Self {
+            reckoning: Arc::new(Reckoning::new(settings.clock)),
             settings,
             neighbours,
             sessions,
@@ -98,10 +102,16 @@ impl App {
         (self.settings.clock)()
     }
 
+    /// Whether the clock was doubted when the box was asked last. Asks nobody, so that anybody may know.
+    pub fn is_clock_doubted(&self) -> bool {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(|(_, status)| status.doubt.is_some())
+    }
+
     /// Asks the box how it is, and remembers what it said.
     pub async fn status(&self) -> HowItIs {
         match self.neighbours.get::<Status>("/v1/status").await {
             Ok(status) => {
+                self.reckoning.tell(status.at.0);
                 *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((self.now(), status.clone()));
                 HowItIs::Now(Box::new(status))
             }

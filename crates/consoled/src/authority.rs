@@ -26,10 +26,12 @@ use tokio_rustls::rustls::sign::CertifiedKey;
 
 use crate::certificate::{ByName, Uploaded};
 use crate::error::ConsoleError;
+use crate::reckoning::Moment;
 
 const DAY_S: i64 = 86_400;
-/// RFC 5280 sets no bound; a box is replaced before.
-const AUTHORITY_DAYS: i64 = 3_653;
+/// The authority is good from 2020 to the end of 2049, the last day that certificates say in one way (RFC 5280, 4.1.2.5). By no clock: that of a
+/// new box may be years away, and an authority that browsers find too early or over would stay so.
+const AUTHORITY_S: (i64, i64) = (1_577_836_800, 2_524_607_999);
 /// Browsers take no more than 398.
 const LEAF_DAYS: i64 = 90;
 /// A new one is made when this is left.
@@ -50,6 +52,9 @@ struct Made {
 /// What the certificate says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Leaf {
+    /// None: one of before this was written down.
+    #[serde(default)]
+    from: Option<i64>,
     until: i64,
     names: BTreeSet<String>,
     addresses: BTreeSet<IpAddr>,
@@ -72,9 +77,9 @@ impl std::fmt::Debug for Authority {
 
 impl Authority {
     /// That of the state folder, made if there is none. `names` are the box's, lower case.
-    pub fn open(state: &Path, names: &BTreeSet<String>, now: i64) -> Result<Self, ConsoleError> {
+    pub fn open(state: &Path, names: &BTreeSet<String>, now: Moment) -> Result<Self, ConsoleError> {
         if !state.join("authority.pem").exists() {
-            make(state, names, now)?;
+            make(state, names, now.wall)?;
         }
         let made: Made = read_json(&state.join("authority.json"))?;
         if let Some(name) = names.iter().find(|name| !made.names.contains(*name)) {
@@ -82,8 +87,8 @@ impl Authority {
         }
         let issuer = Issuer::new(authority_params(&made)?, read_key(&state.join("authority.key"))?);
         let certificate = read_certificate(&state.join("authority.pem"))?;
-        let uploaded = Arc::new(Uploaded::open(state, names, now));
-        let wanted = Leaf { until: 0, names: names.clone(), addresses: BTreeSet::new() };
+        let uploaded = Arc::new(Uploaded::open(state, names, now.wall));
+        let wanted = Leaf { from: None, until: 0, names: names.clone(), addresses: BTreeSet::new() };
         let kept = read_json(&state.join("leaf.json")).ok().filter(|leaf: &Leaf| leaf.names == *names && !is_old(leaf, now));
         let kept = kept.and_then(|leaf| Some((leaf, config(state, &certificate, &uploaded).ok()?)));
         let now = Mutex::new(match kept {
@@ -94,7 +99,7 @@ impl Authority {
     }
 
     /// What a connection that came in at this address of the box is met with. An address that the certificate lacks gets into it.
-    pub fn config(&self, local: IpAddr, now: i64) -> Arc<ServerConfig> {
+    pub fn config(&self, local: IpAddr, now: Moment) -> Arc<ServerConfig> {
         let mut current = self.lock();
         let mut wanted = current.0.clone();
         let local = local.to_canonical();
@@ -177,7 +182,7 @@ fn authority_params(made: &Made) -> Result<CertificateParams, ConsoleError> {
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.name_constraints = Some(permitted(&made.names));
-    (params.not_before, params.not_after) = (moment(made.made_at - BEFORE_DAYS * DAY_S), moment(made.made_at + AUTHORITY_DAYS * DAY_S));
+    (params.not_before, params.not_after) = (moment(AUTHORITY_S.0), moment(AUTHORITY_S.1));
     Ok(params)
 }
 
@@ -202,16 +207,24 @@ fn sign(
     issuer: &Issuer<'static, KeyPair>,
     authority: &CertificateDer<'static>,
     wanted: Leaf,
-    now: i64,
+    now: Moment,
 ) -> Result<(Leaf, Arc<ServerConfig>), ConsoleError> {
-    let leaf = Leaf { until: now + LEAF_DAYS * DAY_S, ..wanted };
+    // Where the two clocks differ, nobody knows which one people's computers agree with: it is good by both.
+    let (earliest, latest) = now.span();
+    let (from, until) = (earliest - BEFORE_DAYS * DAY_S, latest + LEAF_DAYS * DAY_S);
+    // The machine's clock alone says little: what the one before was good for, this one is too.
+    let (from, until) = match wanted.from {
+        Some(before) if now.reckoned.is_none() => (from.min(before), until.max(wanted.until)),
+        _ => (from, until),
+    };
+    let leaf = Leaf { from: Some(from), until, ..wanted };
     let names: Vec<_> = leaf.names.iter().cloned().chain(leaf.addresses.iter().map(IpAddr::to_string)).collect();
     let mut params = CertificateParams::new(names).map_err(ConsoleError::Certificate)?;
     params.distinguished_name.push(DnType::CommonName, "Keepwell console");
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;
-    (params.not_before, params.not_after) = (moment(now - BEFORE_DAYS * DAY_S), moment(leaf.until));
+    (params.not_before, params.not_after) = (moment(from), moment(until));
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(ConsoleError::Certificate)?;
     let certificate = params.signed_by(&key, issuer).map_err(ConsoleError::Certificate)?;
     // What describes them goes first and comes last, so that it never speaks of another pair.
@@ -244,10 +257,17 @@ fn clock() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed())
 }
 
-/// Near its end, or made while the clock was ahead: one that ends later than any made now can is not valid yet.
-fn is_old(leaf: &Leaf, now: i64) -> bool {
-    let left = leaf.until.saturating_sub(now);
-    !(RENEW_DAYS * DAY_S..=(LEAF_DAYS + BEFORE_DAYS) * DAY_S).contains(&left)
+/// Near its end, or not yet good, or good for longer than one made now would be: it was made while the clock was wrong. As long as only the
+/// machine's clock is known, it stays: that one may be years away.
+fn is_old(leaf: &Leaf, now: Moment) -> bool {
+    if now.reckoned.is_none() {
+        return false;
+    }
+    let (earliest, latest) = now.span();
+    let from = leaf.from.unwrap_or(leaf.until - (BEFORE_DAYS + LEAF_DAYS) * DAY_S);
+    let whole = latest - earliest + (BEFORE_DAYS + LEAF_DAYS) * DAY_S;
+    let good = from <= earliest && leaf.until - latest >= RENEW_DAYS * DAY_S;
+    !good || leaf.until - from > whole + BEFORE_DAYS * DAY_S
 }
 
 fn moment(at: i64) -> OffsetDateTime {
@@ -295,10 +315,31 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> Result<(), ConsoleError> {
 mod tests {
     use super::*;
 
+    fn leaf(from: i64, until: i64) -> Leaf {
+        Leaf { from: Some(from * DAY_S), until: until * DAY_S, names: BTreeSet::new(), addresses: BTreeSet::new() }
+    }
+
+    fn at(wall: i64, reckoned: i64) -> Moment {
+        Moment { wall: wall * DAY_S, reckoned: Some(reckoned * DAY_S) }
+    }
+
     #[test]
     fn a_certificate_is_made_anew_before_its_end_and_when_the_clock_was_ahead() {
-        let leaf = |days: i64| Leaf { until: days * DAY_S, names: BTreeSet::new(), addresses: BTreeSet::new() };
-        assert_eq!([-1, 29, 30, 90, 92, 93, 4_000].map(|days| is_old(&leaf(days), 0)), [true, true, false, false, false, true, true]);
+        let old = |days: i64| is_old(&leaf(days - 92, days), at(0, 0));
+        assert_eq!([-1, 29, 30, 90, 92, 93, 4_000].map(old), [true, true, false, false, false, true, true]);
+        let unwritten = Leaf { from: None, ..leaf(0, 90) };
+        assert!(!is_old(&unwritten, at(0, 0)) && is_old(&unwritten, at(61, 61)));
+    }
+
+    #[test]
+    fn a_certificate_is_good_by_both_clocks_and_short_again_afterwards() {
+        let (good, both) = (leaf(-2, 90), leaf(-2, 4_090));
+        // Until it is told how the box reckons, a jump makes no new one.
+        assert!(!is_old(&good, Moment { wall: 4_000 * DAY_S, reckoned: None }));
+        assert!(is_old(&good, at(4_000, 0)) && !is_old(&both, at(4_000, 0)) && !is_old(&both, at(4_060, 60)));
+        assert!(is_old(&both, at(0, 0)) && is_old(&both, at(4_000, 4_000)));
+        // A clock that is years behind.
+        assert!(is_old(&good, at(-20_000, 0)) && !is_old(&leaf(-20_002, 90), at(-20_000, 0)) && is_old(&leaf(-20_002, 90), at(1, 1)));
     }
 
     #[test]

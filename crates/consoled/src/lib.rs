@@ -16,6 +16,7 @@ pub mod live;
 pub mod neighbours;
 pub mod pages;
 mod passkey;
+pub mod reckoning;
 pub mod refill;
 pub mod sessions;
 pub mod view;

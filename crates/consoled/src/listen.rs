@@ -21,6 +21,7 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use crate::authority::Authority;
+use crate::reckoning::Reckoning;
 
 /// Of an answer that somebody reads slowly, so much is taken in the time that an answer may stand still: who takes less holds places that others need.
 const FLOOR: usize = 256 << 10;
@@ -59,7 +60,13 @@ pub struct Ends {
 }
 
 /// Answers until the program is told to end (SIGTERM, SIGINT). Tells the service manager when it is ready, and then that it goes on.
-pub async fn serve(listener: StdListener, authority: Arc<Authority>, routes: Router, limits: Limits, clock: fn() -> i64) -> io::Result<()> {
+pub async fn serve(
+    listener: StdListener,
+    authority: Arc<Authority>,
+    routes: Router,
+    limits: Limits,
+    clock: Arc<Reckoning>,
+) -> io::Result<()> {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
         tracing::warn!(%error, "the service manager could not be told of readiness");
@@ -75,7 +82,7 @@ pub async fn serve_until(
     listener: StdListener,
     authority: Arc<Authority>,
     routes: Router,
-    (limits, clock): (Limits, fn() -> i64),
+    (limits, clock): (Limits, Arc<Reckoning>),
     told: impl Future<Output = ()>,
 ) -> io::Result<()> {
     listener.set_nonblocking(true)?;
@@ -102,7 +109,7 @@ pub async fn serve_until(
         };
         // Who has too many is not even told: the connection closes.
         let Some(place) = places.take(ends.peer.ip(), &limits) else { continue };
-        let acceptor = TlsAcceptor::from(authority.config(ends.local.ip(), clock()));
+        let acceptor = TlsAcceptor::from(authority.config(ends.local.ip(), clock.now()));
         let routes = routes.clone().layer(Extension(ends));
         let watcher = running.watcher();
         tokio::spawn(async move {

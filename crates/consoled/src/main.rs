@@ -15,6 +15,7 @@ use keepwell_consoled::app::{App, Settings};
 use keepwell_consoled::authority::{self, Authority};
 use keepwell_consoled::listen::{self, Limits};
 use keepwell_consoled::neighbours::Neighbours;
+use keepwell_consoled::reckoning::Moment;
 use keepwell_consoled::sessions::Sessions;
 use keepwell_consoled::{live, pages};
 
@@ -89,7 +90,7 @@ fn serve(arguments: &Serve) -> anyhow::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(state).with_context(|| format!("{} can't be made", state.display()))?;
     let clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed());
     let (names, addresses) = hosts(&arguments.hosts);
-    let authority = Arc::new(Authority::open(state, &names, clock())?);
+    let authority = Arc::new(Authority::open(state, &names, Moment { wall: clock(), reckoned: None })?);
     let zone = match &arguments.zone {
         Some(name) => TimeZone::get(name).with_context(|| format!("there is no time zone {name}"))?,
         None => TimeZone::system(),
@@ -113,16 +114,20 @@ fn serve(arguments: &Serve) -> anyhow::Result<()> {
     };
     tracing::info!(fingerprint = authority.fingerprint(), "the certificate authority of this box");
     live::listen(&app);
-    let swept = Arc::clone(&app);
+    let (swept, reckoning) = (Arc::clone(&app), Arc::clone(&app.reckoning));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(64).enable_all().build()?;
     runtime.spawn(async move {
         let mut minutes = tokio::time::interval(Duration::from_secs(60));
         loop {
             minutes.tick().await;
             swept.sessions.sweep();
+            // For certificates, which go by no clock that the box itself doubts.
+            let _ = swept.status().await;
         }
     });
-    runtime.block_on(listen::serve(listener, authority, pages::routes(app), Limits::default(), clock)).context("consoled can't go on")?;
+    runtime
+        .block_on(listen::serve(listener, authority, pages::routes(app), Limits::default(), reckoning))
+        .context("consoled can't go on")?;
     // Questions that nobody waits for any more.
     runtime.shutdown_background();
     Ok(())

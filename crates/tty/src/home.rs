@@ -8,6 +8,7 @@ use keepwell_api::keys::Phase;
 use keepwell_api::state_locked::StateLocked;
 use keepwell_duties::Headline;
 use keepwell_duties::status::{Answer, Mark, Question};
+use keepwell_duties::words;
 
 use crate::console::{Console, strangers};
 use crate::screen::{Line, Look, Menu, Pick};
@@ -25,6 +26,7 @@ pub(crate) fn lines(console: &Console, up: u64) -> Vec<Line> {
         }
     }
     lines.extend(headline(console, up));
+    lines.extend(facts.status.now(up).and_then(|status| status.doubt).map(|doubt| wrong_clock(doubt.ahead_s)));
     lines.push(Line::of(""));
     lines.extend(strangers::first(facts, up));
     if let Some(keys) = facts.keys.now(up)
@@ -57,6 +59,12 @@ pub(crate) fn lines(console: &Console, up: u64) -> Vec<Line> {
         lines.push(Line::looking(Look::Muted, "This box has no owner. Open the console and type the code there."));
     }
     lines
+}
+
+/// Who stands here is about to type a code that may not fit.
+fn wrong_clock(ahead_s: i64) -> Line {
+    let by = words::duration(ahead_s.saturating_abs());
+    Line::looking(Look::Warn, format!("THE CLOCK MAY BE WRONG, by {by}. Where codes don't fit, recovery codes do."))
 }
 
 /// The line that stays as long as it is so.

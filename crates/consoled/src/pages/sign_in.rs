@@ -8,7 +8,7 @@ use keepwell_api::auth::{InSession, SignIn, SignedIn, Status};
 use keepwell_api::grants::Role;
 
 use super::certificate::shown_by_name;
-use super::frame::Frame;
+use super::frame::{self, Frame};
 use super::setup::progress;
 use crate::guard;
 use crate::listen::Ends;
@@ -25,6 +25,8 @@ struct SignInPage {
     error: Option<String>,
     user: String,
     unclaimed: bool,
+    /// What the box's clock says, where it is doubted.
+    doubted: Option<When>,
     fingerprint: String,
     by_name: Option<(String, When)>,
 }
@@ -112,6 +114,7 @@ async fn show(visit: &Visit, trouble: Option<Trouble>) -> Response {
         error,
         user: visit.form.text("user").to_owned(),
         unclaimed: matches!(claimed, Ok(false)),
+        doubted: visit.app.is_clock_doubted().then(|| frame::times(visit).full(visit.now())),
         fingerprint: visit.app.settings.authority.1.clone(),
         by_name: shown_by_name(visit),
     };

@@ -124,6 +124,7 @@ async fn status(State(keyd): State<Keyd>) -> Json<Status> {
         public_key: None,
         warnings: Vec::new(),
         waiting: None,
+        by_papers: false,
         vaults: if inner.vault { vec![vault] } else { Vec::new() },
     })
 }

@@ -28,6 +28,7 @@ use keepwell_consoled::app::{App, Settings};
 use keepwell_consoled::authority::Authority;
 use keepwell_consoled::listen::{self, Limits};
 use keepwell_consoled::neighbours::Neighbours;
+use keepwell_consoled::reckoning::Moment;
 use keepwell_consoled::sessions::Sessions;
 use keepwell_consoled::{live, pages};
 use tempfile::TempDir;
@@ -85,7 +86,7 @@ impl Desk {
             neighbour(&sockets[2], keyd.routes(), &questions),
         ];
         let names = BTreeSet::from(["localhost".to_owned(), "elm-street.local".to_owned()]);
-        let authority = Arc::new(Authority::open(folder.path(), &names, now()).unwrap());
+        let authority = Arc::new(Authority::open(folder.path(), &names, Moment { wall: now(), reckoned: None }).unwrap());
         let authority_pem = authority.pem().unwrap();
         let settings = Settings {
             box_name: "Elm Street Clinic".into(),
@@ -102,7 +103,8 @@ impl Desk {
         live::listen(&app);
         let listener = TcpListener::bind(at).unwrap();
         let at = listener.local_addr().unwrap();
-        let serving = listen::serve_until(listener, authority, pages::routes(app), (limits, now), std::future::pending());
+        let reckoning = Arc::clone(&app.reckoning);
+        let serving = listen::serve_until(listener, authority, pages::routes(app), (limits, reckoning), std::future::pending());
         tasks.push(tokio::spawn(async move { serving.await.unwrap() }));
         Self { folder, at, authd, vaultd, keyd, authority_pem, questions, tasks }
     }
