@@ -32,7 +32,7 @@ struct Program {
 #[derive(Subcommand)]
 enum Verb {
     /// Answers on its socket until it is told to end.
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Offline: makes the key whose signature lets an image open the keys: authority.key, and authority.pub for the image.
     MakeAuthority {
         /// Folder for the two files.
@@ -108,7 +108,7 @@ struct SignPolicy {
 
 fn main() -> anyhow::Result<()> {
     match Program::parse().verb {
-        Verb::Serve(serve) => run(serve),
+        Verb::Serve(serve) => run(*serve),
         Verb::MakeAuthority { out } => {
             let authority = make_authority(&out).with_context(|| format!("no authority could be made in {}", out.display()))?;
             println!("{authority}");

@@ -201,7 +201,7 @@ fn policies_that_are_not_the_makers_are_named() {
     assert_eq!(box_.home.start().status().locked.unwrap().code, "old-epoch");
     // One that is not the maker's takes nothing from the other, in files or in what an image brings.
     let stranger = r#box::Builder::new().file(2, &["image 1"]);
-    box_.home.install_as_image(&[stranger.clone()]);
+    box_.home.install_as_image(std::slice::from_ref(&stranger));
     assert_eq!(box_.home.start().status().locked.unwrap().code, "unknown-authority");
     box_.home.install_as_image(&[stranger, good.clone()]);
     box_.opens();

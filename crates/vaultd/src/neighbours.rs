@@ -45,6 +45,15 @@ fn silent(appliance: &Appliance, error: &ClientError, forget: impl FnOnce(&mut c
     forget(&mut appliance.watch.glance());
 }
 
+/// As long as there is no vault, nothing else is of weight.
+pub(crate) fn say_claims(appliance: &Appliance) {
+    let keyd = Client::new("keepwell-keyd", &appliance.config.places.keyd, PATIENCE);
+    match keyd.get::<keys::Status>("/v1/status") {
+        Ok(status) => about_claims(&Client::new("keepwell-authd", &appliance.config.authd, PATIENCE), &status),
+        Err(error) => tracing::debug!(error = chain(&error), "keyd could not be asked whether the box may be claimed"),
+    }
+}
+
 /// A box whose people are lost, and whose keys are not, must not become the first comer's.
 fn about_claims(authd: &Client, status: &keys::Status) {
     let open = status.phase == Phase::New || status.by_papers;

@@ -33,9 +33,13 @@ pub(crate) fn run(appliance: &Appliance, stop: &AtomicBool) {
     let mut checked = Checked { log_at: None };
     while !stop.load(Ordering::Acquire) {
         let opened = appliance.engine.vault();
-        if opened.is_ok() && Instant::now() >= next_ask {
+        if Instant::now() >= next_ask {
             next_ask = Instant::now() + ASK;
-            attempt("ask its neighbours", &mut || neighbours::ask(appliance));
+            match &opened {
+                Ok(_) => attempt("ask its neighbours", &mut || neighbours::ask(appliance)),
+                // A new box is claimed before it has a vault, and one that is locked is not claimed at all.
+                Err(_) => neighbours::say_claims(appliance),
+            }
         }
         if let (Ok(vault), true) = (opened, Instant::now() >= next) {
             next = Instant::now() + MINUTE;
