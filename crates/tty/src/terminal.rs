@@ -10,7 +10,7 @@ use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use ratatui::crossterm::execute;
-use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use ratatui::crossterm::terminal::{Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 
 use crate::ask::{Order, Told, Trouble};
 use crate::console::Console;
@@ -111,11 +111,10 @@ struct Raw {
 impl Raw {
     fn begin() -> io::Result<Self> {
         enable_raw_mode()?;
-        execute!(io::stdout(), EnterAlternateScreen)?;
-        let mut terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
         // The system's console has no second screen: what the start of the machine has written stands there still, and blanks are drawn only over what is known.
-        terminal.clear()?;
-        Ok(Self { terminal })
+        // Not by `Terminal::clear`, which asks the terminal for its cursor: on a serial line there is often nobody to answer.
+        execute!(io::stdout(), EnterAlternateScreen, Clear(ClearType::All))?;
+        Ok(Self { terminal: Terminal::new(CrosstermBackend::new(io::stdout()))? })
     }
 }
 
