@@ -132,7 +132,7 @@ def fails(site, n1):
 def logged(site, disk):
     """What the newest records say happened to it."""
     records = site.ask("POST", "/v1/log", {"from": 0, "limit": 200, "newest": True}, who="auditor")
-    return {record["event"] for record in records if disk.serial in json.dumps(record["fields"])}
+    return {record["fields"].get("what") for record in records if record["fields"].get("serial") == disk.serial}
 
 
 def starts_without(site, disk):
