@@ -18,7 +18,7 @@ programs = cli keyd diskd vaultd authd ingestd notifyd consoled tty
 scenarios = \
   boot roundtrip pages console-attacks kills box-kills box-state server-dies first-day hostile-server disk-life box-slow \
   restore-by-hand box-people restore-resumes box-disks roles downtime text-console nfs-exact smb-exact \
-  box-commands passkeys damage new-box first-pool alerts open-files notices tpm-seal box-year kit
+  box-commands passkeys damage new-box own-disk-full first-pool alerts open-files notices tpm-seal box-year kit
 
 .PHONY: help setup build man demo test test-long check bench scenario fuzz clean image qemu-test
 

@@ -83,7 +83,7 @@ def full(box, server, own):
     checks.check("its programs start again", box.settled(), box.get("vaultd", "/v1/vault"))
     checks.check("and go on saying it", until(lambda: says_full(box), 180), box.get("vaultd", "/v1/status").get("incidents"))
     box.sign_in()
-    back = box("restore", "latest", "--to", server.url_of("back"), "--password-file", server.password, "--wait")
+    back = box("restore", "EHR@latest", "--to", server.url_of("back"), "--password-file", server.password, "--wait")
     tree = lambda folder: {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     checks.check("a share is restored meanwhile, byte for byte", back.status == 0 and tree(server.share) == tree(server.folder / "back"), back)
 
