@@ -170,12 +170,12 @@ class Site:
     # Disks
 
     def disks(self):
-        """By serial number: membership, verdict, and all else that is told of them."""
+        """By serial number: membership, verdict, and all else that is told of them. A member that can't be read is told once as that and once as a disk without a use; the first counts."""
         found = {}
         for one in self.told("/v1/disks").get("disks", []):
             disk = one["disk"] or {}
             serial = disk.get("serial") or one["pool_name"]
-            found[serial] = {"membership": one["membership"], "verdict": disk.get("health", {}).get("verdict"), **disk}
+            found.setdefault(serial, {"membership": one["membership"], "verdict": disk.get("health", {}).get("verdict"), **disk})
         return found
 
     def membership(self, disk):
