@@ -118,6 +118,7 @@ fn verbs() -> Vec<(&'static str, &'static str, Value, [bool; 4])> {
         ("GET", "/v1/events?after=0", Value::Null, vaultd),
         ("GET", "/v1/export", Value::Null, vaultd),
         ("POST", "/v1/import", Value::Null, vaultd),
+        ("POST", "/v1/claims", json!({ "open": true }), vaultd),
     ]
 }
 

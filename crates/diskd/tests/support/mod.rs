@@ -108,7 +108,13 @@ impl LoopDisk {
 
 impl Drop for LoopDisk {
     fn drop(&mut self) {
-        // A test that failed may have left it mounted; it may have been pulled.
+        // It may have been pulled, and be another test's by now.
+        let backing = fs::read_to_string(format!("/sys/block/{}/loop/backing_file", self.name())).unwrap_or_default();
+        let file = self.file.canonicalize().unwrap_or_else(|_| self.file.clone());
+        if Path::new(backing.trim_end().trim_end_matches(" (deleted)")) != file {
+            return;
+        }
+        // A test that failed may have left it mounted.
         let part = format!("{}p1", self.device.display());
         let _ = Command::new("umount").args(["--quiet", "--lazy", "--all-targets", &part]).output();
         let _ = Command::new("losetup").arg("--detach").arg(&self.device).output();
