@@ -29,7 +29,7 @@ impl Former {
             }
             String::new()
         });
-        let keys = kept.lines().filter_map(PublicKey::from_hex).take(KEYS_MAX).collect();
+        let keys = PublicKey::from_lines(&kept).take(KEYS_MAX).collect();
         Self { file, keys: Mutex::new(keys) }
     }
 
@@ -58,8 +58,7 @@ impl Former {
 
     /// As they are now, for good: durable when this returns.
     pub fn keep(&self) -> Result<(), DiskError> {
-        let lines: String = self.keys().iter().map(|key| key.to_hex() + "\n").collect();
-        replace(&self.file, lines.as_bytes()).map_err(DiskError::io("write", &self.file))
+        replace(&self.file, PublicKey::to_lines(&self.keys()).as_bytes()).map_err(DiskError::io("write", &self.file))
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<PublicKey>> {

@@ -18,6 +18,16 @@ pub const SIGNATURE_BYTES: usize = 64;
 pub struct PublicKey(pub [u8; KEY_BYTES]);
 
 impl PublicKey {
+    /// Several, as a file has them: one a line.
+    pub fn to_lines(keys: &[Self]) -> String {
+        keys.iter().map(|key| key.to_hex() + "\n").collect()
+    }
+
+    /// Those that lines have; what is none is left out.
+    pub fn from_lines(lines: &str) -> impl Iterator<Item = Self> + '_ {
+        lines.lines().filter_map(Self::from_hex)
+    }
+
     /// From hexadecimal digits.
     pub fn from_hex(text: &str) -> Option<Self> {
         hex::decode(text.trim()).filter(|key: &[u8; KEY_BYTES]| key[0] == 4).map(Self)

@@ -125,8 +125,7 @@ impl Known {
     }
 
     fn keep(&self, keys: &[PublicKey]) {
-        let lines: String = keys.iter().map(|key| key.to_hex() + "\n").collect();
-        if let Err(error) = fs::write(&self.kept, lines) {
+        if let Err(error) = fs::write(&self.kept, PublicKey::to_lines(keys)) {
             tracing::warn!(%error, path = %self.kept.display(), "the box's public keys could not be kept");
         }
     }
@@ -134,7 +133,7 @@ impl Known {
 
 /// A box's disks are its own even while keyd is away.
 fn read_kept(path: &Path) -> Vec<PublicKey> {
-    fs::read_to_string(path).unwrap_or_default().lines().filter_map(PublicKey::from_hex).collect()
+    PublicKey::from_lines(&fs::read_to_string(path).unwrap_or_default()).collect()
 }
 
 #[cfg(test)]
