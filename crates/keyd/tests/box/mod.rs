@@ -9,6 +9,7 @@ pub mod tap;
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use keepwell_keyd::hex::Digest;
@@ -51,7 +52,7 @@ impl SoftTpm {
 
     pub fn on(&mut self) {
         let port = self.port;
-        let child = Command::new("swtpm")
+        let mut child = Command::new("swtpm")
             .args(["socket", "--tpm2", "--flags", "not-need-init,startup-clear"])
             .args(["--tpmstate", &format!("dir={}", self.state.path().display())])
             .args(["--server", &format!("type=tcp,port={port},bindaddr=127.0.0.1,disconnect")])
@@ -60,12 +61,14 @@ impl SoftTpm {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        self.child = Some(child);
         let until = Instant::now() + Duration::from_secs(30);
         while Context::new(self.parsed()).is_err() {
             assert!(Instant::now() < until, "swtpm does not answer");
             std::thread::sleep(Duration::from_millis(20));
         }
+        // What answered has to be this one: it ends at once when its port is taken.
+        assert!(child.try_wait().unwrap().is_none(), "swtpm did not start: another one has port {port}");
+        self.child = Some(child);
     }
 
     pub fn off(&mut self) {
@@ -136,12 +139,17 @@ impl Drop for SoftTpm {
     }
 }
 
-/// The library takes the port above for control.
+/// A pair of ports, as the library takes the port above for control. Below those that the kernel gives to connections, and no pair twice: a TPM that is
+/// switched off has none of its ports, and neither a connection nor another test's TPM may take them meanwhile.
 pub fn free_ports() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 20_000;
+    const PAIRS: u32 = 6_000;
     loop {
-        let first = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = first.local_addr().unwrap().port();
-        if port < u16::MAX && TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
+        // Processes that run side by side begin far from each other.
+        let nth = std::process::id().wrapping_mul(97).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PAIRS;
+        let port = u16::try_from(FIRST + 2 * nth).unwrap();
+        if [port, port + 1].iter().all(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()) {
             return port;
         }
     }
