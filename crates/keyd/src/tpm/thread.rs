@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr as _;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
-use std::time::Duration;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use keepwell_crypt::Secret;
 use tss_esapi::TctiNameConf;
@@ -19,6 +19,9 @@ use crate::policy::{Authority, Policies};
 
 /// Tasks that may wait while one is under way; more mean that the TPM hangs.
 const WAITING_MAX: usize = 4;
+
+/// How long the end of the process waits for it.
+const END_MAX: Duration = Duration::from_secs(2);
 
 type Work = Box<dyn FnOnce(Result<&mut Link, TpmError>) + Send>;
 
@@ -34,6 +37,25 @@ pub struct Tpm {
     deadline: Duration,
     /// Who it has to be, once that is known.
     known: Mutex<Option<TpmNames>>,
+    /// Goes after `tasks`, whose end is the thread's.
+    _thread: Joined,
+}
+
+/// Waits for the thread's end: a process that ends while the thread's C libraries clean up after it dies of a memory freed twice.
+struct Joined(Option<JoinHandle<()>>);
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        let until = Instant::now() + END_MAX;
+        let Some(thread) = self.0.take() else { return };
+        while !thread.is_finished() && Instant::now() < until {
+            thread::sleep(Duration::from_millis(1));
+        }
+        // One that waits for a TPM which never answers is left alone.
+        if thread.is_finished() {
+            let _ = thread.join();
+        }
+    }
 }
 
 impl Tpm {
@@ -52,8 +74,8 @@ impl Tpm {
                 drop(closed);
             }
         };
-        thread::Builder::new().name("tpm".to_owned()).spawn(run).map_err(|_| TpmError::Silent { seconds: 0 })?;
-        Ok(Self { tasks, deadline, known: Mutex::new(None) })
+        let thread = thread::Builder::new().name("tpm".to_owned()).spawn(run).map_err(|_| TpmError::Silent { seconds: 0 })?;
+        Ok(Self { tasks, deadline, known: Mutex::new(None), _thread: Joined(Some(thread)) })
     }
 
     /// From now on no other TPM gives random numbers, makes an identity, or signs; none lifts that.
