@@ -34,7 +34,7 @@ SYSTEM = [f"call {name}" for name in ("clock_settime", "sethostname", "syslog", 
 ELSEWHERE = ['{"act":"mount","device":"sda1","kind":"xfs","at":"/etc"}', '{"act":"mount","device":"sda1","kind":"xfs","at":"/run/keepwell/disks/../../x"}', '{"act":"mount","device":"mapper/state","kind":"ext4","at":"/run/keepwell/disks/x"}',
              '{"act":"unmount","at":"/var"}', '{"act":"let-go","at":"/"}', '{"act":"grow","at":"/var"}']
 OTHER_CALLS = ["call int80", "call x32"]
-CODE = ["call write-execute", "call make-executable"]
+CODE = ["call write-execute", "call make-executable", "bring /tmp", "bring /var/tmp", "bring /dev/shm"]
 
 
 @dataclass
@@ -170,7 +170,7 @@ def cells(program, pool, routes):
     row.append(cell("mounts", MOUNTS))
     if name == "diskd":
         row.append(cell("mounts that are made for it, elsewhere", [f"line /run/keepwell/mount.sock {one}" for one in ELSEWHERE]))
-    row.append(cell("code of its own", CODE + [f"bring {at}" for at in program.writes if at.startswith("/var/")]))
+    row.append(cell("code of its own", CODE + [f"bring {at.rstrip('*').rstrip('/')}" for at in program.writes]))
     row.append(cell("another program's work", ["run /usr/bin/systemctl", "run /usr/bin/keepwell-keyd", "run /usr/bin/mount"] if name != "keyd" else ["run /usr/bin/systemctl", "run /usr/bin/keepwell-vaultd", "run /usr/bin/mount"]))
     for other, asked in routes.get(name, {}).items():
         row.append(Cell(name, f"routes of {other} that are not its", asked, only=not_yours(asked)))
