@@ -34,7 +34,7 @@ SYSTEM = [f"call {name}" for name in ("clock_settime", "sethostname", "syslog", 
 ELSEWHERE = ['{"act":"mount","device":"sda1","kind":"xfs","at":"/etc"}', '{"act":"mount","device":"sda1","kind":"xfs","at":"/run/keepwell/disks/../../x"}', '{"act":"mount","device":"mapper/state","kind":"ext4","at":"/run/keepwell/disks/x"}',
              '{"act":"unmount","at":"/var"}', '{"act":"let-go","at":"/"}', '{"act":"grow","at":"/var"}']
 OTHER_CALLS = ["call int80", "call x32"]
-CODE = ["call write-execute", "call make-executable", "bring /tmp", "bring /var/tmp", "bring /dev/shm"]
+CODE = ["call write-execute", "call make-executable", "bring /tmp", "bring /var/tmp", "bring /dev/shm", "bring-memory"]
 
 
 @dataclass
