@@ -10,8 +10,11 @@ use keepwell_format::codec::Writer;
 use keepwell_format::keys::Keyring;
 use keepwell_format::node::Extents;
 use keepwell_format::{Child, Content, ContentHash, InnerBuilder, Key, Kind, LeafBuilder, Node};
-use keepwell_fuzz::SEED;
+use keepwell_fuzz::{SEED, challenge, challenged, survey};
 use keepwell_storage::{Class, Label, Layout, Member, Role, encode_object};
+use keepwell_wire::challenge::Answer;
+use keepwell_wire::survey::encode_answer;
+use keepwell_wire::{Branch, SliceProof};
 use serde_json::Value;
 
 fn main() -> io::Result<()> {
@@ -22,6 +25,7 @@ fn main() -> io::Result<()> {
     smart()?;
     ledgers()?;
     frames()?;
+    between_boxes()?;
     texts()
 }
 
@@ -222,6 +226,41 @@ fn texts() -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Vectors of `docs/wire.md`, and the answers to what the target asks.
+fn between_boxes() -> io::Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates/wire/tests/vectors");
+    for file in ["valid.json", "refused.json"] {
+        let vectors: Vec<Value> = serde_json::from_slice(&fs::read(folder.join(file))?)?;
+        for (n, vector) in vectors.iter().enumerate() {
+            let (structure, bytes) = (text(&vector["structure"]), unhex(text(&vector["hex"])));
+            let kind = match structure {
+                "pair-request" => b'p',
+                "pair-answer" => b'q',
+                "survey" => b's',
+                "survey-answer" => b't',
+                "snapshot" => b'n',
+                "missing" => b'm',
+                "receipt" => b'r',
+                "challenge" => b'c',
+                "challenge-answer" => b'd',
+                "recover-request" => b'v',
+                "recover-proof" => b'w',
+                _ => {
+                    write("wire_invitation", &format!("{}-{n}", file.trim_end_matches(".json")), &bytes)?;
+                    continue;
+                }
+            };
+            write("wire_message", &format!("{}-{structure}-{n}", file.trim_end_matches(".json")), &[&[kind][..], &bytes].concat())?;
+        }
+    }
+    let mut ids: Vec<[u8; 32]> = (0..300_u32).map(|n| *blake3::hash(&n.to_le_bytes()).as_bytes()).collect();
+    ids.sort_unstable();
+    let branches: Vec<_> = survey().prefixes.iter().map(|prefix| Branch::of(*prefix, &ids)).collect();
+    write("wire_message", "answer-to-the-survey", &[b"t", &encode_answer(&branches)[..]].concat())?;
+    let proofs = challenge().asked.iter().map(|one| SliceProof::of(&challenged(), one.slice)).collect();
+    write("wire_message", "answer-to-the-challenge", &[b"d", &Answer { nonce: challenge().nonce, proofs }.encode()[..]].concat())
 }
 
 fn write(target: &str, name: &str, bytes: &[u8]) -> io::Result<()> {

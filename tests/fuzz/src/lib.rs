@@ -13,6 +13,7 @@ mod keyd;
 mod server;
 mod source;
 mod storage;
+mod wire;
 
 pub use audit::{ledger_file, ledger_record};
 pub use authd::passkey;
@@ -30,6 +31,7 @@ pub use server::{
 };
 pub use source::{as_of, nfs_url, smb_url};
 pub use storage::{disk_label, shard_header, shard_name};
+pub use wire::{challenge, challenged, survey, wire_invitation, wire_message};
 
 /// A parser under test.
 pub type Target = fn(&[u8]);
@@ -82,6 +84,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("tombstone_body", tombstone_body),
     ("tpm_slot", tpm_slot),
     ("trailer", trailer),
+    ("wire_invitation", wire_invitation),
+    ("wire_message", wire_message),
 ];
 
 /// Input for parsers of text. What is no UTF-8 is no input.

@@ -8,7 +8,7 @@ use cargo_metadata::MetadataCommand;
 use super::Complaint;
 
 /// Crate, and what of ours it may use.
-const LAYERS: [(&str, &[&str]); 25] = [
+const LAYERS: [(&str, &[&str]); 26] = [
     ("keepwell-format", &[]),
     ("keepwell-crypt", &[]),
     ("keepwell-storage", &[]),
@@ -22,6 +22,7 @@ const LAYERS: [(&str, &[&str]); 25] = [
     ("keepwell-keyd", &["keepwell-format", "keepwell-crypt", "keepwell-keys", "keepwell-paper", "keepwell-api"]),
     ("keepwell-diskd", &["keepwell-api"]),
     ("keepwell-ingest", &["keepwell-format"]),
+    ("keepwell-wire", &["keepwell-format"]),
     ("keepwell-audit", &[]),
     ("keepwell-duties", &[]),
     ("keepwell-ingestd", &["keepwell-format", "keepwell-source", "keepwell-ingest", "keepwell-api"]),
@@ -73,6 +74,7 @@ const FUZZ: &[&str] = &[
     "keepwell-api",
     "keepwell-authd",
     "keepwell-audit",
+    "keepwell-wire",
 ];
 
 /// The engine is synchronous and has no network: none of these, ever.
