@@ -6,7 +6,7 @@ use super::tree::Tree;
 
 const PAGE: &str = "docs/format.md";
 /// Pages of formats that are not the vault's.
-const FURTHER: [&str; 2] = ["docs/ledger.md", "docs/ingest.md"];
+const FURTHER: [&str; 3] = ["docs/ledger.md", "docs/ingest.md", "docs/wire.md"];
 
 /// Words of the page, and how the source says the same. One changes with the other.
 const SIZES: [(&str, &str); 8] = [
