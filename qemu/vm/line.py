@@ -4,12 +4,14 @@ import re
 import threading
 import time
 
+from lib.hands import Hands
+
 from .qmp import connect
 from .terminal import Terminal
 
 
-class Line:
-    """The words are those of tests/scenarios/lib/screen.py: `shows`, `keys`, `pick`, `fill`, `home`."""
+class Line(Hands):
+    """The words are those of tests/scenarios/lib/screen.py: `shows`, `keys`, `home`."""
 
     def __init__(self, path, alive):
         self.alive = alive
@@ -100,14 +102,3 @@ class Line:
             self.escape()
             self.until(lambda before=before: self.text != before, 10)
         return True
-
-    def pick(self, label):
-        """Presses the digit in front of a label that is to come."""
-        if not self.shows(rf"\d +{label}"):
-            raise RuntimeError(f"nothing to choose that is called {label}:\n{self.text}")
-        self.keys(re.search(rf"(\d) +{label}", self.text).group(1))
-
-    def fill(self, *texts):
-        """Types into the fields that are shown, one after the other."""
-        for text in texts:
-            self.keys(f"{text}\n")

@@ -13,12 +13,13 @@ import time
 import pyte
 
 from .checks import RUNNING
+from .hands import Hands
 from .program import BINARY
 
 SIZE = (80, 24)
 
 
-class Screen:
+class Screen(Hands):
     """`screen.shows("PATTERN")` waits for it; `screen.keys("12")` presses these."""
 
     def __init__(self, box, *options, diskd=None):
@@ -94,14 +95,3 @@ class Screen:
             self.escape()
             self.until(lambda before=before: self.text != before, 20)
         return self.shows("Press a digit")
-
-    def pick(self, label):
-        """Presses the digit in front of a label that is to come."""
-        if not self.shows(rf"\d +{label}"):
-            raise RuntimeError(f"nothing to choose that is called {label}:\n{self.text}")
-        self.keys(re.search(rf"(\d) +{label}", self.text).group(1))
-
-    def fill(self, *texts):
-        """Types into the fields that are shown, one after the other."""
-        for text in texts:
-            self.keys(f"{text}\n")
