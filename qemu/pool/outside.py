@@ -1,67 +1,17 @@
-"""The disks of a pool without their box: mounted here, opened with two sheets of the kit, by the command line. And moments of a power cut, of which each leaves other disks behind. Owns no checks."""
+"""The disks of a pool without their box: mounted here, opened with two sheets of the kit, by the command line. Owns no checks."""
 
 import contextlib
-import os
-import signal
 import subprocess
-import time
 from pathlib import Path
 
 from lib.checks import remove
 from lib.program import run
-from vm import writelog
 from vm.disk import partitions
 
 from .site import contents
 
 # What a report of `vault verify` calls gone, in place of wanting redundancy.
 LOST = ("lost", "packs_unreadable", "snapshots_lost", "files_lost", "foreign", "tombstones_damaged")
-
-
-class Moment:
-    """What had been written to a machine's disks when the power could have gone, as long as each log was then. It is taken while some of them have writes that they did not promise yet, and more than at the moment
-    `after`, if there is such a one within some seconds. `last`: the machine stands still from then on, until it is cut."""
-
-    def __init__(self, box, name, acknowledged, after=None, last=False, seconds=30):
-        self.name, self.acknowledged = name, dict(acknowledged)
-        self.disks = [disk for disk in box.disks if disk.logged]
-        self.folder, self.after = None, sum(after.sizes) if after else 0
-        end = time.monotonic() + seconds
-        while not self._taken(box) and time.monotonic() < end:
-            box.process.send_signal(signal.SIGCONT)
-            time.sleep(0.03)
-        if not last:
-            box.process.send_signal(signal.SIGCONT)
-
-    def _taken(self, box):
-        """The machine stands still, and whether it did so with writes under way."""
-        box.process.send_signal(signal.SIGSTOP)
-        self.sizes = [disk.log.stat().st_size for disk in self.disks]
-        return sum(self.sizes) > self.after and any(under_way(disk.log, size) for disk, size in zip(self.disks, self.sizes, strict=True))
-
-    def keep(self, folder):
-        """Keeps the logs, since a cut does away with them; before that."""
-        folder.mkdir(parents=True)
-        self.folder = folder
-        for disk in self.disks:
-            os.link(disk.before, folder / f"{disk.name}.before")
-            os.link(disk.log, folder / f"{disk.name}.writes")
-
-    def replayed(self, seed):
-        """The disks as they would have been, and what each lost."""
-        files, lost = [], {}
-        for disk, size in zip(self.disks, self.sizes, strict=True):
-            before, log, after = (self.folder / f"{disk.name}.{end}" for end in ("before", "writes", "raw"))
-            lost[disk.name] = writelog.replay(before, log, after, f"{seed} {disk.name}", size)
-            files.append(after)
-        return files, lost
-
-
-def under_way(log, size):
-    """Whether there are writes after the last flush."""
-    with open(log, "rb") as file:
-        found = writelog.entries(file, size)
-    return bool(found) and not found[-1].flags & writelog.FLUSH
 
 
 class Pool:

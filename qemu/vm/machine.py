@@ -128,6 +128,8 @@ class Machine:
 
     def _ready(self, disk):
         disk.make(self.folder)
+        if disk.logged and disk.kind == "nvme":
+            raise ValueError(f"{disk.name}: what an NVMe disk promised is not in its log (writelog.py)")
         if disk.logged:
             disk.flatten()
             copy(disk.path, disk.before)

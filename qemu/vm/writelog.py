@@ -1,9 +1,10 @@
 """What a disk holds after the power went: QEMU's log of all writes (driver blklogwrites, the format of dm-log-writes), replayed up to the last flush. Owns that decision.
 
 A disk promises what it said was flushed, and writes with FUA. Everything after that may or may not have reached it, whole physical sectors at a time and in any order. So of each write after the
-last flush a seeded choice keeps all, none, or the first sectors.
+last flush a seeded choice keeps all, none, or the first sectors. NVMe disks are not logged: QEMU 7.2 offers the guest FUA there and passes none of it on, so the log would call lost what the guest was promised.
 """
 
+import os
 import random
 import struct
 from dataclasses import dataclass
@@ -37,24 +38,55 @@ class Lost:
 
 def entries(log, until=None):
     """All of them, or those within the first bytes of the log, in the order in which QEMU took them up. A log that breaks off ends there, as it would have at the power cut."""
+    return [entry for entry, _ in following(log, beginning(log), until)]
+
+
+def beginning(log):
+    """Where the first entry is; none as long as nothing was ever flushed."""
     log.seek(0)
-    magic, version, _, size = struct.unpack("<QQQI", log.read(28))
-    if magic != MAGIC or version != 1:
-        # Nothing was ever flushed or written.
-        return []
+    head = log.read(28)
+    magic, version, _, size = struct.unpack("<QQQI", head) if len(head) == 28 else (0, 0, 0, 0)
+    return size if magic == MAGIC and version == 1 and size == SECTOR else None
+
+
+def following(log, at, until=None):
+    """Each entry that begins there or later, and where it ends."""
     log.seek(0, 2)
-    end, at, found = log.tell() if until is None else min(until, log.tell()), size, []
-    while at + size <= end:
+    end = log.tell() if until is None else min(until, log.tell())
+    while at is not None and at + SECTOR <= end:
         log.seek(at)
         sector, sectors, flags, _ = struct.unpack("<QQQQ", log.read(32))
         if not sectors and not flags:
-            break
-        data = 0 if flags & DISCARD else sectors * SECTOR
-        if at + size + data > end:
-            break
-        found.append(Entry(sector, sectors, flags, at + size))
-        at += size + -(-data // size) * size
-    return found
+            return
+        entry = Entry(sector, sectors, flags, at + SECTOR)
+        at += SECTOR + (0 if flags & DISCARD else sectors * SECTOR)
+        if at > end:
+            return
+        yield entry, at
+
+
+class Log:
+    """One that still grows: the writes before its last flush, and those after it, read once."""
+
+    def __init__(self, path):
+        # What was read of a place may have been written since.
+        self.file = open(path, "rb", buffering=0)
+        self.end, self.writes, self.durable = None, 0, 0
+
+    def close(self):
+        self.file.close()
+
+    def size(self):
+        return os.fstat(self.file.fileno()).st_size
+
+    def at(self, size):
+        """How many of both there were when the log had that many bytes; None where an entry in it had not come to its end. Asked for longer and longer ones."""
+        self.end = self.end or beginning(self.file)
+        for entry, end in following(self.file, self.end, size):
+            self.end, self.writes = end, self.writes + 1
+            if entry.flags & FLUSH:
+                self.durable = self.writes
+        return (self.durable, self.writes - self.durable) if self.end == size else None
 
 
 def replay(before, log, after, seed, until=None):
