@@ -1,7 +1,8 @@
-"""The box that scenarios of trouble begin with: `bench.resumed("box", furnished)`. Claimed, with a pool of three ATA disks and all three papers of its kit. Facts: `seed` of the owner's authenticator, `codes` that
-stand in for it, `papers` (rows of words)."""
+"""The box that scenarios of trouble begin with: `bench.resumed("box", furnished)`. Claimed, with a pool of three ATA disks, all three papers of its kit, and a small disk of its own. Facts: `seed` of the owner's
+authenticator, `codes` that stand in for it, `papers` (rows of words)."""
 
 import json
+import os
 import re
 import time
 from html import unescape
@@ -12,9 +13,14 @@ from vm.disk import Disk
 from vm.machine import ADDRESS
 from vm.practice import NAME, PASSWORD, Owner
 
+# About as small as a box's own disk can be: it is soon full, and soon read from end to end.
+OWN_DISK = 3 << 30
+
 
 def furnished(bench):
-    machine = bench.machine("furnished", [Disk(name) for name in POOL]).boot()
+    machine = bench.machine("furnished", [Disk(name) for name in POOL])
+    os.truncate(machine.system.path, OWN_DISK)
+    machine.boot()
     state = machine.ready()
     if state != "running":
         raise RuntimeError(f"{machine.name} is {state}: {failed(machine)}")
