@@ -1,11 +1,13 @@
 //! What diskd is asked and what it answers. Shapes only: what a disk may be used for, diskd decides.
 
+mod standing;
 mod take_over;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use standing::Standing;
 pub use take_over::{TakeOver, TakenOver};
 
 /// Where diskd listens.
@@ -175,63 +177,6 @@ impl Health {
             self_test_remaining_percent,
         }
     }
-}
-
-/// What a disk is to this box.
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "kind")]
-pub enum Standing {
-    /// The box runs from it, or keeps its state on it. Never touched.
-    Own {
-        /// What is on it.
-        why: String,
-    },
-    /// Something else uses it.
-    Busy {
-        /// What.
-        by: String,
-    },
-    /// Nothing is on it.
-    Blank,
-    /// Something that is not Keepwell's is on it.
-    Foreign {
-        /// What was recognised.
-        what: String,
-    },
-    /// Prepared by this box.
-    Prepared {
-        /// The disk's id, 32 hexadecimal digits.
-        disk: String,
-        /// Where its file system is.
-        mounted_at: Option<String>,
-    },
-    /// Prepared by another box.
-    OtherBox {
-        /// The disk's id.
-        disk: String,
-        /// The name of that box.
-        name: String,
-        /// Its public key, SEC1 uncompressed, which signed the label. Disks of one box have the same.
-        #[serde(default)]
-        key: String,
-        /// Whether the signature was verified with a key that this box knows.
-        known: bool,
-        /// Where its file system is.
-        mounted_at: Option<String>,
-    },
-    /// It has a label of Keepwell's that does not hold.
-    Spoilt {
-        /// What is wrong with it.
-        why: String,
-    },
-    /// Not looked at yet, or it can't be read.
-    Unread {
-        /// Why not.
-        why: String,
-    },
-    /// Not connected.
-    Absent,
 }
 
 /// Work on a disk that takes its time.

@@ -56,7 +56,9 @@ pub fn standing(found: &Found, content: Result<&Content, &str>, own: &[PublicKey
         Ok(Content::Blank) => Standing::Blank,
         Ok(Content::Foreign(what)) => Standing::Foreign { what: what.clone() },
         Ok(Content::Spoilt(why)) => Standing::Spoilt { why: why.clone() },
-        Ok(Content::Labelled(label)) if own.contains(&label.key) => Standing::Prepared { disk: label.disk.to_string(), mounted_at },
+        Ok(Content::Labelled(label)) if own.contains(&label.key) => {
+            Standing::Prepared { disk: label.disk.to_string(), mounted_at, unreadable: None }
+        }
         Ok(Content::Labelled(label)) => {
             let disk = label.disk.to_string();
             let name = known.clone().unwrap_or_else(|| label.box_name.clone());
@@ -168,7 +170,7 @@ mod tests {
     }
 
     fn prepared(mounted: bool) -> Standing {
-        Standing::Prepared { disk: "d".into(), mounted_at: mounted.then(|| "/run/d".into()) }
+        Standing::Prepared { disk: "d".into(), mounted_at: mounted.then(|| "/run/d".into()), unreadable: None }
     }
 
     fn other(known: bool) -> Standing {

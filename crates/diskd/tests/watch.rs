@@ -5,7 +5,7 @@
 mod support;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -220,7 +220,7 @@ fn a_disk_that_can_not_be_mounted_is_asked_all_the_same() {
     let serial = serial(&disk);
     until("it is blank", || keepwell.disk(&serial).standing == Standing::Blank);
     let _: DiskDetail = keepwell.post(&serial, "/prepare", &Typed::default()).unwrap();
-    let Standing::Prepared { mounted_at: Some(at), disk: id } = keepwell.disk(&serial).standing else { panic!("it is mounted") };
+    let Standing::Prepared { mounted_at: Some(at), disk: id, .. } = keepwell.disk(&serial).standing else { panic!("it is mounted") };
     assert!(std::process::Command::new("umount").arg(&at).status().unwrap().success());
     // In the place of its folder there is a file, so that mounting fails each time.
     fs::remove_dir(&at).ok();
@@ -233,6 +233,32 @@ fn a_disk_that_can_not_be_mounted_is_asked_all_the_same() {
     keepwell.poll(&serial);
     until("and again", || keepwell.disk(&serial).health.verdict == Verdict::Failing);
     assert!(matches!(keepwell.disk(&serial).standing, Standing::Prepared { mounted_at: None, .. }));
+}
+
+#[test]
+fn a_disk_whose_file_system_can_not_be_read_is_told_as_that_and_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = LoopDisk::new(folder.path(), "disk", SIZE) else { return };
+    let keepwell = Box_::start(folder.path());
+    let serial = serial(&disk);
+    until("it is blank", || keepwell.disk(&serial).standing == Standing::Blank);
+    let _: DiskDetail = keepwell.post(&serial, "/prepare", &Typed::default()).unwrap();
+    let Standing::Prepared { mounted_at: Some(at), .. } = keepwell.disk(&serial).standing else { panic!("it is mounted") };
+    assert!(std::process::Command::new("umount").arg(&at).status().unwrap().success());
+    // The checksum of the superblock (XFS algorithms and data structures: 4 bytes at 224); name and UUID stay.
+    let part = fs::OpenOptions::new().read(true).write(true).open(format!("{}p1", disk.device.display())).unwrap();
+    let mut checksum = [0; 4];
+    part.read_exact_at(&mut checksum, 224).unwrap();
+    part.write_all_at(&checksum.map(|byte| !byte), 224).unwrap();
+    part.sync_all().unwrap();
+    assert!(keepwell.post::<Mounted>(&serial, "/mount", &Typed::default()).is_err());
+    let standing = keepwell.disk(&serial).standing;
+    assert!(standing.unreadable().is_some_and(|why| why.contains("p1")), "{standing:?}");
+    // Nobody asks for it, and nothing is plugged in anew.
+    part.write_all_at(&checksum, 224).unwrap();
+    part.sync_all().unwrap();
+    until("it is mounted by itself", || matches!(keepwell.disk(&serial).standing, Standing::Prepared { mounted_at: Some(_), .. }));
+    assert_eq!(keepwell.disk(&serial).standing.unreadable(), None);
 }
 
 #[test]

@@ -226,9 +226,11 @@ fn severity(owed: &Owed, standing: &Standing, now: At) -> Severity {
     match (owed.duty.kind, code) {
         (CopyAge, _) => copy_age(owed, standing, now),
         (Gaps | Power, _) | (Runs, "cut") | (Pool, "short") => Severity::Notice,
-        (State | Pool, "full") | (Pool, "unreadable") | (Disk, "failing" | "missing" | "unusable") | (Log, "broken") | (Keys, "locked") => {
-            Severity::Critical
-        }
+        (State | Pool, "full")
+        | (Pool, "unreadable")
+        | (Disk, "failing" | "missing" | "unreadable" | "unusable")
+        | (Log, "broken")
+        | (Keys, "locked") => Severity::Critical,
         (TestRestore, "differs") | (Scrub, "lost") | (Emergency, _) => Severity::Critical,
         _ => Severity::Warning,
     }

@@ -86,6 +86,11 @@ fn of_pool(incident: &Incident, subject: &str, number: &dyn Fn(&str) -> i64) -> 
             let what = format!("{subject} shows signs of wear{}", because(sign));
             [what, "Nothing is lost".into(), format!("Order a disk, and replace {subject} soon")]
         }
+        (DutyKind::Disk, "unreadable") => [
+            format!("{subject} is connected, but its file system can't be read"),
+            "All is readable; one more such loss may not be".into(),
+            format!("Nothing yet: it is tried again. If it stays for an hour, replace {subject}, and don't erase it before all is whole"),
+        ],
         (DutyKind::Disk, "unusable") => [
             format!("{subject} is there, and its data can't be used"),
             "All is readable; one more such loss may not be".into(),
@@ -105,9 +110,9 @@ fn of_pool(incident: &Incident, subject: &str, number: &dyn Fn(&str) -> i64) -> 
             ["A disk is missing".into(), "All is readable; no further disk may be lost".into(), "Replace it today".into()]
         }
         (DutyKind::Pool, "unreadable") => [
-            "Too many disks are missing".into(),
+            "Too many disks are missing, or can't be read".into(),
             "Nothing can be copied or restored until one is back".into(),
-            "Check power and cables of the disks".into(),
+            "Look at the page Disks; check power and cables; erase no disk".into(),
         ],
         (DutyKind::Pool, _) => [
             format!("The disks have not been seen whole for {age}"),
@@ -189,7 +194,7 @@ fn of_box(incident: &Incident, subject: &str, number: &dyn Fn(&str) -> i64) -> [
             [format!("The log was not checked for {age}"), "Copies are not touched by that".into(), "Check it now".into()]
         }
         (DutyKind::State, "full") => [
-            "The box's own disk is full".into(),
+            "The box's own disk is full: no room for more data, or for more files".into(),
             "Copies that are there are unharmed. What has to be recorded before it is done, as a restore or a change, may be refused"
                 .into(),
             "Call whoever looks after the box; begin no changes".into(),

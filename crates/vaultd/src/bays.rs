@@ -95,9 +95,15 @@ pub(crate) fn mounted(known: &Disks) -> Vec<Bay> {
     known.disks.iter().filter_map(bay).collect()
 }
 
-/// This box's disks that nobody has mounted.
+/// This box's disks that nobody has mounted; not those that diskd could not mount, which it tries again by itself.
 pub(crate) fn unmounted(known: &Disks) -> impl Iterator<Item = &Known> {
-    known.disks.iter().filter(|disk| matches!(disk.standing, Standing::Prepared { mounted_at: None, .. }))
+    known.disks.iter().filter(|disk| matches!(disk.standing, Standing::Prepared { mounted_at: None, unreadable: None, .. }))
+}
+
+/// Serial numbers of this box's disks that are connected and can't be read.
+pub(crate) fn unreadable(known: &Disks) -> Vec<String> {
+    let is_unreadable = |disk: &&Known| matches!(disk.standing, Standing::Prepared { .. }) && disk.standing.unreadable().is_some();
+    known.disks.iter().filter(is_unreadable).map(|disk| disk.serial.to_string()).collect()
 }
 
 /// The folders that stand for disks: `disk-1` and so on, or all where none is called so.

@@ -149,7 +149,7 @@ pub(crate) fn facts(appliance: &Appliance, health: &PoolHealth) -> Answer<Vec<Di
     let members = members(appliance, health)?;
     let seen = appliance.disks.seen();
     let fact = |(name, disk): &(String, DiskHealth)| {
-        let state = verdict::of(&appliance.config.places, seen.known.as_ref(), disk).state().to_owned();
+        let state = verdict::of(&appliance.config.places, seen.known.as_ref(), name, disk).state().to_owned();
         DiskFacts { name: name.clone(), state }
     };
     Ok(members.iter().map(fact).collect())
@@ -165,7 +165,7 @@ pub(crate) fn told(appliance: &Appliance) -> Answer<BoxDisks> {
     let mut disks = Vec::new();
     if let Ok(vault) = appliance.engine.vault() {
         for (name, disk) in members(appliance, &vault.disks())? {
-            let one = known.as_ref().and_then(|known| verdict::known(places, known, &disk));
+            let one = known.as_ref().and_then(|known| verdict::known(places, known, &disk).or_else(|| verdict::unreadable(known, &name)));
             others.retain(|other| one.is_none_or(|one| one.serial != other.serial));
             let membership = match (disk.role, verdict::is_there(&disk)) {
                 (Role::Draining, _) => Membership::Leaving,

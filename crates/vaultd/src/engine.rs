@@ -49,6 +49,10 @@ pub(crate) enum NotOpen {
     Diskd(#[source] ClientError),
     #[error("none of the box's disks is mounted: nothing can be backed up or restored before they are there")]
     NoneMounted,
+    #[error(
+        "{0} is connected, and its file system can't be read: nothing can be backed up or restored before enough disks of the vault are there. It is tried again by itself; erase none of them"
+    )]
+    Unreadable(String, #[source] Option<PoolError>),
     #[error("the vault's disks can't be used")]
     Pool(#[source] PoolError),
     #[error("keyd does not give the keys")]
@@ -61,7 +65,7 @@ impl NotOpen {
     fn code(&self) -> &'static str {
         match self {
             Self::Folder { .. } | Self::NoDisks(_) | Self::Diskd(_) | Self::NoneMounted => "no-pool",
-            Self::Pool(_) => "pool",
+            Self::Pool(_) | Self::Unreadable(..) => "pool",
             Self::Keyd(ClientError::Refused(_)) => "locked",
             Self::Keyd(_) => "keyd-silent",
             Self::Vault(_) => "damaged",
@@ -163,7 +167,11 @@ impl Engine {
     }
 
     fn try_open(&self) -> Result<Vault, NotOpen> {
-        let pool = Pool::open(self.disks()?, Access::Write).map_err(NotOpen::Pool)?;
+        let (disks, unreadable) = self.disks()?;
+        let pool = Pool::open(disks, Access::Write).map_err(|error| match unreadable {
+            Some(disks) => NotOpen::Unreadable(disks, Some(error)),
+            None => NotOpen::Pool(error),
+        })?;
         for disk in pool.health().disks.iter().filter(|disk| disk.state != DiskState::Present) {
             tracing::warn!(disk = disk.name, state = %disk.state, "a disk of the vault is not as it should be");
         }
@@ -179,12 +187,12 @@ impl Engine {
         sealed.unlock(&Unlock::Keyring(Box::new(keyring)), index, &NoProgress).map_err(NotOpen::Vault)
     }
 
-    /// All disks that there are.
-    fn disks(&self) -> Result<Vec<Arc<dyn Disk>>, NotOpen> {
+    /// All disks that there are, and which of the box's can't be read.
+    fn disks(&self) -> Result<(Vec<Arc<dyn Disk>>, Option<String>), NotOpen> {
         let Some(diskd) = self.places.diskd.as_ref().filter(|diskd| diskd.has_pool) else {
             let folder = &self.places.pool;
             let disks = mounted_in(folder).map_err(|source| NotOpen::Folder { path: folder.clone(), source })?;
-            return if disks.is_empty() { Err(NotOpen::NoDisks(folder.clone())) } else { Ok(disks) };
+            return if disks.is_empty() { Err(NotOpen::NoDisks(folder.clone())) } else { Ok((disks, None)) };
         };
         let known = diskd.ask().map_err(NotOpen::Diskd)?;
         let mut bays = bays::mounted(&known);
@@ -194,7 +202,13 @@ impl Engine {
                 Err(error) => tracing::warn!(disk = %disk.serial, error = chain(&error), "a disk of this box could not be mounted"),
             }
         }
-        if bays.is_empty() { Err(NotOpen::NoneMounted) } else { Ok(bays.iter().map(Bay::disk).collect()) }
+        let unreadable =
+            Some(bays::unreadable(&known)).filter(|serials| !serials.is_empty()).map(|serials| format!("disk {}", serials.join(", disk ")));
+        match (bays.is_empty(), unreadable) {
+            (true, Some(disks)) => Err(NotOpen::Unreadable(disks, None)),
+            (true, None) => Err(NotOpen::NoneMounted),
+            (false, unreadable) => Ok((bays.iter().map(Bay::disk).collect(), unreadable)),
+        }
     }
 
     fn keyring(&self, sealed: &Sealed) -> Result<KeyringBody, NotOpen> {

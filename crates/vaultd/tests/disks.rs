@@ -36,6 +36,8 @@ struct Script {
     folder: PathBuf,
     disks: Vec<Disk>,
     asked: Vec<String>,
+    /// How often it was asked for all disks.
+    looks: usize,
     silent: bool,
     /// A disk takes its time to be prepared.
     slow: bool,
@@ -75,7 +77,11 @@ impl Script {
     }
 
     fn mounted(&self, serial: &str) -> Standing {
-        Standing::Prepared { disk: format!("id-{serial}"), mounted_at: Some(self.folder.join(serial).display().to_string()) }
+        Standing::Prepared {
+            disk: format!("id-{serial}"),
+            mounted_at: Some(self.folder.join(serial).display().to_string()),
+            unreadable: None,
+        }
     }
 
     fn says(&mut self, serial: &str, weight: Verdict, code: &str) {
@@ -90,7 +96,8 @@ fn diskd(script: Shared) -> Router {
 }
 
 async fn all(State(script): State<Shared>) -> Response {
-    let script = script.lock().unwrap();
+    let mut script = script.lock().unwrap();
+    script.looks += 1;
     if script.silent {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
@@ -110,7 +117,9 @@ async fn have(State(script): State<Shared>, Route((serial, verb)): Route<(String
             fs::create_dir_all(&at).unwrap();
             script.disk(&serial).standing = script.mounted(&serial);
         }
-        "unmount" => script.disk(&serial).standing = Standing::Prepared { disk: format!("id-{serial}"), mounted_at: None },
+        "unmount" => {
+            script.disk(&serial).standing = Standing::Prepared { disk: format!("id-{serial}"), mounted_at: None, unreadable: None }
+        }
         "mount" => {
             script.disk(&serial).standing = script.mounted(&serial);
             return Json(Mounted { disk: format!("id-{serial}"), at: at.display().to_string() }).into_response();
@@ -135,7 +144,8 @@ impl Stage {
     fn new(has_pool: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        let mut script = Script { folder: at("disks"), disks: Vec::new(), asked: Vec::new(), silent: false, slow: false };
+        let mut script =
+            Script { folder: at("disks"), disks: Vec::new(), asked: Vec::new(), looks: 0, silent: false, slow: false };
         make_vault(&at("disks"));
         for serial in ["A", "B", "C"] {
             let standing = script.mounted(serial);
@@ -264,10 +274,28 @@ fn a_disk_that_goes_is_missing_and_one_that_comes_back_is_used() {
     assert_eq!(stage.membership("C"), Some(Membership::Missing));
     assert!(stage.vaultd.get::<VaultState>("/v1/vault").unwrap().degraded_objects > 0);
     // It appears, and nobody has mounted it.
-    stage.script.lock().unwrap().disk("C").standing = Standing::Prepared { disk: "id-C".into(), mounted_at: None };
+    stage.script.lock().unwrap().disk("C").standing = Standing::Prepared { disk: "id-C".into(), mounted_at: None, unreadable: None };
     stage.until("it is back", |stage| stage.state("C") == ("healthy".into(), vec![]));
     assert_eq!(stage.vaultd.get::<VaultState>("/v1/vault").unwrap().degraded_objects, 0);
     assert!(stage.script.lock().unwrap().asked.contains(&"mount C".to_owned()));
+}
+
+#[test]
+fn a_disk_that_is_connected_and_can_not_be_read_is_told_as_that_and_left_to_diskd() {
+    let stage = Stage::new(true);
+    stage.until("they are known by their serial numbers", |stage| stage.state("C").0 == "healthy");
+    let torn = |why: Option<&str>| Standing::Prepared { disk: "id-C".into(), mounted_at: None, unreadable: why.map(str::to_owned) };
+    stage.script.lock().unwrap().disk("C").standing = torn(Some("Structure needs cleaning"));
+    stage.until("it is told", |stage| stage.state("C") == ("unreadable".into(), vec!["unreadable".into()]));
+    let told = stage.disks().disks.into_iter().find(|disk| disk.pool_name.as_deref() == Some("C")).unwrap();
+    assert_eq!((told.membership, told.disk.unwrap().standing), (Membership::Missing, torn(Some("Structure needs cleaning"))));
+    let looks = stage.script.lock().unwrap().looks;
+    stage.until("it is looked at again and again", |stage| stage.script.lock().unwrap().looks >= looks + 3);
+    assert_eq!(stage.script.lock().unwrap().asked, Vec::<String>::new(), "diskd tries by itself");
+    // It was pulled and came back as it should be.
+    stage.script.lock().unwrap().disk("C").standing = torn(None);
+    stage.until("it is back", |stage| stage.state("C") == ("healthy".into(), vec![]));
+    assert_eq!(stage.script.lock().unwrap().asked, ["mount C"]);
 }
 
 #[test]
@@ -315,7 +343,8 @@ fn a_member_that_can_not_be_told_is_not_erased() {
 fn a_member_is_not_erased_to_leave_while_the_vault_is_closed() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let mut script = Script { folder: at("disks"), disks: Vec::new(), asked: Vec::new(), silent: false, slow: false };
+    let mut script =
+        Script { folder: at("disks"), disks: Vec::new(), asked: Vec::new(), looks: 0, silent: false, slow: false };
     // What is on them can't be read, so diskd takes both for free ones.
     script.plug("C", Standing::Blank);
     script.plug("P", Standing::Blank);

@@ -61,7 +61,11 @@ impl Script {
     }
 
     fn mounted(&self, serial: &str) -> Standing {
-        Standing::Prepared { disk: format!("id-{serial}"), mounted_at: Some(self.folder.join(serial).display().to_string()) }
+        Standing::Prepared {
+            disk: format!("id-{serial}"),
+            mounted_at: Some(self.folder.join(serial).display().to_string()),
+            unreadable: None,
+        }
     }
 
     /// Notes what is asked; whether it fails.
@@ -93,9 +97,11 @@ async fn have(State(script): State<Shared>, Route((serial, verb)): Route<(String
             if script.fails != format!("vanish {serial}") {
                 fs::create_dir_all(&at).unwrap();
             }
-            script.disk(&serial).standing = Standing::Prepared { disk: format!("id-{serial}"), mounted_at: None };
+            script.disk(&serial).standing = Standing::Prepared { disk: format!("id-{serial}"), mounted_at: None, unreadable: None };
         }
-        "unmount" => script.disk(&serial).standing = Standing::Prepared { disk: format!("id-{serial}"), mounted_at: None },
+        "unmount" => {
+            script.disk(&serial).standing = Standing::Prepared { disk: format!("id-{serial}"), mounted_at: None, unreadable: None }
+        }
         "mount" => {
             script.disk(&serial).standing = script.mounted(&serial);
             return Json(Mounted { disk: format!("id-{serial}"), at: at.display().to_string() }).into_response();

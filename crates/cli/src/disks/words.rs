@@ -19,6 +19,9 @@ pub(crate) fn standing(standing: &Standing) -> String {
         Standing::Busy { by } => format!("in use: {by}"),
         Standing::Blank => "blank".into(),
         Standing::Foreign { what } => format!("not Keepwell's: {} is on it", text::shown(what.as_bytes())),
+        Standing::Prepared { unreadable: Some(why), mounted_at: None, .. } => {
+            format!("a disk of this box whose file system can't be read: {}", text::shown(why.as_bytes()))
+        }
         Standing::Prepared { mounted_at, .. } => format!("a disk of this box{}", mounted(mounted_at)),
         Standing::OtherBox { name, mounted_at, known, .. } => {
             let key = if *known { "" } else { " (by its own words: its key is not known here)" };

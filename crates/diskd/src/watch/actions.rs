@@ -2,10 +2,11 @@
 
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use keepwell_api::disks::{Job, Mounted, SelfTestKind, Serial, Standing, Typed};
 
+use super::unmountable::Unmountable;
 use super::{Table, Wake, Watch, unknown};
 use crate::content::{Content, look};
 use crate::error::DiskError;
@@ -80,7 +81,7 @@ impl Watch {
         let content = Ok(Content::Labelled(Box::new(made?)));
         self.set_content(serial, content.clone());
         if self.config.automount {
-            self.mount_taken(serial, &Facts { content, standing: Standing::Blank, found: facts.found })?;
+            self.mount_noted(serial, &Facts { content, standing: Standing::Blank, found: facts.found })?;
             self.rescan();
         }
         Ok(())
@@ -89,7 +90,7 @@ impl Watch {
     /// Mounts a prepared disk.
     pub fn mount(self: &Arc<Self>, serial: &Serial, typed: &Typed) -> Result<Mounted, DiskError> {
         let (facts, _taken) = self.allowed(Action::Mount, serial, typed)?;
-        self.mount_taken(serial, &facts)
+        self.mount_noted(serial, &facts)
     }
 
     /// Mounts a disk of this box when it appears, unless somebody has just unmounted it.
@@ -100,7 +101,17 @@ impl Watch {
         taken.is_own_thread = true;
         let facts = self.facts(Action::Mount, serial, &Typed::default())?;
         let parked = self.table().entries.get(serial).is_none_or(|entry| entry.parked);
-        if parked { Ok(()) } else { self.mount_taken(serial, &facts).map(drop) }
+        if parked { Ok(()) } else { self.mount_noted(serial, &facts).map(drop) }
+    }
+
+    /// Mounts it, and remembers where that failed, before anybody else has the disk.
+    fn mount_noted(&self, serial: &Serial, facts: &Facts) -> Result<Mounted, DiskError> {
+        let done = self.mount_taken(serial, facts);
+        if let Some(entry) = self.table().entries.get_mut(serial) {
+            let failed = |error: &DiskError| Unmountable::after(entry.unmountable.as_ref(), error, Instant::now());
+            entry.unmountable = done.as_ref().err().map(failed);
+        }
+        done
     }
 
     fn mount_taken(&self, serial: &Serial, facts: &Facts) -> Result<Mounted, DiskError> {

@@ -7,6 +7,7 @@ mod events;
 mod outward;
 mod scanning;
 mod taking;
+mod unmountable;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ use crate::locate;
 use crate::mount::MountPlace;
 use crate::prepare::Tools;
 use crate::smart::Smartctl;
+use unmountable::Unmountable;
 
 /// How disks are watched.
 #[derive(Clone, Debug)]
@@ -93,8 +95,8 @@ struct Entry {
     taken: bool,
     /// A person unmounted it: it stays so until it is plugged in again.
     parked: bool,
-    /// It could not be mounted: that is tried again with its next poll.
-    is_unmountable: bool,
+    /// It could not be mounted.
+    unmountable: Option<Unmountable>,
     last_seen: i64,
     tests: Tests,
     model: String,
@@ -129,7 +131,7 @@ impl Watch {
                 job: None,
                 taken: false,
                 parked: false,
-                is_unmountable: false,
+                unmountable: None,
                 last_seen: disk.last_seen,
                 tests: disk.tests,
                 model: disk.model,
@@ -215,6 +217,10 @@ impl Watch {
         if found.is_some_and(|found| found.read_only) {
             notes.push("It can only be read.".into());
         }
+        let mut standing = found.map_or(Standing::Absent, |found| self.standing(found, &entry.content, own));
+        if let (Standing::Prepared { unreadable, mounted_at: None, .. }, Some(tried)) = (&mut standing, &entry.unmountable) {
+            unreadable.clone_from(&tried.unreadable);
+        }
         Disk {
             serial: serial.clone(),
             device: found.map_or_else(String::new, |found| found.name.clone()),
@@ -226,7 +232,7 @@ impl Watch {
             rotational: entry.rotational,
             removable: found.is_some_and(|found| found.removable),
             notes,
-            standing: found.map_or(Standing::Absent, |found| self.standing(found, &entry.content, own)),
+            standing,
             health: entry.health.clone(),
             job: entry.job.clone(),
             first_seen: entry.tests.first_seen,

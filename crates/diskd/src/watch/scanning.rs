@@ -90,7 +90,7 @@ fn is_there(watch: &Watch, number: Number) -> bool {
 fn leave(entry: &mut Entry) {
     entry.found = None;
     entry.wake = None;
-    (entry.parked, entry.is_unmountable) = (false, false);
+    (entry.parked, entry.unmountable) = (false, None);
     entry.content = Err(NOT_LOOKED.into());
     entry.health = Health::unknown("absent", "The disk is not connected.");
 }
@@ -103,7 +103,7 @@ fn fresh(found: &Found, now: i64) -> Entry {
         job: None,
         taken: false,
         parked: false,
-        is_unmountable: false,
+        unmountable: None,
         last_seen: now,
         tests: Tests { first_seen: now, ..Tests::default() },
         model: found.model.clone(),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use keepwell_api::disks::{Health, Reason, SelfTestKind, Serial, Standing, Verdict};
 use keepwell_api::error::chain;
 
+use super::unmountable::Unmountable;
 use super::{Entry, Wake, Watch, log};
 use crate::calendar;
 use crate::content::look;
@@ -19,6 +20,8 @@ use crate::smart::{Dated, ReadingError, SmartError, assess};
 
 /// Polls of this long, Unix seconds, are looked back on.
 const LOOK_BACK: i64 = 60 * 86_400;
+/// Between two looks at a disk that could not be mounted, at least.
+const A_MOMENT: Duration = Duration::from_secs(1);
 
 /// A disk and its thread's state.
 struct Worker {
@@ -42,25 +45,27 @@ impl Worker {
         let mut due = Instant::now();
         loop {
             let Some(strong) = watch.upgrade() else { return };
-            if wake == Wake::Poll {
-                self.entry(&strong, |entry| entry.is_unmountable = false);
-            }
-            self.look(&strong);
+            self.look(&strong, wake == Wake::Poll);
             if wake == Wake::Poll {
                 self.poll(&strong);
                 due = Instant::now() + strong.config.poll_every;
             }
+            let again = self.entry(&strong, |entry| entry.unmountable.as_ref().map(|tried| tried.again)).flatten();
+            // One that somebody works on is looked at as soon as it is free.
+            let again = again.filter(|_| strong.config.automount).map(|at| at.max(Instant::now() + A_MOMENT));
             drop(strong);
-            wake = match woken.recv_timeout(due.saturating_duration_since(Instant::now()).max(Duration::from_millis(10))) {
+            let next = again.map_or(due, |again| again.min(due)).saturating_duration_since(Instant::now());
+            wake = match woken.recv_timeout(next.max(Duration::from_millis(10))) {
                 Ok(wake) => wake,
+                Err(RecvTimeoutError::Timeout) if Instant::now() < due => Wake::Look,
                 Err(RecvTimeoutError::Timeout) => Wake::Poll,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
         }
     }
 
-    /// What is on the disk; and mounts it when it is ours.
-    fn look(&self, watch: &Arc<Watch>) {
+    /// What is on the disk; and mounts it when it is ours, where that failed not before its time or when somebody wants all to be looked at.
+    fn look(&self, watch: &Arc<Watch>, anyhow: bool) {
         if self.entry(watch, |entry| entry.taken) != Some(false) {
             return;
         }
@@ -69,14 +74,23 @@ impl Worker {
         let ours = self.entry(watch, |entry| {
             entry.content = content;
             let standing = entry.found.as_ref().map(|found| watch.standing(found, &entry.content, &own));
-            !entry.parked && !entry.is_unmountable && matches!(standing, Some(Standing::Prepared { mounted_at: None, .. }))
+            if entry.parked || !matches!(standing, Some(Standing::Prepared { mounted_at: None, .. })) {
+                entry.unmountable = None;
+                return false;
+            }
+            anyhow || entry.unmountable.as_ref().is_none_or(|tried| tried.again <= Instant::now())
         });
         if watch.config.automount
             && ours == Some(true)
             && let Err(error) = watch.mount_own(&self.serial)
         {
             log(&error, &self.serial);
-            self.entry(watch, |entry| entry.is_unmountable = true);
+            let now = Instant::now();
+            // Where it did not come to a mount.
+            self.entry(watch, |entry| match &entry.unmountable {
+                Some(tried) if tried.again > now => {}
+                before => entry.unmountable = Some(Unmountable::after(before.as_ref(), &error, now)),
+            });
         }
     }
 

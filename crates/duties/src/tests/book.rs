@@ -217,6 +217,7 @@ fn how_loud() {
         (Duty::disk("x"), "failing", Severity::Critical),
         (Duty::disk("x"), "failing:self-test-failed", Severity::Critical),
         (Duty::disk("x"), "unusable", Severity::Critical),
+        (Duty::disk("x"), "unreadable", Severity::Critical),
         (of_share(DutyKind::Gaps), "gaps", Severity::Notice),
     ];
     for (duty, code, severity) in cases {

@@ -177,20 +177,20 @@ fn judge(appliance: &Appliance, health: &PoolHealth) -> Answer<()> {
     let members = members(appliance, health)?;
     appliance.watch.only_disks(&members.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>());
     for (name, disk) in &members {
-        let condition = verdict::of(&appliance.config.places, appliance.disks.seen().known.as_ref(), disk);
+        let condition = verdict::of(&appliance.config.places, appliance.disks.seen().known.as_ref(), name, disk);
         let duty = Duty::disk(name);
         appliance.watch.owe(duty.clone(), appliance);
         match condition {
             Condition::Healthy => appliance.watch.seen(&duty, Ok(Numbers::new()), appliance),
             // It is back, which is no proof that it is well.
-            Condition::Unknown if matches!(appliance.watch.failure(&duty).as_deref(), Some("missing" | "unusable")) => {
+            Condition::Unknown if matches!(appliance.watch.failure(&duty).as_deref(), Some("missing" | "unreadable" | "unusable")) => {
                 appliance.watch.seen(&duty, Err(("unknown", Numbers::new())), appliance);
             }
             // No proof and no failure: that it is not known for a day is told by itself.
             Condition::Unknown => {}
             Condition::Bad(code) => {
-                // One that fails may have to be emptied; one that is missing is waited for.
-                if code != "missing" && appliance.watch.failure(&duty).as_deref() != Some(&code) {
+                // One that fails may have to be emptied; one that is missing, or can't be read, is waited for.
+                if !matches!(&*code, "missing" | "unreadable") && appliance.watch.failure(&duty).as_deref() != Some(&code) {
                     appliance.disks.mend_by(Instant::now());
                 }
                 appliance.watch.seen(&duty, Err((&code, Numbers::new())), appliance);

@@ -32,10 +32,11 @@ impl Condition {
     }
 }
 
-/// How it is.
-pub(crate) fn of(places: &Places, answer: Option<&Disks>, disk: &DiskHealth) -> Condition {
+/// How a member is that people call `name`.
+pub(crate) fn of(places: &Places, answer: Option<&Disks>, name: &str, disk: &DiskHealth) -> Condition {
     if !is_there(disk) {
-        return Condition::Bad("missing".into());
+        let code = if answer.is_some_and(|answer| unreadable(answer, name).is_some()) { "unreadable" } else { "missing" };
+        return Condition::Bad(code.into());
     }
     if disk.state != DiskState::Present {
         return Condition::Bad("unusable".into());
@@ -76,6 +77,11 @@ pub(crate) fn known<'a>(places: &Places, answer: &'a Disks, disk: &DiskHealth) -
     }
     let at = fs::canonicalize(places.pool.join(&disk.name)).ok()?;
     answer.disks.iter().find(|one| mounted_at(one).is_some_and(|there| Path::new(there) == at))
+}
+
+/// What diskd has of a member that is connected and can't be read, by its serial number.
+pub(crate) fn unreadable<'a>(answer: &'a Disks, name: &str) -> Option<&'a Known> {
+    answer.disks.iter().find(|one| one.serial.as_str() == name && one.standing.unreadable().is_some())
 }
 
 /// What speaks for emptying it. That can't be undone, so heat, silence and old damage are no reason.
