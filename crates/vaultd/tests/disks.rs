@@ -17,7 +17,7 @@ use axum::{Json, Router};
 use keepwell_api::disks::{Bus, Disk, DiskDetail, Disks, Health, Mounted, Reason, Serial, Standing, Verdict};
 use keepwell_api::grants::{SigningKey, Verb};
 use keepwell_api::vault::{BoxDisks, Membership, VaultState};
-use keepwell_api::{Client, ClientError};
+use keepwell_api::{Client, ClientError, Refusal};
 use keepwell_format::keys::{ChunkSizes, KeyringBody};
 use keepwell_format::{Epoch, VaultId};
 use keepwell_storage::{Layout, Pool, PoolIds, disk_at};
@@ -41,6 +41,8 @@ struct Script {
     silent: bool,
     /// A disk takes its time to be prepared.
     slow: bool,
+    /// It is pulled while it is prepared.
+    pulled: bool,
 }
 
 type Shared = Arc<Mutex<Script>>;
@@ -112,6 +114,10 @@ async fn have(State(script): State<Shared>, Route((serial, verb)): Route<(String
     let mut script = script.lock().unwrap();
     let at = script.folder.join(&serial);
     match verb.as_str() {
+        "prepare" if script.pulled => {
+            script.disk(&serial).standing = Standing::Absent;
+            return Refusal::text(StatusCode::CONFLICT, "changed", "it is no longer the one that was looked at").into_response();
+        }
         "prepare" => {
             let _ = fs::remove_dir_all(&at);
             fs::create_dir_all(&at).unwrap();
@@ -145,7 +151,7 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let mut script =
-            Script { folder: at("disks"), disks: Vec::new(), asked: Vec::new(), looks: 0, silent: false, slow: false };
+            Script { folder: at("disks"), disks: Vec::new(), asked: Vec::new(), looks: 0, silent: false, slow: false, pulled: false };
         make_vault(&at("disks"));
         for serial in ["A", "B", "C"] {
             let standing = script.mounted(serial);
@@ -299,6 +305,35 @@ fn a_disk_that_is_connected_and_can_not_be_read_is_told_as_that_and_left_to_disk
 }
 
 #[test]
+fn a_disk_that_is_pulled_while_it_is_prepared_is_no_disk_of_the_pool_and_can_be_added_again() {
+    let stage = Stage::new(true);
+    stage.script.lock().unwrap().plug("D", Standing::Blank);
+    stage.script.lock().unwrap().pulled = true;
+    let add = || stage.change("/v1/disks/add", &json!({ "serial": "D", "typed_serial": "D" }));
+    assert_eq!(add().unwrap_err(), "pulled");
+    assert!(stage.membership("D").is_none() && stage.records("disk-added").is_empty());
+    let mut script = stage.script.lock().unwrap();
+    script.pulled = false;
+    script.disk("D").standing = Standing::Foreign { what: "gpt".into() };
+    drop(script);
+    add().unwrap();
+    assert_eq!(stage.membership("D"), Some(Membership::Member));
+}
+
+#[test]
+fn a_disk_that_is_pulled_as_soon_as_it_has_joined_is_waited_for() {
+    let stage = Stage::new(true);
+    stage.script.lock().unwrap().plug("D", Standing::Blank);
+    stage.change("/v1/disks/add", &json!({ "serial": "D", "typed_serial": "D" })).unwrap();
+    stage.script.lock().unwrap().disk("D").standing = Standing::Absent;
+    stage.until("it is missing", |stage| stage.state("D") == ("missing".into(), vec!["missing".into()]));
+    assert_eq!(stage.membership("D"), Some(Membership::Missing));
+    stage.script.lock().unwrap().disk("D").standing = Standing::Prepared { disk: "id-D".into(), mounted_at: None, unreadable: None };
+    stage.until("it is back", |stage| stage.state("D") == ("healthy".into(), vec![]));
+    stage.until("and gets its part", |stage| stage.disks().to_mend == 0);
+}
+
+#[test]
 fn a_disk_joins_and_another_one_leaves() {
     let stage = Stage::new(true);
     stage.script.lock().unwrap().plug("D", Standing::Blank);
@@ -344,7 +379,7 @@ fn a_member_is_not_erased_to_leave_while_the_vault_is_closed() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let mut script =
-        Script { folder: at("disks"), disks: Vec::new(), asked: Vec::new(), looks: 0, silent: false, slow: false };
+        Script { folder: at("disks"), disks: Vec::new(), asked: Vec::new(), looks: 0, silent: false, slow: false, pulled: false };
     // What is on them can't be read, so diskd takes both for free ones.
     script.plug("C", Standing::Blank);
     script.plug("P", Standing::Blank);

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
+use keepwell_api::ClientError;
 use keepwell_api::disks::{Disk as Known, DiskDetail, Serial, Standing, Typed};
+use keepwell_api::error::chain;
 use keepwell_api::grants::Grant;
 use keepwell_api::vault::{AddDisk, Done};
 use keepwell_format::DiskId;
@@ -116,8 +118,9 @@ fn ready(appliance: &Appliance, vault: &Vault, diskd: &Diskd, disk: &Known, (ord
         let _: DiskDetail = diskd.have(disk, "unmount", &Typed::default()).map_err(VaultdError::of_diskd)?;
     }
     changed(appliance, &grant.user, "disk-prepared", disk.serial.as_str(), None)?;
-    let _: DiskDetail = diskd.have(disk, "prepare", &typed).map_err(VaultdError::of_diskd)?;
-    let bay = diskd.mount(disk).map_err(VaultdError::of_diskd)?;
+    let cut = |error| was_cut(diskd, &disk.serial, error);
+    let _: DiskDetail = diskd.have(disk, "prepare", &typed).map_err(cut)?;
+    let bay = diskd.mount(disk).map_err(cut)?;
     match stands(vault, &bay)? {
         DiskState::Empty => Ok(()),
         state => Err(VaultdError::Disk {
@@ -125,6 +128,18 @@ fn ready(appliance: &Appliance, vault: &Vault, diskd: &Diskd, disk: &Known, (ord
             text: format!("disk {} was prepared, and is {state} all the same: use another one", bay.name),
         }),
     }
+}
+
+/// Nobody waits for a disk that goes while it is prepared: it is none of the pool's yet, and the person who wanted it stands before it.
+fn was_cut(diskd: &Diskd, serial: &Serial, error: ClientError) -> VaultdError {
+    if find(diskd, serial).is_ok_and(|now| now.standing != Standing::Absent) {
+        return VaultdError::of_diskd(error);
+    }
+    let text = format!(
+        "disk {serial} went away while it was prepared ({}). It is no disk of the pool, and what was on it may be gone; nothing else was changed. Plug it in again, and add it again",
+        chain(&error)
+    );
+    VaultdError::Disk { code: "pulled".into(), text }
 }
 
 /// What the disk is to the pool, which has it under its hands from now on.
@@ -155,6 +170,6 @@ pub(super) fn see_off(appliance: &Appliance, vault: &Vault, name: &str) {
     match unmounted {
         Ok(()) => tracing::info!(disk = name, "a disk has left the pool and can be taken out"),
         // It stays where it is: it is tried again.
-        Err(error) => tracing::warn!(disk = name, error = keepwell_api::error::chain(&error), "a disk that has left is still mounted"),
+        Err(error) => tracing::warn!(disk = name, error = chain(&error), "a disk that has left is still mounted"),
     }
 }
