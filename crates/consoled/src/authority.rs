@@ -9,7 +9,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CidrSubnet, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair,
@@ -87,7 +86,7 @@ impl Authority {
         }
         let issuer = Issuer::new(authority_params(&made)?, read_key(&state.join("authority.key"))?);
         let certificate = read_certificate(&state.join("authority.pem"))?;
-        let uploaded = Arc::new(Uploaded::open(state, names, now.wall));
+        let uploaded = Arc::new(Uploaded::open(state, names, now));
         let wanted = Leaf { from: None, until: 0, names: names.clone(), addresses: BTreeSet::new() };
         let kept = read_json(&state.join("leaf.json")).ok().filter(|leaf: &Leaf| leaf.names == *names && !is_old(leaf, now));
         let kept = kept.and_then(|leaf| Some((leaf, config(state, &certificate, &uploaded).ok()?)));
@@ -100,6 +99,7 @@ impl Authority {
 
     /// What a connection that came in at this address of the box is met with. An address that the certificate lacks gets into it.
     pub fn config(&self, local: IpAddr, now: Moment) -> Arc<ServerConfig> {
+        self.uploaded.asked_at(now);
         let mut current = self.lock();
         let mut wanted = current.0.clone();
         let local = local.to_canonical();
@@ -242,7 +242,7 @@ fn config(state: &Path, authority: &CertificateDer<'static>, uploaded: &Arc<Uplo
     let key = PrivateKeyDer::from_pem_file(&key).map_err(ConsoleError::damaged(&key))?;
     let provider = Arc::new(default_provider());
     let own = Arc::new(CertifiedKey::from_der(chain, key, &provider).map_err(ConsoleError::Tls)?);
-    let by_name = Arc::new(ByName { own, uploaded: Arc::clone(uploaded), clock });
+    let by_name = Arc::new(ByName { own, uploaded: Arc::clone(uploaded) });
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(ConsoleError::Tls)?
@@ -250,11 +250,6 @@ fn config(state: &Path, authority: &CertificateDer<'static>, uploaded: &Arc<Uplo
         .with_cert_resolver(by_name);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
-}
-
-/// A handshake asks for no other time than this one.
-fn clock() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed())
 }
 
 /// Near its end, or not yet good, or good for longer than one made now would be: it was made while the clock was wrong. As long as only the

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::authority::write;
 use crate::error::ConsoleError;
+use crate::reckoning::Moment;
 
 mod validity;
 
@@ -50,7 +51,7 @@ pub enum Unfit {
     #[error("The first certificate can't be read, or is one of an authority.")]
     Unreadable,
     /// It is over, or not yet.
-    #[error("The certificate has expired, or is not valid yet by this box's clock.")]
+    #[error("The certificate has expired, or is not valid yet by this box's clocks.")]
     Time,
     /// For somebody else.
     #[error("The certificate is for none of the names by which this box is asked.")]
@@ -88,33 +89,35 @@ pub struct Uploaded {
     path: PathBuf,
     names: BTreeSet<String>,
     now: Mutex<Option<Fit>>,
+    /// When the connection came in that asks now.
+    moment: Mutex<Moment>,
 }
 
 impl Uploaded {
     /// That of the state folder. One that fits no more is left where it is, and not shown.
-    pub fn open(state: &Path, names: &BTreeSet<String>, now: i64) -> Self {
+    pub fn open(state: &Path, names: &BTreeSet<String>, now: Moment) -> Self {
         let path = state.join(FILE);
         let fit = match read(&path) {
             Ok(None) => None,
             // Whoever has seen it expire sees on the settings page that it did.
-            Ok(Some(pem)) => {
-                fit(&pem, &pem, names, None).inspect_err(|why| tracing::error!(%why, now, "the uploaded certificate is not used")).ok()
-            }
+            Ok(Some(pem)) => fit(&pem, &pem, names, None)
+                .inspect_err(|why| tracing::error!(%why, now = now.wall, "the uploaded certificate is not used"))
+                .ok(),
             Err(error) => {
                 tracing::error!(%error, path = %path.display(), "the uploaded certificate can't be read; the box's own is used");
                 None
             }
         };
-        Self { path, names: names.clone(), now: Mutex::new(fit) }
+        Self { path, names: names.clone(), now: Mutex::new(fit), moment: Mutex::new(now) }
     }
 
     /// Looks at one, and touches nothing.
-    pub fn check(&self, chain: &[u8], key: &[u8], now: i64) -> Result<Told, Unfit> {
+    pub fn check(&self, chain: &[u8], key: &[u8], now: Moment) -> Result<Told, Unfit> {
         self.looked_at(chain, key, now).map(|(fit, _)| fit.told)
     }
 
     /// Shows this one from the next connection on.
-    pub fn replace(&self, chain: &[u8], key: &[u8], now: i64) -> Result<Result<(), Unfit>, ConsoleError> {
+    pub fn replace(&self, chain: &[u8], key: &[u8], now: Moment) -> Result<Result<(), Unfit>, ConsoleError> {
         let (fit, pem) = match self.looked_at(chain, key, now) {
             Ok(good) => good,
             Err(why) => return Ok(Err(why)),
@@ -126,7 +129,7 @@ impl Uploaded {
     }
 
     /// The two as they are kept, and what is read from that at the next start: a key among the certificates, or certificates beside the key, may not fit there any more.
-    fn looked_at(&self, chain: &[u8], key: &[u8], now: i64) -> Result<(Fit, Zeroizing<Vec<u8>>), Unfit> {
+    fn looked_at(&self, chain: &[u8], key: &[u8], now: Moment) -> Result<(Fit, Zeroizing<Vec<u8>>), Unfit> {
         fit(chain, key, &self.names, Some(now))?;
         // It has its room from the beginning: growing would leave copies of the key behind.
         let mut pem = Zeroizing::new(Vec::with_capacity(chain.len() + key.len() + 1));
@@ -151,7 +154,7 @@ impl Uploaded {
     }
 
     /// What somebody sees who opens the box by this name, if that is not the box's own.
-    pub fn told_for(&self, name: &str, now: i64) -> Option<Told> {
+    pub fn told_for(&self, name: &str, now: Moment) -> Option<Told> {
         self.fit_for(name, now).map(|fit| fit.told)
     }
 
@@ -160,15 +163,24 @@ impl Uploaded {
         self.lock().as_ref().map(|fit| fit.told.clone())
     }
 
+    /// A connection comes in.
+    pub(crate) fn asked_at(&self, now: Moment) {
+        *self.moment.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+
+    fn moment(&self) -> Moment {
+        *self.moment.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What somebody is met with who asks for this name.
-    fn for_name(&self, name: &str, now: i64) -> Option<Arc<CertifiedKey>> {
+    fn for_name(&self, name: &str, now: Moment) -> Option<Arc<CertifiedKey>> {
         self.fit_for(name, now).map(|fit| fit.key)
     }
 
-    fn fit_for(&self, name: &str, now: i64) -> Option<Fit> {
+    fn fit_for(&self, name: &str, now: Moment) -> Option<Fit> {
         let name = name.trim_end_matches('.').to_ascii_lowercase();
         let current = self.lock();
-        current.as_ref().filter(|fit| now <= fit.told.until && fit.told.names.contains(&name)).cloned()
+        current.as_ref().filter(|fit| now.span().0 <= fit.told.until && fit.told.names.contains(&name)).cloned()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Fit>> {
@@ -180,7 +192,6 @@ impl Uploaded {
 pub(crate) struct ByName {
     pub(crate) own: Arc<CertifiedKey>,
     pub(crate) uploaded: Arc<Uploaded>,
-    pub(crate) clock: fn() -> i64,
 }
 
 impl std::fmt::Debug for ByName {
@@ -191,7 +202,7 @@ impl std::fmt::Debug for ByName {
 
 impl ResolvesServerCert for ByName {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let uploaded = hello.server_name().and_then(|name| self.uploaded.for_name(name, (self.clock)()));
+        let uploaded = hello.server_name().and_then(|name| self.uploaded.for_name(name, self.uploaded.moment()));
         Some(uploaded.unwrap_or_else(|| Arc::clone(&self.own)))
     }
 }
@@ -209,7 +220,7 @@ fn read(path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
 }
 
 /// A certificate with its key, for one of these names, at this time if one is given.
-fn fit(chain: &[u8], key: &[u8], names: &BTreeSet<String>, now: Option<i64>) -> Result<Fit, Unfit> {
+fn fit(chain: &[u8], key: &[u8], names: &BTreeSet<String>, now: Option<Moment>) -> Result<Fit, Unfit> {
     let chain: Vec<_> =
         CertificateDer::pem_slice_iter(chain).take(CHAIN_MAX + 1).collect::<Result<_, _>>().map_err(|_| Unfit::NoCertificate)?;
     if chain.len() > CHAIN_MAX {
@@ -222,7 +233,7 @@ fn fit(chain: &[u8], key: &[u8], names: &BTreeSet<String>, now: Option<i64>) -> 
     let key = default_provider().key_provider.load_private_key(key).map_err(|_| Unfit::Kind)?;
     let certified = CertifiedKey::new(chain, key);
     certified.keys_match().map_err(|_| Unfit::OtherKey)?;
-    if now.is_some_and(|now| !(from..=until).contains(&now)) {
+    if now.is_some_and(|now| !now.is_within(from, until)) {
         return Err(Unfit::Time);
     }
     let speaks =

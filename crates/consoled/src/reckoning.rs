@@ -18,6 +18,11 @@ impl Moment {
         let other = self.reckoned.unwrap_or(self.wall);
         (self.wall.min(other), self.wall.max(other))
     }
+
+    /// Whether something that holds from one second to another does so by either of them: whoever asks has a clock of their own, and nobody knows here which of these is right.
+    pub fn is_within(self, from: i64, until: i64) -> bool {
+        [Some(self.wall), self.reckoned].into_iter().flatten().any(|now| (from..=until).contains(&now))
+    }
 }
 
 /// Both clocks.

@@ -51,7 +51,7 @@ fn show(visit: &Visit, error: Option<String>) -> Response {
             now: told.map(|told| Shown {
                 names: told.names.join(", "),
                 until: times.at(told.until),
-                over: told.until < visit.now(),
+                over: told.until < visit.app.reckoning.now().span().0,
                 fingerprint: told.fingerprint,
             }),
             names: visit.app.settings.names.iter().cloned().collect::<Vec<_>>().join(", "),
@@ -64,7 +64,7 @@ fn show(visit: &Visit, error: Option<String>) -> Response {
 /// What whoever opens the box by the name that was asked has to compare, and until when; none where the box's own is shown.
 pub(crate) fn shown_by_name(visit: &Visit) -> Option<(String, When)> {
     let (uploaded, name) = (visit.app.uploaded.as_ref()?, host_name(&visit.host)?);
-    let told = uploaded.told_for(name, visit.now())?;
+    let told = uploaded.told_for(name, visit.app.reckoning.now())?;
     Some((told.fingerprint, frame::times(visit).at(told.until)))
 }
 
@@ -75,7 +75,7 @@ pub(crate) async fn change(visit: Visit) -> Response {
         return own_again(&visit, &uploaded).await;
     }
     let (chain, key) = (visit.form.secret("chain"), visit.form.secret("secret"));
-    let fingerprint = match uploaded.check(chain.as_ref(), key.as_ref(), visit.now()) {
+    let fingerprint = match uploaded.check(chain.as_ref(), key.as_ref(), visit.app.reckoning.now()) {
         Ok(told) => told.fingerprint,
         Err(why) => {
             visit.look_at(if why.is_of_key() { &["secret"] } else { &["chain"] });
@@ -85,7 +85,7 @@ pub(crate) async fn change(visit: Visit) -> Response {
     if let Err(trouble) = recorded(&visit, Some(fingerprint)).await {
         return visit.after::<()>(PAGE, Err(trouble), "");
     }
-    match uploaded.replace(chain.as_ref(), key.as_ref(), visit.now()) {
+    match uploaded.replace(chain.as_ref(), key.as_ref(), visit.app.reckoning.now()) {
         Ok(Ok(())) => visit.after(PAGE, Ok(()), "Whoever opens this box by that name sees the new certificate from now on."),
         Ok(Err(why)) => show(&visit, Some(format!("{why} Nothing was changed."))),
         Err(error) => failed(&visit, &error, "The certificate could not be kept on the box's own disk. The log has the attempt."),
