@@ -77,6 +77,9 @@ fn drawn(disks: &[BoxDisk], lit: Option<&str>) -> Option<Picture> {
 /// How a disk stands.
 fn mark(disk: &BoxDisk) -> Mark {
     match (disk.membership, &disk.disk) {
+        (Membership::Missing, Some(of)) if of.standing.unreadable().is_some() => {
+            Mark { status: "bad", icon: "broken", word: "Can't be read" }
+        }
         (Membership::Missing, _) => Mark { status: "bad", icon: "broken", word: "Missing" },
         (_, None) => view::UNKNOWN,
         (_, Some(of)) => view::of_verdict(of.health.verdict),
@@ -98,6 +101,9 @@ fn bay(disk: &BoxDisk, times: &Times) -> Bay {
     let name = disk.pool_name.clone().unwrap_or_else(|| "Not in use".into());
     let what = match disk.membership {
         Membership::Member => "Holds copies.",
+        Membership::Missing if disk.disk.as_ref().is_some_and(|of| of.standing.unreadable().is_some()) => {
+            "It holds copies, which can't be read now."
+        }
         Membership::Missing => "The box waits for it: it holds copies, and is not there.",
         Membership::Leaving => "Its copies are moving to the others. Leave it in until that is done.",
         Membership::None => "Holds no copies of this box.",
@@ -114,6 +120,13 @@ fn bay(disk: &BoxDisk, times: &Times) -> Bay {
     facts.extend(of.health.wear_percent.map(|part| format!("{part} % worn")));
     let state = match (&disk.membership, &of.standing) {
         (Membership::None, Standing::Blank) => " It is blank.",
+        (Membership::Missing, standing) if standing.unreadable().is_some() => {
+            " It is connected, but its file system can't be read. While enough other disks are there nothing is lost. The box tries again by itself; if this stays, \
+             replace it. Don't erase it while another disk is missing."
+        }
+        (Membership::None, Standing::Prepared { unreadable: Some(_), mounted_at: None, .. }) => {
+            " It is a disk of this box whose file system can't be read. Don't erase it while the box waits for a disk."
+        }
         (Membership::None, Standing::Own { .. }) => " The box itself runs from it.",
         (Membership::None, Standing::Foreign { .. } | Standing::OtherBox { .. }) => {
             " Something else is on it. Nothing touches that, unless somebody types that this very disk is to be erased."
@@ -129,5 +142,34 @@ fn bay(disk: &BoxDisk, times: &Times) -> Bay {
         facts: facts.join(", "),
         reasons: of.health.reasons.iter().map(|reason| capital(&reason.text)).collect(),
         asked: of.health.polled_at.map(|at| times.at(at)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn lacking(standing: Value) -> Bay {
+        let disk = serde_json::from_value(json!({
+            "pool_name": "S1", "membership": "missing",
+            "disk": { "serial": "S1", "device": "sda", "wwn": null, "model": "m", "bus": "sata", "size_bytes": 1, "rotational": true, "removable": false,
+                "notes": [], "standing": standing, "health": { "verdict": "healthy", "reasons": [] }, "job": null, "first_seen": 0, "last_seen": 0 },
+        }));
+        bay(&disk.expect("a disk"), &Times::new(TimeZone::UTC, 0))
+    }
+
+    #[test]
+    fn a_disk_that_is_connected_is_not_called_missing() {
+        let torn = lacking(json!({ "kind": "prepared", "disk": "d", "mounted_at": null, "unreadable": "Structure needs cleaning" }));
+        assert!(
+            torn.mark.word == "Can't be read" && torn.what.contains("is connected") && !torn.what.contains("not there"),
+            "{}",
+            torn.what
+        );
+        let gone = lacking(json!({ "kind": "absent" }));
+        assert!(gone.mark.word == "Missing" && gone.what.contains("not there"), "{}", gone.what);
     }
 }
