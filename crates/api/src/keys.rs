@@ -67,6 +67,13 @@ pub struct Status {
     pub by_papers: bool,
 }
 
+impl Status {
+    /// Whether a box without an owner may get one. People can be lost while the keys are not: then the first who comes must not get an open vault.
+    pub fn may_be_claimed(&self) -> bool {
+        self.phase == Phase::New || self.by_papers
+    }
+}
+
 /// A vault that waits for its papers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingVault {

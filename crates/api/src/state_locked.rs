@@ -37,12 +37,13 @@ impl StateLocked {
         }
     }
 
-    /// What happened, as a sentence without its full stop.
+    /// What happened, as sentences without the last full stop. They are true at a box's first start, too: the system can't say whether there was a state before.
     pub fn happened(self) -> &'static str {
         match self {
-            Self::NoTpm => "this box's own state could not be opened: no TPM answers, which has the key to it",
+            Self::NoTpm => "no TPM answers. This box's own state is opened by it, and made by it at a first start",
             Self::NotOpened => {
-                "this box's own state could not be opened: its TPM refused. The disk with it is in another machine, the TPM was cleared, or Secure Boot or its keys were changed"
+                "this box's own state could not be opened: the TPM gave no key for what is there. The disk is in another machine, the TPM was cleared, Secure Boot or its keys were \
+                 changed, something was added to the start, or another state lies in its place. At a first start: none could be made"
             }
             Self::Damaged => "this box's own state could not be opened: what is on the disk with it is damaged, or the disk fails",
         }
@@ -52,8 +53,16 @@ impl StateLocked {
     pub fn to_do(self) -> &'static str {
         match self {
             Self::NoTpm => "switch the TPM on in the firmware, and restart the box",
-            Self::NotOpened => "put the disk back into its own machine, or undo the change in the firmware, and restart the box",
+            Self::NotOpened => "undo that change, or put the disk back into its own machine, and restart the box",
             Self::Damaged => "restart the box once; if this stays, its system disk has to be replaced",
+        }
+    }
+
+    /// What to think of before papers are typed, as a sentence without its full stop. Who changed a box in order to see its papers has a look of harmless trouble about it.
+    pub fn caution(self) -> Option<&'static str> {
+        match self {
+            Self::NotOpened => Some("If nobody of yours changed anything, have the box looked at before anybody types papers into it"),
+            Self::NoTpm | Self::Damaged => None,
         }
     }
 }
@@ -61,6 +70,27 @@ impl StateLocked {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_state_that_the_tpm_did_not_open_is_no_reason_to_type_papers_at_once() {
+        let words = |why: StateLocked| format!("{}|{}|{}", why.happened(), why.to_do(), why.caution().unwrap_or_default());
+        let said = words(StateLocked::NotOpened);
+        for part in [
+            "another machine",
+            "TPM was cleared",
+            "Secure Boot",
+            "added to the start",
+            "another state",
+            "undo that change",
+            "before anybody types papers",
+        ] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        // Who sees these may stand at a box that never was anybody's.
+        for why in [StateLocked::NoTpm, StateLocked::NotOpened] {
+            assert!(why.happened().contains("first start") && !words(why).contains("owner"), "{}", words(why));
+        }
+    }
 
     #[test]
     fn what_the_system_says_is_one_word() {

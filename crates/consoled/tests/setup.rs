@@ -219,3 +219,21 @@ async fn others_hear_that_it_is_not_done_and_can_do_none_of_it() {
         assert!(owner.get(path).await.body.contains("Unknown"), "{path}");
     }
 }
+
+#[tokio::test]
+async fn at_the_door_a_claim_code_is_named_only_where_the_screen_shows_one() {
+    let door = async |desk: &Desk| Browser::new(desk).get("/sign-in").await.body;
+    let (desk, _new) = Desk::first("127.0.0.1:0").await;
+    assert!(!door(&desk).await.contains("/claim"), "it has an owner");
+    desk.authd.has_no_owner();
+    let new = door(&desk).await;
+    assert!(new.contains("code on its own screen") && new.contains("href=\"/claim\""), "{new}");
+    for (code, words) in [("state-locked", "without its own state"), ("tpm-cleared", "none of its people")] {
+        desk.keyd.is_locked(code);
+        let page = door(&desk).await;
+        assert!(page.contains(words) && !page.contains("code on its own screen") && !page.contains("/claim"), "{code}: {page}");
+    }
+    desk.keyd.takes_papers();
+    let page = door(&desk).await;
+    assert!(page.contains("come back with them") && !page.contains("code on its own screen"), "{page}");
+}

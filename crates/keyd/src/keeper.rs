@@ -273,8 +273,9 @@ fn malformed(path: &Path, why: impl std::fmt::Display) -> PolicyError {
 
 /// For the status of a box that came up without its state.
 fn without_state(why: StateLocked) -> Notice {
+    let caution = why.caution().map_or_else(String::new, |caution| format!("{caution}. "));
     let text = format!(
-        "{}. The backups are on the pool's disks, unharmed. To put it right, {}; or open them with two papers of the recovery kit, until the box is switched off",
+        "{}. Backups that were made are on the pool's disks, unharmed. To put it right, {}. {caution}Two papers of the recovery kit open them until the box is switched off",
         why.happened(),
         why.to_do()
     );

@@ -70,21 +70,23 @@ fn wrong_clock(ahead_s: i64) -> Line {
 /// The line that stays as long as it is so.
 fn without_state(why: StateLocked) -> Vec<Line> {
     let to_do = format!("Until it is put right, what is changed here may be lost when it is switched off. To do: {}.", why.to_do());
-    vec![Line::looking(Look::Bad, "WITHOUT ITS OWN STATE: it could not be opened."), Line::looking(Look::Warn, to_do)]
+    vec![Line::looking(Look::Bad, "WITHOUT ITS OWN STATE in this start."), Line::looking(Look::Warn, to_do)]
 }
 
-/// What whoever stands there has to know before the keys are open. A claim code would lead them to a new, empty box.
+/// What whoever stands there has to know before the keys are open. A claim code would lead them to a new, empty box. Whether the box was anybody's before, nobody can know.
 fn locked_state(why: StateLocked) -> Vec<Line> {
     let sentence = |text: &str| Line::of(format!("{}{}.", text[..1].to_uppercase(), &text[1..]));
-    vec![
-        sentence(why.happened()),
-        Line::looking(Look::Good, "Nothing is lost: the backups are on the pool's disks, unharmed."),
+    let mut lines = vec![sentence(why.happened())];
+    lines.extend(why.caution().map(|caution| Line::looking(Look::Bad, format!("{caution}."))));
+    lines.extend([
+        Line::looking(Look::Good, "Nothing is lost: backups that were made are on the pool's disks, unharmed."),
         Line::of(
-            "Where that can't be put right, two papers of the recovery kit open them until the box is switched off (Recovery papers). Shares, people and history come back with them, and restores work.",
+            "Else two papers of the recovery kit open them until the box is switched off (Recovery papers). Shares, people and history come back with them.",
         ),
-        Line::looking(Look::Muted, "There is no claim code: this box has an owner, who comes back with the papers."),
+        Line::looking(Look::Muted, "There is no claim code in this start: what was set up would be gone after it."),
         Line::of(""),
-    ]
+    ]);
+    lines
 }
 
 fn headline(console: &Console, up: u64) -> Vec<Line> {

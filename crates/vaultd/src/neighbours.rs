@@ -56,7 +56,7 @@ pub(crate) fn say_claims(appliance: &Appliance) {
 
 /// A box whose people are lost, and whose keys are not, must not become the first comer's.
 fn about_claims(authd: &Client, status: &keys::Status) {
-    let open = status.phase == Phase::New || status.by_papers;
+    let open = status.may_be_claimed();
     if let Err(error) = authd.post::<()>("/v1/claims", &MayClaim { open }) {
         tracing::debug!(error = chain(&error), "authd could not be told whether the box may be claimed; it is told again soon");
     }

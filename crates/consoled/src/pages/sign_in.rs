@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use keepwell_api::auth::{InSession, SignIn, SignedIn, Status};
 use keepwell_api::grants::Role;
+use keepwell_api::{keys, state_locked};
 
 use super::certificate::shown_by_name;
 use super::frame::{self, Frame};
@@ -24,7 +25,8 @@ struct SignInPage {
     frame: Frame,
     error: Option<String>,
     user: String,
-    unclaimed: bool,
+    /// What is said of a box without an owner, and whether it can be claimed.
+    unclaimed: Option<(&'static str, bool)>,
     /// What the box's clock says, where it is doubted.
     doubted: Option<When>,
     fingerprint: String,
@@ -105,7 +107,10 @@ async fn show(visit: &Visit, trouble: Option<Trouble>) -> Response {
         other => other.to_string(),
     });
     let known = visit.app.neighbours.ask_authd::<Status>("/v1/status").await;
-    let claimed = known.as_ref().map(|status| status.claimed);
+    let unclaimed = match &known {
+        Ok(status) if !status.claimed => Some(without_owner(visit.app.neighbours.ask_keyd("/v1/status").await.ok().as_ref())),
+        _ => None,
+    };
     // Whether anybody has one for this name: who it is, nobody at the door is told.
     let host = host_name(&visit.host);
     let has_passkeys = known.as_ref().is_ok_and(|status| host.is_some_and(|host| status.passkey_hosts.iter().any(|one| one == host)));
@@ -113,10 +118,31 @@ async fn show(visit: &Visit, trouble: Option<Trouble>) -> Response {
         frame: Frame { passkey: has_passkeys.then_some("yes"), ..visit.frame("Sign in") },
         error,
         user: visit.form.text("user").to_owned(),
-        unclaimed: matches!(claimed, Ok(false)),
+        unclaimed,
         doubted: visit.app.is_clock_doubted().then(|| frame::times(visit).full(visit.now())),
         fingerprint: visit.app.settings.authority.1.clone(),
         by_name: shown_by_name(visit),
     };
     visit.show_with(status, &page)
+}
+
+/// What holds of a box without an owner, by its keys. Its own screen shows a code only where there is something to be claimed.
+fn without_owner(keys: Option<&keys::Status>) -> (&'static str, bool) {
+    let is_without_state = |keys: &keys::Status| keys.locked.as_ref().is_some_and(|why| why.code == state_locked::CODE);
+    match keys {
+        Some(keys) if is_without_state(keys) => (
+            "This box is without its own state in this start, so it knows none of its people. Its own screen says why, and what to do.",
+            false,
+        ),
+        Some(keys) if keys.by_papers => (
+            "Two papers opened the backups of this box. Its people come back with them within a minute: then sign in as before. Where none do, its own screen says how it is claimed.",
+            true,
+        ),
+        Some(keys) if keys.may_be_claimed() => ("Nobody owns this box yet. It is claimed with the code on its own screen.", true),
+        Some(_) => (
+            "This box has a vault, but none of its people. The backups are unharmed. Two papers of the recovery kit, typed at its own screen, bring them back.",
+            false,
+        ),
+        None => ("This box knows none of its people, and does not say how its keys are. Its own screen says what to do.", false),
+    }
 }

@@ -32,6 +32,8 @@ struct Inner {
     touched: u64,
     /// From then on whatever is dangerous takes a code.
     stale: bool,
+    /// Nobody has ever signed in.
+    unclaimed: bool,
     /// Of who restores only.
     limit: Scope,
     /// What was asked for: user and verb.
@@ -47,6 +49,11 @@ impl Authd {
     /// Nobody has shown a second factor lately.
     pub fn grow_stale(&self) {
         self.0.lock().unwrap().stale = true;
+    }
+
+    /// It has no owner.
+    pub fn has_no_owner(&self) {
+        self.0.lock().unwrap().unclaimed = true;
     }
 
     /// Who restores only may do so from these shares.
@@ -129,12 +136,12 @@ fn passkey_asked(host: &str, act: &str) -> Response {
         .into_response()
 }
 
-async fn status() -> Json<Status> {
+async fn status(State(authd): State<Authd>) -> Json<Status> {
     Json(Status {
         boot: "0".repeat(32),
         public_key: "0".repeat(64),
         users: 6,
-        claimed: true,
+        claimed: !authd.0.lock().unwrap().unclaimed,
         break_glass: true,
         passkey_hosts: vec!["localhost".into()],
     })

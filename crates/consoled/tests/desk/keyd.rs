@@ -10,7 +10,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use keepwell_api::grants::{HEADER, Verb, digest};
 use keepwell_api::keys::{
-    Keeper, PaperConfirmed, PaperFormat, PaperQuestion, PaperStatus, Phase, Reissued, Status, VaultStatus, WordPlace,
+    Keeper, Notice, PaperConfirmed, PaperFormat, PaperQuestion, PaperStatus, Phase, Reissued, Status, VaultStatus, WordPlace,
 };
 use keepwell_api::vault::{ConfirmKitPaper, KitAgain, PrintKitPaper};
 use keepwell_api::{Refusal, hex};
@@ -29,18 +29,28 @@ struct Inner {
     printed: Option<(String, u8)>,
     /// Started anew, so that nobody can print what was not confirmed.
     forgot: bool,
+    /// Why it is locked.
+    locked: Option<Notice>,
+    by_papers: bool,
 }
 
 impl Keyd {
     /// All three papers exist.
     pub fn with_kit() -> Self {
         let keepers = ["Ann", "the bank", "Bob"].map(str::to_owned).to_vec();
-        Self(Arc::new(Mutex::new(Inner { vault: true, keepers, printed: None, forgot: false })))
+        Self(Arc::new(Mutex::new(Inner { vault: true, keepers, printed: None, forgot: false, locked: None, by_papers: false })))
     }
 
     /// There is no vault yet.
     pub fn with_nothing() -> Self {
-        Self(Arc::new(Mutex::new(Inner { vault: false, keepers: Vec::new(), printed: None, forgot: false })))
+        Self(Arc::new(Mutex::new(Inner {
+            vault: false,
+            keepers: Vec::new(),
+            printed: None,
+            forgot: false,
+            locked: None,
+            by_papers: false,
+        })))
     }
 
     /// The pool was made.
@@ -51,6 +61,17 @@ impl Keyd {
     /// It was started anew.
     pub fn forgets(&self) {
         self.0.lock().unwrap().forgot = true;
+    }
+
+    /// It opens nothing, for this reason.
+    pub fn is_locked(&self, code: &str) {
+        self.0.lock().unwrap().locked = Some(Notice { code: code.into(), text: "why".into() });
+    }
+
+    /// Two papers opened it.
+    pub fn takes_papers(&self) {
+        let mut inner = self.0.lock().unwrap();
+        (inner.locked, inner.by_papers) = (None, true);
     }
 
     /// Who keeps the papers that were confirmed.
@@ -116,15 +137,21 @@ async fn status(State(keyd): State<Keyd>) -> Json<Status> {
         invalid_sets: Vec::new(),
     };
     Json(Status {
-        phase: if inner.vault { Phase::Open } else { Phase::New },
-        locked: None,
+        phase: if inner.locked.is_some() {
+            Phase::Locked
+        } else if inner.vault {
+            Phase::Open
+        } else {
+            Phase::New
+        },
+        locked: inner.locked.clone(),
         keeper: Keeper::StandIn,
         sealed: None,
         box_id: None,
         public_key: None,
         warnings: Vec::new(),
         waiting: None,
-        by_papers: false,
+        by_papers: inner.by_papers,
         vaults: if inner.vault { vec![vault] } else { Vec::new() },
     })
 }

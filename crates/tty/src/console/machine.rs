@@ -199,5 +199,6 @@ impl Console {
 
 /// A disk in one line.
 pub(super) fn disk_line(disk: &Disk) -> String {
-    format!("{}  {}  {}", plain(disk.serial.as_str(), 24), plain(&disk.model, 24), size(disk.size_bytes))
+    let note = if disk.standing.unreadable().is_some() { "  CAN'T BE READ" } else { "" };
+    format!("{}  {}  {}{note}", plain(disk.serial.as_str(), 24), plain(&disk.model, 24), size(disk.size_bytes))
 }

@@ -112,10 +112,18 @@ fn a_box_without_its_state_says_so_before_all_else_and_lures_nobody() {
         desk.console.state_locked = Some(why);
         let locked = json!({ "code": "state-locked", "text": format!("{}. The backups are unharmed", why.happened()) });
         let shut = keys("locked", json!({ "locked": locked }));
+        // With all that may stand there.
         desk.later(&shut, None);
-        let shown = desk.shown();
+        desk.later(&shut, Some(&json!({ "disks": [strange("S1", KEY)], "unnamed": [] })));
+        let shown = desk.shown().replace('\n', " ");
         assert!(shown.contains("WITHOUT ITS OWN STATE") && shown.contains("Nothing is lost") && shown.contains("no claim code"), "{shown}");
         assert!(!shown.contains("Claim code") && !shown.contains("CAN I RESTORE") && shown.contains("Recovery papers"), "{shown}");
+        // Nobody knows whether it was anybody's; and all of it is on the page, to the last word.
+        assert!(
+            !shown.contains("has an owner") && shown.contains("gone after it.") && shown.contains("backups back: Recovery papers."),
+            "{shown}"
+        );
+        assert_eq!(shown.contains("before anybody types papers"), why == StateLocked::NotOpened, "{shown}");
         // The papers' page says the same, and then the first page keeps the line above the rest.
         desk.types("3");
         assert!(desk.shown().contains("LOCKED"), "{}", desk.shown());
@@ -137,4 +145,13 @@ fn a_box_with_keys_and_without_people_asks_for_papers_and_has_no_code() {
     assert!(shown.contains("none of its people") && !shown.contains("Claim code"), "{shown}");
     desk.later(&keys("open", json!({ "by_papers": true })), None);
     assert!(desk.shown().contains("Claim code"), "{}", desk.shown());
+}
+
+#[test]
+fn a_disk_that_can_not_be_read_is_marked_in_the_list() {
+    let line = |unreadable: Value| {
+        let standing = json!({ "kind": "prepared", "disk": "d", "mounted_at": null, "unreadable": unreadable });
+        machine::disk_line(&serde_json::from_value(disk("S1", standing)).unwrap())
+    };
+    assert!(line(json!("torn")).ends_with("CAN'T BE READ") && !line(Value::Null).contains("READ"));
 }
