@@ -83,6 +83,13 @@ pub struct Engine {
     making: AtomicBool,
 }
 
+/// What the vault may be opened with.
+struct There {
+    disks: Vec<Arc<dyn Disk>>,
+    /// Disks of the box that are connected and can't be read.
+    unreadable: Option<String>,
+}
+
 /// Nobody opens the vault as long as this lives: it is being made.
 pub(crate) struct Making<'a>(&'a AtomicBool);
 
@@ -167,7 +174,7 @@ impl Engine {
     }
 
     fn try_open(&self) -> Result<Vault, NotOpen> {
-        let (disks, unreadable) = self.disks()?;
+        let There { disks, unreadable } = self.disks()?;
         let pool = Pool::open(disks, Access::Write).map_err(|error| match unreadable {
             Some(disks) => NotOpen::Unreadable(disks, Some(error)),
             None => NotOpen::Pool(error),
@@ -187,12 +194,12 @@ impl Engine {
         sealed.unlock(&Unlock::Keyring(Box::new(keyring)), index, &NoProgress).map_err(NotOpen::Vault)
     }
 
-    /// All disks that there are, and which of the box's can't be read.
-    fn disks(&self) -> Result<(Vec<Arc<dyn Disk>>, Option<String>), NotOpen> {
+    /// All disks that there are.
+    fn disks(&self) -> Result<There, NotOpen> {
         let Some(diskd) = self.places.diskd.as_ref().filter(|diskd| diskd.has_pool) else {
             let folder = &self.places.pool;
             let disks = mounted_in(folder).map_err(|source| NotOpen::Folder { path: folder.clone(), source })?;
-            return if disks.is_empty() { Err(NotOpen::NoDisks(folder.clone())) } else { Ok((disks, None)) };
+            return if disks.is_empty() { Err(NotOpen::NoDisks(folder.clone())) } else { Ok(There { disks, unreadable: None }) };
         };
         let known = diskd.ask().map_err(NotOpen::Diskd)?;
         let mut bays = bays::mounted(&known);
@@ -207,7 +214,7 @@ impl Engine {
         match (bays.is_empty(), unreadable) {
             (true, Some(disks)) => Err(NotOpen::Unreadable(disks, None)),
             (true, None) => Err(NotOpen::NoneMounted),
-            (false, unreadable) => Ok((bays.iter().map(Bay::disk).collect(), unreadable)),
+            (false, unreadable) => Ok(There { disks: bays.iter().map(Bay::disk).collect(), unreadable }),
         }
     }
 
