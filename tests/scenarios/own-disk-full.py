@@ -1,11 +1,14 @@
 #!/usr/bin/python3
 """The box's own disk, on which all its programs keep their state, is full. What was kept back for that is given away: the box says so, starts again, restores. Filled to the last byte
-after that, it refuses in words what it can't record, ends nothing and loses nothing; with room again, all goes on by itself.
+after that, it refuses in words what it can't record, ends nothing and loses nothing; with room again, all goes on by itself. Then the same once more with room for bytes, and for no more files.
 
 Needs root (mounts).
 """
 
 import errno
+import itertools
+import os
+import shutil
 import subprocess
 
 from lib import trees
@@ -19,6 +22,8 @@ need_root("own-disk-full")
 checks = Checks("own-disk-full")
 OWN = 96 << 20
 SIZE = 640 << 20
+# Some times what a box has, and far more than what it keeps back (crates/vaultd/src/reserve.rs).
+FILES = 4096
 
 
 def main():
@@ -27,9 +32,10 @@ def main():
     trees.plain(server.share / "files", 60, 20_000, seed=3)
     server.give()
     server.add("back")
+    server.add("again")
     own = here / "own"
     own.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={OWN}", "tmpfs", own], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={OWN},nr_inodes={FILES}", "tmpfs", own], check=True)
     RUNNING.append(lambda: subprocess.run(["umount", "--lazy", own], check=False))
     shelf = Shelf(here / "shelf", own / "box/run/keyd.sock", 3, SIZE)
     box = Appliance(own / "box", "--without-pool", "--diskd", shelf.diskd.socket)
@@ -37,11 +43,22 @@ def main():
         practice(box, shelf, server)
     kept = snapshots(box)
     with checks.part("full"):
-        full(box, server, own)
+        fill(own)
+        full(box, server, "back")
     with checks.part("full to the last byte"):
-        fuller(box, own)
+        fill(own)
+        fuller(box)
     with checks.part("room again"):
-        room(box, own, kept)
+        room(box, kept, own / "filler")
+    kept = snapshots(box)
+    with checks.part("no more files"):
+        fill_files(own)
+        full(box, server, "again")
+    with checks.part("not one more"):
+        fill_files(own)
+        fuller(box)
+    with checks.part("room for files again"):
+        room(box, kept, own / "files")
     checks.finish()
 
 
@@ -71,34 +88,46 @@ def fill(own):
                     raise
 
 
+def fill_files(own):
+    """Whatever files can be made are made, and take no bytes."""
+    (own / "files").mkdir(exist_ok=True)
+    for number in itertools.count(len(os.listdir(own / "files"))):
+        try:
+            (own / f"files/{number}").touch()
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            break
+    stat = os.statvfs(own)
+    checks.check("there is room, and no file can be made", stat.f_ffree == 0 and stat.f_bavail * stat.f_frsize > 16 << 20, stat)
+
+
 def says_full(box):
     return any(one["code"] == "full" and one["duty"]["kind"] == "state" for one in box.get("vaultd", "/v1/status").get("incidents", []))
 
 
-def full(box, server, own):
-    fill(own)
+def full(box, server, to):
     checks.check("it is told as what it is", until(lambda: says_full(box), 180), box.get("vaultd", "/v1/status").get("incidents"))
     for name in ("vaultd", "authd", "keyd"):
         box.kill(name)
     checks.check("its programs start again", box.settled(), box.get("vaultd", "/v1/vault"))
     checks.check("and go on saying it", until(lambda: says_full(box), 180), box.get("vaultd", "/v1/status").get("incidents"))
     box.sign_in()
-    back = box("restore", "EHR@latest", "--to", server.url_of("back"), "--password-file", server.password, "--wait")
+    back = box("restore", "EHR@latest", "--to", server.url_of(to), "--password-file", server.password, "--wait")
     tree = lambda folder: {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    checks.check("a share is restored meanwhile, byte for byte", back.status == 0 and tree(server.share) == tree(server.folder / "back"), back)
+    checks.check("a share is restored meanwhile, byte for byte", back.status == 0 and tree(server.share) == tree(server.folder / to), back)
 
 
-def fuller(box, own):
-    fill(own)
+def fuller(box):
     run = box("runs", "start", "EHR")
     checks.check("what can't be recorded is refused in words", run.status == 0 or run.is_clear("full") or "full" in str(run), run)
     checks.check("all that is known is still told", box.get("vaultd", "/v1/vault").get("unready", 1) is None and box.get("authd", "/v1/status").get("claimed"), box.get("vaultd", "/v1/vault"))
     box.kill("vaultd")
-    # It may not come up as long as there is no byte left; it is tried again and again.
+    # It may not come up as long as there is no room at all; it is tried again and again.
 
 
-def room(box, own, kept):
-    (own / "filler").unlink()
+def room(box, kept, filler):
+    shutil.rmtree(filler) if filler.is_dir() else filler.unlink()
     checks.check("the box is there again by itself", box.settled(300), box.get("vaultd", "/v1/vault"))
     checks.check("nothing is full any more", until(lambda: box.get("vaultd", "/v1/status").get("incidents") is not None and not says_full(box), 240), box.get("vaultd", "/v1/status").get("incidents"))
     box.sign_in()
