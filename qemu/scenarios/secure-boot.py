@@ -156,7 +156,7 @@ def decided(box, seconds=START):
         # The shell goes when the root's comes, and what was asked of it goes with it.
         with contextlib.suppress(Silent):
             if box.agent.answers(30):
-                seen = [line.strip() for line in box.sh(script, check=False).lines if line.strip()]
+                seen = [line.strip() for line in box.sh(script, check=False, seconds=15).lines if line.strip()]
                 if len(seen) >= 5 and seen[3] != "undecided":
                     return base64.b64decode(seen[0]), {12: bytes.fromhex(seen[1]), 13: bytes.fromhex(seen[2])}, *seen[3:]
         time.sleep(1)
