@@ -6,11 +6,12 @@ use std::net::IpAddr;
 use keepwell_api::grants::{Verb, allows};
 use keepwell_api::keys::Phase;
 use keepwell_api::state_locked::StateLocked;
-use keepwell_duties::Headline;
 use keepwell_duties::status::{Answer, Mark, Question};
 use keepwell_duties::words;
+use keepwell_duties::{Duty, DutyKind, Headline, Incident};
 
 use crate::console::{Console, strangers};
+use crate::facts::Facts;
 use crate::screen::{Line, Look, Menu, Pick};
 
 /// The page. Its choices stand in `menu`.
@@ -27,6 +28,7 @@ pub(crate) fn lines(console: &Console, up: u64) -> Vec<Line> {
     }
     lines.extend(headline(console, up));
     lines.extend(facts.status.now(up).and_then(|status| status.doubt).map(|doubt| wrong_clock(doubt.ahead_s)));
+    lines.extend(own_disk(facts, up));
     lines.push(Line::of(""));
     lines.extend(strangers::first(facts, up));
     if let Some(keys) = facts.keys.now(up)
@@ -65,6 +67,15 @@ pub(crate) fn lines(console: &Console, up: u64) -> Vec<Line> {
 fn wrong_clock(ahead_s: i64) -> Line {
     let by = words::duration(ahead_s.saturating_abs());
     Line::looking(Look::Warn, format!("THE CLOCK MAY BE WRONG, by {by}. Where codes don't fit, recovery codes do."))
+}
+
+/// What nobody has to be signed in to know: it names no share, and who can put it right may be the one who stands here.
+fn own_disk(facts: &Facts, up: u64) -> Option<Line> {
+    let open =
+        |incident: &Incident| incident.closed_at.is_none() && incident.duty == Duty::of_box(DutyKind::State) && incident.code == "full";
+    let full = facts.status.now(up).is_some_and(|status| status.incidents.iter().any(open));
+    let text = "THE BOX'S OWN DISK IS FULL: begin no changes, and call whoever looks after the box. Backups that were made are unharmed; a restart gives no room.";
+    full.then(|| Line::looking(Look::Bad, text))
 }
 
 /// The line that stays as long as it is so.
