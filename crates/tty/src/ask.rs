@@ -173,10 +173,13 @@ pub(crate) enum Order {
     Do(Deed),
 }
 
+/// The word of a program that gave no answer.
+pub(crate) const SILENT: &str = "silent";
+
 /// Why not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Trouble {
-    /// The program's word; `silent` if it gave none.
+    /// The program's word; [`SILENT`] if it gave none.
     pub(crate) code: String,
     /// For a person.
     pub(crate) text: String,

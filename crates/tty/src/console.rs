@@ -17,7 +17,7 @@ use keepwell_api::vault::RestoreState;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::ask::{About, Ask, Deed, Leave, Order, Told, Trouble, Whom};
+use crate::ask::{About, Ask, Deed, Leave, Order, SILENT, Told, Trouble, Whom};
 use crate::facts::Facts;
 use crate::home;
 use crate::network::Fixed;
@@ -149,7 +149,7 @@ impl Console {
     /// Something came of an order.
     pub(crate) fn told(&mut self, told: Told, up: u64) {
         self.up = up;
-        match told {
+        match self.advised(told) {
             Told::Looked(local) => self.facts.local = local,
             Told::Done(deed, result) => self.done(&deed, result),
             Told::Answer(ask, answer) if ask.about == About::Progress => self.progressed(ask.number, answer),
@@ -169,6 +169,20 @@ impl Console {
                 }
             }
         }
+    }
+
+    /// What helps against silence, as far as it is known from here: a restart does mostly, and never where a program has no room to start in.
+    fn advised(&self, mut told: Told) -> Told {
+        if let Told::Answer(_, Err(trouble)) = &mut told
+            && trouble.code == SILENT
+        {
+            trouble.text.push_str(if self.facts.local.disk_full {
+                " The box's own disk is full: without room there it can't start, and a restart gives none."
+            } else {
+                " If it stays, restart the box."
+            });
+        }
+        told
     }
 
     fn pick(&mut self, pick: Pick) {

@@ -73,7 +73,8 @@ fn wrong_clock(ahead_s: i64) -> Line {
 fn own_disk(facts: &Facts, up: u64) -> Option<Line> {
     let open =
         |incident: &Incident| incident.closed_at.is_none() && incident.duty == Duty::of_box(DutyKind::State) && incident.code == "full";
-    let full = facts.status.now(up).is_some_and(|status| status.incidents.iter().any(open));
+    // A program that finds no room for what it writes as it starts can't say so: the machine can.
+    let full = facts.local.disk_full || facts.status.now(up).is_some_and(|status| status.incidents.iter().any(open));
     let text = "THE BOX'S OWN DISK IS FULL: begin no changes, and call whoever looks after the box. Backups that were made are unharmed; a restart gives no room.";
     full.then(|| Line::looking(Look::Bad, text))
 }

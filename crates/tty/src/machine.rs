@@ -1,4 +1,4 @@
-//! The machine itself: its addresses are read, an address is written down for the network service, and it is started again or switched off by the system's own program.
+//! The machine itself: its addresses and how much room its disk has are read, an address is written down for the network service, and it is started again or switched off by the system's own program.
 //! Runs no shell, and no program but the two that were named when this one was started.
 
 use std::fs::{self, File};
@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use nix::ifaddrs::getifaddrs;
+use nix::sys::statvfs::{Statvfs, statvfs};
 use sha2::{Digest as _, Sha256};
 
 use crate::ask::{Deed, Told, Trouble};
@@ -19,6 +20,10 @@ use crate::network::{Card, Fixed, Local};
 
 /// Longest file of the system's that is read.
 const FILE_MAX: u64 = 256 << 10;
+
+/// With less than this, programs can't be counted on to write what they have to: as vaultd sees it, before it gives away what it keeps back.
+const LOW_BYTES: u64 = 2 << 20;
+const LOW_FILES: u64 = 32;
 
 /// Where things are on this machine.
 #[derive(Debug)]
@@ -66,6 +71,8 @@ impl Machine {
             gateway: text(Path::new("/proc/net/route")).as_deref().and_then(gateway),
             fixed: self.network_file.as_deref().is_some_and(Path::exists),
             fingerprint: authority.as_deref().and_then(fingerprint),
+            // The folder of the file that is written here is beside those of the other programs.
+            disk_full: self.network_file.as_deref().and_then(Path::parent).and_then(|folder| statvfs(folder).ok()).is_some_and(is_full),
         }
     }
 }
@@ -95,6 +102,16 @@ fn text(path: &Path) -> Option<String> {
     }
     file.take(FILE_MAX).read_to_string(&mut text).ok()?;
     Some(text)
+}
+
+fn is_full(room: Statvfs) -> bool {
+    let bytes = room.blocks_available().saturating_mul(room.fragment_size());
+    has_no_room((room.blocks() > 0).then_some(bytes), (room.files() > 0).then_some(room.files_available()))
+}
+
+/// Bytes and files that there is room for; none where the file system has no bound.
+fn has_no_room(bytes: Option<u64>, files: Option<u64>) -> bool {
+    bytes.is_some_and(|bytes| bytes < LOW_BYTES) || files.is_some_and(|files| files < LOW_FILES)
 }
 
 /// Network cards by name, with their addresses.
@@ -175,6 +192,18 @@ mod tests {
         fs::write(&file, "abc").unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
         assert_eq!((text(&pipe), text(&link), text(&file).as_deref()), (None, None, Some("abc")));
+    }
+
+    #[test]
+    fn a_disk_without_room_for_bytes_or_for_files_is_full() {
+        assert!(has_no_room(Some(0), Some(1_000)) && has_no_room(Some(1 << 30), Some(0)) && has_no_room(None, Some(LOW_FILES - 1)));
+        assert!(!has_no_room(Some(LOW_BYTES), Some(LOW_FILES)) && !has_no_room(None, None) && !has_no_room(Some(1 << 30), None));
+        // Where tests run there is room; a folder that is not there says nothing.
+        let folder = tempfile::tempdir().unwrap();
+        for file in [folder.path().join("file"), folder.path().join("no/file")] {
+            let machine = Machine { power: "".into(), network_file: Some(file), network: "".into(), authority: None };
+            assert!(!machine.look().disk_full);
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use keepwell_api::grants::{Verb, digest};
 use keepwell_api::{Base64, Client, ClientError, hex};
 use serde_json::Value;
 
-use crate::ask::{About, Ask, Leave, Told, Trouble, Whom};
+use crate::ask::{About, Ask, Leave, SILENT, Told, Trouble, Whom};
 
 /// Longest wait for what a person waits for.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -85,6 +85,6 @@ impl Neighbours {
 fn trouble(error: &ClientError) -> Trouble {
     match error {
         ClientError::Refused(refusal) => Trouble { code: refusal.code.clone(), text: refusal.error.clone() },
-        error => Trouble { code: "silent".into(), text: format!("{error}. If it stays, restart the box.") },
+        error => Trouble { code: SILENT.into(), text: format!("{error}.") },
     }
 }

@@ -1,4 +1,4 @@
-//! The machine's addresses, and an address that a person sets: what makes one, and the file of the network service that says it. Never opens a socket.
+//! What is seen of the machine; its addresses, and an address that a person sets: what makes one, and the file of the network service that says it. Never opens a socket.
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
@@ -14,6 +14,8 @@ pub(crate) struct Local {
     pub(crate) fixed: bool,
     /// SHA-256 of the console's certificate authority, as browsers show it.
     pub(crate) fingerprint: Option<String>,
+    /// Whether the disk on which all programs of the box keep their state has no room left: then none of them may be able to start and say so.
+    pub(crate) disk_full: bool,
 }
 
 /// A network card.

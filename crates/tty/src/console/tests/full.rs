@@ -41,3 +41,23 @@ fn that_the_own_disk_is_full_is_told_to_anybody_on_a_page_that_has_room_for_all(
     desk.tells(About::Status, status(json!(2)));
     assert!(!desk.shown().contains("OWN DISK"), "{}", desk.shown());
 }
+
+#[test]
+fn programs_that_give_no_answer_for_want_of_room_are_not_met_with_a_restart() {
+    let mut desk = Desk::new();
+    desk.console.tick(0);
+    desk.refuses(About::Status, SILENT, "keepwell-vaultd gave no answer.");
+    let shown = desk.shown();
+    assert!(shown.contains("UNKNOWN") && shown.contains("If it stays, restart the box.") && !shown.contains("FULL"), "{shown}");
+    desk.console.told(Told::Looked(Local { disk_full: true, ..Local::default() }), 0);
+    desk.up += 6;
+    desk.console.tick(desk.up);
+    desk.refuses(About::Status, SILENT, "keepwell-vaultd gave no answer.");
+    let shown = desk.shown();
+    assert!(shown.contains("OWN DISK IS FULL") && shown.contains("UNKNOWN") && !shown.contains("restart the box"), "{shown}");
+    // And so for who tries to sign in meanwhile.
+    desk.types("1Ann\na long password\n123456\n");
+    desk.refuses(About::SignIn, SILENT, "keepwell-authd gave no answer.");
+    let shown = desk.shown();
+    assert!(shown.contains("own disk is full") && !shown.contains("restart the box"), "{shown}");
+}
