@@ -36,6 +36,9 @@ impl Action {
     }
 }
 
+/// Why nothing is known of a disk that has just come.
+pub(crate) const NOT_LOOKED: &str = "it was not looked at yet";
+
 /// Smallest disk that is worth preparing.
 const SMALLEST: u64 = 512 << 20;
 
@@ -52,7 +55,7 @@ pub fn standing(found: &Found, content: Result<&Content, &str>, own: &[PublicKey
         }
     }
     match content {
-        Err(why) => Standing::Unread { why: why.to_owned() },
+        Err(why) => Standing::Unread { why: why.to_owned(), failed: why != NOT_LOOKED },
         Ok(Content::Blank) => Standing::Blank,
         Ok(Content::Foreign(what)) => Standing::Foreign { what: what.clone() },
         Ok(Content::Spoilt(why)) => Standing::Spoilt { why: why.clone() },
@@ -108,14 +111,14 @@ pub fn permit(action: Action, found: &Found, standing: &Standing, typed: &Typed)
     let may_be_needed = match standing {
         Standing::Prepared { disk, .. } | Standing::OtherBox { disk, .. } => Some(format!("it is disk {disk} of a pool")),
         // In a case with a serial number of its own, every disk of a pool looks like this.
-        Standing::Spoilt { why } | Standing::Unread { why } => Some(format!("it may be a disk of a pool, which can't be seen ({why})")),
+        Standing::Spoilt { why } | Standing::Unread { why, .. } => Some(format!("it may be a disk of a pool, which can't be seen ({why})")),
         _ => None,
     };
     if let Some(what) = may_be_needed.filter(|_| !typed.retired) {
         return no("in-pool", format!("{what}, and nobody said that the pool does without it. Retire it from the pool first"));
     }
     match (action, standing) {
-        (Action::Prepare, Standing::Unread { why }) => no("unread", format!("it can't be read: {why}")),
+        (Action::Prepare, Standing::Unread { why, .. }) => no("unread", format!("it can't be read: {why}")),
         (Action::Prepare, _) if found.size_bytes < SMALLEST => no("too-small", "it is too small to be of use".into()),
         (Action::Prepare, _) if found.zoned.as_deref() == Some("host-managed") => {
             no("zoned", "it is a shingled disk that needs a file system of its own kind".into())
@@ -190,6 +193,12 @@ mod tests {
     }
 
     #[test]
+    fn a_disk_that_can_not_be_read_is_told_from_one_that_has_just_come() {
+        let of = |why| standing(&found(vec![]), Err(why), &[], None, Path::new("/run/d"));
+        assert_eq!((of(NOT_LOOKED).unreadable(), of("Input/output error").unreadable()), (None, Some("Input/output error")));
+    }
+
+    #[test]
     fn the_boxs_own_disk_is_never_touched() {
         let own = Standing::Own { why: "root is on it".into() };
         for action in [Action::Prepare, Action::Mount, Action::Unmount, Action::Grow, Action::Erase] {
@@ -214,8 +223,8 @@ mod tests {
             (Standing::Spoilt { why: "x".into() }, "S1", false, "in-pool"),
             (Standing::Spoilt { why: "x".into() }, "", true, "type-serial"),
             (Standing::Spoilt { why: "x".into() }, "S1", true, "ok"),
-            (Standing::Unread { why: "x".into() }, "S1", false, "in-pool"),
-            (Standing::Unread { why: "x".into() }, "S1", true, "unread"),
+            (Standing::Unread { why: "x".into(), failed: true }, "S1", false, "in-pool"),
+            (Standing::Unread { why: "x".into(), failed: true }, "S1", true, "unread"),
             (prepared(false), "S1", false, "in-pool"),
             (prepared(false), "", true, "type-serial"),
             (prepared(false), "S1", true, "ok"),
@@ -243,7 +252,7 @@ mod tests {
         assert_eq!(code(Action::Erase, &prepared(false), "S1", false), "in-pool");
         assert_eq!(code(Action::Erase, &prepared(false), "S1", true), "ok");
         assert_eq!(code(Action::Erase, &prepared(true), "S1", true), "mounted");
-        for unseen in [Standing::Spoilt { why: "x".into() }, Standing::Unread { why: "x".into() }] {
+        for unseen in [Standing::Spoilt { why: "x".into() }, Standing::Unread { why: "x".into(), failed: true }] {
             assert_eq!([false, true].map(|retired| code(Action::Erase, &unseen, "S1", retired)), ["in-pool", "ok"], "{unseen:?}");
         }
     }

@@ -16,7 +16,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use keepwell_api::disks::{Bus, Disk, DiskDetail, Disks, Health, Mounted, Reason, Serial, Standing, Verdict};
 use keepwell_api::grants::{SigningKey, Verb};
-use keepwell_api::vault::{BoxDisks, Membership, VaultState};
+use keepwell_api::vault::{BoxDisk, BoxDisks, Membership, VaultState};
 use keepwell_api::{Client, ClientError, Refusal};
 use keepwell_format::keys::{ChunkSizes, KeyringBody};
 use keepwell_format::{Epoch, VaultId};
@@ -302,6 +302,22 @@ fn a_disk_that_is_connected_and_can_not_be_read_is_told_as_that_and_left_to_disk
     stage.script.lock().unwrap().disk("C").standing = torn(None);
     stage.until("it is back", |stage| stage.state("C") == ("healthy".into(), vec![]));
     assert_eq!(stage.script.lock().unwrap().asked, ["mount C"]);
+}
+
+#[test]
+fn a_disk_that_answers_each_read_with_an_error_is_told_once_and_not_as_missing() {
+    let stage = Stage::new(true);
+    stage.until("they are known by their serial numbers", |stage| stage.state("C").0 == "healthy");
+    // Nothing of it can be read, so diskd can't know that it is this box's.
+    let unread = |failed| Standing::Unread { why: "Input/output error".into(), failed };
+    stage.script.lock().unwrap().disk("C").standing = unread(false);
+    stage.until("it may be anything as yet", |stage| stage.state("C") == ("missing".into(), vec!["missing".into()]));
+    stage.script.lock().unwrap().disk("C").standing = unread(true);
+    stage.until("it is told", |stage| stage.state("C") == ("unreadable".into(), vec!["unreadable".into()]));
+    let is_it = |disk: &BoxDisk| disk.pool_name.as_deref() == Some("C") || disk.disk.as_ref().is_some_and(|of| of.serial.as_str() == "C");
+    let told: Vec<BoxDisk> = stage.disks().disks.into_iter().filter(is_it).collect();
+    let [BoxDisk { pool_name: Some(_), membership: Membership::Missing, disk: Some(of) }] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(of.standing, unread(true));
 }
 
 #[test]

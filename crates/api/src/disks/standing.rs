@@ -57,17 +57,20 @@ pub enum Standing {
     Unread {
         /// Why not.
         why: String,
+        /// Whether reading it was tried, and failed.
+        #[serde(default)]
+        failed: bool,
     },
     /// Not connected.
     Absent,
 }
 
 impl Standing {
-    /// Why a disk that this box labelled can't be used, though it is connected.
+    /// Why a disk can't be used, though it is connected: this box labelled it, or it may have, which can't be seen where nothing of the disk can be read.
     pub fn unreadable(&self) -> Option<&str> {
         match self {
             Self::Prepared { mounted_at: None, unreadable, .. } => unreadable.as_deref(),
-            Self::Spoilt { why } => Some(why),
+            Self::Spoilt { why } | Self::Unread { why, failed: true } => Some(why),
             _ => None,
         }
     }

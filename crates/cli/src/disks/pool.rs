@@ -21,7 +21,7 @@ const LABEL_MAX: u64 = 64 << 10;
 pub(super) fn release(chosen: &Chosen, args: &DangerArgs) -> Result<bool, CliError> {
     let mounted_at = match &chosen.disk.standing {
         Standing::Prepared { mounted_at, .. } | Standing::OtherBox { mounted_at, .. } => mounted_at,
-        Standing::Spoilt { why } | Standing::Unread { why } if !args.not_in_a_pool => {
+        Standing::Spoilt { why } | Standing::Unread { why, .. } if !args.not_in_a_pool => {
             return Err(unsure(&format!("nobody can say whether a pool needs the disk, because its label does not hold ({why})")));
         }
         _ => return Ok(args.not_in_a_pool),

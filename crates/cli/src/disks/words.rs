@@ -28,7 +28,7 @@ pub(crate) fn standing(standing: &Standing) -> String {
             format!("a disk of the box '{}'{key}{}", text::shown(name.as_bytes()), mounted(mounted_at))
         }
         Standing::Spoilt { why } => format!("spoilt: {why}"),
-        Standing::Unread { why } => format!("not readable: {why}"),
+        Standing::Unread { why, .. } => format!("not readable: {why}"),
         Standing::Absent => "not connected".into(),
     }
 }

@@ -117,8 +117,6 @@ enum Wake {
     Poll,
 }
 
-const NOT_LOOKED: &str = "it was not looked at yet";
-
 impl Watch {
     /// Remembers the disks of before and looks at those that are there. Nothing runs by itself until [`Watch::listen`].
     pub fn start(config: Config, identity: Box<dyn Identity>, clock: fn() -> i64) -> Result<Arc<Self>, DiskError> {
@@ -126,7 +124,7 @@ impl Watch {
         let entries = history.disks()?.into_iter().map(|disk| {
             let entry = Entry {
                 found: None,
-                content: Err(NOT_LOOKED.into()),
+                content: Err(guard::NOT_LOOKED.into()),
                 health: Health::unknown("absent", "The disk is not connected."),
                 job: None,
                 taken: false,

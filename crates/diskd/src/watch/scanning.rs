@@ -5,8 +5,9 @@ use std::sync::{Arc, mpsc};
 
 use keepwell_api::disks::{Health, Serial};
 
-use super::{Entry, NOT_LOOKED, Table, Wake, Watch, log, worker};
+use super::{Entry, Table, Wake, Watch, log, worker};
 use crate::calendar::Tests;
+use crate::guard::NOT_LOOKED;
 use crate::inventory::{self, Found, Number};
 use crate::mount;
 
