@@ -82,11 +82,14 @@ pub enum Class {
     Tombstone = 6,
     /// Catalog of a run under way (reserved).
     Checkpoint = 7,
+    /// What a receiver has signed for: a snapshot of another box. In no vault of a box's own.
+    Set = 8,
 }
 
 impl Class {
     /// All classes, ascending.
-    pub const ALL: [Self; 7] = [Self::Pack, Self::Manifest, Self::Keyring, Self::Slots, Self::Segment, Self::Tombstone, Self::Checkpoint];
+    pub const ALL: [Self; 8] =
+        [Self::Pack, Self::Manifest, Self::Keyring, Self::Slots, Self::Segment, Self::Tombstone, Self::Checkpoint, Self::Set];
 
     /// The folder its objects lie in.
     pub fn folder(self) -> &'static str {
@@ -98,6 +101,7 @@ impl Class {
             Self::Segment => "segments",
             Self::Tombstone => "tombstones",
             Self::Checkpoint => "checkpoints",
+            Self::Set => "sets",
         }
     }
 

@@ -1,4 +1,4 @@
-//! Removes key slots that newer ones replace: an old object would keep a revoked kit opening the vault.
+//! Removes what may go: key slots that newer ones replace, since an old object would keep a revoked kit opening the vault; and at a receiver what it kept for as long as it promised.
 
 use super::Pool;
 use super::recover::{self, Read};
@@ -28,5 +28,13 @@ impl Pool {
         }
         let shards = self.entry(old)?.shards;
         Ok(self.remove_shards(old, &shards) == shards.len())
+    }
+
+    /// Removes an object that its keeper has no promise to keep any more. Answers whether all of it is gone: a disk that is missing brings its part back, so who decides
+    /// this has to come to the same decision again.
+    pub fn remove_expired(&self, name: ObjectName) -> Result<bool, PoolError> {
+        self.check_write()?;
+        let Ok(entry) = self.entry(name) else { return Ok(true) };
+        Ok(self.remove_shards(name, &entry.shards) == entry.shards.len())
     }
 }

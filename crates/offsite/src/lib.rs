@@ -1,0 +1,22 @@
+//! The second site without its network: what a receiver keeps for another box and for how long, what a source sends and in which order (`docs/wire.md`).
+//!
+//! Synchronous; knows no key but the public one of a tenant's manifests, no time of day, no randomness: moments and signatures are passed in. Invariants:
+//!
+//! 1. A snapshot for which a receipt was signed stays whole until its `kept until`, whatever the source sends afterwards.
+//! 2. Time that keeping goes by only grows by time that really went by ([`Elapsed`]).
+//! 3. Nothing is removed because something else needs its room: full means refused.
+//! 4. What a tenant sends is looked at as bytes with a hash and a header, never opened.
+
+pub mod elapsed;
+pub mod keeping;
+pub mod plan;
+mod refused;
+mod set;
+mod tenant;
+
+pub use elapsed::{Elapsed, Reading};
+pub use keeping::{Keeping, Stamp};
+pub use plan::{Backlog, Offer, Step};
+pub use refused::Refused;
+pub use set::SetRecord;
+pub use tenant::{Moment, Put, Tenant, Terms};
