@@ -11,6 +11,7 @@ pub mod elapsed;
 pub mod keeping;
 pub mod plan;
 mod refused;
+pub mod sampling;
 mod set;
 mod tenant;
 

@@ -10,8 +10,8 @@
 //! 4. A reader trusts nothing but checksums: [`Pool::read_object`] returns bytes that hash to the object's id, or an error.
 //! 5. A file that is not the vault's is reported and never touched. A disk is only ever labelled when it is empty, or its
 //!    shards say that they are this vault's.
-//! 6. A shard is removed only when the object is durable in its full layout on disks that stay, when it was never acknowledged, or
-//!    when newer key slots are durable in the place of old ones.
+//! 6. A shard is removed only when the object is durable in its full layout on disks that stay, when it was never acknowledged, when newer
+//!    key slots are durable in the place of old ones, or when a receiver's promise to keep it for another box is over.
 //! 7. A disk leaves the pool only when every object is whole without it; one that has left is never written, and never read.
 //! 8. With [`Io::Sequential`] the same calls make the same I/O in the same order.
 

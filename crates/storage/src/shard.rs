@@ -178,7 +178,7 @@ mod tests {
             (8, 0, ShardFault::Misfit("version 0")),
             (10, 3, ShardFault::Misfit("layout")),
             (11, 0, ShardFault::Misfit("layout")),
-            (13, 8, ShardFault::Misfit("class")),
+            (13, 9, ShardFault::Misfit("class")),
             (14, 1, ShardFault::Misfit("reserved bytes")),
             (71, 0xff, ShardFault::Misfit("shard length")),
             (127, 1, ShardFault::Misfit("reserved bytes")),

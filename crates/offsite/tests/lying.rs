@@ -1,0 +1,102 @@
+//! A receiver that says it has what it has not: found within a day, and healed.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod site;
+
+use std::sync::Arc;
+
+use keepwell_offsite::sampling::{Known, sample, sample_size};
+use keepwell_offsite::{Put, Tenant};
+use keepwell_storage::{Damage, MemoryDisk};
+use keepwell_wire::challenge::{Answer, Challenge, MAX_ASKED};
+use keepwell_wire::{Class, SliceProof};
+use site::{Source, at, create, id, memory, open, terms};
+
+const PACKS: u64 = 3000;
+/// What a source of this test asks for: a loss of 0.1 % is missed once in ten thousand days.
+const CONFIDENCE: f64 = 0.9999;
+
+fn filled(disks: &[Arc<MemoryDisk>]) -> (Source, Vec<Known>) {
+    let mut source = Source::new();
+    let mut tenant = create(disks, terms(1 << 40, [24, 30, 8, 12]));
+    let seqs: Vec<u64> = (0..PACKS).map(|n| source.pack(usize::try_from(n % 7).unwrap() * 3000 + 10)).collect();
+    let manifest = source.snapshot(seqs);
+    source.sends(&mut tenant, &manifest, at(0)).unwrap();
+    let bytes = manifest.encode();
+    let known = |class, bytes: &[u8]| Known { class, id: id(bytes), length: bytes.len() as u64 };
+    let all = source.packs.values().map(|pack| known(Class::Pack, pack)).chain([known(Class::Manifest, &bytes)]).collect();
+    (source, all)
+}
+
+/// A day of questions: what is lost, as the source sees it.
+fn day(tenant: &mut Tenant, known: &[Known], seed: [u8; 32]) -> Vec<[u8; 32]> {
+    let asked = sample(known, sample_size(0.001, CONFIDENCE), seed);
+    let challenges = asked.chunks(MAX_ASKED).map(|asked| Challenge { nonce: seed, asked: asked.to_vec() });
+    challenges.flat_map(|challenge| tenant.answer(&challenge).unwrap().lost(&challenge)).map(|lost| lost.id).collect()
+}
+
+#[test]
+fn a_thousandth_of_eight_terabytes_is_found_within_a_day() {
+    let known: Vec<Known> =
+        (0..130_000_u32).map(|n| Known { class: Class::Pack, id: *blake3::hash(&n.to_le_bytes()).as_bytes(), length: 64 << 20 }).collect();
+    let found = (0..100_u8).filter(|seed| {
+        // Which ones are gone is nothing the source could know: the first ones by id, moved by the seed.
+        let dropped = |id: &[u8; 32]| u16::from_le_bytes([id[0] ^ seed, id[1]]) < 66;
+        assert!((90..180).contains(&known.iter().filter(|one| dropped(&one.id)).count()), "about a thousandth");
+        sample(&known, sample_size(0.001, CONFIDENCE), [*seed; 32]).iter().any(|asked| dropped(&asked.id))
+    });
+    assert!(found.count() >= 99);
+}
+
+#[test]
+fn what_was_dropped_is_found_within_a_day_and_healed() {
+    let disks = memory(2);
+    let (source, known) = filled(&disks);
+    let mut found = 0;
+    for seed in 0..10_u8 {
+        let mut dropped = Vec::new();
+        for n in 0..PACKS / 1000 {
+            let victim = known[usize::from(blake3::hash(&[seed, n.to_le_bytes()[0]]).as_bytes()[0]) * 11];
+            let hex: String = victim.id.iter().map(|byte| format!("{byte:02x}")).collect();
+            for disk in &disks {
+                disk.paths().into_iter().filter(|path| path.contains(&hex)).for_each(|path| assert!(disk.damage(&path, Damage::Delete)));
+            }
+            dropped.push(victim.id);
+        }
+        let mut tenant = open(&disks, terms(1 << 40, [24, 30, 8, 12]), at(1));
+        let lost = day(&mut tenant, &known, [seed; 32]);
+        assert!(lost.iter().all(|id| dropped.contains(id)), "nothing is called lost that is there");
+        found += u32::from(!lost.is_empty());
+        // What is found is sent again; what was not, for the next seed.
+        for pack in source.packs.values().filter(|pack| dropped.contains(&id(pack))) {
+            assert_eq!(tenant.put(Class::Pack, id(pack), pack, at(2)).unwrap(), Put::Stored);
+        }
+        assert_eq!(day(&mut tenant, &known, [seed ^ 0xff; 32]), [[0_u8; 32]; 0], "healed");
+    }
+    assert_eq!(found, 10);
+}
+
+#[test]
+fn zeros_old_answers_and_other_slices_prove_nothing() {
+    let disks = memory(2);
+    let (source, known) = filled(&disks);
+    let mut tenant = open(&disks, terms(1 << 40, [24, 30, 8, 12]), at(1));
+    let today = Challenge { nonce: [1; 32], asked: sample(&known, 50, [1; 32]) };
+    let tomorrow = Challenge { nonce: [2; 32], asked: sample(&known, 50, [2; 32]) };
+    let honest = tenant.answer(&today).unwrap();
+    assert_eq!(honest.lost(&today), []);
+
+    let zeros = |proof: &Option<SliceProof>| proof.as_ref().map(|proof| SliceProof { slice: vec![0; proof.slice.len()], ..proof.clone() });
+    let zeroed = Answer { proofs: honest.proofs.iter().map(zeros).collect(), ..honest.clone() };
+    assert_eq!(zeroed.lost(&today), today.asked, "zeros of the right length");
+
+    assert!(Answer::decode(&honest.encode(), &tomorrow).is_err(), "yesterday's answer");
+    let kept = Answer { nonce: tomorrow.nonce, ..honest };
+    let lost = kept.lost(&tomorrow).len();
+    assert!(lost >= tomorrow.asked.len() - 2, "yesterday's proofs under today's nonce: {lost}");
+
+    let short = Answer { nonce: today.nonce, proofs: Vec::new() };
+    assert_eq!(short.lost(&today), today.asked, "silence");
+    drop(source);
+}
