@@ -8,7 +8,7 @@ use cargo_metadata::MetadataCommand;
 use super::Complaint;
 
 /// Crate, and what of ours it may use.
-const LAYERS: [(&str, &[&str]); 27] = [
+const LAYERS: [(&str, &[&str]); 28] = [
     ("keepwell-format", &[]),
     ("keepwell-crypt", &[]),
     ("keepwell-storage", &[]),
@@ -23,6 +23,7 @@ const LAYERS: [(&str, &[&str]); 27] = [
     ("keepwell-diskd", &["keepwell-api"]),
     ("keepwell-ingest", &["keepwell-format"]),
     ("keepwell-wire", &["keepwell-format"]),
+    ("keepwell-link", &["keepwell-wire"]),
     ("keepwell-offsite", &["keepwell-format", "keepwell-crypt", "keepwell-storage", "keepwell-wire"]),
     ("keepwell-audit", &[]),
     ("keepwell-duties", &[]),
