@@ -162,6 +162,23 @@ impl Tenant {
         self.used
     }
 
+    /// Whether an object of this length is to be sent: not when it is here, and refused where there is no room for it.
+    pub fn wants(&self, class: Class, id: [u8; 32], length: u64) -> Result<bool, Refused> {
+        let wanted = !self.has(ObjectName { class: kept(class), id: ObjectId(id) });
+        if wanted { self.has_room(length).map(|()| true) } else { Ok(false) }
+    }
+
+    fn has_room(&self, length: u64) -> Result<(), Refused> {
+        let (quota, used) = (self.terms.quota, self.used);
+        if used.saturating_add(length) > quota { Err(Refused::Quota { quota, used }) } else { Ok(()) }
+    }
+
+    /// Length of an object.
+    pub fn length(&self, class: Class, id: [u8; 32]) -> Result<u64, Refused> {
+        let name = ObjectName { class: kept(class), id: ObjectId(id) };
+        self.lengths.get(&name).copied().filter(|_| self.has(name)).ok_or(Refused::NotHere)
+    }
+
     /// Takes an object whole. When it answers `Ok`, it is durable.
     pub fn put(&mut self, class: Class, id: [u8; 32], bytes: &[u8], now: Moment) -> Result<Put, Refused> {
         let name = ObjectName { class: kept(class), id: ObjectId(id) };
@@ -172,10 +189,8 @@ impl Tenant {
             return Err(Refused::OtherBytes(name.id.short()));
         }
         let pack = self.looked_at(class, name.id, bytes)?;
-        let (used, length) = (self.used, bytes.len() as u64);
-        if used.saturating_add(length) > self.terms.quota {
-            return Err(Refused::Quota { quota: self.terms.quota, used });
-        }
+        let length = bytes.len() as u64;
+        self.has_room(length)?;
         // What is left of a lost one is out of the way first, or it would be taken for a good one.
         if self.pool.contains(name) {
             self.pool.set_aside(name)?;

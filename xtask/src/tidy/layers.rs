@@ -8,7 +8,7 @@ use cargo_metadata::MetadataCommand;
 use super::Complaint;
 
 /// Crate, and what of ours it may use.
-const LAYERS: [(&str, &[&str]); 28] = [
+const LAYERS: [(&str, &[&str]); 29] = [
     ("keepwell-format", &[]),
     ("keepwell-crypt", &[]),
     ("keepwell-storage", &[]),
@@ -24,6 +24,7 @@ const LAYERS: [(&str, &[&str]); 28] = [
     ("keepwell-ingest", &["keepwell-format"]),
     ("keepwell-wire", &["keepwell-format"]),
     ("keepwell-link", &["keepwell-wire"]),
+    ("keepwell-replicad", REPLICAD),
     ("keepwell-offsite", &["keepwell-format", "keepwell-crypt", "keepwell-storage", "keepwell-wire"]),
     ("keepwell-audit", &[]),
     ("keepwell-duties", &[]),
@@ -61,6 +62,14 @@ const CLI: &[&str] = &[
     "keepwell-source",
     "keepwell-duties",
     "keepwell-api",
+];
+const REPLICAD: &[&str] = &[
+    "keepwell-format",
+    "keepwell-crypt",
+    "keepwell-storage",
+    "keepwell-wire",
+    "keepwell-link",
+    "keepwell-offsite",
 ];
 const FUZZ: &[&str] = &[
     "keepwell-format",

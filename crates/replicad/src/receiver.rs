@@ -1,0 +1,267 @@
+//! What a receiver answers (`docs/wire.md` 4 to 7, 9). Who asks is a key; it gets at the one tenant that this key is, and at nothing else.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::{Method, Request, Response, StatusCode};
+use keepwell_link::Stranger;
+use keepwell_offsite::{Moment, Put, Refused, Tenant};
+use keepwell_wire::challenge::Challenge;
+use keepwell_wire::snapshots::{SnapshotRef, encode_missing};
+use keepwell_wire::survey::{Survey, encode_answer};
+use keepwell_wire::{Class, KeyName, MAX_BODY};
+
+use crate::Spool;
+
+/// Longest object.
+const MAX_OBJECT: u64 = 64 << 20;
+/// Receipts in one answer.
+const MAX_RECEIPTS: usize = 1024;
+
+/// Tells the receiver's time; keeping goes by the second part of it.
+pub type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
+/// Signs receipts.
+type Sign = Arc<dyn Fn(&[u8]) -> [u8; 64] + Send + Sync>;
+
+/// All tenants of a box.
+pub struct Receiver {
+    tenants: RwLock<HashMap<KeyName, Arc<Mutex<Tenant>>>>,
+    spool: Spool,
+    clock: Clock,
+    sign: Sign,
+}
+
+/// An answer that is no.
+struct No {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    /// How much of an object is here.
+    from: Option<u64>,
+    body: Option<Vec<u8>>,
+}
+
+impl No {
+    fn new(status: StatusCode, code: &'static str, message: impl fmt::Display) -> Self {
+        Self { status, code, message: message.to_string(), from: None, body: None }
+    }
+
+    fn malformed(message: impl fmt::Display) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed", message)
+    }
+}
+
+impl From<Refused> for No {
+    fn from(refused: Refused) -> Self {
+        let status = match refused.code() {
+            "other-bytes" => StatusCode::UNPROCESSABLE_ENTITY,
+            "quota" | "full" => StatusCode::INSUFFICIENT_STORAGE,
+            "missing" => StatusCode::CONFLICT,
+            "not-here" => StatusCode::NOT_FOUND,
+            _ => {
+                tracing::error!(error = &refused as &dyn std::error::Error, "what a tenant sent or asked for met a fault of this box");
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        };
+        // What this box's disks are called is nobody else's business.
+        let message =
+            if status == StatusCode::INTERNAL_SERVER_ERROR { "the receiver's own disks failed".to_owned() } else { refused.to_string() };
+        let body = if let Refused::Missing(seqs) = &refused { Some(encode_missing(seqs)) } else { None };
+        Self { status, code: refused.code(), message, from: None, body }
+    }
+}
+
+type Answered = Result<(StatusCode, Vec<u8>), No>;
+
+impl Receiver {
+    /// Without a tenant.
+    pub fn new(spool: Spool, clock: Clock, sign: impl Fn(&[u8]) -> [u8; 64] + Send + Sync + 'static) -> Self {
+        Self { tenants: RwLock::default(), spool, clock, sign: Arc::new(sign) }
+    }
+
+    /// From now on this key is this tenant.
+    pub fn admit(&self, name: KeyName, tenant: Tenant) {
+        self.tenants.write().unwrap_or_else(PoisonError::into_inner).insert(name, Arc::new(Mutex::new(tenant)));
+    }
+
+    /// One request.
+    pub async fn answer(self: Arc<Self>, stranger: Stranger, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let (status, headers, body) = match self.route(stranger, request).await {
+            Ok((status, body)) => (status, Vec::new(), body),
+            Err(no) => {
+                let said = serde_json::json!({ "code": no.code, "message": no.message }).to_string().into_bytes();
+                let headers =
+                    [("keepwell-code", no.code.to_owned())].into_iter().chain(no.from.map(|from| ("keepwell-from", from.to_string())));
+                (no.status, headers.collect(), no.body.unwrap_or(said))
+            }
+        };
+        let mut response = Response::new(Full::new(Bytes::from(body)));
+        *response.status_mut() = status;
+        for (name, value) in headers {
+            if let Ok(value) = value.parse() {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        response
+    }
+
+    async fn route(self: Arc<Self>, stranger: Stranger, request: Request<Incoming>) -> Answered {
+        let known = self.tenants.read().unwrap_or_else(PoisonError::into_inner).get(&stranger.name).cloned();
+        let tenant = known.ok_or_else(|| No::new(StatusCode::FORBIDDEN, "stranger", "this box is not paired here"))?;
+        let path = request.uri().path().to_owned();
+        let parts: Vec<&str> = path.strip_prefix("/v1/").unwrap_or_default().split('/').collect();
+        let method = request.method().clone();
+        match (&method, &parts[..]) {
+            (&Method::POST, ["survey"]) => {
+                let asked = Survey::decode(&small(request).await?).map_err(No::malformed)?;
+                self.work(tenant, move |tenant, _| Ok((StatusCode::OK, encode_answer(&tenant.survey(&asked))))).await
+            }
+            (&Method::POST, ["snapshots"]) => {
+                let asked = SnapshotRef::decode(&small(request).await?).map_err(No::malformed)?;
+                let sign = Arc::clone(&self.sign);
+                self.work(tenant, move |tenant, now| Ok((StatusCode::OK, tenant.accept(&asked, now, |bytes| sign(bytes))?))).await
+            }
+            (&Method::POST, ["challenge"]) => {
+                let asked = Challenge::decode(&small(request).await?).map_err(No::malformed)?;
+                self.work(tenant, move |tenant, _| Ok((StatusCode::OK, tenant.answer(&asked)?.encode()))).await
+            }
+            (&Method::GET, ["receipts"]) => {
+                let after = request
+                    .uri()
+                    .query()
+                    .and_then(|query| query.strip_prefix("after="))
+                    .map_or(Ok(0), str::parse)
+                    .map_err(No::malformed)?;
+                self.work(tenant, move |tenant, _| Ok((StatusCode::OK, tenant.receipts(after, MAX_RECEIPTS).concat()))).await
+            }
+            (&Method::GET, ["uploads", class, id]) => {
+                let (class, id) = object(class, id)?;
+                Ok((StatusCode::OK, self.spool.length(stranger.name, class, &id).to_le_bytes().to_vec()))
+            }
+            (&Method::GET, ["objects", class, id]) => {
+                let (class, id) = object(class, id)?;
+                let range = range(&request)?;
+                self.work(tenant, move |tenant, _| read(tenant, class, id, range)).await
+            }
+            (&Method::PUT, ["objects", class, id]) => {
+                let (class, id) = object(class, id)?;
+                self.put(stranger.name, tenant, class, id, request).await
+            }
+            _ => Err(No::new(StatusCode::NOT_FOUND, "not-here", "there is no such route")),
+        }
+    }
+
+    /// Takes an object, whole or from where the line was cut.
+    async fn put(
+        self: Arc<Self>,
+        name: KeyName,
+        tenant: Arc<Mutex<Tenant>>,
+        class: Class,
+        id: [u8; 32],
+        request: Request<Incoming>,
+    ) -> Answered {
+        let number = |header: &str| -> Result<u64, No> {
+            let value = request.headers().get(header).and_then(|value| value.to_str().ok()).and_then(|value| value.parse().ok());
+            value.ok_or_else(|| No::malformed(format!("{header} is missing, or no number")))
+        };
+        let (length, from) = (number("keepwell-length")?, number("keepwell-from")?);
+        if length > MAX_OBJECT {
+            return Err(No::new(StatusCode::PAYLOAD_TOO_LARGE, "too-long", "no object is so long"));
+        }
+        // Before a byte is taken: is it wanted, and is there room?
+        let wanted = self.clone().work(Arc::clone(&tenant), move |tenant, _| Ok(tenant.wants(class, id, length)?)).await?;
+        if !wanted {
+            return Ok((StatusCode::OK, Vec::new()));
+        }
+        let here = self.spool.length(name, class, &id);
+        if from != here && from != 0 {
+            return Err(No { from: Some(here), ..No::new(StatusCode::CONFLICT, "from", format!("{here} bytes of it are here")) });
+        }
+        let mut bytes = if from > 0 { self.spool.take(name, class, &id) } else { Vec::new() };
+        let mut body = request.into_body();
+        let whole = loop {
+            match body.frame().await {
+                Some(Ok(frame)) => {
+                    let data = frame.into_data().unwrap_or_default();
+                    if bytes.len() as u64 + data.len() as u64 > length {
+                        return Err(No::malformed("more came than was said"));
+                    }
+                    bytes.extend_from_slice(&data);
+                }
+                Some(Err(error)) => break Err(error),
+                None => break Ok(()),
+            }
+        };
+        if whole.is_err() || (bytes.len() as u64) < length {
+            // The line was cut: what came is kept for the next one.
+            let receiver = Arc::clone(&self);
+            let kept = tokio::task::spawn_blocking(move || receiver.spool.keep(name, class, &id, &bytes)).await;
+            if let Ok(Err(error)) = kept {
+                tracing::warn!(%error, "the beginning of an object could not be kept");
+            }
+            return Err(No::malformed("the object is cut short"));
+        }
+        let receiver = Arc::clone(&self);
+        self.work(tenant, move |tenant, now| {
+            receiver.spool.drop(name, class, &id);
+            let put = tenant.put(class, id, &bytes, now)?;
+            Ok((if put == Put::Stored { StatusCode::CREATED } else { StatusCode::OK }, Vec::new()))
+        })
+        .await
+    }
+
+    /// Disks are waited for on a thread of their own.
+    async fn work<T: Send + 'static>(
+        &self,
+        tenant: Arc<Mutex<Tenant>>,
+        task: impl FnOnce(&mut Tenant, Moment) -> Result<T, No> + Send + 'static,
+    ) -> Result<T, No> {
+        let now = (self.clock)();
+        let done = tokio::task::spawn_blocking(move || task(&mut lock(&tenant), now)).await;
+        done.unwrap_or_else(|error| Err(No::new(StatusCode::INTERNAL_SERVER_ERROR, "store", error)))
+    }
+}
+
+impl fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").field("spool", &self.spool).finish_non_exhaustive()
+    }
+}
+
+fn lock(tenant: &Mutex<Tenant>) -> MutexGuard<'_, Tenant> {
+    tenant.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn small(request: Request<Incoming>) -> Result<Bytes, No> {
+    let body = Limited::new(request.into_body(), MAX_BODY).collect().await;
+    body.map(http_body_util::Collected::to_bytes).map_err(|_| No::new(StatusCode::PAYLOAD_TOO_LARGE, "too-long", "too long, or cut short"))
+}
+
+fn object(class: &str, id: &str) -> Result<(Class, [u8; 32]), No> {
+    let class = Class::of_folder(class).ok_or_else(|| No::malformed("no such class"))?;
+    let id: keepwell_storage::ObjectId = id.parse().map_err(No::malformed)?;
+    Ok((class, id.0))
+}
+
+/// The part that is asked for, first and last byte; none for all of it.
+fn range(request: &Request<Incoming>) -> Result<Option<(u64, u64)>, No> {
+    let Some(value) = request.headers().get("range") else { return Ok(None) };
+    let parsed = value.to_str().ok().and_then(|text| text.strip_prefix("bytes=")?.split_once('-'));
+    let numbers = parsed.and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
+    numbers.filter(|(first, last)| first <= last).map(Some).ok_or_else(|| No::malformed("no range of bytes"))
+}
+
+fn read(tenant: &mut Tenant, class: Class, id: [u8; 32], range: Option<(u64, u64)>) -> Answered {
+    let length = tenant.length(class, id)?;
+    let (first, last) = range.unwrap_or((0, length.saturating_sub(1)));
+    if last >= length {
+        return Err(No::new(StatusCode::RANGE_NOT_SATISFIABLE, "malformed", format!("it has {length} bytes")));
+    }
+    let wanted = usize::try_from(last - first + 1).map_err(No::malformed)?;
+    let bytes = tenant.read(class, id, first, wanted)?;
+    Ok((if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK }, bytes))
+}

@@ -1,0 +1,171 @@
+//! How a source sends (`docs/wire.md` 4 to 6): asks what is there, sends what matters most first, takes up what was cut, collects receipts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use hyper::{HeaderMap, Method, StatusCode};
+use keepwell_link::{Answered, Caller, LinkError};
+use keepwell_offsite::{Backlog, Offer, Step};
+use keepwell_wire::snapshots::{SnapshotRef, fingerprint};
+use keepwell_wire::survey::{MAX_PREFIXES, Survey, decode_answer, fingerprint as ids_fingerprint};
+use keepwell_wire::{Branch, Class, Prefix, Receipt};
+
+/// What a source has: its own vault's objects as they lie on its disks.
+pub trait Store: Sync {
+    /// Ids of a class, ascending.
+    fn ids(&self, class: Class) -> Vec<[u8; 32]>;
+    /// An object, with every check.
+    fn read(&self, class: Class, id: &[u8; 32]) -> Result<Vec<u8>, SendError>;
+    /// Snapshots that have to get to the other box.
+    fn offers(&self) -> Vec<Offer>;
+}
+
+/// Why a round ended before its end. What was acknowledged until then stays, and the next round goes on from there.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// The line.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The other box said no.
+    #[error("the other box refused: {message} ({code})")]
+    Refused {
+        /// The word of the protocol.
+        code: String,
+        /// For people.
+        message: String,
+    },
+    /// The other box said what can't be.
+    #[error("the other box's answer makes no sense: {0}")]
+    Nonsense(String),
+    /// This box's own object can't be read.
+    #[error("an object of this box can't be read: {0}")]
+    Own(String),
+}
+
+/// What a round did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Objects that became durable there.
+    pub objects: usize,
+    /// Bytes of objects that were handed to the line, those that were cut included.
+    pub bytes: u64,
+    /// Receipts, as they came; their signatures are the caller's to check.
+    pub receipts: Vec<(Receipt, [u8; 64])>,
+}
+
+/// Sends to one receiver.
+pub struct Sender<'a, S> {
+    caller: &'a Caller,
+    store: &'a S,
+}
+
+impl<'a, S: Store> Sender<'a, S> {
+    /// Over this connection.
+    pub fn new(caller: &'a Caller, store: &'a S) -> Self {
+        Self { caller, store }
+    }
+
+    /// Brings over all that is missing, into `sent`, which says also after an error what was done until then.
+    pub async fn round(&self, signed: &BTreeSet<[u8; 32]>, sent: &mut Sent) -> Result<(), SendError> {
+        let mut there = BTreeMap::new();
+        for class in Class::ALL {
+            let lacks = self.lacks(class).await?;
+            there.insert(class, lacks);
+        }
+        // What opens the rest goes first: a few hundred bytes.
+        for class in [Class::Slots, Class::Keyring, Class::Tombstone] {
+            for id in &there[&class] {
+                self.put(class, *id, sent).await?;
+            }
+        }
+        let offers = self.store.offers();
+        let needs: BTreeMap<[u8; 32], [u8; 32]> =
+            offers.iter().map(|offer| (offer.manifest.0, fingerprint(offer.packs.iter().copied()))).collect();
+        let backlog = Backlog::of(offers, |class, id| !there[&class].contains(id), |manifest| signed.contains(&manifest.0));
+        for step in backlog.steps {
+            match step {
+                Step::Put { class, id, .. } => self.put(class, id, sent).await?,
+                Step::Accept(manifest) => {
+                    let asked = SnapshotRef { manifest, packs: needs[&manifest.0] };
+                    let answered = self.caller.ask(Method::POST, "/v1/snapshots", HeaderMap::new(), asked.encode().into()).await?;
+                    let receipt = Receipt::decode(&taken(answered)?).map_err(nonsense)?;
+                    if receipt.0.manifest != manifest {
+                        return Err(SendError::Nonsense("a receipt for another snapshot".into()));
+                    }
+                    sent.receipts.push(receipt);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Which objects of a class it has not.
+    async fn lacks(&self, class: Class) -> Result<BTreeSet<[u8; 32]>, SendError> {
+        let mine = self.store.ids(class);
+        let mut lacks = BTreeSet::new();
+        let mut open = vec![Prefix::ALL];
+        while !open.is_empty() {
+            let prefixes = open.split_off(open.len().saturating_sub(MAX_PREFIXES));
+            let asked = Survey { class, prefixes };
+            let answered = self.caller.ask(Method::POST, "/v1/survey", HeaderMap::new(), asked.encode().into()).await?;
+            let branches = decode_answer(&taken(answered)?, &asked).map_err(nonsense)?;
+            for (prefix, branch) in asked.prefixes.iter().zip(branches) {
+                match branch {
+                    Branch::Ids(there) => lacks.extend(prefix.within(&mine).iter().filter(|id| there.binary_search(id).is_err()).copied()),
+                    Branch::Below(children) => {
+                        let below = (0..16).filter_map(|digit| prefix.then(digit)).zip(children.iter());
+                        let differs = |next: &Prefix, (count, print): &(u64, [u8; 32])| {
+                            let here = next.within(&mine);
+                            here.len() as u64 != *count || ids_fingerprint(here) != *print
+                        };
+                        open.extend(below.filter(|(next, child)| differs(next, child)).map(|(next, _)| next));
+                    }
+                }
+            }
+        }
+        Ok(lacks)
+    }
+
+    /// Sends an object from where an earlier line was cut.
+    async fn put(&self, class: Class, id: [u8; 32], sent: &mut Sent) -> Result<(), SendError> {
+        let object = Bytes::from(self.store.read(class, &id)?);
+        let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+        let upload = self.caller.ask(Method::GET, &format!("/v1/uploads/{}/{hex}", class.folder()), HeaderMap::new(), Bytes::new()).await?;
+        let here = taken(upload)?.as_ref().try_into().map(u64::from_le_bytes).map_err(nonsense)?;
+        let from = usize::try_from(here).ok().filter(|from| *from < object.len()).unwrap_or(0);
+        let mut headers = HeaderMap::new();
+        headers.insert("keepwell-length", object.len().into());
+        headers.insert("keepwell-from", from.into());
+        sent.bytes += (object.len() - from) as u64;
+        let answered =
+            self.caller.ask(Method::PUT, &format!("/v1/objects/{}/{hex}", class.folder()), headers, object.slice(from..)).await?;
+        taken(answered)?;
+        sent.objects += 1;
+        Ok(())
+    }
+}
+
+impl<S> std::fmt::Debug for Sender<'_, S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sender").field("caller", &self.caller).finish_non_exhaustive()
+    }
+}
+
+fn nonsense(error: impl std::fmt::Display) -> SendError {
+    SendError::Nonsense(error.to_string())
+}
+
+/// The body of a yes; of a no, what it says.
+fn taken(answered: Answered) -> Result<Bytes, SendError> {
+    if answered.status.is_success() {
+        return Ok(answered.body);
+    }
+    let said: serde_json::Value = serde_json::from_slice(&answered.body).unwrap_or_default();
+    let code = answered.headers.get("keepwell-code").and_then(|code| code.to_str().ok()).unwrap_or("unknown");
+    let message = said["message"].as_str().map_or_else(|| plain(answered.status), str::to_owned);
+    Err(SendError::Refused { code: code.chars().take(40).collect(), message: message.chars().take(300).collect() })
+}
+
+fn plain(status: StatusCode) -> String {
+    status.canonical_reason().unwrap_or("no reason was given").to_owned()
+}
