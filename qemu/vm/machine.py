@@ -162,7 +162,9 @@ class Machine:
     def off(self, seconds=300, ask=True):
         """An orderly shutdown: by the shell, or the power button where there is none. `ask=False`: somebody inside was asked already. Whether it went off by itself."""
         if ask and self.agent:
-            self.sh("systemctl --no-block poweroff", check=False)
+            # The shell may be gone before it can say that it was asked; whether it was, the end shows.
+            with contextlib.suppress(Silent):
+                self.sh("systemctl --no-block poweroff", check=False, seconds=60)
         elif ask:
             self.qmp("system_powerdown")
         with contextlib.suppress(subprocess.TimeoutExpired):
