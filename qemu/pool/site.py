@@ -170,13 +170,17 @@ class Site:
     # Disks
 
     def disks(self):
-        """By serial number: membership, verdict, and all else that is told of them. A member that can't be read is told once as that and once as a disk without a use; the first counts."""
+        """By serial number: membership, verdict, and all else that is told of them."""
         found = {}
-        for one in self.told("/v1/disks").get("disks", []):
+        for serial, one in self.bays():
             disk = one["disk"] or {}
-            serial = disk.get("serial") or one["pool_name"]
+            # A member that was not looked at yet may be there a second time, as a disk of unknown use.
             found.setdefault(serial, {"membership": one["membership"], "verdict": disk.get("health", {}).get("verdict"), **disk})
         return found
+
+    def bays(self):
+        """Each that is told of, with its serial number, as often as it is."""
+        return [((one["disk"] or {}).get("serial") or one["pool_name"], one) for one in self.told("/v1/disks").get("disks", [])]
 
     def membership(self, disk):
         return self.disks().get(disk.serial, {}).get("membership")

@@ -38,20 +38,22 @@ def main():
         asked(site, n1)
     with checks.part("an NVMe disk joins"):
         site.adds_disk(n1)
-        checks.check("it becomes one of the pool, and gets its part", until(lambda: waited(site.whole()), START), site.told("/v1/disks"))
+        checks.check("it becomes one of the pool", until(lambda: waited(site.whole()), START), site.told("/v1/disks"))
+        before = files_on(site, n1)
         site.grows(FILES, SIZE)
-        backed_up(site, "a backup goes on to it too")
+        backed_up(site, "a backup is complete")
+        checks.check("and went on to it too", files_on(site, n1) > before, before)
     with checks.part("it is pulled, and returns"):
         pulled(site, n1)
     with checks.part("it says of itself that it fails"):
         fails(site, n1)
     with checks.part("a start with a disk that answers nothing but errors"):
         box.disk("d3").errors = DEAD
-        starts_without(site, box.disk("d3"))
+        starts_without(site, box.disk("d3"), "unreadable", "Can't be read")
     with checks.part("a start without it"):
         gone = box.disk("d3")
         box.disks.remove(gone)
-        starts_without(site, gone)
+        starts_without(site, gone, "missing", "Missing")
     checks.check("it goes off in order", box.off())
     checks.finish()
 
@@ -73,6 +75,12 @@ def shown(site, disk, *words):
     text = plain(site.owner.at("/disks").text)
     beside = [text[max(0, found.start() - 300):found.end() + 300] for found in re.finditer(re.escape(disk.serial), text)]
     return any(all(word in part for word in words) for part in beside)
+
+
+def files_on(site, disk):
+    """How many, in the file system of a mounted disk of the pool."""
+    at = site.disks()[disk.serial]["standing"]["mounted_at"]
+    return int(site.box.sh(f"find '{at}' -type f | wc -l").output)
 
 
 def asked(site, n1):
@@ -135,7 +143,8 @@ def logged(site, disk):
     return {record["fields"].get("what") for record in records if record["fields"].get("serial") == disk.serial}
 
 
-def starts_without(site, disk):
+def starts_without(site, disk, code, word):
+    """`code`, `word`: what the incident and the console call it."""
     box = site.box
     checks.check("it went off in order", box.off())
     # What was pulled stays out.
@@ -145,9 +154,10 @@ def starts_without(site, disk):
     checks.check("it starts, and nothing failed", state == "running", f"{state}\n{box.sh('systemctl --failed --no-pager', check=False)}")
     checks.check("its vault is open", site.opened(START), site.told("/v1/vault"))
     checks.check("it says which disk it waits for", until(lambda: waited(site.membership(disk) == "missing"), 300), site.disks())
-    checks.check("on the console too", shown(site, disk, "Missing"), plain(site.owner.at("/disks").text))
-    incident = until(lambda: waited((disk.serial, "missing") in site.incidents()), 300)
-    checks.check("as an incident", incident, site.told("/v1/status").get("incidents"))
+    checks.check("and tells it once", until(lambda: waited([serial for serial, _ in site.bays()].count(disk.serial) == 1), 120), site.bays())
+    checks.check(f"on the console too: {word}", shown(site, disk, word), plain(site.owner.at("/disks").text))
+    incident = until(lambda: waited((disk.serial, code) in site.incidents()), 300)
+    checks.check(f"as an incident: {code}", incident, site.told("/v1/status").get("incidents"))
     site.grows(FILES, SIZE)
     backed_up(site, "a backup goes on without it")
     comes_back(site, "and comes back, byte for byte")

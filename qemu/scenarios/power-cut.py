@@ -25,7 +25,7 @@ SEED = int(os.environ.get("SEED", "1"))
 # A backup is cut when so much of it is on the disks and so many writes are under way: its first pack, and what comes after the packs.
 CUTS = ((0, 6), (40 * MIB, 3))
 # So many other moments are looked at before each cut.
-MOMENTS = 6
+MOMENTS = 8
 # Files of a generation, and their bytes: enough that a backup can be cut in its middle.
 FILES, SIZE = 240, 150_000
 
