@@ -133,7 +133,7 @@ fn standing(standing: &Standing) -> (bool, String) {
         }
         Standing::Own { .. } => (false, "The box itself runs from it. It is never touched.".into()),
         Standing::Busy { by } => (false, format!("Something else uses it: {}.", view_name(by))),
-        Standing::Unread { why } => (false, capital(&view_name(why))),
+        Standing::Unread { why, .. } => (false, capital(&view_name(why))),
         Standing::Absent => (false, "It is not connected.".into()),
     }
 }
