@@ -67,7 +67,7 @@ fn a_box_without_its_state_seals_nothing_and_says_so() {
     let mut keeper = start();
     let locked = keeper.status().locked.unwrap();
     assert_eq!((keeper.status().phase, locked.code.as_str()), (Phase::Locked, CODE));
-    assert!(locked.text.contains("unharmed") && locked.text.contains("two papers"), "{}", locked.text);
+    assert!(locked.text.contains("unharmed") && locked.text.contains("Two papers"), "{}", locked.text);
     assert!(keeper.new_vault(&new_vault()).is_err(), "its keys would be gone when the box is switched off");
     assert!(matches!(open(&mut keeper, &made), Err(KeydError::Locked(_))));
     let recovered = keeper.unlock_by_kit(&by_kit(&papers[1], &papers[2])).unwrap();

@@ -54,7 +54,9 @@ impl Stage {
         let root = self.folder.path().to_path_buf();
         if fs::metadata(&root).unwrap().uid() == 0 {
             self.program = self.at("keepwell");
-            fs::copy(env!("CARGO_BIN_EXE_keepwell"), &self.program).unwrap();
+            // By a process of its own: while this one had the copy open for writing, a program that another test starts would inherit that, and nobody could run the copy.
+            let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_keepwell")).arg(&self.program).status().unwrap();
+            assert!(copied.success());
             let all = tree(&root).into_iter().map(|(path, _)| root.join(path));
             all.chain([root.clone()]).for_each(|path| lchown(path, Some(NOBODY), Some(NOBODY)).unwrap());
             self.user = Some(NOBODY);
