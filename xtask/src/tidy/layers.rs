@@ -63,14 +63,7 @@ const CLI: &[&str] = &[
     "keepwell-duties",
     "keepwell-api",
 ];
-const REPLICAD: &[&str] = &[
-    "keepwell-format",
-    "keepwell-crypt",
-    "keepwell-storage",
-    "keepwell-wire",
-    "keepwell-link",
-    "keepwell-offsite",
-];
+const REPLICAD: &[&str] = &["keepwell-format", "keepwell-crypt", "keepwell-storage", "keepwell-wire", "keepwell-link", "keepwell-offsite"];
 const FUZZ: &[&str] = &[
     "keepwell-format",
     "keepwell-crypt",
