@@ -95,10 +95,10 @@ impl Watch {
 
     /// Mounts a disk of this box when it appears, unless somebody has just unmounted it.
     pub(super) fn mount_own(self: &Arc<Self>, serial: &Serial) -> Result<(), DiskError> {
-        self.rescan();
         let mut taken = self.take(serial)?;
         // To be woken by itself, it would never rest.
         taken.is_own_thread = true;
+        self.rescan();
         let facts = self.facts(Action::Mount, serial, &Typed::default())?;
         let parked = self.table().entries.get(serial).is_none_or(|entry| entry.parked);
         if parked { Ok(()) } else { self.mount_noted(serial, &facts).map(drop) }
@@ -177,6 +177,8 @@ impl Watch {
     pub(super) fn allowed(self: &Arc<Self>, action: Action, serial: &Serial, typed: &Typed) -> Result<(Facts, Taken), DiskError> {
         self.rescan();
         let taken = self.take(serial)?;
+        // Who had it until now may have mounted it: a disk whose keys were just made known is mounted by its own thread, too.
+        self.rescan();
         let facts = self.facts(action, serial, typed)?;
         Ok((facts, taken))
     }
