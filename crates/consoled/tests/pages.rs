@@ -261,7 +261,7 @@ async fn who_looks_on_hears_that_something_changed_and_no_name() {
     stream.write_all(ask.as_bytes()).await.unwrap();
     let (mut heard, mut piece) = (String::new(), [0; 4096]);
     // The console's ear may not be at vaultd's door yet.
-    while !heard.contains("data:") {
+    while !heard.contains("{\"kind\":\"status\"}") {
         desk.vaultd.happens();
         if let Ok(read) = tokio::time::timeout(Duration::from_millis(200), stream.read(&mut piece)).await {
             heard.push_str(&String::from_utf8_lossy(&piece[..read.unwrap()]));
