@@ -128,8 +128,8 @@ async fn show(visit: &Visit, trouble: Option<Trouble>) -> Response {
 
 /// What holds of a box without an owner, by its keys. Its own screen shows a code only where there is something to be claimed.
 fn without_owner(keys: Option<&keys::Status>) -> (&'static str, bool) {
-    // Keys that a passphrase opens are there before there is a vault.
-    let has_none = |keys: &keys::Status| keys.phase == keys::Phase::Open && keys.vaults.is_empty() && keys.waiting.is_none();
+    // Without a TPM there are keys before there is an owner; authd alone decides who gets in there.
+    let has_no_tpm = |keys: &keys::Status| keys.keeper != keys::Keeper::Tpm && keys.locked.is_none();
     let is_without_state = |keys: &keys::Status| keys.locked.as_ref().is_some_and(|why| why.code == state_locked::CODE);
     match keys {
         Some(keys) if is_without_state(keys) => (
@@ -140,7 +140,7 @@ fn without_owner(keys: Option<&keys::Status>) -> (&'static str, bool) {
             "Two papers opened the backups of this box. Its people come back with them within a minute: then sign in as before. Where none do, its own screen says how it is claimed.",
             true,
         ),
-        Some(keys) if keys.may_be_claimed() || has_none(keys) => {
+        Some(keys) if keys.may_be_claimed() || has_no_tpm(keys) => {
             ("Nobody owns this box yet. It is claimed with the code on its own screen.", true)
         }
         Some(_) => (
