@@ -32,6 +32,9 @@ pub struct Status {
     pub users: u32,
     /// Whether the box has an owner who has signed in. Until then the first owner may be claimed.
     pub claimed: bool,
+    /// Whether a first owner would be taken now, with the code where one is needed.
+    #[serde(default)]
+    pub claimable: bool,
     /// Whether there is a sealed code that was not used ([`AskBreakGlass`]).
     #[serde(default)]
     pub break_glass: bool,

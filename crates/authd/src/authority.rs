@@ -109,7 +109,8 @@ impl Authority {
         let users = u32::try_from(accounts.len()).unwrap_or(u32::MAX);
         let break_glass = inside.store.sealed_code()?.is_some();
         let passkey_hosts = passkeys::hosts(&accounts);
-        Ok(Status { boot, public_key, users, claimed: accounts.iter().any(Account::is_proven_owner), break_glass, passkey_hosts })
+        let (claimed, claimable) = (accounts.iter().any(Account::is_proven_owner), inside.unclaimed().is_ok());
+        Ok(Status { boot, public_key, users, claimed, claimable, break_glass, passkey_hosts })
     }
 
     /// What grants are checked with.

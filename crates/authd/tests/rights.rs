@@ -284,14 +284,19 @@ fn a_copy_revives_no_token_and_nobody() {
 fn a_box_with_keys_and_without_people_is_nobodys_before_its_papers() {
     let folder = tempfile::tempdir().unwrap();
     let desk = Desk::open(folder.path(), &Fake::new());
+    let claimable = || desk.authority.status().unwrap().claimable;
+    assert!(claimable());
     desk.authority.wait_for_claims();
+    assert!(!claimable());
     assert_eq!(code(desk.claim("Mallory")), "claims-unheard");
     assert_eq!(code(desk.authority.claim_code()), "claims-unheard");
     desk.authority.claims(&MayClaim { open: false });
+    assert!(!claimable());
     assert_eq!(code(desk.claim("Mallory")), "kit-first");
     assert_eq!(code(desk.authority.claim_code()), "kit-first");
     assert_eq!(code(claim(&desk, "Mallory", Some(secret("ABCDE-ABCDE-ABCDE-ABCDE")), Origin::Console)), "kit-first");
     desk.authority.claims(&MayClaim { open: true });
+    assert!(claimable());
     desk.claim("Dr. Owner").unwrap();
 }
 

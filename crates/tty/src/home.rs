@@ -49,7 +49,7 @@ pub(crate) fn lines(console: &Console, up: u64) -> Vec<Line> {
         }
         None => lines.push(Line::looking(Look::Muted, "The console has not made its certificate authority yet.")),
     }
-    let keys_first = facts.keys.now(up).is_some_and(|keys| keys.phase != Phase::New && !keys.by_papers);
+    let keys_first = facts.keys.now(up).is_some_and(|keys| !keys.may_be_claimed());
     if facts.is_unclaimed(up) && console.state_locked.is_none() && facts.claim.now(up).is_none() && keys_first {
         lines.push(Line::looking(Look::Strong, "This box has a vault, but none of its people."));
         lines.push(Line::of(

@@ -90,7 +90,7 @@ impl Inside {
     }
 
     /// Refused if the box has an owner who has signed in, or users who were restored, or keys and nobody who has shown papers.
-    fn unclaimed(&self) -> Result<Vec<String>, AuthError> {
+    pub(super) fn unclaimed(&self) -> Result<Vec<String>, AuthError> {
         let accounts = self.store.accounts()?;
         let replaceable = match &accounts[..] {
             [] => true,

@@ -108,7 +108,9 @@ async fn show(visit: &Visit, trouble: Option<Trouble>) -> Response {
     });
     let known = visit.app.neighbours.ask_authd::<Status>("/v1/status").await;
     let unclaimed = match &known {
-        Ok(status) if !status.claimed => Some(without_owner(visit.app.neighbours.ask_keyd("/v1/status").await.ok().as_ref())),
+        Ok(status) if !status.claimed => {
+            Some(without_owner(status.claimable, visit.app.neighbours.ask_keyd("/v1/status").await.ok().as_ref()))
+        }
         _ => None,
     };
     // Whether anybody has one for this name: who it is, nobody at the door is told.
@@ -126,10 +128,8 @@ async fn show(visit: &Visit, trouble: Option<Trouble>) -> Response {
     visit.show_with(status, &page)
 }
 
-/// What holds of a box without an owner, by its keys. Its own screen shows a code only where there is something to be claimed.
-fn without_owner(keys: Option<&keys::Status>) -> (&'static str, bool) {
-    // Without a TPM there are keys before there is an owner; authd alone decides who gets in there.
-    let has_no_tpm = |keys: &keys::Status| keys.keeper != keys::Keeper::Tpm && keys.locked.is_none();
+/// What holds of a box without an owner, by what authd would do and by its keys. Its own screen shows a code only where there is something to be claimed.
+fn without_owner(claimable: bool, keys: Option<&keys::Status>) -> (&'static str, bool) {
     let is_without_state = |keys: &keys::Status| keys.locked.as_ref().is_some_and(|why| why.code == state_locked::CODE);
     match keys {
         Some(keys) if is_without_state(keys) => (
@@ -140,7 +140,7 @@ fn without_owner(keys: Option<&keys::Status>) -> (&'static str, bool) {
             "Two papers opened the backups of this box. Its people come back with them within a minute: then sign in as before. Where none do, its own screen says how it is claimed.",
             true,
         ),
-        Some(keys) if keys.may_be_claimed() || has_no_tpm(keys) => {
+        Some(keys) if claimable || keys.may_be_claimed() => {
             ("Nobody owns this box yet. It is claimed with the code on its own screen.", true)
         }
         Some(_) => (

@@ -142,6 +142,7 @@ async fn status(State(authd): State<Authd>) -> Json<Status> {
         public_key: "0".repeat(64),
         users: 6,
         claimed: !authd.0.lock().unwrap().unclaimed,
+        claimable: false,
         break_glass: true,
         passkey_hosts: vec!["localhost".into()],
     })
