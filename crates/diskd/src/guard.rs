@@ -36,14 +36,22 @@ impl Action {
     }
 }
 
-/// Why nothing is known of a disk that has just come.
-pub(crate) const NOT_LOOKED: &str = "it was not looked at yet";
+/// Why nothing is known of what is on a disk.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unseen {
+    /// It has just come.
+    #[error("it was not looked at yet")]
+    NotYet,
+    /// Reading it failed.
+    #[error("{0}")]
+    Failed(String),
+}
 
 /// Smallest disk that is worth preparing.
 const SMALLEST: u64 = 512 << 20;
 
 /// What a disk is to the box, from what holds it, what is on it, and whose keys are known.
-pub fn standing(found: &Found, content: Result<&Content, &str>, own: &[PublicKey], known: Option<String>, base: &Path) -> Standing {
+pub fn standing(found: &Found, content: Result<&Content, &Unseen>, own: &[PublicKey], known: Option<String>, base: &Path) -> Standing {
     let mut mounted_at = None;
     for hold in &found.holds {
         match hold {
@@ -55,7 +63,7 @@ pub fn standing(found: &Found, content: Result<&Content, &str>, own: &[PublicKey
         }
     }
     match content {
-        Err(why) => Standing::Unread { why: why.to_owned(), failed: why != NOT_LOOKED },
+        Err(why) => Standing::Unread { why: why.to_string(), failed: *why != Unseen::NotYet },
         Ok(Content::Blank) => Standing::Blank,
         Ok(Content::Foreign(what)) => Standing::Foreign { what: what.clone() },
         Ok(Content::Spoilt(why)) => Standing::Spoilt { why: why.clone() },
@@ -194,8 +202,9 @@ mod tests {
 
     #[test]
     fn a_disk_that_can_not_be_read_is_told_from_one_that_has_just_come() {
-        let of = |why| standing(&found(vec![]), Err(why), &[], None, Path::new("/run/d"));
-        assert_eq!((of(NOT_LOOKED).unreadable(), of("Input/output error").unreadable()), (None, Some("Input/output error")));
+        let of = |why| standing(&found(vec![]), Err(&why), &[], None, Path::new("/run/d"));
+        let failed = of(Unseen::Failed("Input/output error".into()));
+        assert_eq!((of(Unseen::NotYet).unreadable(), failed.unreadable()), (None, Some("Input/output error")));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::process::Command;
 use keepwell_api::disks::{Standing, Typed};
 use keepwell_diskd::DiskError;
 use keepwell_diskd::content::{Content, look};
-use keepwell_diskd::guard::{Action, permit, standing};
+use keepwell_diskd::guard::{Action, Unseen, permit, standing};
 use keepwell_diskd::identity::{Identity, KnownBoxes, PublicKey, Statement};
 use keepwell_diskd::inventory::{Found, Partition, Places};
 use keepwell_diskd::label::{LABEL_AT, LABEL_BYTES, Label};
@@ -156,7 +156,7 @@ fn a_disk_in_use_is_refused_by_the_kernel_too() {
 
 #[test]
 fn the_disk_of_root_is_the_boxs_own() {
-    let own = |found: &Found| matches!(standing(found, Err("not looked"), &[], None, Path::new("/run/x")), Standing::Own { .. });
+    let own = |found: &Found| matches!(standing(found, Err(&Unseen::NotYet), &[], None, Path::new("/run/x")), Standing::Own { .. });
     let mounts = keepwell_diskd::inventory::mounts(&Places::default());
     let root = keepwell_diskd::inventory::mounts::mounted_at(&mounts, Path::new("/")).unwrap();
     if root.number.major == 0 {

@@ -10,7 +10,7 @@ use super::unmountable::Unmountable;
 use super::{Table, Wake, Watch, unknown};
 use crate::content::{Content, look};
 use crate::error::DiskError;
-use crate::guard::{self, Action};
+use crate::guard::{self, Action, Unseen};
 use crate::inventory::Found;
 use crate::label::Label;
 use crate::mount;
@@ -26,7 +26,7 @@ pub struct Asker {
 /// A disk as it is at this moment.
 pub(super) struct Facts {
     pub(super) found: Found,
-    content: Result<Content, String>,
+    content: Result<Content, Unseen>,
     standing: Standing,
 }
 
@@ -175,9 +175,11 @@ impl Watch {
 
     /// Leave for `action`, with the facts it was given on and the disk for this request alone.
     pub(super) fn allowed(self: &Arc<Self>, action: Action, serial: &Serial, typed: &Typed) -> Result<(Facts, Taken), DiskError> {
-        self.rescan();
+        if !self.table().entries.contains_key(serial) {
+            self.rescan();
+        }
         let taken = self.take(serial)?;
-        // Who had it until now may have mounted it: a disk whose keys were just made known is mounted by its own thread, too.
+        // Not before it is taken: who had it until now may have mounted it, as a disk's own thread does when its key was just made known.
         self.rescan();
         let facts = self.facts(action, serial, typed)?;
         Ok((facts, taken))
@@ -185,7 +187,7 @@ impl Watch {
 
     fn facts(&self, action: Action, serial: &Serial, typed: &Typed) -> Result<Facts, DiskError> {
         let found = self.connected(serial)?;
-        let content = look(&found, &self.config.tools.wipefs).map_err(|error| error.to_string());
+        let content = look(&found, &self.config.tools.wipefs).map_err(|error| Unseen::Failed(error.to_string()));
         let standing = self.standing(&found, &content, &self.own_keys());
         guard::permit(action, &found, &standing, typed)?;
         Ok(Facts { found, content, standing })
@@ -214,7 +216,7 @@ impl Watch {
         }
     }
 
-    pub(super) fn set_content(&self, serial: &Serial, content: Result<Content, String>) {
+    pub(super) fn set_content(&self, serial: &Serial, content: Result<Content, Unseen>) {
         if let Some(entry) = self.table().entries.get_mut(serial) {
             entry.content = content;
         }

@@ -24,7 +24,7 @@ use crate::calendar::Tests;
 use crate::content::Content;
 use crate::error::DiskError;
 use crate::former::Former;
-use crate::guard;
+use crate::guard::{self, Unseen};
 use crate::history::History;
 use crate::identity::{Identity, KnownBoxes, PublicKey};
 use crate::inventory::{Found, Places};
@@ -88,7 +88,7 @@ struct Table {
 struct Entry {
     /// As it is connected; none while it is away.
     found: Option<Found>,
-    content: Result<Content, String>,
+    content: Result<Content, Unseen>,
     health: Health,
     job: Option<Job>,
     /// Somebody works on it.
@@ -124,7 +124,7 @@ impl Watch {
         let entries = history.disks()?.into_iter().map(|disk| {
             let entry = Entry {
                 found: None,
-                content: Err(guard::NOT_LOOKED.into()),
+                content: Err(Unseen::NotYet),
                 health: Health::unknown("absent", "The disk is not connected."),
                 job: None,
                 taken: false,
@@ -238,12 +238,12 @@ impl Watch {
         }
     }
 
-    fn standing(&self, found: &Found, content: &Result<Content, String>, own: &[PublicKey]) -> Standing {
+    fn standing(&self, found: &Found, content: &Result<Content, Unseen>, own: &[PublicKey]) -> Standing {
         let known = match content {
             Ok(Content::Labelled(label)) if !own.contains(&label.key) => self.config.known.name_of(&label.key),
             _ => None,
         };
-        guard::standing(found, content.as_ref().map_err(String::as_str), own, known, &self.config.mount.base)
+        guard::standing(found, content.as_ref(), own, known, &self.config.mount.base)
     }
 
     fn own_keys(&self) -> Vec<PublicKey> {

@@ -7,7 +7,7 @@ use keepwell_api::disks::{Health, Serial};
 
 use super::{Entry, Table, Wake, Watch, log, worker};
 use crate::calendar::Tests;
-use crate::guard::NOT_LOOKED;
+use crate::guard::Unseen;
 use crate::inventory::{self, Found, Number};
 use crate::mount;
 
@@ -92,14 +92,14 @@ fn leave(entry: &mut Entry) {
     entry.found = None;
     entry.wake = None;
     (entry.parked, entry.unmountable) = (false, None);
-    entry.content = Err(NOT_LOOKED.into());
+    entry.content = Err(Unseen::NotYet);
     entry.health = Health::unknown("absent", "The disk is not connected.");
 }
 
 fn fresh(found: &Found, now: i64) -> Entry {
     Entry {
         found: None,
-        content: Err(NOT_LOOKED.into()),
+        content: Err(Unseen::NotYet),
         health: Health::unknown("not-asked", "The disk was not asked yet."),
         job: None,
         taken: false,

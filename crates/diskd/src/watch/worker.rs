@@ -13,6 +13,7 @@ use super::{Entry, Wake, Watch, log};
 use crate::calendar;
 use crate::content::look;
 use crate::error::DiskError;
+use crate::guard::Unseen;
 use crate::history::Kept;
 use crate::inventory::Found;
 use crate::program::{ProgramError, Stuck};
@@ -69,7 +70,7 @@ impl Worker {
         if self.entry(watch, |entry| entry.taken) != Some(false) {
             return;
         }
-        let content = look(&self.found, &watch.config.tools.wipefs).map_err(|error| chain(&error));
+        let content = look(&self.found, &watch.config.tools.wipefs).map_err(|error| Unseen::Failed(chain(&error)));
         let own = watch.own_keys();
         let ours = self.entry(watch, |entry| {
             entry.content = content;
