@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::str::FromStr as _;
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use keepwell_crypt::Secret;
 use tss_esapi::TctiNameConf;
@@ -42,17 +42,16 @@ pub struct Tpm {
 }
 
 /// Waits for the thread's end: a process that ends while the thread's C libraries clean up after it dies of a memory freed twice.
-struct Joined(Option<JoinHandle<()>>);
+struct Joined {
+    thread: Option<JoinHandle<()>>,
+    /// Hangs up with the last that the thread does.
+    working: Receiver<()>,
+}
 
 impl Drop for Joined {
     fn drop(&mut self) {
-        let until = Instant::now() + END_MAX;
-        let Some(thread) = self.0.take() else { return };
-        while !thread.is_finished() && Instant::now() < until {
-            thread::sleep(Duration::from_millis(1));
-        }
         // One that waits for a TPM which never answers is left alone.
-        if thread.is_finished() {
+        if let (Err(RecvTimeoutError::Disconnected), Some(thread)) = (self.working.recv_timeout(END_MAX), self.thread.take()) {
             let _ = thread.join();
         }
     }
@@ -64,7 +63,9 @@ impl Tpm {
         let name = tcti.to_owned();
         let tcti = TctiNameConf::from_str(tcti).map_err(|source| TpmError::Absent { tcti: name.clone(), source })?;
         let (tasks, queue) = sync_channel::<Task>(WAITING_MAX);
+        let (works, working) = sync_channel::<()>(0);
         let run = move || {
+            let _works = works;
             for Task { work, closed } in queue {
                 match Link::open(&tcti, &name) {
                     Ok(mut link) => work(Ok(&mut link)),
@@ -75,7 +76,7 @@ impl Tpm {
             }
         };
         let thread = thread::Builder::new().name("tpm".to_owned()).spawn(run).map_err(|_| TpmError::Silent { seconds: 0 })?;
-        Ok(Self { tasks, deadline, known: Mutex::new(None), _thread: Joined(Some(thread)) })
+        Ok(Self { tasks, deadline, known: Mutex::new(None), _thread: Joined { thread: Some(thread), working } })
     }
 
     /// From now on no other TPM gives random numbers, makes an identity, or signs; none lifts that.
