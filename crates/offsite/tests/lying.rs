@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use keepwell_offsite::sampling::{Known, sample, sample_size};
 use keepwell_offsite::{Put, Tenant};
-use keepwell_storage::{Damage, MemoryDisk};
+use keepwell_storage::{Damage, MemoryDisk, ObjectId};
 use keepwell_wire::challenge::{Answer, Challenge, MAX_ASKED};
 use keepwell_wire::{Class, SliceProof};
 use site::{Source, at, create, id, memory, open, terms};
@@ -58,9 +58,9 @@ fn what_was_dropped_is_found_within_a_day_and_healed() {
         let mut dropped = Vec::new();
         for n in 0..PACKS / 1000 {
             let victim = known[usize::from(blake3::hash(&[seed, n.to_le_bytes()[0]]).as_bytes()[0]) * 11];
-            let hex: String = victim.id.iter().map(|byte| format!("{byte:02x}")).collect();
+            let name = ObjectId(victim.id).to_string();
             for disk in &disks {
-                disk.paths().into_iter().filter(|path| path.contains(&hex)).for_each(|path| assert!(disk.damage(&path, Damage::Delete)));
+                disk.paths().into_iter().filter(|path| path.contains(&name)).for_each(|path| assert!(disk.damage(&path, Damage::Delete)));
             }
             dropped.push(victim.id);
         }

@@ -6,7 +6,7 @@ mod site;
 
 use keepwell_format::{PackSeq, VaultId};
 use keepwell_offsite::{Put, Refused};
-use keepwell_storage::{Damage, MemoryDisk};
+use keepwell_storage::{Damage, MemoryDisk, ObjectId};
 use keepwell_wire::challenge::{Asked, Challenge};
 use keepwell_wire::survey::Survey;
 use keepwell_wire::{Branch, Class, Prefix, Receipt};
@@ -138,6 +138,5 @@ fn what_is_damaged_is_not_here_and_can_be_sent_again() {
 }
 
 fn path_of(disk: &MemoryDisk, id: &[u8; 32]) -> String {
-    let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
-    disk.paths().into_iter().find(|path| path.contains(&hex)).unwrap()
+    disk.paths().into_iter().find(|path| path.contains(&ObjectId(*id).to_string())).unwrap()
 }

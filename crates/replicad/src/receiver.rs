@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
 use keepwell_link::Stranger;
 use keepwell_offsite::{Moment, Put, Refused, Tenant};
+use keepwell_storage::ObjectId;
 use keepwell_wire::challenge::Challenge;
 use keepwell_wire::snapshots::{SnapshotRef, encode_missing};
 use keepwell_wire::survey::{Survey, encode_answer};
@@ -173,7 +174,7 @@ impl Receiver {
             return Err(No::new(StatusCode::PAYLOAD_TOO_LARGE, "too-long", "no object is so long"));
         }
         // Before a byte is taken: is it wanted, and is there room?
-        let wanted = self.clone().work(Arc::clone(&tenant), move |tenant, _| Ok(tenant.wants(class, id, length)?)).await?;
+        let wanted = self.work(Arc::clone(&tenant), move |tenant, _| Ok(tenant.wants(class, id, length)?)).await?;
         if !wanted {
             return Ok((StatusCode::OK, Vec::new()));
         }
@@ -243,7 +244,7 @@ async fn small(request: Request<Incoming>) -> Result<Bytes, No> {
 
 fn object(class: &str, id: &str) -> Result<(Class, [u8; 32]), No> {
     let class = Class::of_folder(class).ok_or_else(|| No::malformed("no such class"))?;
-    let id: keepwell_storage::ObjectId = id.parse().map_err(No::malformed)?;
+    let id: ObjectId = id.parse().map_err(No::malformed)?;
     Ok((class, id.0))
 }
 

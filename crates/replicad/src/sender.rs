@@ -6,9 +6,10 @@ use bytes::Bytes;
 use hyper::{HeaderMap, Method, StatusCode};
 use keepwell_link::{Answered, Caller, LinkError};
 use keepwell_offsite::{Backlog, Offer, Step};
+use keepwell_storage::ObjectId;
 use keepwell_wire::snapshots::{SnapshotRef, fingerprint};
-use keepwell_wire::survey::{MAX_PREFIXES, Survey, decode_answer, fingerprint as ids_fingerprint};
-use keepwell_wire::{Branch, Class, Prefix, Receipt};
+use keepwell_wire::survey::{Search, decode_answer};
+use keepwell_wire::{Class, Receipt};
 
 /// What a source has: its own vault's objects as they lie on its disks.
 pub trait Store: Sync {
@@ -102,43 +103,26 @@ impl<'a, S: Store> Sender<'a, S> {
     /// Which objects of a class it has not.
     async fn lacks(&self, class: Class) -> Result<BTreeSet<[u8; 32]>, SendError> {
         let mine = self.store.ids(class);
-        let mut lacks = BTreeSet::new();
-        let mut open = vec![Prefix::ALL];
-        while !open.is_empty() {
-            let prefixes = open.split_off(open.len().saturating_sub(MAX_PREFIXES));
-            let asked = Survey { class, prefixes };
+        let mut search = Search::of(class, &mine);
+        while let Some(asked) = search.question() {
             let answered = self.caller.ask(Method::POST, "/v1/survey", HeaderMap::new(), asked.encode().into()).await?;
-            let branches = decode_answer(&taken(answered)?, &asked).map_err(nonsense)?;
-            for (prefix, branch) in asked.prefixes.iter().zip(branches) {
-                match branch {
-                    Branch::Ids(there) => lacks.extend(prefix.within(&mine).iter().filter(|id| there.binary_search(id).is_err()).copied()),
-                    Branch::Below(children) => {
-                        let below = (0..16).filter_map(|digit| prefix.then(digit)).zip(children.iter());
-                        let differs = |next: &Prefix, (count, print): &(u64, [u8; 32])| {
-                            let here = next.within(&mine);
-                            here.len() as u64 != *count || ids_fingerprint(here) != *print
-                        };
-                        open.extend(below.filter(|(next, child)| differs(next, child)).map(|(next, _)| next));
-                    }
-                }
-            }
+            search.answered(&asked, decode_answer(&taken(answered)?, &asked).map_err(nonsense)?);
         }
-        Ok(lacks)
+        Ok(search.lacks())
     }
 
     /// Sends an object from where an earlier line was cut.
     async fn put(&self, class: Class, id: [u8; 32], sent: &mut Sent) -> Result<(), SendError> {
         let object = Bytes::from(self.store.read(class, &id)?);
-        let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
-        let upload = self.caller.ask(Method::GET, &format!("/v1/uploads/{}/{hex}", class.folder()), HeaderMap::new(), Bytes::new()).await?;
+        let name = format!("{}/{}", class.folder(), ObjectId(id));
+        let upload = self.caller.ask(Method::GET, &format!("/v1/uploads/{name}"), HeaderMap::new(), Bytes::new()).await?;
         let here = taken(upload)?.as_ref().try_into().map(u64::from_le_bytes).map_err(nonsense)?;
         let from = usize::try_from(here).ok().filter(|from| *from < object.len()).unwrap_or(0);
         let mut headers = HeaderMap::new();
         headers.insert("keepwell-length", object.len().into());
         headers.insert("keepwell-from", from.into());
         sent.bytes += (object.len() - from) as u64;
-        let answered =
-            self.caller.ask(Method::PUT, &format!("/v1/objects/{}/{hex}", class.folder()), headers, object.slice(from..)).await?;
+        let answered = self.caller.ask(Method::PUT, &format!("/v1/objects/{name}"), headers, object.slice(from..)).await?;
         taken(answered)?;
         sent.objects += 1;
         Ok(())

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use keepwell_storage::ObjectId;
 use keepwell_wire::{Class, KeyName};
 
 /// How long a rest is waited for.
@@ -82,7 +83,6 @@ impl Spool {
     }
 
     fn path(&self, tenant: KeyName, class: Class, id: &[u8; 32]) -> PathBuf {
-        let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.folder.join(tenant.to_string()).join(format!("{}-{hex}.part", class.folder()))
+        self.folder.join(tenant.to_string()).join(format!("{}-{}.part", class.folder(), ObjectId(*id)))
     }
 }

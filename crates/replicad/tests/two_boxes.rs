@@ -220,8 +220,7 @@ async fn what_was_kept_is_given_back_in_parts() {
     let (address, name) = receiver(identity.name(), spool.path()).await;
     until_done(&address, &identity, name, &vault).await;
     let caller = Caller::connect(&address, &identity, name, SILENCE).await.unwrap();
-    let hex: String = pack.id.0.iter().map(|byte| format!("{byte:02x}")).collect();
-    let path = format!("/v1/objects/packs/{hex}");
+    let path = format!("/v1/objects/packs/{}", pack.id);
     let get = async |range: &str| {
         let mut headers = hyper::HeaderMap::new();
         if !range.is_empty() {

@@ -1,5 +1,7 @@
 //! What does the receiver have? Asked by prefixes of ids (`docs/wire.md` 4).
 
+use std::collections::BTreeSet;
+
 use keepwell_format::FormatError;
 use keepwell_format::codec::{Reader, Writer};
 
@@ -127,6 +129,52 @@ impl Survey {
         let prefixes = (0..count).map(|_| Prefix::read(&mut reader)).collect::<Result<_, _>>()?;
         reader.finish()?;
         Ok(Self { class, prefixes })
+    }
+}
+
+/// What a source asks to find what the receiver lacks: below a prefix only where the two differ there.
+#[derive(Debug)]
+pub struct Search<'a> {
+    class: Class,
+    mine: &'a [[u8; 32]],
+    open: Vec<Prefix>,
+    lacks: BTreeSet<[u8; 32]>,
+}
+
+impl<'a> Search<'a> {
+    /// Of a source that has these, ascending.
+    pub fn of(class: Class, mine: &'a [[u8; 32]]) -> Self {
+        Self { class, mine, open: vec![Prefix::ALL], lacks: BTreeSet::new() }
+    }
+
+    /// The next question; none when all is known.
+    pub fn question(&mut self) -> Option<Survey> {
+        let prefixes = self.open.split_off(self.open.len().saturating_sub(MAX_PREFIXES));
+        (!prefixes.is_empty()).then_some(Survey { class: self.class, prefixes })
+    }
+
+    /// What came back, as [`decode_answer`] has it.
+    pub fn answered(&mut self, asked: &Survey, branches: Vec<Branch>) {
+        for (prefix, branch) in asked.prefixes.iter().zip(branches) {
+            match branch {
+                Branch::Ids(there) => {
+                    self.lacks.extend(prefix.within(self.mine).iter().filter(|id| there.binary_search(id).is_err()));
+                }
+                Branch::Below(children) => {
+                    let below = (0..16).filter_map(|digit| prefix.then(digit)).zip(children.iter());
+                    let differs = |next: Prefix, (count, print): &(u64, [u8; 32])| {
+                        let here = next.within(self.mine);
+                        here.len() as u64 != *count || fingerprint(here) != *print
+                    };
+                    self.open.extend(below.filter(|(next, child)| differs(*next, child)).map(|(next, _)| next));
+                }
+            }
+        }
+    }
+
+    /// What the receiver lacks, when there is no further question.
+    pub fn lacks(self) -> BTreeSet<[u8; 32]> {
+        self.lacks
     }
 }
 

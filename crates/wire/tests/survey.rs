@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use keepwell_wire::survey::{MAX_PREFIXES, Survey, decode_answer, encode_answer, fingerprint};
+use keepwell_wire::survey::{Search, Survey, decode_answer, encode_answer};
 use keepwell_wire::{Branch, Class, Prefix};
 use proptest::prelude::*;
 
@@ -12,30 +12,17 @@ fn ids(range: std::ops::Range<u32>) -> Vec<[u8; 32]> {
     ids
 }
 
-/// What a source does: asks below each prefix where the two differ. What the receiver lacks, and how many bytes it took.
+/// What the receiver lacks, and how many bytes it took to know.
 fn missing(mine: &[[u8; 32]], theirs: &[[u8; 32]]) -> (Vec<[u8; 32]>, usize) {
-    let (mut lacks, mut bytes) = (Vec::new(), 0);
-    let mut open = vec![Prefix::ALL];
-    while !open.is_empty() {
-        let prefixes = open.split_off(open.len().saturating_sub(MAX_PREFIXES));
-        let asked = Survey { class: Class::Pack, prefixes };
+    let (mut search, mut bytes) = (Search::of(Class::Pack, mine), 0);
+    while let Some(asked) = search.question() {
         let question = asked.encode();
         assert_eq!(Survey::decode(&question).as_ref(), Ok(&asked));
         let answer = encode_answer(&asked.prefixes.iter().map(|prefix| Branch::of(*prefix, theirs)).collect::<Vec<_>>());
         bytes += question.len() + answer.len();
-        for (prefix, branch) in asked.prefixes.iter().zip(decode_answer(&answer, &asked).unwrap()) {
-            match branch {
-                Branch::Ids(there) => lacks.extend(prefix.within(mine).iter().filter(|id| there.binary_search(id).is_err())),
-                Branch::Below(children) => open.extend((0..16).zip(children.iter()).filter_map(|(digit, (count, print))| {
-                    let below = prefix.then(digit).unwrap();
-                    let here = below.within(mine);
-                    (here.len() as u64 != *count || fingerprint(here) != *print).then_some(below)
-                })),
-            }
-        }
+        search.answered(&asked, decode_answer(&answer, &asked).unwrap());
     }
-    lacks.sort_unstable();
-    (lacks, bytes)
+    (search.lacks().into_iter().collect(), bytes)
 }
 
 #[test]
