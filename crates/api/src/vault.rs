@@ -33,6 +33,8 @@ use crate::grants::Verb;
 
 /// Where vaultd listens.
 pub const SOCKET: &str = "/run/keepwell/vaultd.sock";
+/// With less than this free on the box's own disk, its programs can't be counted on to write what they have to: bytes, and files.
+pub const OWN_DISK_LOW: (u64, u64) = (2 << 20, 32);
 
 /// How much a share matters: drives its schedule, its order in a restore, and how soon somebody is told.
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use keepwell_api::vault::OWN_DISK_LOW;
 use nix::ifaddrs::getifaddrs;
 use nix::sys::statvfs::{Statvfs, statvfs};
 use sha2::{Digest as _, Sha256};
@@ -20,10 +21,6 @@ use crate::network::{Card, Fixed, Local};
 
 /// Longest file of the system's that is read.
 const FILE_MAX: u64 = 256 << 10;
-
-/// With less than this, programs can't be counted on to write what they have to: as vaultd sees it, before it gives away what it keeps back.
-const LOW_BYTES: u64 = 2 << 20;
-const LOW_FILES: u64 = 32;
 
 /// Where things are on this machine.
 #[derive(Debug)]
@@ -111,7 +108,7 @@ fn is_full(room: Statvfs) -> bool {
 
 /// Bytes and files that there is room for; none where the file system has no bound.
 fn has_no_room(bytes: Option<u64>, files: Option<u64>) -> bool {
-    bytes.is_some_and(|bytes| bytes < LOW_BYTES) || files.is_some_and(|files| files < LOW_FILES)
+    bytes.is_some_and(|bytes| bytes < OWN_DISK_LOW.0) || files.is_some_and(|files| files < OWN_DISK_LOW.1)
 }
 
 /// Network cards by name, with their addresses.
@@ -196,8 +193,8 @@ mod tests {
 
     #[test]
     fn a_disk_without_room_for_bytes_or_for_files_is_full() {
-        assert!(has_no_room(Some(0), Some(1_000)) && has_no_room(Some(1 << 30), Some(0)) && has_no_room(None, Some(LOW_FILES - 1)));
-        assert!(!has_no_room(Some(LOW_BYTES), Some(LOW_FILES)) && !has_no_room(None, None) && !has_no_room(Some(1 << 30), None));
+        assert!(has_no_room(Some(0), Some(1_000)) && has_no_room(Some(1 << 30), Some(0)) && has_no_room(None, Some(OWN_DISK_LOW.1 - 1)));
+        assert!(!has_no_room(Some(OWN_DISK_LOW.0), Some(OWN_DISK_LOW.1)) && !has_no_room(None, None) && !has_no_room(Some(1 << 30), None));
         // Where tests run there is room; a folder that is not there says nothing.
         let folder = tempfile::tempdir().unwrap();
         for file in [folder.path().join("file"), folder.path().join("no/file")] {

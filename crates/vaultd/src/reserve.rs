@@ -6,10 +6,12 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use keepwell_api::vault::OWN_DISK_LOW;
+
 /// Bytes that are kept back.
-const BYTES: Kept = Kept { reserve: 8 << 20, low: 2 << 20 };
+const BYTES: Kept = Kept { reserve: 8 << 20, low: OWN_DISK_LOW.0 };
 /// Files that are kept back: a database and its journal, a temporary file that replaces one, for each program, several times over.
-const FILES: Kept = Kept { reserve: 64, low: 32 };
+const FILES: Kept = Kept { reserve: 64, low: OWN_DISK_LOW.1 };
 
 /// How much of something there has to be.
 #[derive(Clone, Copy, Debug)]
