@@ -7,6 +7,8 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .firmware import QEMU_IMG
+
 SECTOR = 512
 # What a disk writes at a time, whatever its interface counts in: so it is with nearly all disks for sale.
 PHYSICAL = 4096
@@ -52,7 +54,7 @@ class Disk:
         if self.form == "raw":
             return
         raw = self.path.with_suffix(".raw")
-        subprocess.run(["qemu-img", "convert", "-O", "raw", self.path, raw], check=True)
+        subprocess.run([QEMU_IMG, "convert", "-O", "raw", self.path, raw], check=True)
         self.path.unlink()
         self.path, self.form = raw, "raw"
 

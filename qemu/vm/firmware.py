@@ -1,4 +1,4 @@
-"""Firmware of a machine: which keys it trusts, and whether it looks. Owns where OVMF and the image's variable store lie."""
+"""Firmware of a machine: which keys it trusts, and whether it looks. Owns where the emulator, OVMF and the image's variable store lie."""
 
 import shutil
 import subprocess
@@ -9,6 +9,9 @@ from lib.program import ROOT
 
 OVMF = Path("/usr/share/OVMF")
 IMAGE = ROOT / "target/image"
+# What qemu/emulator unpacks.
+EMULATOR = ROOT / "target/qemu/emulator"
+QEMU, QEMU_IMG = EMULATOR / "qemu-system-x86_64", EMULATOR / "qemu-img"
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,9 @@ def forget(folder, name):
 
 def tools():
     """What is missing on this machine to start any."""
-    missing = [name for name in ("qemu-system-x86_64", "qemu-img", "swtpm", "mcopy") if not shutil.which(name)]
-    return missing + ([] if FIRMWARES["open"].variables.exists() else ["OVMF"])
+    missing = [name for name in (QEMU, QEMU_IMG, "swtpm", "mcopy") if not shutil.which(name)]
+    return [str(name) for name in missing] + ([] if FIRMWARES["open"].variables.exists() else ["OVMF"])
 
 
 def version():
-    return subprocess.run(["qemu-system-x86_64", "--version"], check=True, capture_output=True, text=True).stdout.splitlines()[0]
+    return subprocess.run([QEMU, "--version"], check=True, capture_output=True, text=True).stdout.splitlines()[0]

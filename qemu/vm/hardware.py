@@ -16,7 +16,7 @@ BOX_MAC, WIRE_MAC = "52:54:00:4b:57:01", "52:54:00:4b:57:02"
 def command(machine, incoming=None):
     """All words. The machine begins halted, so that nothing is missed of what it says first."""
     folder = machine.folder
-    words = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-S", "-name", machine.name]
+    words = [firmware.QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-S", "-name", machine.name]
     words += firmware.options(machine.firmware, folder)
     words += ["-accel", os.environ.get("KEEPWELL_ACCEL", "tcg,thread=multi"), "-cpu", PROCESSOR, "-smp", "2", "-m", machine.memory]
     words += ["-qmp", f"unix:{folder}/qmp,server=on,wait=off"]

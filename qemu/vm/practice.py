@@ -10,6 +10,8 @@ from lib.telephone import Telephone
 
 NAME, PASSWORD = "owner", "vier Worte und ein Haus"
 CLAIM_CODE = r"[A-Z0-9]{5}(?:-[A-Z0-9]{5}){3}"
+# What the page of the disks says of a pool that came to nothing.
+BEGUN = "This was begun, and something cut it short"
 # What becomes of a backup or restore may take this long where there is no hardware support.
 LONG = 900
 
@@ -44,8 +46,11 @@ class Owner(Member):
         fields = [("owner", name)]
         for serial in offered(page):
             fields += [("serial", serial), ("erase", f"ERASE {serial}" if serial in serials else "")]
-        self.does("/setup/disks", "/setup/disks", fields)
-        return self.waits("/setup/disks", lambda page: 'href="/setup/share">Next' in page.text, seconds)
+        asked = self.does("/setup/disks", "/setup/disks", fields)
+        page = self.waits("/setup/disks", lambda page: 'href="/setup/share">Next' in page.text or BEGUN in page.text, seconds)
+        if BEGUN in page.text:
+            raise RuntimeError(f"the disks are not made ready: {words(page)}\nwhat was answered at once: {asked.status} {words(asked)}")
+        return page
 
     def prints(self, number):
         """One paper of the kit, printed and confirmed; its rows of words."""
@@ -141,6 +146,11 @@ class Owner(Member):
 
 def offered(page):
     return re.findall(r'name="serial" value="([^"]+)"', page.text)
+
+
+def words(page):
+    """All that stands on it."""
+    return " ".join(re.sub("<[^>]+>", " ", page.text).split())
 
 
 def going(page):

@@ -88,7 +88,7 @@ def resume(folder, where, clock=True, logged=False):
 def overlay(disk, where):
     """The same disk, whose changes go into a file of this machine."""
     path = where / f"{disk.name}.qcow2"
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", disk.form, "-b", disk.path.resolve(), path], check=True)
+    subprocess.run([firmware.QEMU_IMG, "create", "-q", "-f", "qcow2", "-F", disk.form, "-b", disk.path.resolve(), path], check=True)
     disk.path, disk.form = path, "qcow2"
     return disk
 

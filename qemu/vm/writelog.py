@@ -1,7 +1,7 @@
 """What a disk holds after the power went: QEMU's log of all writes (driver blklogwrites, the format of dm-log-writes), replayed up to the last flush. Owns that decision.
 
 A disk promises what it said was flushed, and writes with FUA. Everything after that may or may not have reached it, whole physical sectors at a time and in any order. So of each write after the
-last flush a seeded choice keeps all, none, or the first sectors. NVMe disks are not logged: QEMU 7.2 offers the guest FUA there and passes none of it on, so the log would call lost what the guest was promised.
+last flush a seeded choice keeps all, none, or the first sectors. NVMe disks are not logged: QEMU (7.2; not looked at since) offers the guest FUA there and passes none of it on, so the log would call lost what the guest was promised.
 """
 
 import os
