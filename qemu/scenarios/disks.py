@@ -51,8 +51,6 @@ def main():
         dead = box.disk("d3")
         dead.errors = DEAD
         starts_without(site, dead, "unreadable", "Can't be read")
-        # One that is not plugged in is told a second time, as a disk without a use (docs/disks.md, What is left).
-        checks.check("it is told once", until(lambda: waited([serial for serial, _ in site.bays()].count(dead.serial) == 1), 120), site.bays())
     with checks.part("a start without it"):
         gone = box.disk("d3")
         box.disks.remove(gone)
@@ -157,6 +155,7 @@ def starts_without(site, disk, code, word):
     checks.check("it starts, and nothing failed", state == "running", f"{state}\n{box.sh('systemctl --failed --no-pager', check=False)}")
     checks.check("its vault is open", site.opened(START), site.told("/v1/vault"))
     checks.check("it says which disk it waits for", until(lambda: waited(site.membership(disk) == "missing"), 300), site.disks())
+    checks.check("and tells it once", until(lambda: waited([serial for serial, _ in site.bays()].count(disk.serial) == 1), 120), site.bays())
     checks.check(f"on the console too: {word}", shown(site, disk, word), plain(site.owner.at("/disks").text))
     incident = until(lambda: waited((disk.serial, code) in site.incidents()), 300)
     checks.check(f"as an incident: {code}", incident, site.told("/v1/status").get("incidents"))

@@ -46,6 +46,8 @@ pub(crate) struct Shelf {
     hands: Mutex<()>,
     /// Held by whoever changes which disks are the pool's.
     changing: Mutex<()>,
+    /// Why the first pool was not made, the last time that it was tried.
+    making_failed: Mutex<Option<String>>,
 }
 
 /// What was seen last.
@@ -93,6 +95,14 @@ pub(crate) fn run(appliance: &Arc<Appliance>, stop: &AtomicBool) {
 impl Shelf {
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_making(&self, failed: Option<String>) {
+        *self.making_failed.lock().unwrap_or_else(PoisonError::into_inner) = failed;
+    }
+
+    fn making_failed(&self) -> Option<String> {
+        self.making_failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn hands(&self) -> MutexGuard<'_, ()> {
@@ -165,7 +175,7 @@ pub(crate) fn told(appliance: &Appliance) -> Answer<BoxDisks> {
     let mut disks = Vec::new();
     if let Ok(vault) = appliance.engine.vault() {
         for (name, disk) in members(appliance, &vault.disks())? {
-            let one = known.as_ref().and_then(|known| verdict::known(places, known, &disk).or_else(|| verdict::unreadable(known, &name)));
+            let one = known.as_ref().and_then(|known| verdict::known(places, known, &disk).or_else(|| verdict::away(known, &name)));
             others.retain(|other| one.is_none_or(|one| one.serial != other.serial));
             let membership = match (disk.role, verdict::is_there(&disk)) {
                 (Role::Draining, _) => Membership::Leaving,

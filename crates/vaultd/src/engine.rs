@@ -159,6 +159,18 @@ impl Engine {
         if self.vault().is_ok() || self.is_being_made() {
             return self.vault();
         }
+        self.opened()
+    }
+
+    /// Opens what was made. It is being made until it is open, or it is known why not.
+    pub(crate) fn open_made(&self, making: Making<'_>) -> Result<Arc<Vault>, Unready> {
+        let _one_at_a_time = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        let opened = self.opened();
+        drop(making);
+        opened
+    }
+
+    fn opened(&self) -> Result<Arc<Vault>, Unready> {
         let opened = self.try_open().map(Arc::new).map_err(|error| {
             let unready = Unready { code: error.code().into(), text: chain(&error) };
             // It is tried again every few seconds, and said when there is something new to say.

@@ -345,6 +345,7 @@ fn what_was_cut_goes_on_where_it_was() {
     // One disk of three.
     carton.fail_at("prepare B");
     carton.create(&["A", "B", "C"]).unwrap_err();
+    assert!(carton.making().failed.is_some(), "whoever comes later is told why");
     carton.until("what stands ready is told", |carton| carton.making().ready == ["A", "C"].map(|serial| Serial::parse(serial).unwrap()));
     assert_eq!((carton.asked("prepare A"), carton.asked("prepare C")), (1, 1));
     // The labels are there, and the keys can't be opened.

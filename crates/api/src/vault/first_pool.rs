@@ -58,4 +58,6 @@ pub struct PoolMaking {
     pub disks: Vec<Serial>,
     /// Of these, those that stand ready.
     pub ready: Vec<Serial>,
+    /// Why one that was begun is not there yet, in words for people; none when nobody knows, as after a power cut.
+    pub failed: Option<String>,
 }

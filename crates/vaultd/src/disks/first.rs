@@ -67,7 +67,8 @@ pub(crate) fn told(appliance: &Appliance) -> Answer<PoolMaking> {
         known.is_some_and(|disk| matches!(disk.standing, Standing::Prepared { mounted_at: Some(_), .. }))
     };
     let ready = disks.iter().filter(is_ready).cloned().collect();
-    Ok(PoolMaking { phase, disks, ready })
+    let failed = appliance.disks.making_failed().filter(|_| phase == PoolPhase::Begun);
+    Ok(PoolMaking { phase, disks, ready, failed })
 }
 
 /// How far the box is. What can't be told is taken for a box that has a pool.
@@ -93,6 +94,13 @@ pub(crate) fn create(appliance: &Arc<Appliance>, grant: &Grant, order: CreatePoo
         return Err(VaultdError::OwnersOnly);
     }
     let _one_at_a_time = appliance.disks.change()?;
+    let made = make(appliance, grant, order);
+    // Whoever asked may have gone by now.
+    appliance.disks.note_making(made.as_ref().err().map(|error| chain(error)));
+    made
+}
+
+fn make(appliance: &Arc<Appliance>, grant: &Grant, order: CreatePool) -> Answer<Done> {
     let diskd = diskd_of_pool(appliance)?;
     let layout = checked(&order)?;
     // Nobody opens a pool that is half made.
@@ -124,8 +132,7 @@ pub(crate) fn create(appliance: &Arc<Appliance>, grant: &Grant, order: CreatePoo
     }
     // Whoever opens it has to be able to take it.
     drop(pool);
-    drop(making);
-    appliance.engine.open().map_err(VaultdError::Unready)?;
+    appliance.engine.open_made(making).map_err(VaultdError::Unready)?;
     appliance.state.note(PLAN, &None::<Plan>)?;
     changed(appliance, &grant.user, "pool-made", &plan.vault, None)?;
     appliance.changed();

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use keepwell_api::disks::{Disk as Known, Disks, Health, Verdict};
+use keepwell_api::disks::{Disk as Known, Disks, Health, Standing, Verdict};
 use keepwell_storage::life::Outlook;
 use keepwell_storage::{DiskErrorKind, DiskHealth, DiskState};
 
@@ -82,6 +82,12 @@ pub(crate) fn known<'a>(places: &Places, answer: &'a Disks, disk: &DiskHealth) -
 /// What diskd has of a member that is connected and can't be read, by its serial number.
 pub(crate) fn unreadable<'a>(answer: &'a Disks, name: &str) -> Option<&'a Known> {
     answer.disks.iter().find(|one| one.serial.as_str() == name && one.standing.unreadable().is_some())
+}
+
+/// What diskd remembers of a member that is not connected, or has of one that can't be read, by its serial number. One that can be read is known by what is on it alone.
+pub(crate) fn away<'a>(answer: &'a Disks, name: &str) -> Option<&'a Known> {
+    let absent = |one: &&Known| one.serial.as_str() == name && one.standing == Standing::Absent;
+    unreadable(answer, name).or_else(|| answer.disks.iter().find(absent))
 }
 
 /// What speaks for emptying it. That can't be undone, so heat, silence and old damage are no reason.

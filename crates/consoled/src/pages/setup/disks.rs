@@ -41,8 +41,11 @@ enum State {
     /// It is being made: disks that are ready, of how many.
     Making(usize, usize),
     /// It is to be made of these.
-    Choose(Vec<Bay>, bool),
+    Choose(Vec<Bay>, Option<Begun>),
 }
+
+/// It was begun, and came to nothing: why, if that is known.
+struct Begun(Option<String>);
 
 struct Bay {
     number: usize,
@@ -84,9 +87,10 @@ async fn state(visit: &Visit) -> Result<State, Trouble> {
         return Ok(State::Making(making.ready.len(), making.disks.len()));
     }
     let disks = disks?;
+    let begun = (making.phase == PoolPhase::Begun).then_some(Begun(making.failed));
     if let (Some(why), PoolPhase::None | PoolPhase::Begun) = (&disks.diskd_silent, making.phase) {
         tracing::debug!(why, "diskd is silent");
-        return Ok(State::Choose(Vec::new(), making.phase == PoolPhase::Begun));
+        return Ok(State::Choose(Vec::new(), begun));
     }
     let there = making.phase == PoolPhase::There;
     let shown = disks.disks.iter().filter(|one| !there || one.membership != Membership::None);
@@ -96,7 +100,7 @@ async fn state(visit: &Visit) -> Result<State, Trouble> {
     });
     Ok(match making.phase {
         PoolPhase::There => State::There(bays.collect()),
-        _ => State::Choose(bays.collect(), making.phase == PoolPhase::Begun),
+        _ => State::Choose(bays.collect(), begun),
     })
 }
 
