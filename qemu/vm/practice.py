@@ -108,9 +108,15 @@ class Owner(Member):
 
     def begins_restore(self, name, server, share, user, password, conflict="replace", seconds=LONG):
         """The newest copy of a whole share to where it is asked for; the address of the restore."""
-        draft = self.does("/restore", "/restore/drafts", {"share": self.share(name)}).goes_to.removesuffix("/when")
-        self.web.post(f"{draft}/when", {"snapshot": self.at(f"{draft}/when").field("snapshot")})
-        whole = re.search(r'name="all" value="(\d+)"', self.at(f"{draft}/what").text)[1]
+        begun = self.does("/restore", "/restore/drafts", {"share": self.share(name)})
+        if not begun.goes_to.endswith("/when"):
+            raise RuntimeError(f"no restore is begun: {begun}")
+        draft = begun.goes_to.removesuffix("/when")
+        # After a start the vault may not be open yet, and the pages say so.
+        when = self.waits(f"{draft}/when", lambda page: page.field("snapshot"), seconds)
+        self.web.post(f"{draft}/when", {"snapshot": when.field("snapshot")})
+        what = self.waits(f"{draft}/what", lambda page: whole_of(page), seconds)
+        whole = whole_of(what)[1]
         self.web.post(f"{draft}/choose", {"in": whole, "all": whole})
         form = {"kind": "smb", "server": server, "share": share, "user": user, "password": password, "conflict": conflict}
         self.does(f"{draft}/where", f"{draft}/check", form)
@@ -146,6 +152,10 @@ class Owner(Member):
 
 def offered(page):
     return re.findall(r'name="serial" value="([^"]+)"', page.text)
+
+
+def whole_of(page):
+    return re.search(r'name="all" value="(\d+)"', page.text)
 
 
 def words(page):
