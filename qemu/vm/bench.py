@@ -36,11 +36,12 @@ class Bench:
     def resumed(self, name, make, logged=False):
         """A running machine as `make(bench)` once made one. It is made again when the image, this library or the module of `make` is another. `logged`: as the disks of a machine that will lose its power."""
         folder = saved.SAVED / f"{make.__name__}-{saved.key(inspect.getsource(inspect.getmodule(make)))}"
-        if not folder.exists():
-            for old in saved.SAVED.glob(f"{make.__name__}-*"):
-                shutil.rmtree(old)
-            machine, facts = make(self)
-            saved.save(machine, folder, facts)
+        with saved.alone(make.__name__):
+            if not folder.exists():
+                for old in saved.SAVED.glob(f"{make.__name__}-*"):
+                    shutil.rmtree(old)
+                machine, facts = make(self)
+                saved.save(machine, folder, facts)
         machine = saved.resume(folder, self.checks.scratch / name, logged=logged)
         RUNNING.remove(machine.end)
         self.machines.append(machine)

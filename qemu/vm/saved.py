@@ -1,10 +1,12 @@
 """Machines saved while they run, so that a scenario begins in seconds: memory, disks, firmware's variables and chip. Owns the folder of such a machine (target/qemu/saved)."""
 
+import fcntl
 import hashlib
 import json
 import shutil
 import subprocess
 import time
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,6 +22,15 @@ SAVED = ROOT / "target/qemu/saved"
 MAKERS = ("boxes", "disk", "firmware", "hardware", "practice", "saved", "tpm")
 # Seconds to write or read a memory of 2 GiB.
 SLOW = 600
+
+
+@contextmanager
+def alone(name):
+    """Nobody else makes a machine of this name meanwhile: two scenarios at a time want the same one, and the second takes what the first has made."""
+    SAVED.mkdir(parents=True, exist_ok=True)
+    with open(SAVED / f".{name}", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def save(machine, folder, facts=None):
