@@ -311,7 +311,9 @@ fn a_disk_that_answers_each_read_with_an_error_is_told_once_and_not_as_missing()
     // Nothing of it can be read, so diskd can't know that it is this box's.
     let unread = |failed| Standing::Unread { why: "Input/output error".into(), failed };
     stage.script.lock().unwrap().disk("C").standing = unread(false);
-    stage.until("it may be anything as yet", |stage| stage.state("C") == ("missing".into(), vec!["missing".into()]));
+    let looks = stage.script.lock().unwrap().looks;
+    stage.until("it is asked for again", |stage| stage.script.lock().unwrap().looks >= looks + 3);
+    assert_eq!(stage.membership("C"), Some(Membership::Member), "diskd was started again: nobody said that the disk is gone");
     stage.script.lock().unwrap().disk("C").standing = unread(true);
     stage.until("it is told", |stage| stage.state("C") == ("unreadable".into(), vec!["unreadable".into()]));
     let is_it = |disk: &BoxDisk| disk.pool_name.as_deref() == Some("C") || disk.disk.as_ref().is_some_and(|of| of.serial.as_str() == "C");

@@ -42,7 +42,10 @@ pub(super) fn look(appliance: &Appliance) -> Answer<()> {
     if let Some(there) = there {
         let _hands = appliance.disks.hands();
         let there = there.into_iter().filter(|bay| !appliance.disks.seen().busy.contains(&bay.name)).collect::<Vec<_>>();
-        if !follow(appliance, &vault, &there)? {
+        // diskd was started again, or the disk has just come: it will say so in a moment.
+        let is_unsaid = |disk: &&Known| matches!(disk.standing, Standing::Unread { failed: false, .. });
+        let unsaid: Vec<&str> = known.iter().flat_map(|known| &known.disks).filter(is_unsaid).map(|disk| disk.serial.as_str()).collect();
+        if !follow(appliance, &vault, &there, &unsaid)? {
             return Ok(());
         }
     }
@@ -99,14 +102,14 @@ fn appeared(appliance: &Appliance, vault: &Vault, diskd: &Diskd, known: &Disks) 
     Ok(there)
 }
 
-/// The pool follows what is there. False: it has to be opened again.
-fn follow(appliance: &Appliance, vault: &Vault, there: &[Bay]) -> Answer<bool> {
+/// The pool follows what is there; of what is `unsaid` it keeps what it has. False: it has to be opened again.
+fn follow(appliance: &Appliance, vault: &Vault, there: &[Bay], unsaid: &[&str]) -> Answer<bool> {
     let before = vault.disks();
     let held: Vec<&DiskHealth> = before.disks.iter().filter(|disk| disk.slot.is_none() || disk.state != DiskState::Missing).collect();
     let busy = |name: &str| appliance.disks.seen().busy.contains(name);
     let retry = retry(appliance, &held);
     for disk in &held {
-        let gone = there.iter().all(|bay| bay.name != disk.name) && !busy(&disk.name);
+        let gone = there.iter().all(|bay| bay.name != disk.name) && !busy(&disk.name) && !unsaid.contains(&disk.name.as_str());
         if (gone || retry.contains(&disk.name.as_str())) && vault.let_go(&disk.name) && disk.slot.is_some() {
             tracing::warn!(disk = disk.name, "a disk of the pool is not there any more");
             appliance.disks.mend_by(Instant::now() + GRACE);
