@@ -10,6 +10,9 @@ use std::time::Duration;
 use crate::{DeadlineDisk, DirectoryDisk, Disk};
 
 /// How long a disk may take for one piece of work: longer than one takes to spin up or to remap a sector.
+/// Folder on a disk of a vault in which a receiver keeps what other boxes sent, a pool of its own for each (`docs/format.md` 2).
+pub const TENANTS: &str = "tenants";
+
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where a box mounts its disks: `disk-1` to the highest number that `folder` has, or else a disk for each folder in it, by name.
