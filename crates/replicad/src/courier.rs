@@ -156,7 +156,8 @@ impl Courier {
         let few: Vec<Known> = vault.few();
         self.lock().notes.few = few.iter().copied().map(KnownRow::from).collect();
         // The first one as soon as there is something to ask for.
-        let (never, signed) = (self.lock().notes.challenge.is_none(), self.signed());
+        let signed = self.signed();
+        let never = self.lock().notes.challenge.is_none();
         if never && !signed.is_empty() {
             let covered = house.remembering(|remembered| vault.covered(signed.iter(), remembered));
             let known: Vec<Known> = covered.into_iter().chain(few).collect();
@@ -305,6 +306,13 @@ impl Courier {
         // What this box has dropped itself, such as older key slots, it can't send again: nobody is asked for it.
         let here: HashSet<[u8; 32]> = vault.few().iter().map(|known| known.id).collect();
         self.lock().notes.few.iter().filter_map(KnownRow::known).filter(|known| here.contains(&known.id)).collect()
+    }
+
+    /// It is told with the last challenge, whoever found it.
+    pub(crate) fn has_lost(&self, at: i64) {
+        if let Some(told) = &mut self.lock().notes.challenge {
+            told.lost_at = Some(at);
+        }
     }
 
     /// What is known of the way there changes.
