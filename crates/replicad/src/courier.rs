@@ -1,6 +1,7 @@
 //! What goes to one receiver: round after round, each from where the last one ended. Owns the verified receipts and what is told of the way there; decides by them alone what is safe.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -57,6 +58,8 @@ pub struct Courier {
     row: ReceiverRow,
     bell: Notify,
     progress: Mutex<Progress>,
+    /// Another one goes there in its place.
+    retired: AtomicBool,
 }
 
 /// Why a round ended.
@@ -79,7 +82,7 @@ impl Courier {
         let signed = receipts.into_iter().filter(|(receipt, _)| binds(receipt)).map(|(receipt, _)| (receipt.manifest.0, receipt)).collect();
         let notes = house.store.document(&document(name))?.unwrap_or_default();
         let progress = Progress { notes, signed, last: newest, ..Progress::default() };
-        Ok(Arc::new(Self { row, bell: Notify::new(), progress: Mutex::new(progress) }))
+        Ok(Arc::new(Self { row, bell: Notify::new(), progress: Mutex::new(progress), retired: AtomicBool::new(false) }))
     }
 
     /// Name of its key.
@@ -92,12 +95,21 @@ impl Courier {
         self.bell.notify_one();
     }
 
-    /// Goes on until the program ends.
+    /// Ends after the round that is under way.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+        self.ring();
+    }
+
+    /// Goes on until the program ends, or another one goes there.
     pub(crate) async fn run(self: Arc<Self>, house: Arc<House>) {
         let mut wait = Duration::ZERO;
         let mut again = AGAIN.0;
         loop {
             let _ = tokio::time::timeout(wait, self.bell.notified()).await;
+            if self.retired.load(Ordering::Acquire) {
+                return;
+            }
             if house.wanted().is_none() {
                 // vaultd hands over soon.
                 wait = ROUND;
