@@ -160,3 +160,91 @@ fn fresh_ids(count: usize, random: &dyn Fn(&mut [u8]) -> io::Result<()>) -> Resu
     };
     (0..count).map(id).collect::<io::Result<_>>().map_err(ShelfError::Random)
 }
+
+#[cfg(test)]
+mod tests {
+    use keepwell_storage::Class;
+
+    use super::*;
+
+    const VAULT: [u8; 16] = [0xab; 16];
+
+    /// A counter is random enough for ids.
+    fn random() -> impl Fn(&mut [u8]) -> io::Result<()> {
+        let count = std::cell::Cell::new(0_u8);
+        move |bytes| {
+            count.set(count.get() + 1);
+            bytes.fill(count.get());
+            Ok(())
+        }
+    }
+
+    /// A box with a pool of its own on three disks.
+    fn shelves() -> (tempfile::TempDir, Shelves) {
+        let folder = tempfile::tempdir().unwrap();
+        let disks: Vec<PathBuf> = (1..=3).map(|n| folder.path().join(format!("disk-{n}"))).collect();
+        disks.iter().for_each(|disk| fs::create_dir(disk).unwrap());
+        let ids = PoolIds { vault: [1; 16], disks: (1..=3).map(|n| [n; 16]).collect() };
+        Pool::create(mounted_in(folder.path()).unwrap(), ids, Layout::usual(3)).unwrap();
+        let shelves = Shelves::at(folder.path());
+        (folder, shelves)
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let tenants = (1..=3).flat_map(|n| fs::read_dir(folder.join(format!("disk-{n}")).join(TENANTS)).into_iter().flatten());
+        let mut names: Vec<String> = tenants.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_tenant_lies_on_every_disk_and_the_own_pool_finds_nothing_foreign() {
+        let (folder, shelves) = shelves();
+        let pool = shelves.create(VAULT, &random()).unwrap();
+        let name = pool.put(Class::Pack, Class::Pack.spread(), &[7; 1 << 20]).unwrap();
+        assert_eq!(pool.layout(), Layout::usual(3));
+        drop(pool);
+        assert_eq!(names(folder.path()), vec![hex::encode(&VAULT); 3]);
+        assert_eq!(shelves.own().unwrap().foreign_files(), []);
+        let again = shelves.create(VAULT, &random()).unwrap();
+        assert_eq!(again.objects(Class::Pack).len(), 1, "{name:?} is where it was");
+    }
+
+    #[test]
+    fn what_was_cut_in_the_middle_is_made_whole_or_made_again() {
+        let (folder, shelves) = shelves();
+        let at = |disk: u8, name: &str| folder.path().join(format!("disk-{disk}")).join(TENANTS).join(name);
+        let (tenant, new) = (hex::encode(&VAULT), unfinished(&hex::encode(&VAULT)));
+        // Before any of it had a name: nothing was acknowledged.
+        for disk in 1..=2 {
+            fs::create_dir_all(at(disk, &new).join("packs")).unwrap();
+            fs::write(at(disk, &new).join("packs/rest"), b"x").unwrap();
+        }
+        drop(shelves.create(VAULT, &random()).unwrap());
+        assert_eq!(names(folder.path()), vec![tenant.clone(); 3]);
+        // When one disk of three had its name.
+        for disk in 2..=3 {
+            fs::rename(at(disk, &tenant), at(disk, &new)).unwrap();
+        }
+        let pool = shelves.create(VAULT, &random()).unwrap();
+        assert!(pool.health().is_whole());
+        assert_eq!(names(folder.path()), vec![tenant; 3]);
+    }
+
+    #[test]
+    fn an_empty_mount_point_is_no_disk() {
+        let (folder, shelves) = shelves();
+        drop(shelves.create(VAULT, &random()).unwrap());
+        let (mounted, away) = (folder.path().join("disk-2"), folder.path().join("away"));
+        fs::rename(&mounted, &away).unwrap();
+        fs::create_dir(&mounted).unwrap();
+        assert!(matches!(shelves.create([3; 16], &random()), Err(ShelfError::NotAllThere { missing: 1 })));
+        let pool = shelves.open(VAULT, &random()).unwrap();
+        assert_eq!(pool.health().disks.iter().filter(|disk| disk.state == DiskState::Present).count(), 2);
+        drop(pool);
+        assert_eq!(fs::read_dir(&mounted).unwrap().count(), 0, "nothing was written beside the disk");
+        fs::remove_dir(&mounted).unwrap();
+        fs::rename(&away, &mounted).unwrap();
+        assert!(shelves.open(VAULT, &random()).unwrap().health().is_whole());
+    }
+}
