@@ -11,6 +11,7 @@ pub mod grants;
 pub mod hex;
 pub mod keys;
 pub mod notices;
+pub mod offsite;
 pub mod outflow;
 pub mod secret;
 pub mod server;

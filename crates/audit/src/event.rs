@@ -94,6 +94,8 @@ events! {
     Report = 24, "report";
     /// A message to a person was sent, or could not be.
     Notice = 25, "notice";
+    /// Another box was paired, has signed for a snapshot, was asked for what it keeps, or lacks something.
+    Offsite = 26, "offsite";
 }
 
 impl fmt::Display for Event {

@@ -13,6 +13,7 @@ mod files;
 mod finding;
 mod log;
 mod new_file;
+mod offsite;
 pub(crate) mod place;
 mod restore;
 mod runs;
@@ -52,6 +53,7 @@ pub(crate) fn run(command: &ApplianceCommand, place: &Place, answer: &mut Answer
         ApplianceCommand::Events(args) => events::run(args.follow, place, answer),
         ApplianceCommand::Log(args) => log::run(args, place, answer),
         ApplianceCommand::Channels(command) => settings::channels(command, place, answer),
+        ApplianceCommand::Offsite(command) => offsite::run(command, place, answer),
         ApplianceCommand::Policies(command) => settings::policies(command, place, answer),
         ApplianceCommand::TestRestore(args) => trial::run(args, place, answer),
         ApplianceCommand::Clock(ClockCommand::Confirm { yes }) => clock::confirm(*yes, place, answer),

@@ -82,22 +82,12 @@ fn owner(args: &InitArgs) -> Result<String, CliError> {
 /// Layout and number of disks, each by the other where only one is given.
 fn shape(args: &InitArgs) -> Result<(Layout, u8), CliError> {
     let disks = args.disks.or(args.layout.map(Layout::width)).unwrap_or(1);
-    let layout = args.layout.unwrap_or(default_layout(disks));
+    let layout = args.layout.unwrap_or(Layout::usual(disks.into()));
     if layout.width() > disks {
         let needed = layout.width();
         return Err(CliError::Usage(format!("the layout {layout} needs at least {needed} disks, but --disks says {disks}")));
     }
     Ok((layout, disks))
-}
-
-fn default_layout(disks: u8) -> Layout {
-    let (k, m) = match disks {
-        0 | 1 => (1, 0),
-        2 => (1, 1),
-        3..=5 => (2, 1),
-        6.. => (4, 2),
-    };
-    Layout { k, m }
 }
 
 fn check_places(args: &InitArgs) -> Result<(), CliError> {

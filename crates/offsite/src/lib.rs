@@ -20,4 +20,4 @@ pub use keeping::{Keeping, Stamp};
 pub use plan::{Backlog, Offer, Step};
 pub use refused::Refused;
 pub use set::SetRecord;
-pub use tenant::{Moment, Put, Tenant, Terms};
+pub use tenant::{Moment, Put, Tenant, Terms, kept};

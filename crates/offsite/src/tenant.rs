@@ -396,6 +396,16 @@ impl Tenant {
         }
     }
 
+    /// The receipt of the newest snapshot that is kept; none as long as there is none.
+    pub fn newest(&self) -> Option<&Receipt> {
+        self.sets.values().next_back().map(|set| &set.record.receipt)
+    }
+
+    /// Snapshots that were signed for and are kept.
+    pub fn snapshots(&self) -> usize {
+        self.sets.len()
+    }
+
     /// The pool, for those that keep disks in order.
     pub fn pool(&self) -> &Pool {
         &self.pool
@@ -408,8 +418,8 @@ impl std::fmt::Debug for Tenant {
     }
 }
 
-/// Where the pool keeps objects of a class.
-fn kept(class: Class) -> Kept {
+/// Where a pool keeps objects of a class.
+pub fn kept(class: Class) -> Kept {
     match class {
         Class::Pack => Kept::Pack,
         Class::Manifest => Kept::Manifest,

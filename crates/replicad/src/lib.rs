@@ -1,11 +1,25 @@
 //! The second site as a service (`docs/wire.md`): what a receiver answers, and how a source sends.
 //!
-//! Faces the network and holds no key but its own transport and receipt keys. What it keeps for others it can't read.
+//! Faces the network and holds no key but its own transport and receipt keys: neither what it keeps for others nor this box's own vault can it read. Takes orders from vaultd alone,
+//! and asks no other program of the box for anything.
 
+pub mod courier;
+mod ear;
+pub mod error;
+pub mod house;
+pub mod keep;
+mod meeting;
+mod own;
+pub mod pairing;
 pub mod receiver;
 pub mod sender;
+pub mod service;
+mod shelves;
 mod spool;
+pub mod store;
+mod way;
+pub mod world;
 
-pub use receiver::{Clock, Receiver};
-pub use sender::{SendError, Sender, Sent, Store};
+pub use receiver::{Admission, Clock, NotNow, Receiver};
+pub use sender::{Listener, Nobody, SendError, Sender, Sent, Store};
 pub use spool::Spool;

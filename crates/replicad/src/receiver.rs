@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -12,6 +12,7 @@ use keepwell_link::Stranger;
 use keepwell_offsite::{Moment, Put, Refused, Tenant};
 use keepwell_storage::ObjectId;
 use keepwell_wire::challenge::Challenge;
+use keepwell_wire::pairing::Between;
 use keepwell_wire::snapshots::{SnapshotRef, encode_missing};
 use keepwell_wire::survey::{Survey, encode_answer};
 use keepwell_wire::{Class, KeyName, MAX_BODY};
@@ -28,9 +29,49 @@ pub type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
 /// Signs receipts.
 type Sign = Arc<dyn Fn(&[u8]) -> [u8; 64] + Send + Sync>;
 
+/// Decides who becomes a tenant.
+pub trait Admission: Send + Sync {
+    /// The answer to a pairing's request; none for one that proves nothing. Blocks.
+    fn pair(&self, between: &Between, request: &[u8]) -> Result<Option<Vec<u8>>, NotNow>;
+}
+
+/// This box can take nobody in at the moment.
+#[derive(Debug, thiserror::Error)]
+#[error("this box can't take anybody in now")]
+pub struct NotNow;
+
+/// A tenant whom this box keeps for.
+#[derive(Clone)]
+struct Place {
+    /// None as long as the disks with it can't be used.
+    tenant: Option<Arc<Mutex<Tenant>>>,
+    /// Elapsed seconds of this box when it began.
+    began: u64,
+    about: Arc<Mutex<Option<About>>>,
+}
+
+/// What is kept for a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct About {
+    /// Bytes of objects.
+    pub used: u64,
+    /// Snapshots that were signed for.
+    pub snapshots: u64,
+    /// When the last of them came, seconds since 1970.
+    pub received: Option<i64>,
+}
+
+impl About {
+    fn of(tenant: &Tenant) -> Self {
+        Self { used: tenant.used(), snapshots: tenant.snapshots() as u64, received: tenant.newest().map(|receipt| receipt.received) }
+    }
+}
+
 /// All tenants of a box.
 pub struct Receiver {
-    tenants: RwLock<HashMap<KeyName, Arc<Mutex<Tenant>>>>,
+    tenants: RwLock<HashMap<KeyName, Place>>,
+    admission: RwLock<Option<Arc<dyn Admission>>>,
+    name: KeyName,
     spool: Spool,
     clock: Clock,
     sign: Sign,
@@ -79,14 +120,62 @@ impl From<Refused> for No {
 type Answered = Result<(StatusCode, Vec<u8>), No>;
 
 impl Receiver {
-    /// Without a tenant.
-    pub fn new(spool: Spool, clock: Clock, sign: impl Fn(&[u8]) -> [u8; 64] + Send + Sync + 'static) -> Self {
-        Self { tenants: RwLock::default(), spool, clock, sign: Arc::new(sign) }
+    /// Without a tenant, for the box with this key.
+    pub fn new(name: KeyName, spool: Spool, clock: Clock, sign: impl Fn(&[u8]) -> [u8; 64] + Send + Sync + 'static) -> Self {
+        Self { tenants: RwLock::default(), admission: RwLock::default(), name, spool, clock, sign: Arc::new(sign) }
     }
 
-    /// From now on this key is this tenant.
-    pub fn admit(&self, name: KeyName, tenant: Tenant) {
-        self.tenants.write().unwrap_or_else(PoisonError::into_inner).insert(name, Arc::new(Mutex::new(tenant)));
+    /// Who decides about new ones.
+    pub fn ask_for_new(&self, admission: Arc<dyn Admission>) {
+        *self.admission.write().unwrap_or_else(PoisonError::into_inner) = Some(admission);
+    }
+
+    /// From now on this key is this tenant, since the box's elapsed second `began`.
+    pub fn admit(&self, name: KeyName, tenant: Tenant, began: u64) {
+        self.place(
+            name,
+            Place { about: Arc::new(Mutex::new(Some(About::of(&tenant)))), tenant: Some(Arc::new(Mutex::new(tenant))), began },
+        );
+    }
+
+    /// This key is a tenant whose folders can't be used now: it is no stranger.
+    pub fn expect(&self, name: KeyName, began: u64) {
+        self.place(name, Place { tenant: None, began, about: Arc::default() });
+    }
+
+    /// Does something with a tenant, if its folders can be used. Waits for what others do with it.
+    pub fn with<T>(&self, name: KeyName, work: impl FnOnce(&mut Tenant, Moment) -> T) -> Option<T> {
+        let place = self.tenants.read().unwrap_or_else(PoisonError::into_inner).get(&name).cloned()?;
+        let tenant = place.tenant.as_ref()?;
+        Some(work(&mut lock(tenant), self.now(place.began)))
+    }
+
+    /// Bytes and snapshots that are kept for a tenant, and when the last one came: as of the last time that nothing was under way.
+    pub fn about(&self, name: KeyName) -> Option<About> {
+        let place = self.tenants.read().unwrap_or_else(PoisonError::into_inner).get(&name).cloned()?;
+        let tenant = place.tenant?;
+        let mut known = place.about.lock().unwrap_or_else(PoisonError::into_inner);
+        // Who asks how it is does not wait for a challenge to be answered.
+        match tenant.try_lock() {
+            Ok(tenant) => *known = Some(About::of(&tenant)),
+            Err(TryLockError::Poisoned(tenant)) => *known = Some(About::of(&tenant.into_inner())),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        *known
+    }
+
+    fn place(&self, name: KeyName, place: Place) {
+        self.tenants.write().unwrap_or_else(PoisonError::into_inner).insert(name, place);
+    }
+
+    fn now(&self, began: u64) -> Moment {
+        let now = (self.clock)();
+        Moment { elapsed: now.elapsed.saturating_sub(began), ..now }
+    }
+
+    /// Beginnings of objects that nobody came back for go.
+    pub fn tidy(&self, now: std::time::SystemTime) -> std::io::Result<()> {
+        self.spool.tidy(now)
     }
 
     /// One request.
@@ -111,6 +200,9 @@ impl Receiver {
     }
 
     async fn route(self: Arc<Self>, stranger: Stranger, request: Request<Incoming>) -> Answered {
+        if request.uri().path() == "/v1/pair" && request.method() == Method::POST {
+            return self.pair(stranger, request).await;
+        }
         let known = self.tenants.read().unwrap_or_else(PoisonError::into_inner).get(&stranger.name).cloned();
         let tenant = known.ok_or_else(|| No::new(StatusCode::FORBIDDEN, "stranger", "this box is not paired here"))?;
         let path = request.uri().path().to_owned();
@@ -156,15 +248,18 @@ impl Receiver {
         }
     }
 
+    async fn pair(&self, stranger: Stranger, request: Request<Incoming>) -> Answered {
+        let admission = self.admission.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let bad = || No::new(StatusCode::FORBIDDEN, "bad-invitation", "no such invitation, or it is used or over");
+        let (admission, body) = (admission.ok_or_else(bad)?, small(request).await?);
+        let between = Between { source: stranger.name, receiver: self.name, exporter: stranger.pair };
+        let done = tokio::task::spawn_blocking(move || admission.pair(&between, &body)).await;
+        let broken = || No::new(StatusCode::INTERNAL_SERVER_ERROR, "store", "the receiver's own disks failed");
+        done.map_err(|_| broken())?.map_err(|_| broken())?.map(|answer| (StatusCode::OK, answer)).ok_or_else(bad)
+    }
+
     /// Takes an object, whole or from where the line was cut.
-    async fn put(
-        self: Arc<Self>,
-        name: KeyName,
-        tenant: Arc<Mutex<Tenant>>,
-        class: Class,
-        id: [u8; 32],
-        request: Request<Incoming>,
-    ) -> Answered {
+    async fn put(self: Arc<Self>, name: KeyName, tenant: Place, class: Class, id: [u8; 32], request: Request<Incoming>) -> Answered {
         let number = |header: &str| -> Result<u64, No> {
             let value = request.headers().get(header).and_then(|value| value.to_str().ok()).and_then(|value| value.parse().ok());
             value.ok_or_else(|| No::malformed(format!("{header} is missing, or no number")))
@@ -174,7 +269,7 @@ impl Receiver {
             return Err(No::new(StatusCode::PAYLOAD_TOO_LARGE, "too-long", "no object is so long"));
         }
         // Before a byte is taken: is it wanted, and is there room?
-        let wanted = self.work(Arc::clone(&tenant), move |tenant, _| Ok(tenant.wants(class, id, length)?)).await?;
+        let wanted = self.work(tenant.clone(), move |tenant, _| Ok(tenant.wants(class, id, length)?)).await?;
         if !wanted {
             return Ok((StatusCode::OK, Vec::new()));
         }
@@ -218,10 +313,13 @@ impl Receiver {
     /// Disks are waited for on a thread of their own.
     async fn work<T: Send + 'static>(
         &self,
-        tenant: Arc<Mutex<Tenant>>,
+        place: Place,
         task: impl FnOnce(&mut Tenant, Moment) -> Result<T, No> + Send + 'static,
     ) -> Result<T, No> {
-        let now = (self.clock)();
+        let away = || {
+            No::new(StatusCode::INTERNAL_SERVER_ERROR, "store", "the receiver's disks can't be used now; what it acknowledged is on them")
+        };
+        let (tenant, now) = (place.tenant.ok_or_else(away)?, self.now(place.began));
         let done = tokio::task::spawn_blocking(move || task(&mut lock(&tenant), now)).await;
         done.unwrap_or_else(|error| Err(No::new(StatusCode::INTERNAL_SERVER_ERROR, "store", error)))
     }

@@ -7,9 +7,13 @@ use hyper::{HeaderMap, Method, StatusCode};
 use keepwell_link::{Answered, Caller, LinkError};
 use keepwell_offsite::{Backlog, Offer, Step};
 use keepwell_storage::ObjectId;
+use keepwell_wire::challenge::{Answer, Asked, Challenge};
 use keepwell_wire::snapshots::{SnapshotRef, fingerprint};
 use keepwell_wire::survey::{Search, decode_answer};
 use keepwell_wire::{Class, Receipt};
+
+/// Slices that are asked for at a time: the receiver reads each of their objects whole, and does nothing else for this box meanwhile.
+const AT_ONCE: usize = 32;
 
 /// What a source has: its own vault's objects as they lie on its disks.
 pub trait Store: Sync {
@@ -54,16 +58,59 @@ pub struct Sent {
     pub receipts: Vec<(Receipt, [u8; 64])>,
 }
 
+/// Hears how a round goes on, and says whether it is to.
+pub trait Listener: Sync {
+    /// This is to be sent.
+    fn planned(&self, backlog: &Backlog) {
+        let _ = backlog;
+    }
+    /// So many bytes of it are durable there.
+    fn stored(&self, bytes: u64) {
+        let _ = bytes;
+    }
+    /// A receipt came. Its signature is the listener's to check: an error ends the round.
+    fn signed(&self, receipt: &Receipt, signature: &[u8; 64]) -> Result<(), SendError> {
+        let _ = (receipt, signature);
+        Ok(())
+    }
+    /// Whether an object is covered by a receipt: it is to be there.
+    fn is_promised(&self, class: Class, id: &[u8; 32]) -> bool {
+        let _ = (class, id);
+        false
+    }
+    /// Promised objects are not there; they are sent again now.
+    fn lost(&self, objects: &[(Class, [u8; 32])]) {
+        let _ = objects;
+    }
+    /// Whether nothing else has become more urgent. Asked between two objects.
+    fn goes_on(&self) -> bool {
+        true
+    }
+}
+
+/// Nobody listens.
+#[derive(Clone, Copy, Debug)]
+pub struct Nobody;
+
+impl Listener for Nobody {}
+
 /// Sends to one receiver.
 pub struct Sender<'a, S> {
     caller: &'a Caller,
     store: &'a S,
+    listener: &'a dyn Listener,
 }
 
 impl<'a, S: Store> Sender<'a, S> {
     /// Over this connection.
     pub fn new(caller: &'a Caller, store: &'a S) -> Self {
-        Self { caller, store }
+        Self { caller, store, listener: &Nobody }
+    }
+
+    /// The same with somebody who hears of it.
+    #[must_use]
+    pub fn heard_by(self, listener: &'a dyn Listener) -> Self {
+        Self { listener, ..self }
     }
 
     /// Brings over all that is missing, into `sent`, which says also after an error what was done until then.
@@ -73,17 +120,30 @@ impl<'a, S: Store> Sender<'a, S> {
             let lacks = self.lacks(class).await?;
             there.insert(class, lacks);
         }
+        let gone = |class: Class| there[&class].iter().filter(move |id| self.listener.is_promised(class, id)).map(move |id| (class, *id));
+        let lost: Vec<(Class, [u8; 32])> = Class::ALL.into_iter().flat_map(gone).collect();
+        if !lost.is_empty() {
+            self.listener.lost(&lost);
+            for (class, id) in &lost {
+                self.put(*class, *id, sent).await?;
+            }
+        }
+        let is_missing = |class: Class, id: &[u8; 32]| there[&class].contains(id) && !self.listener.is_promised(class, id);
         // What opens the rest goes first: a few hundred bytes.
         for class in [Class::Slots, Class::Keyring, Class::Tombstone] {
-            for id in &there[&class] {
+            for id in there[&class].iter().filter(|id| is_missing(class, id)) {
                 self.put(class, *id, sent).await?;
             }
         }
         let offers = self.store.offers();
         let needs: BTreeMap<[u8; 32], [u8; 32]> =
             offers.iter().map(|offer| (offer.manifest.0, fingerprint(offer.packs.iter().copied()))).collect();
-        let backlog = Backlog::of(offers, |class, id| !there[&class].contains(id), |manifest| signed.contains(&manifest.0));
+        let backlog = Backlog::of(offers, |class, id| !is_missing(class, id), |manifest| signed.contains(&manifest.0));
+        self.listener.planned(&backlog);
         for step in backlog.steps {
+            if !self.listener.goes_on() {
+                return Ok(());
+            }
             match step {
                 Step::Put { class, id, .. } => self.put(class, id, sent).await?,
                 Step::Accept(manifest) => {
@@ -93,6 +153,7 @@ impl<'a, S: Store> Sender<'a, S> {
                     if receipt.0.manifest != manifest {
                         return Err(SendError::Nonsense("a receipt for another snapshot".into()));
                     }
+                    self.listener.signed(&receipt.0, &receipt.1)?;
                     sent.receipts.push(receipt);
                 }
             }
@@ -125,7 +186,36 @@ impl<'a, S: Store> Sender<'a, S> {
         let answered = self.caller.ask(Method::PUT, &format!("/v1/objects/{name}"), headers, object.slice(from..)).await?;
         taken(answered)?;
         sent.objects += 1;
+        self.listener.stored(object.len() as u64);
         Ok(())
+    }
+
+    /// Sends objects again that a receiver has lost, as far as this box has them.
+    pub async fn mend(&self, lost: &[(Class, [u8; 32])], sent: &mut Sent) -> Result<(), SendError> {
+        for (class, id) in lost {
+            self.put(*class, *id, sent).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks for slices, some at a time, and tells which objects were not proven.
+    pub async fn challenge(&self, asked: &[Asked], nonce: impl Fn() -> std::io::Result<[u8; 32]>) -> Result<Vec<Asked>, SendError> {
+        let mut lost = Vec::new();
+        for some in asked.chunks(AT_ONCE) {
+            let nonce = nonce().map_err(|error| SendError::Own(error.to_string()))?;
+            let challenge = Challenge { nonce, asked: some.to_vec() };
+            let answered = self.caller.ask(Method::POST, "/v1/challenge", HeaderMap::new(), challenge.encode().into()).await?;
+            let answer = Answer::decode(&taken(answered)?, &challenge).map_err(nonsense)?;
+            lost.extend(answer.lost(&challenge));
+        }
+        Ok(lost)
+    }
+
+    /// Receipts that the receiver has given after one, as they are there.
+    pub async fn receipts(&self, after: u64) -> Result<Vec<(Receipt, [u8; 64])>, SendError> {
+        let answered = self.caller.ask(Method::GET, &format!("/v1/receipts?after={after}"), HeaderMap::new(), Bytes::new()).await?;
+        let body = taken(answered)?;
+        body.chunks(Receipt::LEN).map(|bytes| Receipt::decode(bytes).map_err(nonsense)).collect()
     }
 }
 
@@ -140,7 +230,7 @@ fn nonsense(error: impl std::fmt::Display) -> SendError {
 }
 
 /// The body of a yes; of a no, what it says.
-fn taken(answered: Answered) -> Result<Bytes, SendError> {
+pub(crate) fn taken(answered: Answered) -> Result<Bytes, SendError> {
     if answered.status.is_success() {
         return Ok(answered.body);
     }

@@ -99,8 +99,9 @@ async fn receiver(source: KeyName, spool: &std::path::Path) -> (String, KeyName)
     let now = Moment { wall: 0, elapsed: 0 };
     let tenant = Tenant::open(pool, terms, now).unwrap();
     let receipts = Signer::from_seed(&Secret::from_bytes([2; 32]));
-    let receiver = Arc::new(Receiver::new(Spool::at(spool, 1 << 30).unwrap(), Arc::new(move || now), move |bytes| receipts.sign(bytes)));
-    receiver.admit(source, tenant);
+    let receiver =
+        Arc::new(Receiver::new(name, Spool::at(spool, 1 << 30).unwrap(), Arc::new(move || now), move |bytes| receipts.sign(bytes)));
+    receiver.admit(source, tenant, 0);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move {

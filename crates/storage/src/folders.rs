@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use crate::{DeadlineDisk, DirectoryDisk, Disk};
 
+/// Folder on a disk of a vault in which a receiver keeps what other boxes sent, a pool of its own for each (`docs/format.md` 2).
+pub const TENANTS: &str = "tenants";
 /// How long a disk may take for one piece of work: longer than one takes to spin up or to remap a sector.
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -32,6 +32,17 @@ impl Layout {
         (k >= 1 && width <= Self::MAX_WIDTH).then_some(Self { k, m })
     }
 
+    /// What a pool on so many disks has where nobody chose: any one disk may be lost from two on, any two from six on.
+    pub const fn usual(disks: usize) -> Self {
+        let (k, m) = match disks {
+            0 | 1 => (1, 0),
+            2 => (1, 1),
+            3..=5 => (2, 1),
+            _ => (4, 2),
+        };
+        Self { k, m }
+    }
+
     /// Shards in all.
     pub fn width(self) -> u8 {
         self.k + self.m

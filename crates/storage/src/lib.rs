@@ -36,7 +36,7 @@ pub use directory::DirectoryDisk;
 pub use disk::{Disk, DiskError, DiskErrorKind, DiskLock, FileInfo, FileKind, Space};
 pub use error::PoolError;
 pub use faulty::{Condition, FaultyDisk, Machine, Op, OpKind};
-pub use folders::{disk_at, disk_folder, disk_number, disks_in, disks_up_to, mounted_in};
+pub use folders::{TENANTS, disk_at, disk_folder, disk_number, disks_in, disks_up_to, mounted_in};
 pub use label::{LABEL_FILE, Label, LabelError, Member, Role};
 pub use layout::{Layout, LayoutError, SMALL};
 pub use memory::{Bytes, Damage, MemoryDisk};

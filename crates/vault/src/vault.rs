@@ -163,6 +163,11 @@ impl Vault {
         self.pool.health()
     }
 
+    /// Ids of all manifests in the pool, forgotten ones too: cheap, and another list when there is something new.
+    pub fn manifests(&self) -> Vec<SnapshotId> {
+        self.pool.objects(Class::Manifest).into_iter().map(|id| SnapshotId(id.0)).collect()
+    }
+
     /// All snapshots, oldest first, without what is forgotten.
     pub fn snapshots(&self) -> Result<Vec<Snapshot>, VaultError> {
         Ok(snapshot::load_all(&self.pool, &self.keys)?.snapshots)

@@ -36,6 +36,8 @@ pub struct Config {
     pub authd: PathBuf,
     /// notifyd's socket.
     pub notifyd: PathBuf,
+    /// replicad's socket.
+    pub replicad: PathBuf,
     /// What the box is called in messages.
     pub name: String,
     /// Runs at a time.

@@ -94,6 +94,9 @@ pub enum VaultdError {
     /// diskd does not answer.
     #[error("diskd does not answer, so it is not known whether that was done. No data of the pool was touched")]
     Diskd(#[source] ClientError),
+    /// replicad does not answer.
+    #[error("replicad does not answer, so nothing is known of the second site. What is there is unharmed")]
+    Replicad(#[source] ClientError),
     /// It may not be done with this disk.
     #[error("{text}")]
     Disk {
@@ -178,6 +181,7 @@ impl VaultdError {
             Self::OwnersOnly => (StatusCode::FORBIDDEN, "role"),
             Self::Keyd(_) => (StatusCode::SERVICE_UNAVAILABLE, "keyd-silent"),
             Self::Diskd(_) => (StatusCode::SERVICE_UNAVAILABLE, "diskd-silent"),
+            Self::Replicad(_) => (StatusCode::SERVICE_UNAVAILABLE, "replicad-silent"),
             Self::Disk { code, .. } => (StatusCode::CONFLICT, code),
             Self::Share(error) => (StatusCode::CONFLICT, checking::code(error)),
             Self::CanWrite { .. } | Self::RightsUnknown => (StatusCode::CONFLICT, "can-write"),

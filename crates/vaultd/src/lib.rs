@@ -21,11 +21,13 @@ mod events;
 mod forgetting;
 mod freezing;
 mod gate;
+mod handing;
 mod keeping;
 mod kit;
 mod locks;
 mod metrics;
 mod neighbours;
+mod offsite;
 mod outbox;
 mod pulse;
 mod reading;
@@ -75,6 +77,7 @@ impl Household {
         household.spawn("steward", steward::run)?;
         household.spawn("upkeep", |appliance, stop| upkeep::run(appliance, stop))?;
         household.spawn("disks", disks::run)?;
+        household.spawn("second site", |appliance, stop| handing::run(appliance, stop))?;
         household.spawn("outbox", |appliance, stop| outbox::run(appliance, stop))?;
         Ok(household)
     }

@@ -44,6 +44,9 @@ struct Program {
     /// notifyd's socket.
     #[arg(long, default_value = keepwell_api::notices::SOCKET)]
     notifyd: PathBuf,
+    /// replicad's socket.
+    #[arg(long, default_value = keepwell_api::offsite::SOCKET)]
+    replicad: PathBuf,
     /// Where ingestd is reached.
     #[arg(long, default_value = "/run/keepwell/ingest.sock")]
     ingest: PathBuf,
@@ -74,6 +77,7 @@ fn main() -> anyhow::Result<()> {
         ingest: program.ingest,
         authd: program.authd,
         notifyd: program.notifyd,
+        replicad: program.replicad,
         name: program.name,
         slots: usize::from(program.runs),
     };

@@ -19,8 +19,8 @@ use crate::appliance::Appliance;
 use crate::doors::Place;
 use crate::error::VaultdError;
 use crate::{
-    address, channels, checking, disks, download, emergency, events, freezing, kit, metrics, reading, restore, settling, support, told,
-    trial, verbs,
+    address, channels, checking, disks, download, emergency, events, freezing, kit, metrics, offsite, reading, restore, settling, support,
+    told, trial, verbs,
 };
 
 type Shared = Arc<Appliance>;
@@ -46,6 +46,7 @@ pub fn routes(appliance: Shared, callers: Callers) -> Router {
         .route("/v1/log/verify", get(async |state: State<Shared>| free(state, verbs::verify_log).await))
         .route("/v1/disks", get(async |state: State<Shared>| free(state, disks::told).await))
         .route("/v1/pool", get(async |state: State<Shared>| free(state, disks::making).await))
+        .route("/v1/offsite", get(async |state: State<Shared>| free(state, offsite::told).await))
         .route("/v1/events", get(events))
         .route("/v1/kit/{paper}", get(kit_question))
         .route("/v1/emergency", get(async |state: State<Shared>| free(state, emergency::told).await))
@@ -93,6 +94,9 @@ pub fn routes(appliance: Shared, callers: Callers) -> Router {
         .route("/v1/emergency/call", act(Verb::SettingsChange, emergency::set_call))
         .route("/v1/deletions/freeze", act(Verb::DeletionsFreeze, freezing::freeze))
         .route("/v1/deletions/thaw", act(Verb::DeletionsThaw, freezing::thaw))
+        .route("/v1/offsite/invite", act(Verb::OffsiteChange, offsite::invite))
+        .route("/v1/offsite/pair", act(Verb::OffsiteChange, offsite::pair))
+        .route("/v1/offsite/send", act(Verb::RunNow, offsite::send))
         .route("/v1/policies", post(set_policy));
     callers.guard(open.merge(granted).with_state(appliance))
 }

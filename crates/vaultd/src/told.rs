@@ -29,7 +29,7 @@ pub(crate) fn status_of(appliance: &Appliance, label: impl Fn(&ShareRow) -> Stri
         .map(|share| ShareFacts { label: label(&share), id: share.id, policy: policies.of(share.tier), clock: share.clock })
         .collect();
     let vault = appliance.engine.vault();
-    let seen = *appliance.watch.glance();
+    let seen = appliance.watch.glance().clone();
     let health = vault.as_ref().ok().map(|vault| vault.disks());
     let pool = health.as_ref().map(|health| {
         let (free_bytes, total_bytes) = (health.free_bytes(), health.total_bytes());
@@ -38,7 +38,7 @@ pub(crate) fn status_of(appliance: &Appliance, label: impl Fn(&ShareRow) -> Stri
     let disks = health.as_ref().map(|health| disks::facts(appliance, health)).transpose()?.unwrap_or_default();
     let keys = seen.keys.map(|keys| KeyFacts { unlocked: vault.is_ok(), ..keys });
     let doubt = appliance.clock.doubt();
-    let facts = Facts { gathered: now, shares, book, incidents, pool, disks, keys, people: seen.people, offsite: None, doubt };
+    let facts = Facts { gathered: now, shares, book, incidents, pool, disks, keys, people: seen.people, offsite: seen.offsite, doubt };
     Ok(duties::status(&facts, now))
 }
 

@@ -7,7 +7,8 @@ use keepwell_audit::{Event, Value};
 use keepwell_duties::schedule::Room;
 use keepwell_duties::status::{KeyFacts, PeopleFacts};
 use keepwell_duties::{
-    Announcement, At, Book, BoxTime, Duty, DutyKind, Incidents, Judgement, Numbers, Policy, Said, ShareClock, ShareId, Subject, Tier,
+    Announcement, At, Book, BoxTime, Duty, DutyKind, Incidents, Judgement, Numbers, Policy, Said, ShareClock, ShareId, Standing, Subject,
+    Tier,
 };
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +33,7 @@ pub(crate) struct Watch {
 }
 
 /// What was seen last.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
     /// How much room the pool has.
     pub(crate) room: Room,
@@ -40,6 +41,8 @@ pub(crate) struct Seen {
     pub(crate) keys: Option<KeyFacts>,
     /// Who can restore.
     pub(crate) people: Option<PeopleFacts>,
+    /// How the second site stands; none where there is none.
+    pub(crate) offsite: Option<Standing>,
 }
 
 impl Watch {

@@ -12,7 +12,7 @@ from .box import until
 from .checks import RUNNING
 from .program import BINARY, run
 
-PROGRAMS = ("keyd", "authd", "notifyd", "ingestd", "vaultd")
+PROGRAMS = ("keyd", "authd", "notifyd", "ingestd", "replicad", "vaultd")
 
 
 class Appliance:
@@ -77,7 +77,7 @@ class Appliance:
 
     def settled(self, seconds=180):
         """Waits until all programs answer and the vault is open."""
-        others = ("keyd", "authd", "notifyd", "ingest")
+        others = ("keyd", "authd", "notifyd", "ingest", "replicad")
         return until(lambda: self.get("vaultd", "/v1/vault").get("unready", 1) is None and all(map(self.answers, others)), seconds)
 
     def answers(self, name):

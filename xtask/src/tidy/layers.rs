@@ -63,7 +63,8 @@ const CLI: &[&str] = &[
     "keepwell-duties",
     "keepwell-api",
 ];
-const REPLICAD: &[&str] = &["keepwell-format", "keepwell-crypt", "keepwell-storage", "keepwell-wire", "keepwell-link", "keepwell-offsite"];
+const REPLICAD: &[&str] =
+    &["keepwell-format", "keepwell-crypt", "keepwell-storage", "keepwell-wire", "keepwell-link", "keepwell-offsite", "keepwell-api"];
 const FUZZ: &[&str] = &[
     "keepwell-format",
     "keepwell-crypt",

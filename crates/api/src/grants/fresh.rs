@@ -21,7 +21,7 @@ pub const fn needs_fresh_factor(verb: Verb, max_bytes: Option<u64>) -> bool {
     use Verb::*;
     match verb {
         SharesChange | SharesRemove | PolicyLoosen | Restore | DisksChange | SettingsChange | EmergencyOpen | DeletionsThaw | KitPrint
-        | UsersManage => true,
+        | OffsiteChange | UsersManage => true,
         Download => match max_bytes {
             Some(bytes) => bytes > UNASKED_DOWNLOAD_BYTES,
             None => true,
@@ -47,5 +47,6 @@ pub const fn needs_person(verb: Verb) -> bool {
             | Verb::EmergencyOpen
             | Verb::DeletionsThaw
             | Verb::KitPrint
+            | Verb::OffsiteChange
     )
 }

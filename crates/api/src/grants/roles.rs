@@ -49,7 +49,7 @@ words! {
     Role {
         /// The practice's owner: everything.
         Owner = "owner",
-        /// Runs it day by day: everything but loosening a policy, opening copies in an emergency, ending a freeze of deletions, printing papers and managing users.
+        /// Runs it day by day: everything but loosening a policy, opening copies in an emergency, ending a freeze of deletions, printing papers, pairing with other boxes and managing users.
         Operator = "operator",
         /// Gets data back, and nothing else.
         RestoreOnly = "restore-only",
@@ -109,6 +109,8 @@ words! {
         DeletionsThaw = "deletions-thaw",
         /// See the papers of the vault's first kit, to print them, or have that kit made once more.
         KitPrint = "kit-print",
+        /// Invite another box to send its backups here, or send this one's to another.
+        OffsiteChange = "offsite-change",
         /// Add, change and disable users: authd's own, for which there are no grants.
         UsersManage = "users-manage",
     }
@@ -119,7 +121,7 @@ pub const fn allows(role: Role, verb: Verb) -> bool {
     use Verb::*;
     match role {
         Role::Owner => true,
-        Role::Operator => !matches!(verb, PolicyLoosen | EmergencyOpen | DeletionsThaw | KitPrint | UsersManage),
+        Role::Operator => !matches!(verb, PolicyLoosen | EmergencyOpen | DeletionsThaw | KitPrint | OffsiteChange | UsersManage),
         Role::RestoreOnly => matches!(verb, SnapshotsList | FilesList | Restore | Download),
         Role::Auditor => matches!(verb, LogRead),
         Role::Technician => matches!(verb, RunNow | RunCancel | IncidentsAcknowledge | SupportBundle | SettingsChange | DisksTest),

@@ -139,6 +139,7 @@ fn every_role_and_verb() {
         (Verb::DeletionsFreeze, "oo---o ---"),
         (Verb::DeletionsThaw, "o----o fp-"),
         (Verb::KitPrint, "o----- fp-"),
+        (Verb::OffsiteChange, "o----- fp-"),
         (Verb::UsersManage, "o----- fp-"),
     ];
     assert_eq!(expected.map(|(verb, _)| verb), Verb::ALL);

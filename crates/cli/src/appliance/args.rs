@@ -1,5 +1,6 @@
 //! The shape of the commands for a box. Parses; never opens a file.
 
+mod offsite;
 mod people;
 mod reading;
 
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use keepwell_api::vault::Tier;
+pub(crate) use offsite::*;
 pub(crate) use people::*;
 pub(crate) use reading::*;
 
@@ -52,6 +54,9 @@ pub(crate) enum ApplianceCommand {
     /// Ways for the box's messages: e-mail, webhooks, syslog
     #[command(subcommand)]
     Channels(ChannelsCommand),
+    /// The second site: boxes that keep a copy of this one's backups, and boxes that this one keeps for
+    #[command(subcommand, after_help = "Exit codes: 0 done, 3 not all is proven to be there (which is said), 1 failed, 2 wrong usage.")]
+    Offsite(OffsiteCommand),
     /// What is promised for each tier: how often copied, how old a copy may get, what is kept
     #[command(subcommand)]
     Policies(PoliciesCommand),
@@ -112,6 +117,7 @@ impl ApplianceCommand {
             Self::Events(_) => "events",
             Self::Log(LogArgs { verb: Some(LogVerb::Verify), .. }) => "log verify",
             Self::Log(_) => "log",
+            Self::Offsite(command) => command.name(),
             Self::Channels(ChannelsCommand::List) => "channels list",
             Self::Channels(ChannelsCommand::Test { .. }) => "channels test",
             Self::Channels(ChannelsCommand::Set { .. }) => "channels set",

@@ -37,6 +37,9 @@ pub(crate) struct DevArgs {
     /// Start the web console too, at this address of this machine; port 0 for any that is free
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "127.0.0.1:8443")]
     pub(crate) console: Option<SocketAddrV4>,
+    /// Where other boxes find this one, once one was invited
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8484")]
+    pub(crate) offsite: SocketAddrV4,
     /// Keep the keys in a TPM made of software (swtpm), where that program is installed, and not behind a passphrase
     #[arg(long)]
     pub(crate) tpm: bool,

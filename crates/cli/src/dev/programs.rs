@@ -117,6 +117,13 @@ pub(crate) fn notifyd(home: &Home) -> Result<Program, CliError> {
     ours("notifyd", home)
 }
 
+/// The second site.
+pub(crate) fn replicad(home: &Home, at: SocketAddrV4) -> Result<Program, CliError> {
+    let mut program = with_state(ours("replicad", home)?, home);
+    program.arguments.extend(["--pool".into(), home.at("disks").into(), "--listen".into(), at.to_string().into()]);
+    Ok(program)
+}
+
 /// Shares, a process each.
 pub(crate) fn ingestd(home: &Home) -> Result<Program, CliError> {
     let (binary, socket) = (beside("keepwell-ingestd")?, home.socket("ingest"));
@@ -133,7 +140,9 @@ pub(crate) fn vaultd(home: &Home, runs: u8, diskd: Option<&Path>) -> Result<Prog
     for (option, value) in [("--cache", home.at("cache")), ("--pool", home.at("disks"))] {
         program.arguments.extend([option.into(), value.into()]);
     }
-    for (option, name) in [("--keyd", "keyd"), ("--authd", "authd"), ("--notifyd", "notifyd"), ("--ingest", "ingest")] {
+    for (option, name) in
+        [("--keyd", "keyd"), ("--authd", "authd"), ("--notifyd", "notifyd"), ("--replicad", "replicad"), ("--ingest", "ingest")]
+    {
         program.arguments.extend([option.into(), home.socket(name).into()]);
     }
     program.arguments.extend(["--runs".into(), runs.to_string().into()]);

@@ -81,6 +81,7 @@ pub(crate) fn does(verb: Verb) -> &'static str {
         Verb::DeletionsFreeze => "freeze deletions",
         Verb::DeletionsThaw => "end a freeze of deletions",
         Verb::KitPrint => "print papers",
+        Verb::OffsiteChange => "pair with other boxes",
         Verb::UsersManage => "change people",
     }
 }

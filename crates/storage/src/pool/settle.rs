@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 
 use super::aside::set_aside_shard;
 use super::listing::{Listing, ShardAt};
+use super::survey::is_tenants;
 use super::{Access, Pool};
 use crate::disk::{Disk, DiskError, FileInfo, FileKind};
 use crate::label::LABEL_FILE;
@@ -41,7 +42,7 @@ impl Leftovers {
             let ours = file.name == LABEL_FILE || Class::ALL.iter().any(|class| class.folder() == file.name);
             if file.kind == FileKind::File && file.name.starts_with(TEMP) {
                 self.found.push(Leftover { slot, folder: "", path: file.name, shard: None, temporary: true });
-            } else if !ours && file.name != "lost+found" {
+            } else if !ours && file.name != "lost+found" && !is_tenants(&file) {
                 listing.foreign.push((disk.name().into(), file.name));
             }
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::disk::{Disk, DiskErrorKind, DiskLock, FileInfo, FileKind};
+use crate::folders::TENANTS;
 use crate::label::{LABEL_FILE, LABEL_MAX, Label, LabelError};
 use crate::object::{Class, ShardName, TEMP};
 use crate::shard::{HEADER_LEN, ShardHeader};
@@ -77,7 +78,7 @@ pub(super) fn look(disk: &dyn Disk) -> Finding {
         };
     }
     let ours = |name: &str| Class::ALL.iter().any(|class| class.folder() == name);
-    let known = |f: &FileInfo| is_nothing(&f.name, f.kind) || (f.kind == FileKind::Folder && ours(&f.name));
+    let known = |f: &FileInfo| is_nothing(&f.name, f.kind) || (f.kind == FileKind::Folder && ours(&f.name)) || is_tenants(f);
     if let Some(other) = root.iter().find(|f| !known(f)) {
         return Finding::Foreign(other.name.clone());
     }
@@ -85,7 +86,18 @@ pub(super) fn look(disk: &dyn Disk) -> Finding {
         Ok(files) => files.iter().any(|f| !is_nothing(&f.name, f.kind)),
         Err(_) => true,
     });
-    if filled { Finding::Unlabelled } else { Finding::Empty }
+    // What others sent is no reason to take a disk for this vault's, and none to take it for an empty one.
+    let keeps = root.iter().any(is_tenants) && disk.list(TENANTS).map_or(true, |tenants| !tenants.is_empty());
+    match (filled, keeps) {
+        (true, _) => Finding::Unlabelled,
+        (false, true) => Finding::Foreign(TENANTS.into()),
+        (false, false) => Finding::Empty,
+    }
+}
+
+/// What a receiver keeps for other boxes: pools of their own, which this one has nothing to do with.
+pub(super) fn is_tenants(file: &FileInfo) -> bool {
+    file.kind == FileKind::Folder && file.name == TENANTS
 }
 
 /// Whether the shards of a disk without a readable label are of this vault: what their headers say.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::disks::{bytes, create, dynamic, ids, layout, memory, name};
 use keepwell_storage::{
     Access, Class, Damage, DirectoryDisk, Disk, DiskState, Io, LABEL_FILE, Label, Layout, MemoryDisk, Pool, PoolError, Reserve, Spread,
+    TENANTS,
 };
 
 #[test]
@@ -210,6 +211,32 @@ fn foreign_files_in_the_vaults_folders_are_reported_and_left() {
     assert_eq!(foreign, [("disk-1".into(), "readme".into()), ("disk-1".into(), "packs/notes.txt".into())]);
     assert_eq!(disks[0].paths(), [LABEL_FILE, "packs/notes.txt", "readme"]);
     assert_eq!(disks[1].paths(), [LABEL_FILE], "unfinished writes are removed");
+}
+
+#[test]
+fn what_is_kept_for_other_boxes_is_no_foreign_file_and_makes_no_disk_empty() {
+    let root = tempfile::tempdir().unwrap();
+    let folders: Vec<_> = (1..=2).map(|n| root.path().join(format!("disk-{n}"))).collect();
+    folders.iter().for_each(|folder| std::fs::create_dir_all(folder.join(TENANTS).join("00ff")).unwrap());
+    let disks = || -> Vec<Arc<dyn Disk>> {
+        folders
+            .iter()
+            .map(|folder| Arc::new(DirectoryDisk::new(folder.file_name().unwrap().to_str().unwrap(), folder)) as Arc<dyn Disk>)
+            .collect()
+    };
+    let refused = Pool::create(disks(), ids(2), layout("1+1")).unwrap_err().to_string();
+    assert!(refused.contains(TENANTS), "{refused}");
+    folders.iter().for_each(|folder| std::fs::remove_dir(folder.join(TENANTS).join("00ff")).unwrap());
+    Pool::create(disks(), ids(2), layout("1+1")).unwrap().put(Class::Pack, Spread::Layout, &bytes(10, 1)).unwrap();
+    folders.iter().for_each(|folder| std::fs::create_dir_all(folder.join(TENANTS).join("00ff")).unwrap());
+    let pool = Pool::open(disks(), Access::Write).unwrap();
+    assert_eq!(pool.foreign_files(), []);
+    assert!(pool.health().is_whole());
+    drop(pool);
+    // Its label is gone: its own shards say whose it is.
+    std::fs::remove_file(folders[1].join(LABEL_FILE)).unwrap();
+    let pool = Pool::open(disks(), Access::Write).unwrap();
+    assert_eq!(pool.health().disks[1].state, DiskState::DamagedLabel);
 }
 
 #[test]

@@ -25,6 +25,7 @@ pub(crate) fn config(folder: &Path, diskd: Option<Diskd>) -> Config {
         ingest: at("ingest"),
         authd: at("authd"),
         notifyd: at("notifyd"),
+        replicad: at("replicad"),
         name: "Test".into(),
         slots: 2,
     }

@@ -1,0 +1,358 @@
+//! What replicad does for this box, and what it is told: vaultd asks, and nobody else. Shapes only.
+//!
+//! Times are Unix seconds, lengths bytes. Names of keys and ids of vaults and snapshots are lower-case hexadecimal digits. Nothing here opens data.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Base64;
+
+/// replicad's socket.
+pub const SOCKET: &str = "/run/keepwell/replicad.sock";
+/// The port on which a box keeps for others, unless told otherwise.
+pub const PORT: u16 = 8484;
+/// Most snapshots in one hand-over: the newest ones.
+pub const OFFERS_MAX: usize = 20_000;
+/// Most bytes of a hand-over.
+pub const OFFERS_BYTES: usize = 8 << 20;
+
+/// `GET /v1/status` answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Name of this box's transport key.
+    pub name: String,
+    /// This start of the program; what is handed over lasts as long.
+    pub start: String,
+    /// Where it listens for other boxes; none as long as that is not switched on.
+    pub listening: Option<String>,
+    /// Why it does not listen although it is to.
+    pub not_listening: Option<String>,
+    /// Invitations that are open.
+    pub invitations: u32,
+    /// Whether the snapshots to send were handed over since it started.
+    pub handed_over: bool,
+    /// Boxes that keep for this one.
+    pub receivers: Vec<Receiver>,
+    /// Boxes that this one keeps for.
+    pub tenants: Vec<TenantTold>,
+    /// The number of the newest of [`Events`].
+    pub last_event: u64,
+}
+
+/// A box that keeps for this one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receiver {
+    /// Name of its transport key.
+    pub name: String,
+    /// What people there call the place.
+    pub place: String,
+    /// `host:port`.
+    pub address: String,
+    /// What both screens showed when they were paired.
+    pub words: String,
+    /// When.
+    pub paired_at: i64,
+    /// What it keeps at most.
+    pub quota_bytes: u64,
+    /// Seconds for which it keeps each snapshot at least.
+    pub floor_s: u64,
+    /// Whether something is under way.
+    pub busy: bool,
+    /// The newest snapshot of each share that it has signed for.
+    pub signed: Vec<Signed>,
+    /// Receipts of it that were verified and still bind it.
+    pub receipts: u64,
+    /// Snapshots that it has not signed for.
+    pub waiting: u64,
+    /// What is still to be sent, by tier: until the newest snapshot of each share of it is there. Of all that waits, the last one.
+    pub backlog: Vec<Backlog>,
+    /// Bytes a second, of what was sent lately; none as long as nothing was.
+    pub rate: Option<u64>,
+    /// When it last answered.
+    pub contact_at: Option<i64>,
+    /// What kept the last attempt from its end.
+    pub failure: Option<Failure>,
+    /// The last challenge.
+    pub challenge: Option<ChallengeTold>,
+}
+
+/// A snapshot with a receipt that was verified.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signed {
+    /// Id of the share.
+    pub share: String,
+    /// How much it matters.
+    pub tier: u8,
+    /// The snapshot.
+    pub snapshot: String,
+    /// When its run began, by this box.
+    pub taken_at: i64,
+    /// When it was whole there, by the receiver's clock.
+    pub received_at: i64,
+}
+
+/// What is to be sent until a tier is safe.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backlog {
+    /// The tier; none for all that waits, older snapshots too.
+    pub tier: Option<u8>,
+    /// Bytes.
+    pub bytes: u64,
+    /// Seconds that it takes at the rate of late; none where none is known.
+    pub forecast_s: Option<u64>,
+}
+
+/// What went wrong.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// When.
+    pub at: i64,
+    /// A stable word: `unreachable`, `other-key`, `handshake`, `cut`, `nonsense`, `own`, or the receiver's own.
+    pub code: String,
+    /// In words.
+    pub text: String,
+}
+
+/// What a challenge found.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChallengeTold {
+    /// When it ended.
+    pub at: i64,
+    /// Slices that were asked for.
+    pub asked: u64,
+    /// Objects that were not proven, or not there: lost.
+    pub lost: u64,
+    /// Of them sent again since.
+    pub mended: u64,
+    /// When a loss was last found, in this challenge or before.
+    pub lost_at: Option<i64>,
+}
+
+/// A box that this one keeps for.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantTold {
+    /// Its vault.
+    pub vault: String,
+    /// What people there call the practice.
+    pub practice: String,
+    /// What both screens showed when they were paired.
+    pub words: String,
+    /// Since when it is kept for.
+    pub since: i64,
+    /// What it may fill.
+    pub quota_bytes: u64,
+    /// What it fills; none while its folders can't be used.
+    pub used_bytes: Option<u64>,
+    /// Snapshots that were signed for and are kept.
+    pub snapshots: Option<u64>,
+    /// When the last of them came.
+    pub received_at: Option<i64>,
+}
+
+/// `POST /v1/receiving`: whether this box keeps for others. Those it keeps for can't reach it while it is off; nothing of them is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receiving {
+    /// Whether it listens.
+    pub on: bool,
+}
+
+/// `POST /v1/invitations`, and vaultd's `POST /v1/offsite/invite`, verb `offsite-change`: lets one other box send its backups here. Switches keeping for others on.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Invite {
+    /// Where the other box finds this one: `host:port` as seen from there.
+    pub address: String,
+    /// Bytes that it may fill.
+    pub quota_bytes: u64,
+    /// What this place is called there: at most 200 bytes.
+    pub place: String,
+}
+
+/// Its answer.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invited {
+    /// The invitation (`docs/wire.md` 3), UTF-8. Told this once.
+    pub invitation: Base64,
+    /// Until when it is good.
+    pub expires_at: i64,
+}
+
+/// vaultd's `POST /v1/offsite/pair`, verb `offsite-change`: sends this box's backups to the one that made the invitation.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PairWith {
+    /// The invitation as it was typed, UTF-8.
+    pub invitation: Base64,
+    /// What this practice is called there: at most 200 bytes.
+    pub practice: String,
+}
+
+/// `POST /v1/pair`: the same with what vaultd knows of the vault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pair {
+    /// The invitation as it was typed, UTF-8.
+    pub invitation: Base64,
+    /// What this practice is called there.
+    pub practice: String,
+    /// The vault's newest key slots.
+    pub slots: Base64,
+}
+
+/// Its answer.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paired {
+    /// Name of the receiver's key.
+    pub name: String,
+    /// What people there call the place.
+    pub place: String,
+    /// Four words that its screen shows too: who compares them knows that nobody stands between.
+    pub words: String,
+    /// What it keeps at most.
+    pub quota_bytes: u64,
+    /// Seconds for which it keeps each snapshot at least.
+    pub floor_s: u64,
+}
+
+/// `POST /v1/offers`: all snapshots that are to be at the second site, in place of those before. What each needs is in the clear in its manifest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Offers {
+    /// At most [`OFFERS_MAX`].
+    pub snapshots: Vec<Offered>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Offered {
+    /// Its id.
+    pub snapshot: String,
+    /// Id of the share.
+    pub share: String,
+    /// How much the share matters, from 1.
+    pub tier: u8,
+    /// When its run began.
+    pub taken_at: i64,
+}
+
+/// `POST /v1/send`, and vaultd's `POST /v1/offsite/send`, verb `run-now`: looks at once whether something is to be sent, and sends it.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SendNow {}
+
+/// `GET /v1/events?after=N` answers: what happened with other boxes, for the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Events {
+    /// Ascending, at most 500.
+    pub events: Vec<Event>,
+    /// The newest one's number.
+    pub last: u64,
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its number, rising.
+    pub id: u64,
+    /// When.
+    pub at: i64,
+    /// A stable word: `invited`, `tenant-paired`, `tenant-refused`, `paired`, `receipt`, `challenge`, `loss`, `mended`, `other-key`, `chain`.
+    pub code: String,
+    /// The rest; no name of a file.
+    pub fields: std::collections::BTreeMap<String, String>,
+}
+
+/// `GET /v1/offsite` of vaultd answers: where this box's second copy is, and for whom it keeps one.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offsite {
+    /// Name of this box's key among boxes.
+    pub name: String,
+    /// Where it listens for other boxes.
+    pub listening: Option<String>,
+    /// Why it does not although it is to.
+    pub not_listening: Option<String>,
+    /// Boxes that keep for this one.
+    pub receivers: Vec<ReceiverTold>,
+    /// Boxes that this one keeps for.
+    pub tenants: Vec<TenantTold>,
+}
+
+/// One that keeps for this box.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiverTold {
+    /// Name of its key.
+    pub name: String,
+    /// What people there call the place.
+    pub place: String,
+    /// `host:port`.
+    pub address: String,
+    /// What both screens showed when they were paired.
+    pub words: String,
+    /// When.
+    pub paired_at: i64,
+    /// What it keeps at most.
+    pub quota_bytes: u64,
+    /// Seconds for which it keeps each snapshot at least.
+    pub floor_s: u64,
+    /// Whether something is under way.
+    pub busy: bool,
+    /// Verified receipts that still bind it.
+    pub receipts: u64,
+    /// Bytes a second, of what was sent lately; none as long as nothing was.
+    pub rate: Option<u64>,
+    /// Snapshots that it has not signed for.
+    pub waiting: u64,
+    /// By tier, the first one first.
+    pub tiers: Vec<TierOffsite>,
+    /// All that is still to be sent.
+    pub backlog: Backlog,
+    /// When it last answered.
+    pub contact_at: Option<i64>,
+    /// What kept the last attempt from its end.
+    pub failure: Option<Failure>,
+    /// The last challenge.
+    pub challenge: Option<ChallengeTold>,
+}
+
+/// A tier's shares at a receiver.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TierOffsite {
+    /// The tier.
+    pub tier: u8,
+    /// The newest snapshot of each share that is verified to be there, the newest first.
+    pub copies: Vec<CopyOffsite>,
+    /// Names of shares with a copy here and none there.
+    pub without_copy: Vec<String>,
+    /// What is to be sent until the newest snapshot of each is there.
+    pub backlog: Backlog,
+}
+
+/// The newest copy of a share there.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyOffsite {
+    /// The share's name.
+    pub share: String,
+    /// The snapshot.
+    pub snapshot: String,
+    /// When its run began.
+    pub taken_at: i64,
+    /// How old it is now, seconds.
+    pub age_s: u64,
+    /// When it was whole there, by the receiver's clock.
+    pub received_at: i64,
+}

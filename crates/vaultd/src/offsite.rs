@@ -1,0 +1,183 @@
+//! The second site, as people ask for it: how it stands, who is invited, with whom this box is paired. What crosses, replicad does; whether it may, and what the log says of it, is
+//! decided here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use keepwell_api::grants::Grant;
+use keepwell_api::offsite::{
+    Backlog, CopyOffsite, Invite, Invited, Offsite, Pair, PairWith, Paired, Receiver, ReceiverTold, SendNow, Status, TierOffsite,
+};
+use keepwell_api::vault::Done;
+use keepwell_api::{Client, ClientError};
+use keepwell_audit::{Event, Value};
+use keepwell_duties::{At, Standing};
+
+use crate::appliance::Appliance;
+use crate::error::VaultdError;
+use crate::keeping;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The other box has to make folders on all its disks.
+const PAIRING: Duration = Duration::from_secs(110);
+const DAY: i64 = 86_400;
+/// Copies elsewhere may be so much older than today before somebody is told, seconds.
+const LATE: i64 = 2 * DAY;
+/// A first copy may take so long.
+const FIRST: i64 = 14 * DAY;
+const TIERS: [u8; 3] = [1, 2, 3];
+
+type Answer<T> = Result<T, VaultdError>;
+
+pub(crate) fn replicad(appliance: &Appliance) -> Client {
+    Client::new("keepwell-replicad", &appliance.config.replicad, PATIENCE)
+}
+
+/// How it stands.
+pub(crate) fn told(appliance: &Appliance) -> Answer<Offsite> {
+    let status: Status = replicad(appliance).get("/v1/status").map_err(VaultdError::of_replicad)?;
+    let shares = shares(appliance)?;
+    let now = appliance.clock.believed();
+    Ok(Offsite {
+        receivers: status.receivers.iter().map(|receiver| of_receiver(receiver, &shares, now)).collect(),
+        name: status.name,
+        listening: status.listening,
+        not_listening: status.not_listening,
+        tenants: status.tenants,
+    })
+}
+
+/// Lets another box send its backups here.
+pub(crate) fn invite(appliance: &Arc<Appliance>, grant: &Grant, order: Invite) -> Answer<Invited> {
+    let quota = Value::Number(i64::try_from(order.quota_bytes).unwrap_or(i64::MAX));
+    record(appliance, grant, "offsite-invitation", vec![("quota-bytes".into(), quota)])?;
+    replicad(appliance).post("/v1/invitations", &order).map_err(VaultdError::of_replicad)
+}
+
+/// Sends this box's backups to the one that made the invitation.
+pub(crate) fn pair(appliance: &Arc<Appliance>, grant: &Grant, order: PairWith) -> Answer<Paired> {
+    let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
+    record(appliance, grant, "offsite-pairing", Vec::new())?;
+    let order = Pair { invitation: order.invitation, practice: order.practice, slots: vault.slots()?.encode().into() };
+    let paired: Paired = replicad(appliance).within(PAIRING).post("/v1/pair", &order).map_err(VaultdError::of_replicad)?;
+    let fields = vec![("receiver".into(), Value::Text(paired.name.clone()))];
+    record(appliance, grant, "offsite-paired", fields)?;
+    appliance.changed();
+    Ok(paired)
+}
+
+/// Has it looked at once whether something is to be sent.
+pub(crate) fn send(appliance: &Arc<Appliance>, _: &Grant, _: SendNow) -> Answer<Done> {
+    crate::handing::hand_over(appliance)?;
+    replicad(appliance).post::<Done>("/v1/send", &SendNow {}).map_err(VaultdError::of_replicad)
+}
+
+/// For the page that says whether anything could be restored today; none where there is no second site.
+pub(crate) fn standing(appliance: &Appliance, status: &Status) -> Answer<Option<Standing>> {
+    let (shares, now) = (shares(appliance)?, appliance.clock.believed());
+    // Of several, the best one: each of them has all of it.
+    let best = status.receivers.iter().map(|receiver| of_one(receiver, &shares, now)).min_by_key(|standing| match standing {
+        Standing::Proven { .. } => 0,
+        Standing::NeverProven { .. } => 1,
+        Standing::Overdue { .. } => 2,
+        Standing::Failed { .. } | Standing::Unknown => 3,
+    });
+    Ok(best)
+}
+
+fn of_one(receiver: &Receiver, shares: &BTreeMap<String, ShareHere>, now: i64) -> Standing {
+    if let Some(challenge) = receiver.challenge.as_ref().filter(|challenge| challenge.mended < challenge.lost) {
+        return Standing::Failed { at: At(challenge.at), code: "lost".into() };
+    }
+    let there: BTreeMap<&str, i64> = receiver.signed.iter().map(|signed| (signed.share.as_str(), signed.taken_at)).collect();
+    let copied = shares.iter().filter(|(_, share)| share.has_copy);
+    let mut oldest = now;
+    for (id, _) in copied {
+        let Some(taken_at) = there.get(id.as_str()) else {
+            return Standing::NeverProven { since: At(receiver.paired_at), due: Some(At(receiver.paired_at + FIRST)) };
+        };
+        oldest = oldest.min(*taken_at);
+    }
+    let late = At(oldest + LATE);
+    if now > late.0 { Standing::Overdue { since: late, at: At(oldest) } } else { Standing::Proven { at: At(oldest), until: Some(late) } }
+}
+
+/// A share, and what this box calls it.
+pub(crate) struct ShareHere {
+    pub(crate) name: String,
+    pub(crate) tier: u8,
+    has_copy: bool,
+}
+
+/// By id; the box's own state is one of the first tier.
+pub(crate) fn shares(appliance: &Appliance) -> Answer<BTreeMap<String, ShareHere>> {
+    let own = ShareHere { name: keeping::NAME.to_owned(), tier: 1, has_copy: true };
+    let of = appliance.state.shares()?.into_iter().map(|row| {
+        let share = ShareHere { tier: row.tier.number(), has_copy: row.clock.last_good.is_some(), name: row.name };
+        (row.id.0, share)
+    });
+    Ok(of.chain([(keeping::NAME.to_owned(), own)]).collect())
+}
+
+fn of_receiver(receiver: &Receiver, shares: &BTreeMap<String, ShareHere>, now: i64) -> ReceiverTold {
+    let tiers = TIERS.into_iter().map(|tier| of_tier(receiver, tier, shares, now));
+    let tiers = tiers.filter(|tier| !tier.copies.is_empty() || !tier.without_copy.is_empty());
+    ReceiverTold {
+        name: receiver.name.clone(),
+        place: receiver.place.clone(),
+        address: receiver.address.clone(),
+        words: receiver.words.clone(),
+        paired_at: receiver.paired_at,
+        quota_bytes: receiver.quota_bytes,
+        floor_s: receiver.floor_s,
+        busy: receiver.busy,
+        receipts: receiver.receipts,
+        waiting: receiver.waiting,
+        tiers: tiers.collect(),
+        backlog: backlog(receiver, None),
+        rate: receiver.rate,
+        contact_at: receiver.contact_at,
+        failure: receiver.failure.clone(),
+        challenge: receiver.challenge.clone(),
+    }
+}
+
+fn of_tier(receiver: &Receiver, tier: u8, shares: &BTreeMap<String, ShareHere>, now: i64) -> TierOffsite {
+    let of = |signed: &keepwell_api::offsite::Signed| {
+        let share = shares.get(&signed.share).map_or_else(|| signed.share.clone(), |share| share.name.clone());
+        let age_s = u64::try_from(now - signed.taken_at).unwrap_or(0);
+        let (snapshot, taken_at, received_at) = (signed.snapshot.clone(), signed.taken_at, signed.received_at);
+        CopyOffsite { share, snapshot, taken_at, age_s, received_at }
+    };
+    let mut copies: Vec<CopyOffsite> = receiver.signed.iter().filter(|signed| signed.tier == tier).map(of).collect();
+    copies.sort_by_key(|copy| std::cmp::Reverse(copy.taken_at));
+    let lacks = |(id, share): &(&String, &ShareHere)| {
+        share.tier == tier && share.has_copy && !receiver.signed.iter().any(|signed| signed.share == **id)
+    };
+    let without_copy = shares.iter().filter(lacks).map(|(_, share)| share.name.clone()).collect();
+    TierOffsite { tier, copies, without_copy, backlog: backlog(receiver, Some(tier)) }
+}
+
+fn backlog(receiver: &Receiver, tier: Option<u8>) -> Backlog {
+    let found = receiver.backlog.iter().find(|backlog| backlog.tier == tier);
+    found.cloned().unwrap_or(Backlog { tier, bytes: 0, forecast_s: Some(0) })
+}
+
+fn record(appliance: &Appliance, grant: &Grant, what: &str, mut fields: Vec<(String, Value)>) -> Answer<()> {
+    fields.insert(0, ("what".to_owned(), Value::Text(what.to_owned())));
+    appliance.record(&grant.user, Event::SettingChanged, fields)
+}
+
+impl VaultdError {
+    /// What replicad says, in its own words.
+    pub(crate) fn of_replicad(error: ClientError) -> Self {
+        match error {
+            ClientError::Refused(refusal) => {
+                let text = std::iter::once(refusal.error).chain(refusal.causes).collect::<Vec<_>>().join(": ");
+                Self::Disk { code: refusal.code, text }
+            }
+            other => Self::Replicad(other),
+        }
+    }
+}

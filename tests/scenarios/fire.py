@@ -1,0 +1,282 @@
+#!/usr/bin/python3
+"""Two whole boxes, two places. One invites the other; from then on everything that is backed up at the one is at the other too, receipts and challenges say so, and the one that keeps can
+read none of it. First half of the day on which one of them burns."""
+
+import os
+import re
+import socket
+import ssl
+import subprocess
+
+from lib import trees
+from lib.appliance import Appliance
+from lib.box import free_pair, until
+from lib.checks import Checks, need_root
+from lib.servers import Samba
+
+need_root("fire")
+checks = Checks("fire")
+MARK = b"MRN 4711, Jane Example, biopsy: benign. "
+
+
+def main():
+    server = Samba(checks.scratch / "samba")
+    near_port, far_port = free_pair(), free_pair()
+    near = Appliance(checks.scratch / "near", "--offsite", f"127.0.0.2:{near_port}")
+    far = Appliance(checks.scratch / "far", "--offsite", f"127.0.0.3:{far_port}")
+    with checks.part("two boxes that do not know each other"):
+        strangers(near, far, far_port)
+    with checks.part("they are paired"):
+        paired(near, far, far_port)
+    with checks.part("a share is backed up, and is at both places"):
+        records(server)
+        backed_up(near, server)
+        arrives(near, far)
+    with checks.part("the one that keeps can read nothing"):
+        keyless(near, far)
+    with checks.part("what changes follows, however often programs are killed"):
+        goes_on(near, far, server)
+    with checks.part("what is lost there is found, and sent again"):
+        heals(near, far)
+    with checks.part("who was not invited"):
+        uninvited(near, far, far_port)
+    with checks.part("the logs"):
+        logs(near, far)
+    checks.finish()
+
+
+def killed_and_back(box):
+    """Without warning; the box starts it again. Whether there was one to kill."""
+    before = box.pid("replicad")
+    killed = box.kill("replicad")
+    until(lambda: box.pid("replicad") not in (None, before) and box.answers("replicad"), 60)
+    return killed
+
+
+def offsite(box):
+    return box.get("vaultd", "/v1/offsite")
+
+
+def receiver(box):
+    return next(iter(offsite(box).get("receivers", [])), {})
+
+
+def tenant(box):
+    return next(iter(offsite(box).get("tenants", [])), {})
+
+
+def listens(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.3", port)) == 0
+
+
+def strangers(near, far, far_port):
+    checks.check("a new box has no second site, and says so", near("offsite", "status").status == 3 and offsite(near)["receivers"] == [], offsite(near))
+    checks.check("nobody listens before somebody was invited", not listens(far_port))
+    names = {offsite(box)["name"] for box in (near, far)}
+    checks.check("each has a name of its own", len(names) == 2 and all(re.fullmatch("[0-9a-f]{64}", name) for name in names), names)
+    refused = near("offsite", "pair", "kwpair1qqqq", "--practice", "X")
+    checks.check("what is no invitation is refused in words", refused.status == 1 and refused.is_clear("no invitation"), refused)
+
+
+def invite(far, far_port, **more):
+    address = more.get("address", f"127.0.0.3:{far_port}")
+    return far("offsite", "invite", "--address", address, "--quota", more.get("quota", "20GB"), "--place", "The other house")
+
+
+def paired(near, far, far_port):
+    invited = invite(far, far_port)
+    text = invited.report.get("invitation", "")
+    checks.check("an invitation", invited.status == 0 and text.startswith("kwpair1"), invited)
+    checks.check("whoever invites listens", until(lambda: listens(far_port), 60))
+    own = far("offsite", "pair", text, "--practice", "Practice")
+    checks.check("nobody pairs with themselves", own.status == 1 and own.is_clear("own"), own)
+    wrong = near("offsite", "pair", text[:-1] + ("q" if text[-1] != "q" else "p"), "--practice", "Practice")
+    checks.check("a wrong character is found", wrong.status == 1 and wrong.is_clear("character|no invitation"), wrong)
+    done = near("offsite", "pair", text.upper(), "--practice", "Practice Example")
+    words = done.report.get("words", "")
+    checks.check("paired", done.status == 0 and len(words.split()) == 4, done)
+    checks.check("both show the same words", tenant(far).get("words") == words == receiver(near).get("words"), (words, tenant(far), receiver(near)))
+    checks.check("the one knows the practice, the other the place", tenant(far).get("practice") == "Practice Example" and receiver(near).get("place") == "The other house")
+    again = near("offsite", "pair", text, "--practice", "Practice Example")
+    checks.check("an invitation is good once", again.status == 1 and again.is_clear("invitation"), again)
+    known = list(checks.scratch.glob("*/state/replicad/*"))
+    token = text.encode()
+    checks.check("no file has the invitation", known and not any(token in file.read_bytes() for file in known if file.is_file()), known)
+
+
+def records(server):
+    trees.plain(server.share, 200, 4000, seed=8)
+    trees.put(server.share / "patients/record.txt", MARK * 5000)
+    trees.put(server.share / "images/ct", os.urandom(60 << 20))
+    server.give()
+
+
+def backed_up(near, server):
+    near("shares", "add", "EHR", *server.to_read(), "--tier", 1)
+    run = near("runs", "start", "EHR", "--wait")
+    checks.check("a backup", run.status == 0, run)
+
+
+def is_there(near, share="EHR"):
+    """The newest snapshot of the share here has a verified receipt from there."""
+    newest = max((one for one in near("snapshots").report.get("snapshots", []) if one["share"] == share), key=lambda one: one["taken_at"], default={})
+    copies = [copy for tier in receiver(near).get("tiers", []) for copy in tier["copies"]]
+    return any(copy["snapshot"] == newest.get("id") for copy in copies)
+
+
+def arrives(near, far):
+    checks.check("its newest snapshot is signed for", until(lambda: is_there(near), 300), offsite(near))
+    done = until(lambda: receiver(near).get("waiting") == 0 and receiver(near).get("challenge"), 300)
+    checks.check("so is all else, and a challenge was passed", done and receiver(near)["challenge"]["lost"] == 0, offsite(near))
+    told = receiver(near)
+    checks.check("the challenge asked for something of everything", told["challenge"]["asked"] >= 5, told["challenge"])
+    tiers = {tier["tier"]: tier for tier in told["tiers"]}
+    checks.check("tier 1 is there, with the box's own state", {copy["share"] for copy in tiers[1]["copies"]} == {"EHR", "keepwell-state"}, tiers)
+    checks.check("nothing is to be sent any more", told["backlog"]["bytes"] == 0 and told["failure"] is None, told)
+    status = near("offsite", "status")
+    checks.check("the command says so", status.status == 0, status)
+    kept = tenant(far)
+    checks.check("the other box has counted it", kept["used_bytes"] > 60 << 20 and kept["snapshots"] == told["receipts"], (kept, told))
+    answers = {answer["question"]: answer["mark"] for answer in near.get("vaultd", "/v1/status").get("answers", [])}
+    checks.check("the status page has a second site", until(lambda: "proven" in str(near.get("vaultd", "/v1/status").get("answers", [])[1:2])), answers)
+
+
+def bytes_of(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def tenants(far):
+    return sorted(far.folder.glob("disks/disk-*/tenants/*"))
+
+
+def keyless(near, far):
+    folders = tenants(far)
+    vault = near.get("vaultd", "/v1/vault")["vault"].replace("-", "")
+    checks.check("it is on each disk, under the vault's id", len(folders) == 3 and all(folder.name == vault for folder in folders), folders)
+    files = {path: content for folder in folders for path, content in bytes_of(folder).items()}
+    files.update(bytes_of(far.folder / "state/replicad"))
+    checks.check("nothing there can be read", files and not any(MARK[:12] in content or b"Jane" in content for content in files.values()), len(files))
+    secret = (near.folder / "owner/passphrase").read_bytes().strip()
+    checks.check("no secret of the other box is there", not any(secret in content for content in files.values()))
+    checks.check("the keeper's own vault is whole, and finds nothing foreign", far("offsite", "status").report.get("tenants") and not far.get("vaultd", "/v1/vault").get("degraded_objects"))
+
+
+def goes_on(near, far, server):
+    trees.put(server.share / "images/second", os.urandom(80 << 20))
+    server.give()
+    run = near("runs", "start", "EHR", "--wait")
+    checks.check("a second backup", run.status == 0, run)
+    killed = 0
+    for box in (near, far, near, far, near):
+        killed += killed_and_back(box)
+    checks.check("replicad was killed at both ends", killed >= 4, killed)
+    checks.check("the newest snapshot is there all the same", until(lambda: is_there(near), 300), offsite(near))
+    far.stop()
+    trees.put(server.share / "letter", b"while the other house has no power")
+    server.give()
+    run = near("runs", "start", "EHR", "--wait")
+    checks.check("a backup while the other box is off", run.status == 0, run)
+    near("offsite", "send")
+    checks.check("it is said that it can't be reached", until(lambda: (receiver(near).get("failure") or {}).get("code") == "unreachable", 120), receiver(near))
+    checks.check("and that something is to be sent", until(lambda: receiver(near)["waiting"] > 0 and receiver(near)["backlog"]["bytes"] > 0), receiver(near))
+    far.start()
+    far.settled()
+    near("offsite", "send")
+    checks.check("when it is back, all arrives", until(lambda: is_there(near) and receiver(near)["waiting"] == 0, 300), offsite(near))
+    checks.check("and nothing is wrong any more", until(lambda: receiver(near)["failure"] is None, 60), receiver(near))
+
+
+def heals(near, far):
+    """A pack vanishes from all disks of the other box. The next start there sees it; the survey finds it, and it is told as a loss before it is sent again."""
+    far.stop()
+    packs = sorted({path.name.split(".")[0] for folder in tenants(far) for path in (folder / "packs").iterdir()})
+    shards = lambda: {path.relative_to(far.folder) for folder in tenants(far) for path in (folder / "packs").glob(f"{packs[0]}.*")}
+    before = shards()
+    for path in before:
+        (far.folder / path).unlink()
+    far.start()
+    far.settled()
+    far.sign_in()
+    near("offsite", "send")
+    checks.check("a pack that vanished there is back", until(lambda: len(shards()) == len(before) > 0, 300), (before, shards()))
+    losses = lambda: [record for record in events(near) if record["code"] == "loss"]
+    checks.check("and it was told as a loss", until(lambda: bool(losses()), 60), events(near))
+
+
+def events(box):
+    """What the log says of other boxes."""
+    records = box("log", "--limit", 1000).report.get("records", [])
+    return [record["fields"] for record in records if record["event"] == "offsite"]
+
+
+def uninvited(near, far, far_port):
+    """A key that nobody knows, and one with another protocol."""
+    key, certificate = checks.scratch / "key.pem", checks.scratch / "certificate.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=box", "-days", "1", "-keyout", key, "-out", certificate]
+    subprocess.run(made, check=True, capture_output=True)
+
+    def connect(protocols, version=ssl.TLSVersion.TLSv1_3, with_key=True):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.minimum_version = context.maximum_version = version
+        context.set_alpn_protocols(protocols)
+        if with_key:
+            context.load_cert_chain(certificate, key)
+        with socket.create_connection(("127.0.0.3", far_port), timeout=60) as plain:
+            with context.wrap_socket(plain) as line:
+                line.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+                return line.recv(100)
+
+    def ends(*words, **more):
+        try:
+            return not connect(*words, **more)
+        except OSError:
+            return True
+
+    checks.check("an unknown key speaks the protocol", not ends(["keepwell/1"]))
+    checks.check("no certificate: the line ends", ends(["keepwell/1"], with_key=False))
+    checks.check("another protocol: the line ends", ends(["h2"]))
+    checks.check("an older TLS: the line ends", ends(["keepwell/1"], version=ssl.TLSVersion.TLSv1_2))
+    frames = subprocess.run(["curl", "-sk", "--http2-prior-knowledge", "--max-time", "20", "--cert", certificate, "--key", key, f"https://127.0.0.3:{far_port}/v1/survey"], capture_output=True, check=False)
+    checks.check("a browser's protocols get nothing", frames.returncode != 0 and not frames.stdout, frames)
+    invited = invite(far, far_port)
+    text = invited.report.get("invitation", "")
+    checks.check("a second invitation", text.startswith("kwpair1"), invited)
+    third = Appliance(checks.scratch / "third", "--disks", "1", "--offsite", f"127.0.0.4:{free_pair()}")
+    killed_and_back(far)
+    checks.check("it listens again by itself", until(lambda: listens(far_port), 60))
+    late = third("offsite", "pair", text, "--practice", "Third")
+    checks.check("an invitation of before a restart is over", late.status == 1 and late.is_clear("invitation"), late)
+    small = invite(far, far_port, quota="1MB").report.get("invitation", "")
+    done = third("offsite", "pair", small, "--practice", "Third")
+    checks.check("a third box is paired, with very little room", done.status == 0, done)
+    both = {kept["practice"] for kept in offsite(far).get("tenants", [])}
+    checks.check("each has a folder of its own", both == {"Practice Example", "Third"} and len(tenants(far)) == 6, both)
+    full(third, far)
+    third.stop()
+
+
+def full(third, far):
+    server = Samba(checks.scratch / "samba-3")
+    trees.put(server.share / "big", os.urandom(8 << 20))
+    server.give()
+    third("shares", "add", "Big", *server.to_read(), "--tier", 2)
+    third("runs", "start", "Big", "--wait")
+    checks.check("full means refused, and is said", until(lambda: (receiver(third).get("failure") or {}).get("code") == "quota", 300), offsite(third))
+    used = {kept["practice"]: kept["used_bytes"] for kept in offsite(far).get("tenants", [])}
+    checks.check("no byte more than the quota is kept", used.get("Third", 1 << 40) <= 1_000_000, used)
+
+
+def logs(near, far):
+    codes = lambda box: {fields["code"] for fields in events(box)}
+    checks.check("the source's log has pairing, receipts and challenges", until(lambda: {"paired", "receipt", "challenge", "loss"} <= codes(near), 60), codes(near))
+    checks.check("the keeper's log has the tenants", until(lambda: {"tenant-paired"} <= codes(far), 60), codes(far))
+    for box in (near, far):
+        log = box("log", "verify")
+        checks.check("and is whole", log.status == 0, log)
+        text = (box.folder / "log/replicad.log").read_text()
+        checks.check("no invitation and no name of a file is in the program's log", "kwpair1" not in text and "patients" not in text and "panicked" not in text)
+
+
+main()
