@@ -198,10 +198,7 @@ impl Courier {
     /// Checks a receipt, and keeps it.
     pub(crate) fn take(&self, house: &House, receipt: &Receipt, signature: &[u8; 64]) -> Result<(), SendError> {
         let bad = |why: &str| {
-            let event = self.event(house, "chain").with("why", why).with("number", receipt.number);
-            if let Err(error) = house.store.happened(&event) {
-                tracing::error!(error = keepwell_api::error::chain(&error), "what happened could not be kept");
-            }
+            house.note(&self.event(house, "chain").with("why", why).with("number", receipt.number));
             Err(SendError::Nonsense(why.to_owned()))
         };
         if keepwell_crypt::verify(&self.row.receipt_key, &receipt.signed(), signature).is_err() {
@@ -293,9 +290,7 @@ impl Courier {
     }
 
     pub(crate) fn keep(&self, house: &House, event: &Happened) {
-        if let Err(error) = house.store.happened(event) {
-            tracing::error!(error = keepwell_api::error::chain(&error), "what happened could not be kept");
-        }
+        house.note(event);
         self.keep_notes(house);
     }
 

@@ -11,7 +11,7 @@ use keepwell_api::hex;
 use keepwell_api::offsite::{Invite, Invited, Offers, Pair, Paired, Status, TenantTold};
 use keepwell_crypt::{Secret, Signer};
 use keepwell_link::{Identity, IdentityError};
-use keepwell_offsite::{Elapsed, Keeping, Moment, Reading};
+use keepwell_offsite::{Elapsed, Moment, Reading};
 use keepwell_wire::{Invitation, KeyName, Token, name};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::own::{Remembered, Wanted};
 use crate::pairing::{GOOD_FOR, Invitations, Offered};
 use crate::shelves::Shelves;
-use crate::store::{Store, digits};
+use crate::store::{Happened, Store, digits};
 use crate::world::World;
 use crate::{Receiver, Spool, meeting};
 
@@ -83,7 +83,7 @@ pub struct House {
     wanted: RwLock<Option<Arc<Vec<Wanted>>>>,
     version: AtomicU64,
     remembered: Mutex<Remembered>,
-    couriers: RwLock<BTreeMap<KeyName, Arc<Courier>>>,
+    couriers: Mutex<BTreeMap<KeyName, Arc<Courier>>>,
     start: String,
 }
 
@@ -117,7 +117,7 @@ impl House {
             wanted: RwLock::default(),
             version: AtomicU64::new(0),
             remembered: Mutex::default(),
-            couriers: RwLock::default(),
+            couriers: Mutex::default(),
             start: hex::encode(&start),
         });
         house.receiver.ask_for_new(Arc::new(meeting::Door(Arc::downgrade(&house))));
@@ -288,13 +288,15 @@ impl House {
         |bytes| self.world.random(bytes)
     }
 
-    /// What every tenant is promised beyond its floor.
-    pub(crate) fn keeping(floor: u64, keepers: [u32; 4]) -> Keeping {
-        Keeping::new(floor, keepers)
+    /// Keeps what is to be in the ledger. What can't be kept is logged: what it is about has happened all the same.
+    pub(crate) fn note(&self, event: &Happened) {
+        if let Err(error) = self.store.happened(event) {
+            tracing::error!(error = keepwell_api::error::chain(&error), "what happened could not be kept");
+        }
     }
 
-    fn couriers(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<KeyName, Arc<Courier>>> {
-        self.couriers.write().unwrap_or_else(PoisonError::into_inner)
+    fn couriers(&self) -> MutexGuard<'_, BTreeMap<KeyName, Arc<Courier>>> {
+        lock(&self.couriers)
     }
 }
 

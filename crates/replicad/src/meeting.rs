@@ -6,7 +6,7 @@ use keepwell_format::VaultId;
 use keepwell_format::keys::Slots;
 use keepwell_link::Caller;
 use keepwell_offsite::keeping::FLOOR_MIN;
-use keepwell_offsite::{Tenant, Terms};
+use keepwell_offsite::{Keeping, Tenant, Terms};
 use keepwell_wire::pairing::{Between, PairAnswer, PairRequest, Side};
 use keepwell_wire::{Invitation, KeyName};
 
@@ -60,7 +60,7 @@ impl Admission for Door {
                 since: house.world.wall(),
             },
         };
-        if let Err(error) = take_in(&house, &row) {
+        if let Err(error) = take_in(&house, &row, known.is_some()) {
             lock(&house.invitations).give_back(open);
             return Err(failed(error));
         }
@@ -72,9 +72,8 @@ impl Admission for Door {
     }
 }
 
-fn take_in(house: &House, row: &TenantRow) -> Result<(), Error> {
-    let again = house.store.tenants()?.iter().any(|known| known.name == row.name);
-    if again {
+fn take_in(house: &House, row: &TenantRow, is_known: bool) -> Result<(), Error> {
+    if is_known {
         // Closed, so that the next look opens it with the new terms: what is under way goes on with the old ones.
         house.receiver.expect(KeyName(row.name), row.began);
     } else {
@@ -94,7 +93,7 @@ pub(crate) fn admit(house: &House, row: &TenantRow, pool: keepwell_storage::Pool
         receiver: house.identity.name(),
         verify_key: row.verify_key,
         quota: row.quota,
-        keeping: House::keeping(row.floor, row.keepers),
+        keeping: Keeping::new(row.floor, row.keepers),
     };
     let elapsed = house.tick()?.saturating_sub(row.began);
     let now = keepwell_offsite::Moment { wall: house.world.wall(), elapsed };
@@ -105,10 +104,7 @@ pub(crate) fn admit(house: &House, row: &TenantRow, pool: keepwell_storage::Pool
 
 fn refused(house: &House, name: KeyName, why: &str) {
     tracing::warn!(%name, why, "somebody who was not invited was refused");
-    let event = Happened::new(house.world.wall(), "tenant-refused").with("tenant", name).with("why", why);
-    if let Err(error) = house.store.happened(&event) {
-        tracing::error!(error = keepwell_api::error::chain(&error), "what happened could not be kept");
-    }
+    house.note(&Happened::new(house.world.wall(), "tenant-refused").with("tenant", name).with("why", why));
 }
 
 fn failed(error: impl std::error::Error) -> NotNow {

@@ -160,10 +160,7 @@ fn checked(order: &CreatePool) -> Answer<Layout> {
     }
     let layout = match (order.data, order.parity, count) {
         (Some(k), Some(m), _) => Layout { k, m },
-        (None, None, 1) => Layout { k: 1, m: 0 },
-        (None, None, 2) => Layout { k: 1, m: 1 },
-        (None, None, 3..=5) => Layout { k: 2, m: 1 },
-        (None, None, _) => Layout { k: 4, m: 2 },
+        (None, None, count) => Layout::usual(count),
         _ => return invalid("data and parity belong together"),
     };
     match Layout::OFFERED.contains(&layout) {
