@@ -233,7 +233,9 @@ impl Receiver {
             }
             (&Method::GET, ["uploads", class, id]) => {
                 let (class, id) = object(class, id)?;
-                Ok((StatusCode::OK, self.spool.length(stranger.name, class, &id).to_le_bytes().to_vec()))
+                let here = tokio::task::spawn_blocking(move || self.spool.length((stranger.name, class, id))).await;
+                let here = here.map_err(|error| No::new(StatusCode::INTERNAL_SERVER_ERROR, "store", error))?;
+                Ok((StatusCode::OK, here.to_le_bytes().to_vec()))
             }
             (&Method::GET, ["objects", class, id]) => {
                 let (class, id) = object(class, id)?;
@@ -273,37 +275,36 @@ impl Receiver {
         if !wanted {
             return Ok((StatusCode::OK, Vec::new()));
         }
-        let here = self.spool.length(name, class, &id);
-        if from != here && from != 0 {
-            return Err(No { from: Some(here), ..No::new(StatusCode::CONFLICT, "from", format!("{here} bytes of it are here")) });
-        }
-        let mut bytes = if from > 0 { self.spool.take(name, class, &id) } else { Vec::new() };
+        let (receiver, item) = (Arc::clone(&self), (name, class, id));
+        let begun = tokio::task::spawn_blocking(move || receiver.spool.begin(item, from)).await;
+        let upload = begun
+            .map_err(|error| No::new(StatusCode::INTERNAL_SERVER_ERROR, "store", error))?
+            .map_err(|here| No { from: Some(here), ..No::new(StatusCode::CONFLICT, "from", format!("{here} bytes of it are here")) })?;
         let mut body = request.into_body();
-        let whole = loop {
-            match body.frame().await {
-                Some(Ok(frame)) => {
-                    let data = frame.into_data().unwrap_or_default();
-                    if bytes.len() as u64 + data.len() as u64 > length {
-                        return Err(No::malformed("more came than was said"));
-                    }
-                    bytes.extend_from_slice(&data);
-                }
-                Some(Err(error)) => break Err(error),
-                None => break Ok(()),
+        while let Some(Ok(frame)) = body.frame().await {
+            let data = frame.into_data().unwrap_or_default();
+            if upload.len() + data.len() as u64 > length {
+                self.spool.end(item, &upload);
+                return Err(No::malformed("more came than was said"));
             }
+            if !upload.extend(&data) {
+                break;
+            }
+        }
+        let Some(bytes) = self.spool.end(item, &upload) else {
+            return Err(No::malformed("another connection has taken the object up"));
         };
-        if whole.is_err() || (bytes.len() as u64) < length {
+        let receiver = Arc::clone(&self);
+        if (bytes.len() as u64) < length {
             // The line was cut: what came is kept for the next one.
-            let receiver = Arc::clone(&self);
-            let kept = tokio::task::spawn_blocking(move || receiver.spool.keep(name, class, &id, &bytes)).await;
+            let kept = tokio::task::spawn_blocking(move || receiver.spool.keep(item, &bytes)).await;
             if let Ok(Err(error)) = kept {
                 tracing::warn!(%error, "the beginning of an object could not be kept");
             }
             return Err(No::malformed("the object is cut short"));
         }
-        let receiver = Arc::clone(&self);
         self.work(tenant, move |tenant, now| {
-            receiver.spool.drop(name, class, &id);
+            receiver.spool.drop(item);
             let put = tenant.put(class, id, &bytes, now)?;
             Ok((if put == Put::Stored { StatusCode::CREATED } else { StatusCode::OK }, Vec::new()))
         })

@@ -15,6 +15,9 @@ use keepwell_wire::{Class, Receipt};
 /// Slices that are asked for at a time: the receiver reads each of their objects whole, and does nothing else for this box meanwhile.
 const AT_ONCE: usize = 32;
 
+/// How often an object is taken up where an earlier line ended, if that place moves meanwhile. The last attempt begins anew.
+const ATTEMPTS: u32 = 4;
+
 /// What a source has: its own vault's objects as they lie on its disks.
 pub trait Store: Sync {
     /// Ids of a class, ascending.
@@ -177,14 +180,24 @@ impl<'a, S: Store> Sender<'a, S> {
         let object = Bytes::from(self.store.read(class, &id)?);
         let name = format!("{}/{}", class.folder(), ObjectId(id));
         let upload = self.caller.ask(Method::GET, &format!("/v1/uploads/{name}"), HeaderMap::new(), Bytes::new()).await?;
-        let here = taken(upload)?.as_ref().try_into().map(u64::from_le_bytes).map_err(nonsense)?;
-        let from = usize::try_from(here).ok().filter(|from| *from < object.len()).unwrap_or(0);
-        let mut headers = HeaderMap::new();
-        headers.insert("keepwell-length", object.len().into());
-        headers.insert("keepwell-from", from.into());
-        sent.bytes += (object.len() - from) as u64;
-        let answered = self.caller.ask(Method::PUT, &format!("/v1/objects/{name}"), headers, object.slice(from..)).await?;
-        taken(answered)?;
+        let mut here = taken(upload)?.as_ref().try_into().map(u64::from_le_bytes).map_err(nonsense)?;
+        for attempt in 1.. {
+            let from = usize::try_from(here).ok().filter(|from| *from < object.len() && attempt < ATTEMPTS).unwrap_or(0);
+            let mut headers = HeaderMap::new();
+            headers.insert("keepwell-length", object.len().into());
+            headers.insert("keepwell-from", from.into());
+            let answered = self.caller.ask(Method::PUT, &format!("/v1/objects/{name}"), headers, object.slice(from..)).await;
+            // Between the question and this request, the end of an earlier line has become known there.
+            let moved = answered.as_ref().ok().and_then(|answered| goes_on_from(answered)).filter(|_| from > 0);
+            sent.bytes += if moved.is_some() { 0 } else { (object.len() - from) as u64 };
+            match moved {
+                Some(now) => here = now,
+                None => {
+                    taken(answered?)?;
+                    break;
+                }
+            }
+        }
         sent.objects += 1;
         self.listener.stored(object.len() as u64);
         Ok(())
@@ -238,6 +251,15 @@ pub(crate) fn taken(answered: Answered) -> Result<Bytes, SendError> {
     let code = answered.headers.get("keepwell-code").and_then(|code| code.to_str().ok()).unwrap_or("unknown");
     let message = said["message"].as_str().map_or_else(|| plain(answered.status), str::to_owned);
     Err(SendError::Refused { code: code.chars().take(40).collect(), message: message.chars().take(300).collect() })
+}
+
+/// Where an object is to be taken up instead: where the receiver says, or anew if what it has kept of it is not the object's beginning.
+fn goes_on_from(answered: &Answered) -> Option<u64> {
+    match answered.headers.get("keepwell-code")?.to_str().ok()? {
+        "from" => answered.headers.get("keepwell-from")?.to_str().ok()?.parse().ok(),
+        "other-bytes" => Some(0),
+        _ => None,
+    }
 }
 
 fn plain(status: StatusCode) -> String {

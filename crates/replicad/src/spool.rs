@@ -1,8 +1,10 @@
 //! What came of an object before the line was cut: kept until the rest comes. Owns these files; anybody may remove them, which costs sending again and nothing else.
 
+use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use keepwell_storage::ObjectId;
@@ -11,12 +13,35 @@ use keepwell_wire::{Class, KeyName};
 /// How long a rest is waited for.
 const KEPT: Duration = Duration::from_secs(7 * 86_400);
 
-/// A folder of beginnings.
+/// An object of a tenant.
+pub type Item = (KeyName, Class, [u8; 32]);
+
+/// What came of an object until now; none once somebody else has taken it up.
+type Coming = Arc<Mutex<Option<Vec<u8>>>>;
+
+/// A folder of beginnings, and those that are growing.
 #[derive(Debug)]
 pub struct Spool {
     folder: PathBuf,
     /// Bytes of one tenant at most.
     most: u64,
+    coming: Mutex<HashMap<Item, Coming>>,
+}
+
+/// An object that is coming.
+#[derive(Debug)]
+pub struct Upload(Coming);
+
+impl Upload {
+    /// More of it came. False when another line has taken it up: this one is no longer listened to.
+    pub fn extend(&self, data: &[u8]) -> bool {
+        lock(&self.0).as_mut().map(|bytes| bytes.extend_from_slice(data)).is_some()
+    }
+
+    /// How much of it is here.
+    pub fn len(&self) -> u64 {
+        lock(&self.0).as_ref().map_or(0, |bytes| bytes.len() as u64)
+    }
 }
 
 impl Spool {
@@ -24,26 +49,48 @@ impl Spool {
     pub fn at(folder: impl Into<PathBuf>, most: u64) -> io::Result<Self> {
         let folder = folder.into();
         fs::create_dir_all(&folder)?;
-        Ok(Self { folder, most })
+        Ok(Self { folder, most, coming: Mutex::default() })
     }
 
-    /// What is there of an object. A beginning that can't be read is none.
-    pub fn take(&self, tenant: KeyName, class: Class, id: &[u8; 32]) -> Vec<u8> {
-        fs::read(self.path(tenant, class, id)).unwrap_or_default()
+    /// An object is taken up from there, or what is here of it instead. Whoever was sending it on another line no longer does.
+    pub fn begin(&self, item: Item, from: u64) -> Result<Upload, u64> {
+        let here = self.length(item);
+        let bytes = if from > 0 { fs::read(self.path(item)).unwrap_or_default() } else { Vec::new() };
+        if bytes.len() as u64 != from {
+            return Err(here);
+        }
+        let coming = Arc::new(Mutex::new(Some(bytes)));
+        lock(&self.coming).insert(item, Arc::clone(&coming));
+        Ok(Upload(coming))
     }
 
-    /// How much is there of it.
-    pub fn length(&self, tenant: KeyName, class: Class, id: &[u8; 32]) -> u64 {
-        fs::metadata(self.path(tenant, class, id)).map_or(0, |about| about.len())
+    /// All that came; none when another line has taken it up.
+    pub fn end(&self, item: Item, upload: &Upload) -> Option<Vec<u8>> {
+        let mut coming = lock(&self.coming);
+        if coming.get(&item).is_some_and(|one| Arc::ptr_eq(one, &upload.0)) {
+            coming.remove(&item);
+        }
+        lock(&upload.0).take()
+    }
+
+    /// How much is here of it. Asks who wants to go on: a line that it was still coming on is one that nobody has noticed the end of.
+    pub fn length(&self, item: Item) -> u64 {
+        let coming = lock(&self.coming).remove(&item);
+        if let Some(bytes) = coming.and_then(|coming| lock(&coming).take())
+            && let Err(error) = self.keep(item, &bytes)
+        {
+            tracing::warn!(%error, "the beginning of an object could not be kept");
+        }
+        fs::metadata(self.path(item)).map_or(0, |about| about.len())
     }
 
     /// Keeps a beginning, while there is room for one more.
-    pub fn keep(&self, tenant: KeyName, class: Class, id: &[u8; 32], bytes: &[u8]) -> io::Result<()> {
-        let path = self.path(tenant, class, id);
+    pub fn keep(&self, item: Item, bytes: &[u8]) -> io::Result<()> {
+        let path = self.path(item);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        if self.used(tenant)? + bytes.len() as u64 > self.most {
+        if self.used(item.0)? + bytes.len() as u64 > self.most {
             return Ok(());
         }
         let part = path.with_extension("new");
@@ -52,8 +99,8 @@ impl Spool {
     }
 
     /// It is whole, or was wrong.
-    pub fn drop(&self, tenant: KeyName, class: Class, id: &[u8; 32]) {
-        if let Err(error) = fs::remove_file(self.path(tenant, class, id))
+    pub fn drop(&self, item: Item) {
+        if let Err(error) = fs::remove_file(self.path(item))
             && error.kind() != io::ErrorKind::NotFound
         {
             tracing::warn!(%error, "the beginning of an object stays");
@@ -82,7 +129,49 @@ impl Spool {
         Ok(used)
     }
 
-    fn path(&self, tenant: KeyName, class: Class, id: &[u8; 32]) -> PathBuf {
-        self.folder.join(tenant.to_string()).join(format!("{}-{}.part", class.folder(), ObjectId(*id)))
+    fn path(&self, (tenant, class, id): Item) -> PathBuf {
+        self.folder.join(tenant.to_string()).join(format!("{}-{}.part", class.folder(), ObjectId(id)))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    const ITEM: Item = (KeyName([1; 32]), Class::Pack, [2; 32]);
+
+    #[test]
+    fn who_goes_on_takes_over_what_an_unnoticed_line_has_brought() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Spool::at(folder.path(), 1000).unwrap();
+        let dead = spool.begin(ITEM, 0).unwrap();
+        assert!(dead.extend(&[7; 300]));
+        assert_eq!(spool.length(ITEM), 300);
+        assert!(!dead.extend(&[7; 10]), "nobody listens to the old line");
+        let next = spool.begin(ITEM, 300).unwrap();
+        assert_eq!(spool.end(ITEM, &dead), None, "and its end ends nothing");
+        assert!(next.extend(&[8; 50]));
+        assert_eq!(spool.end(ITEM, &next).unwrap().len(), 350);
+    }
+
+    #[test]
+    fn what_is_here_is_said_and_a_full_spool_begins_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Spool::at(folder.path(), 1000).unwrap();
+        spool.keep(ITEM, &[1; 600]).unwrap();
+        assert_eq!(spool.begin(ITEM, 200).unwrap_err(), 600);
+        assert_eq!(spool.begin(ITEM, 0).unwrap().len(), 0, "from the start is always taken");
+        let other = (ITEM.0, Class::Pack, [3; 32]);
+        spool.keep(other, &[1; 600]).unwrap();
+        assert_eq!(spool.length(other), 0, "there was no room");
+        spool.drop(ITEM);
+        assert_eq!(spool.length(ITEM), 0);
+        spool.tidy(SystemTime::now()).unwrap();
     }
 }
