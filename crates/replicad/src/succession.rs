@@ -159,7 +159,7 @@ mod tests {
             open.add([1; 32], VaultId([1; 16]), RecoverSecret::from_bytes([5; 32]), 100);
             assert_eq!(open.take(&between, &proof, now), expected, "try {n}");
             if between.exporter == [1; 32] {
-                let again = super::tests::proof(5, &here);
+                let again = tests::proof(5, &here);
                 assert_eq!(open.take(&here, &again, 100), Answered::Nothing, "used by try {n}");
             }
         }
