@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper::body::Incoming;
+use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use keepwell_wire::pairing::Between;

@@ -214,8 +214,8 @@ impl Fetch {
             }
             pool.put(name.class, name.class.spread(), &bytes).map(drop)
         };
-        let done: Result<(), PoolError> = tokio::task::spawn_blocking(put).await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        let done: Result<(), PoolError> =
+            tokio::task::spawn_blocking(put).await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         Ok(done?)
     }
 }
-

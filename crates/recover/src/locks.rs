@@ -18,7 +18,8 @@ pub(crate) struct Locks {
 pub(crate) fn choose(vault: VaultId, papers: &[KitFile; 2], slots: &[Vec<u8>], keyrings: &[Vec<u8>]) -> Result<Locks, RecoverError> {
     let mut all: Vec<Slots> = slots.iter().filter_map(|bytes| Slots::decode(bytes).ok()).filter(|one| one.vault == vault).collect();
     all.sort_by_key(|one| std::cmp::Reverse((one.epoch, one.revision)));
-    let mut rings: Vec<Keyring> = keyrings.iter().filter_map(|bytes| Keyring::decode(bytes).ok()).filter(|one| one.vault == vault).collect();
+    let mut rings: Vec<Keyring> =
+        keyrings.iter().filter_map(|bytes| Keyring::decode(bytes).ok()).filter(|one| one.vault == vault).collect();
     rings.sort_by_key(|one| std::cmp::Reverse((one.epoch, one.revision)));
     let mut first = None;
     for slots in all {

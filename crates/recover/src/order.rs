@@ -77,8 +77,7 @@ mod tests {
 
     #[test]
     fn the_state_then_the_newest_by_tier_then_the_rest() {
-        let missing: Missing =
-            (0..20).map(|seq| (seq, PackRef { seq: PackSeq(seq), id: PackId([0; 32]), length: 10 })).collect();
+        let missing: Missing = (0..20).map(|seq| (seq, PackRef { seq: PackSeq(seq), id: PackId([0; 32]), length: 10 })).collect();
         let done = Outcome::Complete;
         let mut snapshots = vec![
             snapshot("images", 1, 0..10, done),

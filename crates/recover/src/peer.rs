@@ -235,4 +235,3 @@ pub(crate) fn taken(answered: Answered) -> Result<Bytes, RecoverError> {
 pub(crate) fn code(answered: &Answered) -> &str {
     answered.headers.get("keepwell-code").and_then(|code| code.to_str().ok()).unwrap_or("unknown")
 }
-

@@ -124,7 +124,13 @@ pub async fn recover(
     // In the order of a new vault: what opens it is there before anything else.
     store(&fetch, Class::Keyring, locks.keyring.encode()).await?;
     store(&fetch, Class::Slots, locks.slots.encode()).await?;
-    let mut run = Run { order, fetch: &fetch, locks: &locks, done: Recovered { joined: Some(joined), ..Recovered::default() }, packs: BTreeMap::new() };
+    let mut run = Run {
+        order,
+        fetch: &fetch,
+        locks: &locks,
+        done: Recovered { joined: Some(joined), ..Recovered::default() },
+        packs: BTreeMap::new(),
+    };
     run.go().await?;
     Ok(run.done)
 }
@@ -274,7 +280,10 @@ impl Run<'_> {
         match read {
             Some(Ok(Some(tiers))) => tiers,
             Some(Err(error)) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the lost box's state can't be read: shares come by what takes least first");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the lost box's state can't be read: shares come by what takes least first"
+                );
                 Tiers::new()
             }
             _ => Tiers::new(),

@@ -1,6 +1,7 @@
 //! What goes to one receiver: round after round, each from where the last one ended. Owns the verified receipts and what is told of the way there; decides by them alone what is safe.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -57,6 +58,8 @@ pub struct Courier {
     row: ReceiverRow,
     bell: Notify,
     progress: Mutex<Progress>,
+    /// Another one goes there in its place.
+    retired: AtomicBool,
 }
 
 /// Why a round ended.
@@ -79,7 +82,7 @@ impl Courier {
         let signed = receipts.into_iter().filter(|(receipt, _)| binds(receipt)).map(|(receipt, _)| (receipt.manifest.0, receipt)).collect();
         let notes = house.store.document(&document(name))?.unwrap_or_default();
         let progress = Progress { notes, signed, last: newest, ..Progress::default() };
-        Ok(Arc::new(Self { row, bell: Notify::new(), progress: Mutex::new(progress) }))
+        Ok(Arc::new(Self { row, bell: Notify::new(), progress: Mutex::new(progress), retired: AtomicBool::new(false) }))
     }
 
     /// Name of its key.
@@ -92,12 +95,21 @@ impl Courier {
         self.bell.notify_one();
     }
 
-    /// Goes on until the program ends.
+    /// Ends after the round that is under way.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+        self.ring();
+    }
+
+    /// Goes on until the program ends, or another one goes there.
     pub(crate) async fn run(self: Arc<Self>, house: Arc<House>) {
         let mut wait = Duration::ZERO;
         let mut again = AGAIN.0;
         loop {
             let _ = tokio::time::timeout(wait, self.bell.notified()).await;
+            if self.retired.load(Ordering::Acquire) {
+                return;
+            }
             if house.wanted().is_none() {
                 // vaultd hands over soon.
                 wait = ROUND;
@@ -156,7 +168,8 @@ impl Courier {
         let few: Vec<Known> = vault.few();
         self.lock().notes.few = few.iter().copied().map(KnownRow::from).collect();
         // The first one as soon as there is something to ask for.
-        let (never, signed) = (self.lock().notes.challenge.is_none(), self.signed());
+        let signed = self.signed();
+        let never = self.lock().notes.challenge.is_none();
         if never && !signed.is_empty() {
             let covered = house.remembering(|remembered| vault.covered(signed.iter(), remembered));
             let known: Vec<Known> = covered.into_iter().chain(few).collect();
@@ -305,6 +318,13 @@ impl Courier {
         // What this box has dropped itself, such as older key slots, it can't send again: nobody is asked for it.
         let here: HashSet<[u8; 32]> = vault.few().iter().map(|known| known.id).collect();
         self.lock().notes.few.iter().filter_map(KnownRow::known).filter(|known| here.contains(&known.id)).collect()
+    }
+
+    /// It is told with the last challenge, whoever found it.
+    pub(crate) fn has_lost(&self, at: i64) {
+        if let Some(told) = &mut self.lock().notes.challenge {
+            told.lost_at = Some(at);
+        }
     }
 
     /// What is known of the way there changes.

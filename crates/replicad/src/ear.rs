@@ -70,6 +70,7 @@ impl Listener for Ear<'_> {
 
     fn lost(&self, objects: &[(Class, [u8; 32])]) {
         tracing::error!(receiver = %self.courier.name(), lost = objects.len(), "the other box says that it has lost what it signed for; it is sent again");
+        self.courier.has_lost(self.house.world.wall());
         self.courier.keep(self.house, &self.courier.event(self.house, "loss").with("objects", objects.len()));
     }
 

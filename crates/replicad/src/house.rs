@@ -150,18 +150,16 @@ impl House {
         let couriers: Vec<_> = self.couriers().values().cloned().collect();
         let tenants = self.store.tenants()?.into_iter().map(|row| {
             let name = KeyName(row.name);
-            let about = self
-                .receiver
-                .with(name, |tenant, _| (tenant.used(), tenant.snapshots() as u64, tenant.newest().map(|receipt| receipt.received)));
+            let about = self.receiver.about(name);
             TenantTold {
                 vault: hex::encode(&row.vault),
                 practice: row.practice,
                 words: name::words(name, self.identity.name()).join(" "),
                 since: row.since,
                 quota_bytes: row.quota,
-                used_bytes: about.map(|about| about.0),
-                snapshots: about.map(|about| about.1),
-                received_at: about.and_then(|about| about.2),
+                used_bytes: about.map(|about| about.used),
+                snapshots: about.map(|about| about.snapshots),
+                received_at: about.and_then(|about| about.received),
             }
         });
         let tenants = tenants.collect();
@@ -215,7 +213,7 @@ impl House {
     /// Pairs with whoever made an invitation, and begins to send there.
     pub async fn pair(self: &Arc<Self>, order: Pair) -> Result<Paired, Error> {
         let row = meeting::ask(self, &order).await?;
-        let (name, known) = (KeyName(row.name), self.couriers().contains_key(&KeyName(row.name)));
+        let name = KeyName(row.name);
         let paired = Paired {
             name: name.to_string(),
             place: row.place.clone(),
@@ -223,12 +221,12 @@ impl House {
             quota_bytes: row.quota,
             floor_s: row.floor,
         };
-        // One that is paired again goes on with what it was; its terms are read at the next start.
-        if !known {
-            let courier = Courier::take_up(self, row)?;
-            self.couriers().insert(name, Arc::clone(&courier));
-            tokio::spawn(courier.run(Arc::clone(self)));
+        let courier = Courier::take_up(self, row)?;
+        // One that is paired again may have another address: who went to the old one goes there no more.
+        if let Some(before) = self.couriers().insert(name, Arc::clone(&courier)) {
+            before.retire();
         }
+        tokio::spawn(courier.run(Arc::clone(self)));
         self.send_now();
         Ok(paired)
     }

@@ -83,11 +83,13 @@ impl Admission for Door {
 }
 
 fn take_in(house: &House, row: &TenantRow) -> Result<(), Error> {
-    let pool = house.shelves.create(row.vault, &house.random()).map_err(|error| Error::Invalid(keepwell_api::error::chain(&error)));
-    // One that was a tenant before has its pool open.
-    let known = house.receiver.with(KeyName(row.name), |_, _| ()).is_some();
-    if !known {
-        admit(house, row, pool?)?;
+    let again = house.store.tenants()?.iter().any(|known| known.name == row.name);
+    if again {
+        // Closed, so that the next look opens it with the new terms: what is under way goes on with the old ones.
+        house.receiver.expect(KeyName(row.name), row.began);
+    } else {
+        let pool = house.shelves.create(row.vault, &house.random()).map_err(|error| Error::Invalid(keepwell_api::error::chain(&error)))?;
+        admit(house, row, pool)?;
     }
     let event = Happened::new(house.world.wall(), "tenant-paired")
         .with("tenant", KeyName(row.name))

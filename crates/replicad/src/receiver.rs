@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -52,6 +52,24 @@ struct Place {
     tenant: Option<Arc<Mutex<Tenant>>>,
     /// Elapsed seconds of this box when it began.
     began: u64,
+    about: Arc<Mutex<Option<About>>>,
+}
+
+/// What is kept for a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct About {
+    /// Bytes of objects.
+    pub used: u64,
+    /// Snapshots that were signed for.
+    pub snapshots: u64,
+    /// When the last of them came, seconds since 1970.
+    pub received: Option<i64>,
+}
+
+impl About {
+    fn of(tenant: &Tenant) -> Self {
+        Self { used: tenant.used(), snapshots: tenant.snapshots() as u64, received: tenant.newest().map(|receipt| receipt.received) }
+    }
 }
 
 /// All tenants of a box.
@@ -129,12 +147,15 @@ impl Receiver {
 
     /// From now on this key is this tenant, since the box's elapsed second `began`.
     pub fn admit(&self, name: KeyName, tenant: Tenant, began: u64) {
-        self.place(name, Place { tenant: Some(Arc::new(Mutex::new(tenant))), began });
+        self.place(
+            name,
+            Place { about: Arc::new(Mutex::new(Some(About::of(&tenant)))), tenant: Some(Arc::new(Mutex::new(tenant))), began },
+        );
     }
 
     /// This key is a tenant whose folders can't be used now: it is no stranger.
     pub fn expect(&self, name: KeyName, began: u64) {
-        self.place(name, Place { tenant: None, began });
+        self.place(name, Place { tenant: None, began, about: Arc::default() });
     }
 
     /// Does something with a tenant, if its folders can be used. Waits for what others do with it.
@@ -163,6 +184,20 @@ impl Receiver {
     /// Whether a tenant's disks can be used now.
     pub fn is_there(&self, name: KeyName) -> bool {
         self.tenants.read().unwrap_or_else(PoisonError::into_inner).get(&name).is_some_and(|place| place.tenant.is_some())
+    }
+
+    /// Bytes and snapshots that are kept for a tenant, and when the last one came: as of the last time that nothing was under way.
+    pub fn about(&self, name: KeyName) -> Option<About> {
+        let place = self.tenants.read().unwrap_or_else(PoisonError::into_inner).get(&name).cloned()?;
+        let tenant = place.tenant?;
+        let mut known = place.about.lock().unwrap_or_else(PoisonError::into_inner);
+        // Who asks how it is does not wait for a challenge to be answered.
+        match tenant.try_lock() {
+            Ok(tenant) => *known = Some(About::of(&tenant)),
+            Err(TryLockError::Poisoned(tenant)) => *known = Some(About::of(&tenant.into_inner())),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        *known
     }
 
     fn place(&self, name: KeyName, place: Place) {

@@ -32,7 +32,7 @@ pub fn routes(house: Shared, vaultd: u32) -> Router {
         )
         .route("/v1/pair", post(pair))
         .route("/v1/offers", post(offers).layer(DefaultBodyLimit::max(OFFERS_BYTES)))
-        .route("/v1/send", post(async |house: State<Shared>| beside(house, |house| done(Ok(house.send_now()))).await));
+        .route("/v1/send", post(send));
     Callers::only([vaultd]).guard(routes.with_state(house))
 }
 
@@ -48,6 +48,14 @@ async fn events(house: State<Shared>, Query(which): Query<After>) -> Response {
 
 async fn pair(State(house): State<Shared>, Json(order): Json<Pair>) -> Response {
     house.pair(order).await.map(Json).map_err(|error| refusal(&error)).into_response()
+}
+
+async fn send(house: State<Shared>) -> Response {
+    let rung = |house: &House| {
+        house.send_now();
+        done(Ok(()))
+    };
+    beside(house, rung).await
 }
 
 async fn offers(house: State<Shared>, Json(offers): Json<Offers>) -> Response {

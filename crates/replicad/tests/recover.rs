@@ -142,7 +142,8 @@ async fn all_comes_back_over_a_line_that_is_cut_twenty_times() {
     // What was under way at a cut comes again, and no more.
     let unique = {
         let pool = Pool::open(mounted_in(&blank.folder.path().join("disks")).unwrap(), Access::Read).unwrap();
-        let length = |class| pool.objects(class).into_iter().map(|id| pool.len(keepwell_storage::ObjectName { class, id }).unwrap()).sum::<u64>();
+        let length =
+            |class| pool.objects(class).into_iter().map(|id| pool.len(keepwell_storage::ObjectName { class, id }).unwrap()).sum::<u64>();
         Class::ALL.into_iter().map(length).sum::<u64>()
     };
     let passed_before = passed.load(Ordering::Relaxed);
@@ -227,7 +228,8 @@ async fn other_papers_and_another_key_get_nothing() {
     assert!(matches!(Papers::new(practice.home.paper(0), other.paper(1)), Err(RecoverError::TwoVaults { .. })));
     assert!(matches!(Papers::new(practice.home.paper(1), practice.home.paper(1)), Err(RecoverError::Papers(_))));
     // Of another kit, with this vault's name on it.
-    let forged = |n: usize| KitFile::parse(&other.paper(n).lines().replace("08080808080808080808080808080808", &VAULT.to_string())).unwrap();
+    let forged =
+        |n: usize| KitFile::parse(&other.paper(n).lines().replace("08080808080808080808080808080808", &VAULT.to_string())).unwrap();
     let blank = Blank::new(Papers::new(forged(0), forged(1)).unwrap());
     assert!(matches!(blank.fetch(address, name, false).await, Err(RecoverError::NotProven)));
     // Whoever answers is another one than the paper says.
@@ -313,7 +315,10 @@ async fn a_receiver_that_is_killed_before_it_answers_lets_in_exactly_one() {
         let caller = Caller::connect(&address, new, name, SILENCE).await.unwrap();
         let proof = RecoverProof { vault: VAULT, proof: secret(&caller, &home).await.proof(caller.recovering()) }.encode();
         // Its answer is not waited for: it may be killed before or after it took the place.
-        drop(tokio::time::timeout(Duration::from_millis(3), caller.ask(Method::POST, "/v1/recover/proof", HeaderMap::new(), proof.into())).await);
+        drop(
+            tokio::time::timeout(Duration::from_millis(3), caller.ask(Method::POST, "/v1/recover/proof", HeaderMap::new(), proof.into()))
+                .await,
+        );
         drop(caller);
         keeper.kill().await;
         keeper = Keeper::start(&folder.path().join("keeper-state"), &folder.path().join("elsewhere")).await;

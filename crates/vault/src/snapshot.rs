@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use keepwell_format::manifest::{Manifest, ManifestBody, Outcome, SeqRanges};
 use keepwell_format::keys::KeyringBody;
+use keepwell_format::manifest::{Manifest, ManifestBody, Outcome, SeqRanges};
 use keepwell_format::{FormatError, SnapshotId, VaultId};
 use keepwell_storage::{Class, ObjectId, ObjectName, Pool};
 

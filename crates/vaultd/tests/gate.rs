@@ -56,6 +56,9 @@ fn granted() -> Vec<(&'static str, Verb, Value)> {
         ("/v1/disks/remove", Verb::DisksChange, json!({ "pool_name": "S1" })),
         ("/v1/disks/locate", Verb::DisksTest, json!({ "serial": "S1", "seconds": 9 })),
         ("/v1/disks/self-test", Verb::DisksTest, json!({ "serial": "S1", "kind": "short" })),
+        ("/v1/offsite/invite", Verb::OffsiteChange, json!({ "address": "h:1", "quota_bytes": 1, "place": "p" })),
+        ("/v1/offsite/pair", Verb::OffsiteChange, json!({ "invitation": "YQ==", "practice": "p" })),
+        ("/v1/offsite/send", Verb::RunNow, json!({})),
         ("/v1/policies", Verb::PolicyChange, json!("no policy")),
     ]
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use keepwell_api::offsite::{Invite, KeptShare, KeptShares, Offered, Offers, Pair, STATE_NAME, SHARES_FILE};
+use keepwell_api::offsite::{Invite, KeptShare, KeptShares, Offered, Offers, Pair, SHARES_FILE, STATE_NAME};
 use keepwell_crypt::KitFile;
 use keepwell_format::port::{Encoding, Piece, ReadFile, Source, SourceInfo, Steady, Walk, Walked};
 use keepwell_format::{Gap, Key, Kind, Node, Time, VaultId};
@@ -14,7 +14,9 @@ use keepwell_replicad::house::House;
 use keepwell_replicad::keep;
 use keepwell_replicad::world::System;
 use keepwell_storage::{Access, Layout, Pool, PoolIds, disks_up_to, mounted_in};
-use keepwell_vault::{BackupOptions, Clock, Env, IndexPlace, NewVault, NoProgress, Reread, Sealed, Snapshot, Unlock, Vault, Workers, create};
+use keepwell_vault::{
+    BackupOptions, Clock, Env, IndexPlace, NewVault, NoProgress, Reread, Sealed, Snapshot, Unlock, Vault, Workers, create,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -192,8 +194,10 @@ impl Keeper {
             tokio::spawn(keep::tend(Arc::clone(&house))),
         ];
         let address = until("it listens", || house.status().unwrap().listening).await;
-        until("it has its tenants' disks", || house.status().unwrap().tenants.iter().all(|tenant| tenant.snapshots.is_some()).then_some(()))
-            .await;
+        until("it has its tenants' disks", || {
+            house.status().unwrap().tenants.iter().all(|tenant| tenant.snapshots.is_some()).then_some(())
+        })
+        .await;
         Self { house, address, tasks }
     }
 
@@ -221,8 +225,7 @@ impl Drop for Keeper {
 /// The box that sends: paired, and everything is there.
 pub(crate) async fn send_all(home: &Home, state: &Path, keeper: &Keeper) -> Arc<House> {
     let house = House::start(state, &home.folder, Arc::new(System::new().unwrap())).unwrap();
-    let invited =
-        keeper.house.invite(Invite { address: keeper.address.clone(), quota_bytes: 1 << 40, place: "elsewhere".into() }).unwrap();
+    let invited = keeper.house.invite(Invite { address: keeper.address.clone(), quota_bytes: 1 << 40, place: "elsewhere".into() }).unwrap();
     let order = Pair { invitation: invited.invitation, slots: keepwell_api::Base64(home.slots().into()), practice: "a practice".into() };
     house.pair(order).await.unwrap();
     house.hand_over(Offers { snapshots: home.offers.clone() }).unwrap();
