@@ -205,10 +205,13 @@ impl Listener for Teller {
             return;
         }
         let (name, id) = (&snapshot.body.name, snapshot.id.short());
-        self.tell("whole", &match lost {
-            0 => format!("'{name}' of {} UTC is here and can be restored: snapshot {id}.", text::time(snapshot.received)),
-            _ => format!("'{name}' of {} UTC is here, but parts of it are lost: snapshot {id}.", text::time(snapshot.received)),
-        });
+        self.tell(
+            "whole",
+            &match lost {
+                0 => format!("'{name}' of {} UTC is here and can be restored: snapshot {id}.", text::time(snapshot.received)),
+                _ => format!("'{name}' of {} UTC is here, but parts of it are lost: snapshot {id}.", text::time(snapshot.received)),
+            },
+        );
     }
 }
 

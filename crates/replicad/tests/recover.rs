@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use fire::{Content, Home, Keeper, VAULT, holds, line, new_pool, noise, open, send_all, until};
 use hyper::{HeaderMap, Method};
-use keepwell_api::offsite::STATE_NAME;
+use keepwell_api::offsite::{Offers, STATE_NAME};
 use keepwell_crypt::{KitFile, combine, kit_recipient, unwrap_with_seed};
 use keepwell_format::VaultId;
+use keepwell_format::keys::Slots;
 use keepwell_link::{Answered, Caller, Identity};
 use keepwell_recover::{Joined, Listener, Order, Papers, Patience, RecoverError, Recovered, is_unfinished, recover};
 use keepwell_storage::{Access, Class, Pool, PoolError, mounted_in};
@@ -60,11 +61,12 @@ struct Blank {
     folder: tempfile::TempDir,
     papers: Papers,
     heard: Arc<Heard>,
+    forgotten: bool,
 }
 
 impl Blank {
     fn new(papers: Papers) -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), papers, heard: Arc::default() }
+        Self { folder: tempfile::tempdir().unwrap(), papers, heard: Arc::default(), forgotten: false }
     }
 
     async fn fetch(&self, address: &str, receiver: KeyName, until_first: bool) -> Result<Recovered, RecoverError> {
@@ -75,12 +77,19 @@ impl Blank {
             papers: &self.papers,
             notes: &notes,
             index: IndexPlace::Memory,
-            forgotten: false,
+            forgotten: self.forgotten,
             until_first,
             patience: patience(),
         };
         let heard: Arc<dyn Listener> = Arc::clone(&self.heard) as Arc<dyn Listener>;
         recover(&order, |vault| pool_in(&folder.join("disks"), vault), heard).await
+    }
+
+    /// What a killed run was writing is written, or not: nobody holds the disks any more.
+    async fn is_free(&self) {
+        let disks = self.folder.path().join("disks");
+        let locked = || disks.exists() && matches!(Pool::open(mounted_in(&disks).unwrap(), Access::Write), Err(PoolError::Locked { .. }));
+        until("the disks are free", || (!locked()).then_some(())).await;
     }
 
     fn is_unfinished(&self) -> bool {
@@ -200,6 +209,7 @@ async fn a_run_that_is_killed_is_gone_on_with() {
     let mut unfinished = 0;
     for step in 1..=8_u64 {
         let target = step * (5 << 20);
+        blank.is_free().await;
         let enough = until("more came", || (passed.load(Ordering::Relaxed) > target).then_some(()));
         tokio::select! {
             done = blank.fetch(&address, name, false) => assert!(done.unwrap().all),
@@ -207,7 +217,7 @@ async fn a_run_that_is_killed_is_gone_on_with() {
         }
     }
     assert!(unfinished >= 3, "{unfinished} kills");
-    until("it is done", || (!blank.folder.path().join("none").exists()).then_some(())).await;
+    blank.is_free().await;
     let done = blank.fetch(&address, name, false).await.unwrap();
     assert!(done.all && !blank.is_unfinished());
     blank.has(&practice.home.unlock(), &content);
@@ -340,4 +350,39 @@ async fn a_receiver_that_is_killed_before_it_answers_lets_in_exactly_one() {
     }
     assert_eq!(is_let_in(&keeper.address, &first, keeper.name()).await, "replaced");
     assert_eq!(keeper.house.status().unwrap().tenants[0].snapshots, Some(2), "nothing was removed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_had_the_lost_box_is_in_nobodys_way() {
+    let good = vec![("patients", noise("patients", 300_000))];
+    let mut practice = Practice::new(&Content::from([("records", good.clone())])).await;
+    let slots = practice.home.slots();
+    {
+        let vault = practice.home.open();
+        let first = vault.resolve("records@latest").unwrap().id;
+        practice.home.back_up(&vault, "records", vec![("patients", noise("encrypted", 300_000))], 1);
+        vault.forget(&[first], "nobody needs it", 1_800_000_000).unwrap();
+    }
+    // Key slots that are newer than any, and open to somebody else.
+    let mut junk = Slots::decode(&slots).unwrap();
+    junk.revision = u32::MAX;
+    junk.kit.recipient = kit_recipient(&keepwell_crypt::KitSeed::from_bytes([3; 32]));
+    junk.kit.commitments = [[1; 32]; 3];
+    let pool = Pool::open(mounted_in(&practice.home.folder).unwrap(), Access::Write).unwrap();
+    pool.put(Class::Slots, keepwell_storage::Spread::Everywhere, &junk.encode()).unwrap();
+    drop(pool);
+    practice.sender.hand_over(Offers { snapshots: practice.home.offers.clone() }).unwrap();
+    let all = practice.home.offers.len() as u64;
+    until("all is there", || (practice.sender.status().unwrap().receivers[0].receipts == all).then_some(())).await;
+
+    let (address, name) = (practice.keeper.address.as_str(), practice.keeper.name());
+    let blank = Blank::new(papers(&practice.home));
+    let done = blank.fetch(address, name, false).await.unwrap();
+    assert_eq!((done.all, done.snapshots, done.forgotten), (true, 2, 1), "its people may have forgotten it");
+    let blank = Blank { forgotten: true, ..Blank::new(papers(&practice.home)) };
+    let done = blank.fetch(address, name, false).await.unwrap();
+    assert_eq!((done.all, done.snapshots, done.forgotten, done.joined), (true, 3, 0, Some(Joined::Back)), "and somebody else may have");
+    let vault = open(&blank.folder.path().join("disks"), &practice.home.unlock());
+    let first = vault.snapshots().unwrap().into_iter().find(|snapshot| snapshot.body.name == "records").unwrap();
+    assert!(holds(&vault, &first, &good), "the oldest is the good one");
 }
