@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn disks_and_layout_complete_each_other() {
-        let shape = |disks, layout| shape(&args(disks, layout)).map(|(l, n)| (l.k, l.m, n)).ok();
+        let shape = |disks, layout: Option<&str>| shape(layout.map(|text| text.parse().unwrap()), disks).map(|(l, n)| (l.k, l.m, n)).ok();
         assert_eq!(shape(None, None), Some((1, 0, 1)));
         assert_eq!(shape(Some(2), None), Some((1, 1, 2)));
         assert_eq!(shape(Some(5), None), Some((2, 1, 5)));

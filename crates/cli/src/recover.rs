@@ -200,6 +200,10 @@ impl Listener for Teller {
         self.meter.advance(0, bytes);
     }
 
+    fn stored(&self) {
+        self.meter.advance(1, 0);
+    }
+
     fn whole(&self, snapshot: &Snapshot, newest: bool, lost: usize) {
         if !newest || snapshot.body.name == STATE_NAME {
             return;

@@ -189,6 +189,7 @@ impl Fetch {
         let good = self.is_it(&pack, &bytes);
         if good {
             self.store(Class::Pack, pack.id.0, bytes).await?;
+            self.listener.stored();
         }
         file.remove()?;
         Ok(good)

@@ -93,7 +93,10 @@ impl Peer {
         if failed >= self.patience.tries {
             return Err(RecoverError::Link(error));
         }
-        tracing::debug!(error = &error as &dyn std::error::Error, failed, "the line is tried again");
+        // A cut that is mended at once is nothing to worry about.
+        if failed == 2 {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the other box can't be had now; it is tried again for some minutes");
+        }
         let pause = self.patience.first.saturating_mul(1 << (failed - 1).min(16)).min(self.patience.longest);
         tokio::time::sleep(pause).await;
         Ok(())

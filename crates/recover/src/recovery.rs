@@ -80,6 +80,8 @@ pub trait Listener: Send + Sync {
     fn received(&self, bytes: u64) {
         let _ = bytes;
     }
+    /// A pack is in the new vault.
+    fn stored(&self) {}
     /// A snapshot can be restored from now on, as far as the other box had it whole. `newest` of its share.
     fn whole(&self, snapshot: &Snapshot, newest: bool, lost: usize) {
         let _ = (snapshot, newest, lost);
@@ -195,7 +197,7 @@ impl Run<'_> {
                 tiers = self.tiers(&snapshot).await;
                 self.done.tiers = tiers.len();
                 first = sort(&mut snapshots, &tiers, &missing);
-            } else if newest && self.order.until_first {
+            } else if newest && self.order.until_first && self.is_left(&snapshots[next..], &missing) {
                 return Ok(());
             }
         }
@@ -205,6 +207,10 @@ impl Run<'_> {
         self.fetch.notes.finish()?;
         self.done.all = true;
         Ok(())
+    }
+
+    fn is_left(&self, snapshots: &[Snapshot], missing: &Missing) -> bool {
+        !missing.is_empty() || snapshots.iter().any(|snapshot| !self.fetch.has(Class::Manifest, &snapshot.id.0))
     }
 
     fn plan(&self, snapshots: &[Snapshot], first: usize, missing: &Missing) {
