@@ -112,7 +112,7 @@ pub(super) struct Package {
 pub(super) fn packages(root: &Path) -> anyhow::Result<Vec<Package>> {
     let metadata = MetadataCommand::new().current_dir(root).no_deps().exec().context("cargo metadata")?;
     let package = |package: cargo_metadata::Package| {
-        let tests = TESTS.iter().find(|(name, _)| *name == package.name).map_or(&[][..], |(_, tests)| *tests);
+        let tests = TESTS.iter().find(|(name, _)| package.name == *name).map_or(&[][..], |(_, tests)| *tests);
         let counts = |dependency: &Dependency| dependency.kind != DependencyKind::Development || !tests.contains(&&*dependency.name);
         Package {
             name: package.name.to_string(),
