@@ -376,12 +376,14 @@ async fn whoever_had_the_lost_box_is_in_nobodys_way() {
     until("all is there", || (practice.sender.status().unwrap().receivers[0].receipts == all).then_some(())).await;
 
     let (address, name) = (practice.keeper.address.as_str(), practice.keeper.name());
-    let blank = Blank::new(papers(&practice.home));
-    let done = blank.fetch(address, name, false).await.unwrap();
+    let first = Blank::new(papers(&practice.home));
+    let done = first.fetch(address, name, false).await.unwrap();
     assert_eq!((done.all, done.snapshots, done.forgotten), (true, 2, 1), "its people may have forgotten it");
     let blank = Blank { forgotten: true, ..Blank::new(papers(&practice.home)) };
     let done = blank.fetch(address, name, false).await.unwrap();
-    assert_eq!((done.all, done.snapshots, done.forgotten, done.joined), (true, 3, 0, Some(Joined::Back)), "and somebody else may have");
+    assert_eq!((done.all, done.snapshots, done.forgotten, done.joined), (true, 3, 0, Some(Joined::Now)), "and somebody else may have");
+    let back = first.fetch(address, name, false).await.unwrap();
+    assert_eq!((back.all, back.joined), (true, Some(Joined::Back)), "who has papers takes the place back, and is told so");
     let vault = open(&blank.folder.path().join("disks"), &practice.home.unlock());
     let first = vault.snapshots().unwrap().into_iter().find(|snapshot| snapshot.body.name == "records").unwrap();
     assert!(holds(&vault, &first, &good), "the oldest is the good one");
