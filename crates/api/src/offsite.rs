@@ -15,6 +15,27 @@ pub const OFFERS_MAX: usize = 20_000;
 /// Most bytes of a hand-over.
 pub const OFFERS_BYTES: usize = 8 << 20;
 
+/// What snapshots of a box's own state are called; no share can be called so.
+pub const STATE_NAME: &str = "keepwell-state";
+/// File in them that says how much each share matters, as [`KeptShares`]: what a box that has nothing yet fetches first.
+pub const SHARES_FILE: &str = "shares";
+
+/// How much each share matters, as a box's own state says it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptShares {
+    /// All of them.
+    pub shares: Vec<KeptShare>,
+}
+
+/// One share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptShare {
+    /// What its snapshots are called.
+    pub name: String,
+    /// From 1, which matters most.
+    pub tier: u8,
+}
+
 /// `GET /v1/status` answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {

@@ -15,6 +15,7 @@ use crate::disks::args::DisksCommand;
 use crate::forget::ForgetArgs;
 use crate::keys::args::KeysCommand;
 use crate::manual::{CompletionsArgs, ManArgs};
+use crate::recover::RecoverArgs;
 use crate::remote::{AccountArgs, parse_as_of};
 
 /// Keepwell keeps every version of a practice's files, encrypted, on several disks.
@@ -76,6 +77,13 @@ pub(crate) enum Area {
     Disks(DisksCommand),
     #[command(flatten)]
     Appliance(ApplianceCommand),
+    /// After a fire: bring a vault back from the box that keeps it, with two papers of the recovery kit, its address and the name of its key
+    #[command(
+        after_help = "Exit codes: 0 done, 3 done, and parts are lost at the other box (which are listed), 1 failed, 2 wrong usage.\n\
+                      What matters most comes first, and can be restored ('keepwell vault restore') while the rest still comes.\n\
+                      A call that was cut, or killed, goes on from where it was. Nothing is removed at the other box."
+    )]
+    Recover(RecoverArgs),
     /// A whole box in one folder, as processes of this machine, until Ctrl-C. For trying out and for tests: what opens it lies beside it
     Dev(DevArgs),
     /// Print a script that completes these commands in a shell
@@ -97,6 +105,7 @@ impl Area {
             Self::Keys(command) => command.name(),
             Self::Disks(command) => command.name(),
             Self::Appliance(command) => command.name(),
+            Self::Recover(_) => "recover",
             Self::Dev(_) => "dev",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",

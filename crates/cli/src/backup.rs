@@ -12,11 +12,12 @@ use crate::opening;
 use crate::output::Answer;
 use crate::progress::Meter;
 use crate::remote::Remote;
-use crate::text;
+use crate::{recover, text};
 
 /// Runs it. The vault is opened before the source, so that a wrong key costs nobody a walk.
 pub(crate) fn run(args: &BackupArgs, answer: &mut Answer) -> Result<Exit, CliError> {
     let remote = Remote::new(&args.source, &args.account)?;
+    recover::refuse_unfinished(&args.keyed.vault)?;
     let vault = opening::unlocked(&args.keyed, Access::Write, answer)?;
     let source = remote.address.open_source(remote.password(), args.as_of.unwrap_or(AsOf::Live))?;
     let name = args.name.clone().unwrap_or_else(|| remote.address.name());

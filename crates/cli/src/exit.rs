@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use keepwell_api::{ClientError, Refusal};
 use keepwell_crypt::CryptError;
+use keepwell_recover::RecoverError;
 use keepwell_source::SourceError;
 use keepwell_storage::PoolError;
 use keepwell_vault::VaultError;
@@ -98,6 +99,9 @@ pub(crate) enum CliError {
     /// The tree to back up, or the place to restore to.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// What another box keeps.
+    #[error(transparent)]
+    Recover(Box<RecoverError>),
     /// Another program of the box was asked.
     #[error(transparent)]
     Api(Box<ClientError>),
@@ -112,6 +116,12 @@ pub(crate) enum CliError {
 impl From<VaultError> for CliError {
     fn from(error: VaultError) -> Self {
         Self::Vault(Box::new(error))
+    }
+}
+
+impl From<RecoverError> for CliError {
+    fn from(error: RecoverError) -> Self {
+        Self::Recover(Box::new(error))
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::args::KeyedArgs;
 use crate::exit::{CliError, Exit};
 use crate::output::Answer;
-use crate::{opening, text};
+use crate::{opening, recover, text};
 
 /// The reason where none is given.
 const BY_HAND: &str = "by hand, on the command line";
@@ -32,6 +32,7 @@ pub(crate) struct ForgetArgs {
 
 /// Runs it.
 pub(crate) fn run(args: &ForgetArgs, answer: &mut Answer) -> Result<Exit, CliError> {
+    recover::refuse_unfinished(&args.keyed.vault)?;
     let access = if args.dry_run { Access::Read } else { Access::Write };
     let vault = opening::unlocked(&args.keyed, access, answer)?;
     let ids = args.snapshots.iter().map(|text| meant(&vault, text)).collect::<Result<Vec<_>, VaultError>>()?;

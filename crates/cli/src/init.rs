@@ -24,7 +24,7 @@ use crate::{keys, opening, text, unlock};
 
 /// Runs it.
 pub(crate) fn run(args: &InitArgs, answer: &mut Answer) -> Result<Exit, CliError> {
-    let (layout, disks) = shape(args)?;
+    let (layout, disks) = shape(args.layout, args.disks)?;
     check_places(args)?;
     let passphrase = args.passphrase_file.as_deref().map(|path| unlock::secret_line(path, "passphrase")).transpose()?;
     let mut random = Random::new()?;
@@ -80,9 +80,9 @@ fn owner(args: &InitArgs) -> Result<String, CliError> {
 }
 
 /// Layout and number of disks, each by the other where only one is given.
-fn shape(args: &InitArgs) -> Result<(Layout, u8), CliError> {
-    let disks = args.disks.or(args.layout.map(Layout::width)).unwrap_or(1);
-    let layout = args.layout.unwrap_or(Layout::usual(disks.into()));
+pub(crate) fn shape(layout: Option<Layout>, disks: Option<u8>) -> Result<(Layout, u8), CliError> {
+    let disks = disks.or(layout.map(Layout::width)).unwrap_or(1);
+    let layout = layout.unwrap_or(Layout::usual(disks.into()));
     if layout.width() > disks {
         let needed = layout.width();
         return Err(CliError::Usage(format!("the layout {layout} needs at least {needed} disks, but --disks says {disks}")));
@@ -99,13 +99,16 @@ fn check_places(args: &InitArgs) -> Result<(), CliError> {
             "the kit must not lie inside the vault: who takes the disks would have the key too. Give another --kit-out".into(),
         ));
     }
-    if let Some(other) = first_other(&vault)? {
-        return Err(CliError::Refused(format!(
-            "{} holds {other}, so no vault was made in it; nothing was changed. Give a folder that does not exist, or that is empty but for empty disks mounted as disk-1, disk-2 and so on",
-            args.vault.display()
-        )));
-    }
-    Ok(())
+    refuse_others(&args.vault)
+}
+
+/// Refuses a folder for a new vault in which anything lies.
+pub(crate) fn refuse_others(folder: &Path) -> Result<(), CliError> {
+    let Some(other) = first_other(&resolved(folder)?)? else { return Ok(()) };
+    Err(CliError::Refused(format!(
+        "{} holds {other}, so no vault was made in it; nothing was changed. Give a folder that does not exist, or that is empty but for empty disks mounted as disk-1, disk-2 and so on",
+        folder.display()
+    )))
 }
 
 /// Something in the folder of a new vault that is neither a place for a disk nor empty.
@@ -255,7 +258,7 @@ mod tests {
 
     #[test]
     fn disks_and_layout_complete_each_other() {
-        let shape = |disks, layout| shape(&args(disks, layout)).map(|(l, n)| (l.k, l.m, n)).ok();
+        let shape = |disks, layout: Option<&str>| shape(layout.map(|text| text.parse().unwrap()), disks).map(|(l, n)| (l.k, l.m, n)).ok();
         assert_eq!(shape(None, None), Some((1, 0, 1)));
         assert_eq!(shape(Some(2), None), Some((1, 1, 2)));
         assert_eq!(shape(Some(5), None), Some((2, 1, 5)));

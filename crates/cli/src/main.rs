@@ -1,5 +1,5 @@
 //! The command line `keepwell`: a vault directory and what opens it, the sources and targets beside it, and a box that looks after one. Never prompts,
-//! never has a network but that of a source or target.
+//! never has a network but that of a source or target, and of a box that a vault comes back from.
 
 mod appliance;
 mod args;
@@ -21,6 +21,7 @@ mod output;
 mod progress;
 mod random;
 mod receipt;
+mod recover;
 mod remote;
 mod repair;
 mod restore;
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
         Area::Keys(command) => keys::run(command, &place, &mut answer),
         Area::Disks(command) => disks::run(command, &place, &mut answer),
         Area::Appliance(command) => appliance::run(command, &place, &mut answer),
+        Area::Recover(args) => recover::run(args, &mut answer),
         Area::Dev(args) => dev::run(args, &mut answer),
         Area::Completions(args) => manual::completions(args, &mut answer),
         Area::Man(args) => manual::pages(args, &mut answer),

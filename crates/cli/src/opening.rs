@@ -40,12 +40,18 @@ pub(crate) fn maybe_unlocked(args: &MaybeKeyedArgs, access: Access, answer: &mut
 
 /// Makes the folders of a new vault and a pool on them.
 pub(crate) fn create_pool(folder: &Path, vault: VaultId, layout: Layout, disks: u8, random: &mut Random) -> Result<Pool, CliError> {
+    make_disks(folder, disks)?;
+    let ids = PoolIds { vault: vault.0, disks: (0..disks).map(|_| random.id()).collect() };
+    Ok(Pool::create(disks_up_to(folder, disks), ids, layout)?)
+}
+
+/// Makes folders for disks, where none are mounted.
+pub(crate) fn make_disks(folder: &Path, disks: u8) -> Result<(), CliError> {
     for number in 1..=disks {
         let disk = disk_folder(folder, number);
         DirBuilder::new().recursive(true).mode(0o700).create(&disk).map_err(CliError::file("make the folder", disk))?;
     }
-    let ids = PoolIds { vault: vault.0, disks: (0..disks).map(|_| random.id()).collect() };
-    Ok(Pool::create(disks_up_to(folder, disks), ids, layout)?)
+    Ok(())
 }
 
 fn with_key(folder: &Path, arg: &UnlockArg, access: Access, answer: &mut Answer) -> Result<Vault, CliError> {

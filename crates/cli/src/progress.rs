@@ -182,6 +182,7 @@ fn words(step: Step) -> (&'static str, &'static str, &'static str) {
         Step::Catalogs => ("catalogs", "reading catalogs", "entries"),
         Step::Data => ("data", "reading every file", "files"),
         Step::Repair => ("repair", "repairing", "objects"),
+        Step::Fetch => ("fetch", "fetching from the other box", "packs"),
         Step::Index => ("index", "rebuilding the index", "packs"),
     }
 }

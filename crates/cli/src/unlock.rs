@@ -40,7 +40,7 @@ pub(crate) fn secret_line(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>,
     Ok(secret)
 }
 
-fn kit_file(path: &Path) -> Result<KitFile, CliError> {
+pub(crate) fn kit_file(path: &Path) -> Result<KitFile, CliError> {
     let bytes = secret_file(path)?;
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| CliError::Refused(format!("{} is no text, so it can't be a kit file; nothing was changed", path.display())))?;

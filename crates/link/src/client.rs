@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
-use hyper::{HeaderMap, Method, Request, StatusCode};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use keepwell_wire::pairing::Between;
 use keepwell_wire::{ALPN, KeyName, pairing, recover};
@@ -124,6 +125,30 @@ impl Caller {
 
     /// Asks, and waits for the whole answer: as long as the other end shows signs of life.
     pub async fn ask(&self, method: Method, path: &str, headers: HeaderMap, body: Bytes) -> Result<Answered, LinkError> {
+        let (head, body) = self.send(method, path, headers, body).await?.into_parts();
+        let body = Limited::new(body, ANSWER_MAX).collect().await.map_err(LinkError::Cut)?.to_bytes();
+        Ok(Answered { status: head.status, headers: head.headers, body })
+    }
+
+    /// Asks for something of which a part is worth something: what came of it is in `came` after a cut too, at most `most` bytes. Of a no, the body is in the answer.
+    pub async fn fetch(&self, path: &str, headers: HeaderMap, came: &mut Vec<u8>, most: usize) -> Result<Answered, LinkError> {
+        let (head, mut body) = self.send(Method::GET, path, headers, Bytes::new()).await?.into_parts();
+        let answered = |body| Answered { status: head.status, headers: head.headers.clone(), body };
+        if !head.status.is_success() {
+            let body = Limited::new(body, ANSWER_MAX).collect().await.map_err(LinkError::Cut)?.to_bytes();
+            return Ok(answered(body));
+        }
+        while let Some(frame) = body.frame().await {
+            let data = frame.map_err(|error| LinkError::Cut(error.into()))?.into_data().unwrap_or_default();
+            if came.len() + data.len() > most {
+                return Err(LinkError::Cut("more came than was asked for".into()));
+            }
+            came.extend_from_slice(&data);
+        }
+        Ok(answered(Bytes::new()))
+    }
+
+    async fn send(&self, method: Method, path: &str, headers: HeaderMap, body: Bytes) -> Result<Response<Incoming>, LinkError> {
         let cut = |error: Box<dyn std::error::Error + Send + Sync>| LinkError::Cut(error);
         let mut request = Request::builder()
             .method(method)
@@ -133,10 +158,7 @@ impl Caller {
         request.headers_mut().extend(headers);
         let mut http = self.http.clone();
         timeout(self.silence, http.ready()).await.map_err(|late| cut(late.into()))?.map_err(|error| cut(error.into()))?;
-        let answer = http.send_request(request).await.map_err(|error| cut(error.into()))?;
-        let (head, body) = answer.into_parts();
-        let body = Limited::new(body, ANSWER_MAX).collect().await.map_err(cut)?.to_bytes();
-        Ok(Answered { status: head.status, headers: head.headers, body })
+        http.send_request(request).await.map_err(|error| cut(error.into()))
     }
 }
 

@@ -62,6 +62,8 @@ pub struct Tenant {
     sets: BTreeMap<u64, Set>,
     /// Number of the receipt of each snapshot that was signed for.
     signed_for: BTreeMap<SnapshotId, u64>,
+    /// Kits whose papers may speak for this box: those of all key slots that ever came.
+    kits: BTreeSet<String>,
 }
 
 /// A snapshot that was signed for.
@@ -86,6 +88,7 @@ impl Tenant {
             lost: BTreeSet::new(),
             sets: BTreeMap::new(),
             signed_for: BTreeMap::new(),
+            kits: BTreeSet::new(),
         };
         for class in Class::ALL {
             for id in tenant.pool.objects(kept(class)) {
@@ -118,6 +121,13 @@ impl Tenant {
             Err(error) => return Err(error.into()),
         };
         self.know_length(name, length);
+        if name.class == Kept::Slots {
+            match self.pool.read_object(name) {
+                Ok((bytes, _)) => self.know_kit(&bytes)?,
+                Err(PoolError::Lost { .. }) => drop(self.lost.insert(name)),
+                Err(error) => return Err(error.into()),
+            }
+        }
         if name.class == Kept::Pack {
             match self.pool.read_range(name, 0, PackHeader::LEN) {
                 Ok(header) => self.know_pack(PackHeader::decode(&header)?, name.id, length, now),
@@ -131,6 +141,16 @@ impl Tenant {
     fn know_pack(&mut self, header: PackHeader, id: ObjectId, length: u64, now: Moment) {
         self.packs.insert(header.seq.0, PackRef { seq: header.seq, id: PackId(id.0), length });
         self.waiting.insert(header.seq.0, now.elapsed);
+    }
+
+    fn know_kit(&mut self, slots: &[u8]) -> Result<(), Refused> {
+        self.kits.insert(Slots::decode(slots)?.kit.recipient);
+        Ok(())
+    }
+
+    /// Whether the papers of this kit may speak for the tenant: it is that of key slots that the tenant gave.
+    pub fn knows_kit(&self, recipient: &str) -> bool {
+        self.kits.contains(recipient)
     }
 
     fn know_length(&mut self, name: ObjectName, length: u64) {
@@ -198,6 +218,9 @@ impl Tenant {
         self.pool.put(name.class, name.class.spread(), bytes)?;
         self.lost.remove(&name);
         self.know_length(name, length);
+        if class == Class::Slots {
+            self.know_kit(bytes)?;
+        }
         if let Some(header) = pack {
             self.know_pack(header, name.id, length, now);
         }
@@ -353,6 +376,12 @@ impl Tenant {
         let mut needs = SeqRanges::new();
         self.sets.values().filter_map(|set| set.needs.as_ref()).for_each(|one| needs.union(one));
         Ok(needs.ranges().iter().flat_map(|range| self.packs.range(range.clone())).map(|(seq, _)| *seq).collect())
+    }
+
+    /// The packs that can be given back, from a number on.
+    pub fn packs(&self, from: u64, most: usize) -> Vec<PackRef> {
+        let here = |pack: &&PackRef| self.has(ObjectName { class: Kept::Pack, id: ObjectId(pack.id.0) });
+        self.packs.range(from..).map(|(_, pack)| pack).filter(here).take(most).copied().collect()
     }
 
     /// The packs that are here of those that a snapshot needs.

@@ -23,6 +23,7 @@ use crate::own::{Remembered, Wanted};
 use crate::pairing::{GOOD_FOR, Invitations, Offered};
 use crate::shelves::Shelves;
 use crate::store::{Happened, Store, digits};
+use crate::succession::Challenges;
 use crate::world::World;
 use crate::{Receiver, Spool, meeting};
 
@@ -77,6 +78,7 @@ pub struct House {
     pub(crate) shelves: Shelves,
     pub(crate) receiver: Arc<Receiver>,
     pub(crate) invitations: Mutex<Invitations>,
+    pub(crate) challenges: Mutex<Challenges>,
     pub(crate) listening: Mutex<Listening>,
     pub(crate) receiving: watch::Sender<bool>,
     elapsed: Arc<Mutex<Elapsed>>,
@@ -111,6 +113,7 @@ impl House {
             shelves: Shelves::at(pool),
             receiver,
             invitations: Mutex::default(),
+            challenges: Mutex::default(),
             listening: Mutex::default(),
             receiving: watch::Sender::new(receiving),
             elapsed,
@@ -123,6 +126,9 @@ impl House {
         house.receiver.ask_for_new(Arc::new(meeting::Door(Arc::downgrade(&house))));
         for row in house.store.tenants()? {
             house.receiver.expect(KeyName(row.name), row.began);
+        }
+        for name in house.store.replaced()? {
+            house.receiver.refuse(name);
         }
         for row in house.store.receivers()? {
             let courier = Courier::take_up(&house, row)?;

@@ -17,6 +17,7 @@ pub mod service;
 mod shelves;
 mod spool;
 pub mod store;
+mod succession;
 mod way;
 pub mod world;
 

@@ -8,6 +8,7 @@ use keepwell_link::Caller;
 use keepwell_offsite::keeping::FLOOR_MIN;
 use keepwell_offsite::{Keeping, Tenant, Terms};
 use keepwell_wire::pairing::{Between, PairAnswer, PairRequest, Side};
+use keepwell_wire::recover::{RecoverProof, RecoverRequest};
 use keepwell_wire::{Invitation, KeyName};
 
 use crate::courier::SILENCE;
@@ -16,6 +17,7 @@ use crate::house::{House, lock};
 use crate::receiver::{Admission, NotNow};
 use crate::sender::{SendError, taken};
 use crate::store::{Happened, ReceiverRow, TenantRow};
+use crate::succession;
 
 /// Hours, days, weeks, months of which the first snapshot is kept beyond the floor.
 const KEEPERS: [u32; 4] = [24, 30, 8, 12];
@@ -69,6 +71,14 @@ impl Admission for Door {
         let proof = between.proof(&open.token, Side::Receiver, &bytes);
         bytes.extend_from_slice(&proof);
         Ok(Some(bytes))
+    }
+
+    fn challenge(&self, between: &Between, request: &RecoverRequest) -> Result<Option<Vec<u8>>, NotNow> {
+        succession::challenge(self.0.upgrade().ok_or(NotNow)?.as_ref(), between, request)
+    }
+
+    fn prove(&self, between: &Between, proof: &RecoverProof) -> Result<bool, NotNow> {
+        succession::prove(self.0.upgrade().ok_or(NotNow)?.as_ref(), between, proof)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a receiver answers (`docs/wire.md` 4 to 7, 9). Who asks is a key; it gets at the one tenant that this key is, and at nothing else.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 
@@ -13,7 +13,8 @@ use keepwell_offsite::{Moment, Put, Refused, Tenant};
 use keepwell_storage::ObjectId;
 use keepwell_wire::challenge::Challenge;
 use keepwell_wire::pairing::Between;
-use keepwell_wire::snapshots::{SnapshotRef, encode_missing};
+use keepwell_wire::recover::{RecoverProof, RecoverRequest};
+use keepwell_wire::snapshots::{MAX_PACKS, SnapshotRef, encode_missing, encode_packs};
 use keepwell_wire::survey::{Survey, encode_answer};
 use keepwell_wire::{Class, KeyName, MAX_BODY};
 
@@ -33,6 +34,10 @@ type Sign = Arc<dyn Fn(&[u8]) -> [u8; 64] + Send + Sync>;
 pub trait Admission: Send + Sync {
     /// The answer to a pairing's request; none for one that proves nothing. Blocks.
     fn pair(&self, between: &Between, request: &[u8]) -> Result<Option<Vec<u8>>, NotNow>;
+    /// What only the papers of a kit can answer; none where the recipient is none. Blocks.
+    fn challenge(&self, between: &Between, request: &RecoverRequest) -> Result<Option<Vec<u8>>, NotNow>;
+    /// Whether it is the answer. If it is, the key has taken the place of the vault's before, durably. Blocks.
+    fn prove(&self, between: &Between, proof: &RecoverProof) -> Result<bool, NotNow>;
 }
 
 /// This box can take nobody in at the moment.
@@ -70,6 +75,8 @@ impl About {
 /// All tenants of a box.
 pub struct Receiver {
     tenants: RwLock<HashMap<KeyName, Place>>,
+    /// Keys whose place another one has taken.
+    replaced: RwLock<HashSet<KeyName>>,
     admission: RwLock<Option<Arc<dyn Admission>>>,
     name: KeyName,
     spool: Spool,
@@ -122,7 +129,15 @@ type Answered = Result<(StatusCode, Vec<u8>), No>;
 impl Receiver {
     /// Without a tenant, for the box with this key.
     pub fn new(name: KeyName, spool: Spool, clock: Clock, sign: impl Fn(&[u8]) -> [u8; 64] + Send + Sync + 'static) -> Self {
-        Self { tenants: RwLock::default(), admission: RwLock::default(), name, spool, clock, sign: Arc::new(sign) }
+        Self {
+            tenants: RwLock::default(),
+            replaced: RwLock::default(),
+            admission: RwLock::default(),
+            name,
+            spool,
+            clock,
+            sign: Arc::new(sign),
+        }
     }
 
     /// Who decides about new ones.
@@ -150,6 +165,27 @@ impl Receiver {
         Some(work(&mut lock(tenant), self.now(place.began)))
     }
 
+    /// One key takes the place of another, which is refused from now on.
+    pub fn replace(&self, old: KeyName, new: KeyName) {
+        let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = tenants.remove(&old) {
+            tenants.insert(new, place);
+        }
+        let mut replaced = self.replaced.write().unwrap_or_else(PoisonError::into_inner);
+        replaced.insert(old);
+        replaced.remove(&new);
+    }
+
+    /// Another key has taken this one's place before.
+    pub fn refuse(&self, name: KeyName) {
+        self.replaced.write().unwrap_or_else(PoisonError::into_inner).insert(name);
+    }
+
+    /// Whether a tenant's disks can be used now.
+    pub fn is_there(&self, name: KeyName) -> bool {
+        self.tenants.read().unwrap_or_else(PoisonError::into_inner).get(&name).is_some_and(|place| place.tenant.is_some())
+    }
+
     /// Bytes and snapshots that are kept for a tenant, and when the last one came: as of the last time that nothing was under way.
     pub fn about(&self, name: KeyName) -> Option<About> {
         let place = self.tenants.read().unwrap_or_else(PoisonError::into_inner).get(&name).cloned()?;
@@ -166,6 +202,14 @@ impl Receiver {
 
     fn place(&self, name: KeyName, place: Place) {
         self.tenants.write().unwrap_or_else(PoisonError::into_inner).insert(name, place);
+    }
+
+    fn place_of(&self, name: KeyName) -> Result<Place, No> {
+        if self.replaced.read().unwrap_or_else(PoisonError::into_inner).contains(&name) {
+            return Err(No::new(StatusCode::FORBIDDEN, "replaced", "another box has taken this one's place"));
+        }
+        let known = self.tenants.read().unwrap_or_else(PoisonError::into_inner).get(&name).cloned();
+        known.ok_or_else(|| No::new(StatusCode::FORBIDDEN, "stranger", "this box is not paired here"))
     }
 
     fn now(&self, began: u64) -> Moment {
@@ -200,12 +244,14 @@ impl Receiver {
     }
 
     async fn route(self: Arc<Self>, stranger: Stranger, request: Request<Incoming>) -> Answered {
-        if request.uri().path() == "/v1/pair" && request.method() == Method::POST {
-            return self.pair(stranger, request).await;
-        }
-        let known = self.tenants.read().unwrap_or_else(PoisonError::into_inner).get(&stranger.name).cloned();
-        let tenant = known.ok_or_else(|| No::new(StatusCode::FORBIDDEN, "stranger", "this box is not paired here"))?;
         let path = request.uri().path().to_owned();
+        match (request.method(), &*path) {
+            (&Method::POST, "/v1/pair") => return self.pair(stranger, request).await,
+            (&Method::POST, "/v1/recover") => return self.challenge(stranger, request).await,
+            (&Method::POST, "/v1/recover/proof") => return self.prove(stranger, request).await,
+            _ => {}
+        }
+        let tenant = self.place_of(stranger.name)?;
         let parts: Vec<&str> = path.strip_prefix("/v1/").unwrap_or_default().split('/').collect();
         let method = request.method().clone();
         match (&method, &parts[..]) {
@@ -222,13 +268,12 @@ impl Receiver {
                 let asked = Challenge::decode(&small(request).await?).map_err(No::malformed)?;
                 self.work(tenant, move |tenant, _| Ok((StatusCode::OK, tenant.answer(&asked)?.encode()))).await
             }
+            (&Method::GET, ["packs"]) => {
+                let from = number_in(&request, "from=")?;
+                self.work(tenant, move |tenant, _| Ok((StatusCode::OK, encode_packs(&tenant.packs(from, MAX_PACKS))))).await
+            }
             (&Method::GET, ["receipts"]) => {
-                let after = request
-                    .uri()
-                    .query()
-                    .and_then(|query| query.strip_prefix("after="))
-                    .map_or(Ok(0), str::parse)
-                    .map_err(No::malformed)?;
+                let after = number_in(&request, "after=")?;
                 self.work(tenant, move |tenant, _| Ok((StatusCode::OK, tenant.receipts(after, MAX_RECEIPTS).concat()))).await
             }
             (&Method::GET, ["uploads", class, id]) => {
@@ -251,13 +296,43 @@ impl Receiver {
     }
 
     async fn pair(&self, stranger: Stranger, request: Request<Incoming>) -> Answered {
-        let admission = self.admission.read().unwrap_or_else(PoisonError::into_inner).clone();
         let bad = || No::new(StatusCode::FORBIDDEN, "bad-invitation", "no such invitation, or it is used or over");
-        let (admission, body) = (admission.ok_or_else(bad)?, small(request).await?);
+        let body = small(request).await?;
         let between = Between { source: stranger.name, receiver: self.name, exporter: stranger.pair };
-        let done = tokio::task::spawn_blocking(move || admission.pair(&between, &body)).await;
-        let broken = || No::new(StatusCode::INTERNAL_SERVER_ERROR, "store", "the receiver's own disks failed");
-        done.map_err(|_| broken())?.map_err(|_| broken())?.map(|answer| (StatusCode::OK, answer)).ok_or_else(bad)
+        let answer = self.admission(move |admission| admission.pair(&between, &body)).await?;
+        answer.flatten().map(|answer| (StatusCode::OK, answer)).ok_or_else(bad)
+    }
+
+    async fn challenge(&self, stranger: Stranger, request: Request<Incoming>) -> Answered {
+        let asked = RecoverRequest::decode(&small(request).await?).map_err(No::malformed)?;
+        let between = self.recovering(stranger);
+        let answer = self.admission(move |admission| admission.challenge(&between, &asked)).await?;
+        answer.flatten().map(|answer| (StatusCode::OK, answer)).ok_or_else(|| No::malformed("no recipient"))
+    }
+
+    async fn prove(&self, stranger: Stranger, request: Request<Incoming>) -> Answered {
+        let proof = RecoverProof::decode(&small(request).await?).map_err(No::malformed)?;
+        let between = self.recovering(stranger);
+        let bad = || {
+            No::new(StatusCode::FORBIDDEN, "bad-proof", "no such challenge on this connection, it is used or over, or the proof is wrong")
+        };
+        let proven = self.admission(move |admission| admission.prove(&between, &proof)).await?;
+        if proven == Some(true) { Ok((StatusCode::OK, Vec::new())) } else { Err(bad()) }
+    }
+
+    fn recovering(&self, stranger: Stranger) -> Between {
+        Between { source: stranger.name, receiver: self.name, exporter: stranger.recover }
+    }
+
+    /// Asks whoever decides, beside the runtime; none where nobody does.
+    async fn admission<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&dyn Admission) -> Result<T, NotNow> + Send + 'static,
+    ) -> Result<Option<T>, No> {
+        let Some(admission) = self.admission.read().unwrap_or_else(PoisonError::into_inner).clone() else { return Ok(None) };
+        let broken = || No::new(StatusCode::INTERNAL_SERVER_ERROR, "store", "the receiver's own disks failed, or can't be used now");
+        let done = tokio::task::spawn_blocking(move || ask(admission.as_ref())).await;
+        done.map_err(|_| broken())?.map(Some).map_err(|_| broken())
     }
 
     /// Takes an object, whole or from where the line was cut.
@@ -303,6 +378,8 @@ impl Receiver {
             }
             return Err(No::malformed("the object is cut short"));
         }
+        // Another box may have taken its place meanwhile.
+        self.place_of(name)?;
         self.work(tenant, move |tenant, now| {
             receiver.spool.drop(item);
             let put = tenant.put(class, id, &bytes, now)?;
@@ -345,6 +422,12 @@ fn object(class: &str, id: &str) -> Result<(Class, [u8; 32]), No> {
     let class = Class::of_folder(class).ok_or_else(|| No::malformed("no such class"))?;
     let id: ObjectId = id.parse().map_err(No::malformed)?;
     Ok((class, id.0))
+}
+
+/// The number that a query gives; 0 where there is none.
+fn number_in(request: &Request<Incoming>, name: &str) -> Result<u64, No> {
+    let value = request.uri().query().and_then(|query| query.strip_prefix(name));
+    value.map_or(Ok(0), str::parse).map_err(No::malformed)
 }
 
 /// The part that is asked for, first and last byte; none for all of it.

@@ -14,7 +14,7 @@ use keepwell_wire::{Class, KeyName};
 const KEPT: Duration = Duration::from_secs(7 * 86_400);
 
 /// An object of a tenant.
-pub type Item = (KeyName, Class, [u8; 32]);
+pub(crate) type Item = (KeyName, Class, [u8; 32]);
 
 /// What came of an object until now; none once somebody else has taken it up.
 type Coming = Arc<Mutex<Option<Vec<u8>>>>;

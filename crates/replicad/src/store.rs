@@ -202,7 +202,28 @@ impl Store {
     pub(crate) fn put_tenant(&self, row: &TenantRow, event: &Happened) -> Result<(), StoreError> {
         self.with("keep a tenant", |transaction| {
             transaction.execute("INSERT OR REPLACE INTO tenants (name, row) VALUES (?1, ?2)", params![row.name, text(row)])?;
+            transaction.execute("DELETE FROM replaced WHERE name = ?1", [row.name])?;
             event.insert(transaction)
+        })
+    }
+
+    /// A tenant has another key from now on; the one before is none any more. All of it, or nothing.
+    pub(crate) fn succeed(&self, before: KeyName, row: &TenantRow, event: &Happened) -> Result<(), StoreError> {
+        self.with("put a box in another one's place", |transaction| {
+            transaction.execute("DELETE FROM tenants WHERE name = ?1", [before.0])?;
+            transaction.execute("INSERT INTO tenants (name, row) VALUES (?1, ?2)", params![row.name, text(row)])?;
+            transaction.execute("DELETE FROM replaced WHERE name = ?1", [row.name])?;
+            let sql = "INSERT OR REPLACE INTO replaced (name, by, at) VALUES (?1, ?2, ?3)";
+            transaction.execute(sql, params![before.0, row.name, event.at])?;
+            event.insert(transaction)
+        })
+    }
+
+    /// Keys whose place another one has taken.
+    pub(crate) fn replaced(&self) -> Result<Vec<KeyName>, StoreError> {
+        self.with("read its state", |transaction| {
+            let mut found = transaction.prepare("SELECT name FROM replaced")?;
+            found.query_map([], |row| row.get(0).map(KeyName))?.collect()
         })
     }
 
@@ -317,6 +338,7 @@ impl Happened {
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS documents (name TEXT PRIMARY KEY, content TEXT NOT NULL) STRICT;
     CREATE TABLE IF NOT EXISTS tenants (name BLOB PRIMARY KEY, row TEXT NOT NULL) STRICT;
+    CREATE TABLE IF NOT EXISTS replaced (name BLOB PRIMARY KEY, by BLOB NOT NULL, at INTEGER NOT NULL) STRICT;
     CREATE TABLE IF NOT EXISTS receivers (name BLOB PRIMARY KEY, row TEXT NOT NULL) STRICT;
     CREATE TABLE IF NOT EXISTS receipts (receiver BLOB NOT NULL, number INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (receiver, number)) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS events (id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, code TEXT NOT NULL, fields TEXT NOT NULL) STRICT;";

@@ -63,6 +63,8 @@ pub enum Step {
     Data,
     /// Rebuilding shards.
     Repair,
+    /// Fetching what another box has kept.
+    Fetch,
     /// Reading pack directories, because the index is gone or behind.
     Index,
 }

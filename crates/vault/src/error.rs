@@ -80,7 +80,7 @@ pub enum VaultError {
 
 impl VaultError {
     /// Whether a newer release wrote what could not be read: no damage, and nothing to work around.
-    pub(crate) fn is_newer(&self) -> bool {
+    pub fn is_newer(&self) -> bool {
         matches!(self, Self::Format { source: FormatError::Newer { .. } | FormatError::Unsupported(_), .. })
     }
 }

@@ -46,7 +46,7 @@ pub use read::{Below, StoredFile};
 pub use report::{BackupReport, DamageReport, LostFile, Met, RepairReport, RestoreReport, Trouble, VaultStats, VerifyReport};
 pub use restore::{Action, Conflict, Listener, Mark, RestoreOptions, Restored, Resumed};
 pub use search::{Found, Needle};
-pub use snapshot::Snapshot;
+pub use snapshot::{Manifests, Snapshot};
 pub use tend::{ChangeReport, MendCursor, Mended, ScrubCursor, ScrubReport, ScrubTrouble};
 pub use tomb::Forgotten;
 pub use unlock::Unlock;

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
+use keepwell_format::keys::KeyringBody;
 use keepwell_format::manifest::{Manifest, ManifestBody, Outcome, SeqRanges};
-use keepwell_format::{FormatError, SnapshotId};
+use keepwell_format::{FormatError, SnapshotId, VaultId};
 use keepwell_storage::{Class, ObjectId, ObjectName, Pool};
 
 use crate::VaultError;
@@ -82,10 +83,14 @@ pub(crate) fn encode(keys: &Keys, draft: Draft) -> Vec<u8> {
 
 /// Reads one manifest; its object id was checked by the pool.
 pub(crate) fn load(pool: &Pool, keys: &Keys, id: ObjectId) -> Result<Snapshot, VaultError> {
+    let (bytes, _) = pool.read_object(ObjectName { class: Class::Manifest, id })?;
+    open(keys, SnapshotId(id.0), &bytes)
+}
+
+fn open(keys: &Keys, id: SnapshotId, bytes: &[u8]) -> Result<Snapshot, VaultError> {
     let broken = |source| VaultError::Format { what: "a snapshot's manifest", source };
     let crypt = |what| move |source| VaultError::Crypt { what, source };
-    let (bytes, _) = pool.read_object(ObjectName { class: Class::Manifest, id })?;
-    let manifest = Manifest::decode(&bytes).map_err(broken)?;
+    let manifest = Manifest::decode(bytes).map_err(broken)?;
     if manifest.vault != keys.vault {
         return Err(broken(FormatError::Invalid { what: "manifest", why: "it belongs to another vault" }));
     }
@@ -95,7 +100,23 @@ pub(crate) fn load(pool: &Pool, keys: &Keys, id: ObjectId) -> Result<Snapshot, V
     let body = sealer.open(&manifest.head(), &manifest.sealed).map_err(crypt("a snapshot's manifest can't be opened"))?;
     let body = ManifestBody::decode(&body).map_err(broken)?;
     let Manifest { sequence, previous, received, needs, .. } = manifest;
-    Ok(Snapshot { id: SnapshotId(id.0), sequence, previous, received, needs, body })
+    Ok(Snapshot { id, sequence, previous, received, needs, body })
+}
+
+/// Reads manifests that lie in no pool, with the keys of their vault: for a vault that is still on its way.
+#[derive(Debug)]
+pub struct Manifests(Keys);
+
+impl Manifests {
+    /// With these keys.
+    pub fn new(vault: VaultId, keyring: &KeyringBody) -> Result<Self, VaultError> {
+        Keys::new(vault, keyring).map(Self).ok_or(VaultError::NoKeyring)
+    }
+
+    /// What a manifest says, if it is this vault's box that signed it.
+    pub fn read(&self, manifest: &[u8]) -> Result<Snapshot, VaultError> {
+        open(&self.0, SnapshotId(ObjectId::of(manifest).0), manifest)
+    }
 }
 
 /// All manifests of the pool, oldest first, and those that can't be read or that others know to be missing.

@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use keepwell_api::Client;
+use keepwell_api::offsite::{KeptShare, KeptShares, SHARES_FILE};
 use keepwell_audit::{Event, Value};
 use keepwell_duties::{Duty, DutyKind, Numbers};
 use keepwell_format::manifest::Outcome;
@@ -20,7 +21,7 @@ use crate::steward::FULL;
 use keepwell_api::error::chain;
 
 /// What its snapshots are called; no share can be called so.
-pub(crate) const NAME: &str = "keepwell-state";
+pub(crate) const NAME: &str = keepwell_api::offsite::STATE_NAME;
 const STATE: &str = "state.sqlite";
 const USERS: &str = "users";
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -32,13 +33,16 @@ pub(crate) fn keep(appliance: &Appliance, vault: &Vault) -> Result<(), VaultdErr
     appliance.state.copy_to(&copy)?;
     let state = fs::read(&copy).map_err(VaultdError::Own)?;
     fs::remove_file(&copy).map_err(VaultdError::Own)?;
-    let mut files = vec![(STATE, Zeroizing::new(state))];
+    let shares = appliance.state.shares()?.into_iter().map(|share| KeptShare { name: share.name, tier: share.tier.number() }).collect();
+    let shares = serde_json::to_vec(&KeptShares { shares }).map_err(|error| VaultdError::Own(error.into()))?;
+    // By name, as a walk has them.
+    let mut files = vec![(SHARES_FILE, Zeroizing::new(shares)), (STATE, Zeroizing::new(state))];
     let authd = Client::new("keepwell-authd", &appliance.config.authd, PATIENCE);
     match authd.get_bytes("/v1/export") {
         Ok(users) => files.push((USERS, users)),
         Err(error) => tracing::warn!(error = chain(&error), "the users could not be kept with the state of the box; the shares were"),
     }
-    let (whole, full) = (files.len() == 2, appliance.reserve.is_full());
+    let (whole, full) = (files.len() == 3, appliance.reserve.is_full());
     let options = BackupOptions { name: NAME.to_owned(), level: 3, reread: Reread::NONE, intended: true };
     vault.backup(&Files::new(files), &options, &NoProgress)?;
     let looked = match (whole, full) {

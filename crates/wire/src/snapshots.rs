@@ -6,6 +6,9 @@ use keepwell_format::{FormatError, PackId, PackSeq, SnapshotId};
 /// Most seqs in an answer that some are missing.
 pub const MAX_MISSING: usize = 1024;
 
+/// Most packs in an answer to what there is.
+pub const MAX_PACKS: usize = 16_384;
+
 const WHAT: &str = "snapshot reference";
 
 /// A pack of a snapshot.
@@ -73,3 +76,27 @@ pub fn decode_missing(bytes: &[u8]) -> Result<Vec<PackSeq>, FormatError> {
     reader.finish()?;
     Ok(seqs)
 }
+
+/// The bytes of a list of packs, by ascending seq and at most [`MAX_PACKS`].
+pub fn encode_packs(packs: &[PackRef]) -> Vec<u8> {
+    let mut out = Writer::with_capacity(8 + 48 * packs.len());
+    out.count(packs.len());
+    for pack in packs {
+        out.u64(pack.seq.0).raw(&pack.id.0).u64(pack.length);
+    }
+    out.into_bytes()
+}
+
+/// Parses them.
+pub fn decode_packs(bytes: &[u8]) -> Result<Vec<PackRef>, FormatError> {
+    let mut reader = Reader::new(PACKS, bytes);
+    let count = reader.count(48)?;
+    reader.check(count <= MAX_PACKS, "too many packs")?;
+    let pack = |reader: &mut Reader<'_>| Ok(PackRef { seq: PackSeq(reader.u64()?), id: PackId(reader.array()?), length: reader.u64()? });
+    let packs: Vec<PackRef> = (0..count).map(|_| pack(&mut reader)).collect::<Result<_, FormatError>>()?;
+    reader.check(packs.is_sorted_by(|a, b| a.seq.0 < b.seq.0), "seqs do not ascend")?;
+    reader.finish()?;
+    Ok(packs)
+}
+
+const PACKS: &str = "list of packs";

@@ -178,6 +178,45 @@ impl<'a> Search<'a> {
     }
 }
 
+/// What a box asks that has nothing yet, to find all that the receiver has.
+#[derive(Debug)]
+pub struct Listing {
+    class: Class,
+    open: Vec<Prefix>,
+    there: BTreeSet<[u8; 32]>,
+}
+
+impl Listing {
+    /// Of this class.
+    pub fn of(class: Class) -> Self {
+        Self { class, open: vec![Prefix::ALL], there: BTreeSet::new() }
+    }
+
+    /// The next question; none when all is known.
+    pub fn question(&mut self) -> Option<Survey> {
+        let prefixes = self.open.split_off(self.open.len().saturating_sub(MAX_PREFIXES));
+        (!prefixes.is_empty()).then_some(Survey { class: self.class, prefixes })
+    }
+
+    /// What came back, as [`decode_answer`] has it.
+    pub fn answered(&mut self, asked: &Survey, branches: Vec<Branch>) {
+        for (prefix, branch) in asked.prefixes.iter().zip(branches) {
+            match branch {
+                Branch::Ids(ids) => self.there.extend(ids),
+                Branch::Below(children) => {
+                    let below = (0..16).filter_map(|digit| prefix.then(digit)).zip(children.iter());
+                    self.open.extend(below.filter(|(_, (count, _))| *count > 0).map(|(next, _)| next));
+                }
+            }
+        }
+    }
+
+    /// All of them, when there is no further question.
+    pub fn there(self) -> BTreeSet<[u8; 32]> {
+        self.there
+    }
+}
+
 /// The bytes of an answer: a branch for each prefix, in order.
 pub fn encode_answer(branches: &[Branch]) -> Vec<u8> {
     let mut out = Writer::new();

@@ -242,6 +242,7 @@ fn between_boxes() -> io::Result<()> {
                 "survey-answer" => b't',
                 "snapshot" => b'n',
                 "missing" => b'm',
+                "packs" => b'l',
                 "receipt" => b'r',
                 "challenge" => b'c',
                 "challenge-answer" => b'd',

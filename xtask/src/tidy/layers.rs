@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use anyhow::Context;
-use cargo_metadata::MetadataCommand;
+use cargo_metadata::{Dependency, DependencyKind, MetadataCommand};
 
 use super::Complaint;
 
 /// Crate, and what of ours it may use.
-const LAYERS: [(&str, &[&str]); 29] = [
+const LAYERS: [(&str, &[&str]); 30] = [
     ("keepwell-format", &[]),
     ("keepwell-crypt", &[]),
     ("keepwell-storage", &[]),
@@ -25,6 +25,7 @@ const LAYERS: [(&str, &[&str]); 29] = [
     ("keepwell-wire", &["keepwell-format"]),
     ("keepwell-link", &["keepwell-wire"]),
     ("keepwell-replicad", REPLICAD),
+    ("keepwell-recover", RECOVER),
     ("keepwell-offsite", &["keepwell-format", "keepwell-crypt", "keepwell-storage", "keepwell-wire"]),
     ("keepwell-audit", &[]),
     ("keepwell-duties", &[]),
@@ -52,6 +53,17 @@ const VAULTD: &[&str] = &[
     "keepwell-duties",
     "keepwell-api",
 ];
+const RECOVER: &[&str] = &[
+    "keepwell-format",
+    "keepwell-crypt",
+    "keepwell-storage",
+    "keepwell-keys",
+    "keepwell-vault",
+    "keepwell-wire",
+    "keepwell-link",
+    "keepwell-offsite",
+    "keepwell-api",
+];
 const CLI: &[&str] = &[
     "keepwell-format",
     "keepwell-crypt",
@@ -61,6 +73,8 @@ const CLI: &[&str] = &[
     "keepwell-vault",
     "keepwell-source",
     "keepwell-duties",
+    "keepwell-wire",
+    "keepwell-recover",
     "keepwell-api",
 ];
 const REPLICAD: &[&str] =
@@ -82,6 +96,9 @@ const FUZZ: &[&str] = &[
     "keepwell-wire",
 ];
 
+/// What tests of a crate may use beside that: the two ends of a connection are tested with each other.
+const TESTS: [(&str, &[&str]); 1] = [("keepwell-replicad", &["keepwell-keys", "keepwell-vault", "keepwell-recover"])];
+
 /// The engine is synchronous and has no network: none of these, ever.
 const ENGINE: [&str; 6] = ["keepwell-format", "keepwell-crypt", "keepwell-storage", "keepwell-keys", "keepwell-paper", "keepwell-vault"];
 const NETWORK: [&str; 10] = ["keepwell-smb", "keepwell-nfs", "tokio", "sspi", "hyper", "reqwest", "axum", "socket2", "mio", "nfs-rs"];
@@ -94,9 +111,13 @@ pub(super) struct Package {
 
 pub(super) fn packages(root: &Path) -> anyhow::Result<Vec<Package>> {
     let metadata = MetadataCommand::new().current_dir(root).no_deps().exec().context("cargo metadata")?;
-    let package = |package: cargo_metadata::Package| Package {
-        name: package.name.to_string(),
-        uses: package.dependencies.into_iter().map(|dependency| dependency.name).collect(),
+    let package = |package: cargo_metadata::Package| {
+        let tests = TESTS.iter().find(|(name, _)| package.name == *name).map_or(&[][..], |(_, tests)| *tests);
+        let counts = |dependency: &Dependency| dependency.kind != DependencyKind::Development || !tests.contains(&&*dependency.name);
+        Package {
+            name: package.name.to_string(),
+            uses: package.dependencies.into_iter().filter(counts).map(|dependency| dependency.name).collect(),
+        }
     };
     Ok(metadata.packages.into_iter().map(package).collect())
 }

@@ -4,7 +4,7 @@ use keepwell_format::{FormatError, PackId, PackSeq, SnapshotId, VaultId};
 use keepwell_wire::challenge::{Answer, Asked, Challenge};
 use keepwell_wire::pairing::{Between, PairAnswer, PairRequest, Side};
 use keepwell_wire::recover::{RecoverProof, RecoverRequest, RecoverSecret};
-use keepwell_wire::snapshots::{PackRef, SnapshotRef, decode_missing, encode_missing, fingerprint};
+use keepwell_wire::snapshots::{PackRef, SnapshotRef, decode_missing, decode_packs, encode_missing, encode_packs, fingerprint};
 use keepwell_wire::survey::{Survey, decode_answer, encode_answer};
 use keepwell_wire::{Branch, Class, Invitation, KeyName, Prefix, Receipt, SliceProof, Token};
 
@@ -30,6 +30,7 @@ pub(crate) fn decode(structure: &str, bytes: &[u8]) -> Result<(String, Vec<u8>),
         "survey-answer" => decode_answer(bytes, &survey()).map(|branches| (format!("{branches:?}"), encode_answer(&branches)))?,
         "snapshot" => SnapshotRef::decode(bytes).map(|reference| (format!("{reference:?}"), reference.encode()))?,
         "missing" => decode_missing(bytes).map(|seqs| (format!("{seqs:?}"), encode_missing(&seqs)))?,
+        "packs" => decode_packs(bytes).map(|packs| (format!("{packs:?}"), encode_packs(&packs)))?,
         "receipt" => Receipt::decode(bytes).map(|(receipt, signature)| (format!("{receipt:?}"), receipt.encode(&signature)))?,
         "challenge" => Challenge::decode(bytes).map(|challenge| (format!("{challenge:?}"), challenge.encode()))?,
         "challenge-answer" => {
@@ -83,6 +84,7 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<u8>)> {
         ("survey-answer", encode_answer(&survey().prefixes.iter().map(|prefix| Branch::of(*prefix, &ids())).collect::<Vec<_>>())),
         ("snapshot", SnapshotRef { manifest: SnapshotId([0x55; 32]), packs: fingerprint(packs) }.encode()),
         ("missing", encode_missing(&[PackSeq(1), PackSeq(300)])),
+        ("packs", encode_packs(&packs)),
         ("receipt", receipt.encode(&[0x99; 64])),
         ("challenge", challenge().encode()),
         ("challenge-answer", Answer { nonce: challenge().nonce, proofs }.encode()),
