@@ -188,7 +188,7 @@ impl<'a, S: Store> Sender<'a, S> {
             headers.insert("keepwell-from", from.into());
             let answered = self.caller.ask(Method::PUT, &format!("/v1/objects/{name}"), headers, object.slice(from..)).await;
             // Between the question and this request, the end of an earlier line has become known there.
-            let moved = answered.as_ref().ok().and_then(|answered| goes_on_from(answered)).filter(|_| from > 0);
+            let moved = answered.as_ref().ok().and_then(goes_on_from).filter(|_| from > 0);
             sent.bytes += if moved.is_some() { 0 } else { (object.len() - from) as u64 };
             match moved {
                 Some(now) => here = now,
