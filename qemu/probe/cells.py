@@ -12,7 +12,7 @@ from lib.program import ROOT
 # As the kernel says no: by right, by what is not there for this one, by a filter.
 REFUSED = {"EPERM", "EACCES", "SIGSYS"}
 AWAY = {"ENOENT", "EROFS", "ENXIO"}
-USERS = {"keyd": 861, "diskd": 862, "vaultd": 863, "authd": 864, "consoled": 865, "tty": 866}
+USERS = {"keyd": 861, "diskd": 862, "vaultd": 863, "authd": 864, "consoled": 865, "tty": 866, "replicad": 868}
 STATE = "/var/lib/keepwell"
 # Where questions about calls are asked: their folder and their place for a mount are the test's own.
 PLACE = "/run/keepwell-test/place"
@@ -101,7 +101,7 @@ class Program:
     @property
     def pressure(self):
         """The file by which the service manager tells it that memory gets short."""
-        slices = {"ingestd": "keepwell.slice/keepwell-ingest.slice", "notifyd": "keepwell.slice/keepwell-outward.slice", "tty": "keepwell.slice"}
+        slices = {"ingestd": "keepwell.slice/keepwell-ingest.slice", "notifyd": "keepwell.slice/keepwell-outward.slice", "replicad": "keepwell.slice/keepwell-outward.slice", "tty": "keepwell.slice"}
         return f"/sys/fs/cgroup/{slices.get(self.name, 'keepwell.slice')}/{self.copy}/memory.pressure"
 
     @property
@@ -116,7 +116,7 @@ def programs(pool):
     """All of them. `pool`: where the disks of the pool are mounted."""
     disks = {"/dev/sd*", "/dev/nvme0n*"}
     return [
-        Program("vaultd", "keepwell-vaultd.service", pool=True, sockets=KEEPWELL | {"/run/keepwell/notifyd.sock", "/run/keepwell/ingest.sock"}, writes={"/run/keepwell/disks/*", "/run/keepwell/outward*", f"{STATE}/vaultd", "/var/cache/keepwell/vaultd"},
+        Program("vaultd", "keepwell-vaultd.service", pool=True, sockets=KEEPWELL | {"/run/keepwell/notifyd.sock", "/run/keepwell/replicad.sock", "/run/keepwell/ingest.sock"}, writes={"/run/keepwell/disks/*", "/run/keepwell/outward*", f"{STATE}/vaultd", "/var/cache/keepwell/vaultd"},
                 has=[f"create {STATE}/vaultd", "ask /run/keepwell/keyd.sock GET /v1/status", "ask /run/keepwell/authd.sock GET /v1/key", "ask /run/keepwell/diskd.sock GET /v1/disks", *(f"list {at}" for at in pool)]),
         Program("keyd", "keepwell-keyd.service", devices={"/dev/tpmrm0:rw"}, sockets=KEEPWELL, writes={f"{STATE}/keyd"}, has=[f"create {STATE}/keyd", "open read /dev/tpmrm0", "open read /run/systemd/tpm2-pcr-signature.json"]),
         Program("authd", "keepwell-authd.service", sockets={"/run/keepwell/authd.sock"}, writes={f"{STATE}/authd"}, has=[f"create {STATE}/authd"]),
@@ -126,6 +126,8 @@ def programs(pool):
         Program("mount", "keepwell-mount@.service", socket="/run/keepwell/mount.sock", asker=862, own_network=False, system_view=True, has=["list /run/keepwell/disks"]),
         Program("ingestd", "keepwell-ingestd@.service", socket="/run/keepwell/ingest.sock", asker=863, network=True, netlink=True, own_network=False, has=["socket inet stream", "connect inet SERVER", "open read /etc/resolv.conf"]),
         Program("notifyd", "keepwell-notifyd.service", network=True, netlink=True, own_network=False, has=["socket inet stream", "connect inet SERVER", "open read /etc/resolv.conf"]),
+        Program("replicad", "keepwell-replicad.service", network=True, netlink=True, own_network=False, pool=True, reads={f"{at}*" for at in pool}, writes={f"{STATE}/replicad", *(f"{at}/tenants*" for at in pool)},
+                has=["socket inet stream", "connect inet SERVER", "bind tcp 8484", "open read /etc/resolv.conf", f"create {STATE}/replicad", *(f"list {at}/packs" for at in pool), *(f"create {at}/tenants" for at in pool)]),
         Program("consoled", "keepwell-consoled.service", sockets=KEEPWELL, writes={f"{STATE}/consoled", "/run/keepwell-consoled"},
                 has=[f"create {STATE}/consoled", *(f"ask /run/keepwell/{name}.sock GET /v1/status" for name in ("vaultd", "authd", "keyd"))]),
         Program("tty", "keepwell-tty@tty1.service", own_network=False, netlink=True, devices={"/dev/tty1:rw"}, sockets=KEEPWELL, writes={f"{STATE}/tty", "/run/keepwell-tty"},
@@ -143,7 +145,7 @@ def cells(program, pool, routes):
     row = [cell("what it must have, it has", program.has, works=True)]
     if program.network:
         row.append(cell("a raw network, other families", ODD_FAMILIES))
-        row.append(cell("a port to be called at", ["bind tcp 8080"]) if name == "notifyd" else cell("a raw network", ["socket inet raw"]))
+        row.append(cell("a port to be called at", ["bind tcp 8080"]) if name in ("notifyd", "replicad") else cell("a raw network", ["socket inet raw"]))
     else:
         row.append(cell("a network", FAMILIES + ODD_FAMILIES + ([] if program.netlink else ["socket netlink raw"])))
     if program.own_network:
@@ -159,7 +161,7 @@ def cells(program, pool, routes):
         return row
     row.append(cell("a device, but its own", ["devices /run/keepwell-test/devices"], only=NULLS | program.devices))
     row.append(cell("a device of its own making", ["mknod /tmp"]))
-    row.append(cell("the state of another", [f"list {STATE}/{other}" for other in ("keyd", "authd", "diskd", "vaultd", "consoled") if other != name]))
+    row.append(cell("the state of another", [f"list {STATE}/{other}" for other in ("keyd", "authd", "diskd", "vaultd", "consoled", "replicad") if other != name]))
     if not program.pool:
         row.append(cell("files of the pool", [f"list {at}" for at in pool]))
     row.append(cell("what is not for everybody", ["private /"], only=program.reads))
@@ -186,7 +188,7 @@ def not_yours(asked):
 
 LETTERS = {"V": {"vaultd"}, "D": {"diskd"}, "A": {"tty"}, "S": {"tty"}, "C": {"consoled"}}
 # Where a page's table has no column of users: those that /etc/keepwell/*.env admits.
-ADMITTED = {"vaultd": {"consoled", "tty"}, "diskd": {"vaultd", "tty"}, "notifyd": {"vaultd"}}
+ADMITTED = {"vaultd": {"consoled", "tty"}, "diskd": {"vaultd", "tty"}, "notifyd": {"vaultd"}, "replicad": {"vaultd"}}
 
 
 def routes_not_theirs():
@@ -194,7 +196,7 @@ def routes_not_theirs():
     found = {name: {} for name in USERS}
     for section in re.split(r"^## ", (ROOT / "docs/api.md").read_text(), flags=re.M):
         other = section.split("\n", 1)[0].strip()
-        if other not in ("vaultd", "keyd", "authd", "diskd", "notifyd"):
+        if other not in ("vaultd", "keyd", "authd", "diskd", "notifyd", "replicad"):
             continue
         column = "| route | users |" in section
         for row in re.findall(r"^\| `((?:GET|POST) [^`]+)` \|([^|]*)\|", section, flags=re.M):

@@ -154,7 +154,7 @@ def afterwards(site):
 
 def states(box):
     """The databases of all programs, as the last cut left them and the work since."""
-    box.sh("systemctl stop " + " ".join(f"keepwell-{name}.{kind}" for kind in ("socket", "service") for name in ("consoled", "vaultd", "notifyd", "authd", "diskd", "keyd")), seconds=300)
+    box.sh("systemctl stop " + " ".join(f"keepwell-{name}.{kind}" for kind in ("socket", "service") for name in ("consoled", "vaultd", "replicad", "notifyd", "authd", "diskd", "keyd")), seconds=300)
     names = box.sh("find /var/lib/keepwell -name '*.sqlite' -o -name '*.db'").lines
     checks.check("the programs have a state", len([name for name in names if name]) >= 3, names)
     for name in filter(None, names):

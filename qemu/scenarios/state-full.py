@@ -105,7 +105,7 @@ def starts_again(box):
 
 def restarts(box):
     """Units of ours that the manager had to start again."""
-    shown = box.sh("for u in authd consoled diskd keyd notifyd vaultd tty@tty1 tty@ttyS0; do echo keepwell-$u $(systemctl show -p NRestarts --value keepwell-$u); done").lines
+    shown = box.sh("for u in authd consoled diskd keyd notifyd replicad vaultd tty@tty1 tty@ttyS0; do echo keepwell-$u $(systemctl show -p NRestarts --value keepwell-$u); done").lines
     return [line for line in shown if not line.endswith(" 0")]
 
 

@@ -33,6 +33,9 @@ struct Args {
     /// User and group who get the mounted disks
     #[arg(long, value_name = "UID:GID", value_parser = keepwell_diskd::mounter::owner)]
     owner: Option<(u32, u32)>,
+    /// Group that may read the disks of the pool, for copies to another box
+    #[arg(long, value_name = "GID")]
+    readers: Option<u32>,
     /// Have it done by keepwell-mount, which listens here
     #[arg(long, value_name = "SOCKET")]
     mount_socket: Option<PathBuf>,
@@ -109,7 +112,12 @@ fn config(args: Args) -> Config {
             deadline: Duration::from_secs(args.smartctl_deadline),
         },
         poll_every: Duration::from_secs(args.poll_every),
-        mount: MountPlace { base: args.mounts, owner: args.owner, mounter: args.mount_socket.map_or(Mounter::Itself, Mounter::Socket) },
+        mount: MountPlace {
+            base: args.mounts,
+            owner: args.owner,
+            readers: args.readers,
+            mounter: args.mount_socket.map_or(Mounter::Itself, Mounter::Socket),
+        },
         automount: !args.no_automount,
         self_tests: !args.no_self_tests,
         known: KnownBoxes(args.boxes),

@@ -25,6 +25,8 @@ pub struct MountPlace {
     pub base: PathBuf,
     /// User and group whose the root folder of each disk is; as it is when absent.
     pub owner: Option<(u32, u32)>,
+    /// Group that may read the disks of the pool.
+    pub readers: Option<u32>,
     /// Who mounts.
     pub mounter: Mounter,
 }
@@ -41,7 +43,15 @@ impl MountPlace {
     }
 
     fn act(&self, act: &Act) -> io::Result<()> {
-        self.mounter.act(act, &Rules { bases: vec![self.base.clone(), self.outward()], owner: self.owner, growfs: "xfs_growfs".into() })
+        self.mounter.act(
+            act,
+            &Rules {
+                bases: vec![self.base.clone(), self.outward()],
+                owner: self.owner,
+                readers: self.readers,
+                growfs: "xfs_growfs".into(),
+            },
+        )
     }
 }
 

@@ -79,6 +79,8 @@ pub struct Rules {
     pub bases: Vec<PathBuf>,
     /// User and group whose the root folder of each disk is; as it is when absent.
     pub owner: Option<(u32, u32)>,
+    /// Group that may read what is mounted below the first of the folders; nobody when absent.
+    pub readers: Option<u32>,
     /// The program that lets a mounted file system grow.
     pub growfs: PathBuf,
 }
@@ -127,7 +129,7 @@ impl Act {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "this is not done here"));
         }
         match self {
-            Self::Mount { device, kind, at } => mount(&Path::new("/dev").join(device), *kind, at, rules.owner),
+            Self::Mount { device, kind, at } => mount(&Path::new("/dev").join(device), *kind, at, rules),
             Self::Unmount { at } => {
                 let folder = File::open(at)?;
                 rustix::fs::syncfs(&folder)?;
@@ -177,7 +179,7 @@ pub fn owner(text: &str) -> Result<(u32, u32), &'static str> {
 }
 
 /// The folder is looked up once and held, so that nobody can put a link in its place meanwhile.
-fn mount(device: &Path, kind: Kind, at: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {
+fn mount(device: &Path, kind: Kind, at: &Path, rules: &Rules) -> io::Result<()> {
     let kind = match kind {
         Kind::Xfs => "xfs",
         Kind::Ext4 => "ext4",
@@ -185,14 +187,20 @@ fn mount(device: &Path, kind: Kind, at: &Path, owner: Option<(u32, u32)>) -> io:
     let place = || rustix::fs::open(at, OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
     let held = |folder: &rustix::fd::OwnedFd| PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()));
     let below = place()?;
-    rustix::mount::mount(device, held(&below), kind, FLAGS, None)?;
+    let readers = rules.readers.filter(|_| rules.bases.first().is_some_and(|base| at.parent() == Some(base)));
+    // What is made there belongs to the group of its folder.
+    rustix::mount::mount(device, held(&below), kind, FLAGS, readers.map(|_| c"grpid"))?;
     let root = place()?;
     let (over, under) = (fs::metadata(held(&root))?, fs::metadata(held(&below))?);
     if over.dev() == under.dev() {
         return Err(io::Error::other("another folder is there than the one that was mounted on"));
     }
+    // The owner first: until then nobody else may look into it.
     fs::set_permissions(held(&root), Permissions::from_mode(0o700))?;
-    owner.map_or(Ok(()), |(user, group)| std::os::unix::fs::chown(held(&root), Some(user), Some(group)))
+    if let Some((user, group)) = rules.owner {
+        std::os::unix::fs::chown(held(&root), Some(user), Some(readers.unwrap_or(group)))?;
+    }
+    readers.map_or(Ok(()), |_| fs::set_permissions(held(&root), Permissions::from_mode(0o750)))
 }
 
 #[cfg(test)]
@@ -200,7 +208,12 @@ mod tests {
     use super::*;
 
     fn rules() -> Rules {
-        Rules { bases: vec!["/run/keepwell/disks".into(), "/run/keepwell/outward".into()], owner: None, growfs: "xfs_growfs".into() }
+        Rules {
+            bases: vec!["/run/keepwell/disks".into(), "/run/keepwell/outward".into()],
+            owner: None,
+            readers: None,
+            growfs: "xfs_growfs".into(),
+        }
     }
 
     fn said(question: &str) -> Answer {

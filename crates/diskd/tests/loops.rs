@@ -5,7 +5,7 @@
 mod support;
 
 use std::fs;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -17,7 +17,7 @@ use keepwell_diskd::identity::{Identity, KnownBoxes, PublicKey, Statement};
 use keepwell_diskd::inventory::{Found, Partition, Places};
 use keepwell_diskd::label::{LABEL_AT, LABEL_BYTES, Label};
 use keepwell_diskd::mount::{MountPlace, mount, unmount};
-use keepwell_diskd::mounter::Mounter;
+use keepwell_diskd::mounter::{Mounter, Rules, answer};
 use keepwell_diskd::prepare::{Tools, appeared, grow, prepare};
 use support::{LoopDisk, TestBox, places, typed};
 
@@ -46,7 +46,7 @@ fn refusal(result: Result<(), DiskError>) -> &'static str {
 }
 
 fn mount_place(folder: &Path) -> MountPlace {
-    MountPlace { base: folder.join("mnt"), owner: None, mounter: Mounter::Itself }
+    MountPlace { base: folder.join("mnt"), owner: None, readers: None, mounter: Mounter::Itself }
 }
 
 #[test]
@@ -77,6 +77,45 @@ fn a_blank_disk_is_prepared_mounted_and_recognised_again() {
     let again = mount(&part(&disk), &label_of(&disk.found()), &place, None).unwrap();
     assert_eq!(fs::read(again.join("pack")).unwrap(), b"kept");
     unmount(&again, "x", &place).unwrap();
+}
+
+#[test]
+fn a_group_may_read_disks_of_the_pool_and_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = LoopDisk::new(folder.path(), "disk", SIZE) else { return };
+    let this = TestBox::new("Praxis");
+    let place = MountPlace { owner: Some((12345, 12345)), readers: Some(23456), ..mount_place(folder.path()) };
+    let label = prepare(&disk.found(), &places(folder.path()), &Tools::default(), &this, NOW).unwrap();
+    let about = |path: &Path| {
+        let about = fs::metadata(path).unwrap();
+        (about.uid(), about.gid(), about.mode() & 0o7777)
+    };
+    let at = mount(&part(&disk), &label, &place, None).unwrap();
+    assert_eq!(about(&at), (12345, 23456, 0o750));
+    fs::create_dir(at.join("packs")).unwrap();
+    assert_eq!(about(&at.join("packs")).1, 23456, "what is made there has its group");
+    unmount(&at, "x", &place).unwrap();
+    let alone = MountPlace { readers: None, ..place };
+    let at = mount(&part(&disk), &label, &alone, None).unwrap();
+    assert_eq!(about(&at), (12345, 12345, 0o700));
+    unmount(&at, "x", &alone).unwrap();
+
+    let rules = Rules {
+        bases: vec![folder.path().join("mnt"), folder.path().join("outward")],
+        owner: Some((12345, 12345)),
+        readers: Some(23456),
+        growfs: "xfs_growfs".into(),
+    };
+    let outward = folder.path().join("outward/disk");
+    fs::create_dir_all(&outward).unwrap();
+    let act = |act: serde_json::Value| {
+        let mut said = Vec::new();
+        answer(act.to_string().as_bytes(), &mut said, &rules).unwrap();
+        String::from_utf8(said).unwrap()
+    };
+    let said = act(serde_json::json!({ "act": "mount", "device": part(&disk).name, "kind": "xfs", "at": outward }));
+    assert_eq!(about(&outward), (12345, 12345, 0o700), "{said}");
+    act(serde_json::json!({ "act": "unmount", "at": outward }));
 }
 
 #[test]

@@ -58,7 +58,7 @@ impl Box_ {
             tools: Tools::default(),
             smartctl: Smartctl { route: Route::Program(smartctl), deadline: Duration::from_secs(2) },
             poll_every: Duration::from_secs(3600),
-            mount: MountPlace { base: folder.join("mnt"), owner: Some((12345, 12345)), mounter: Mounter::Itself },
+            mount: MountPlace { base: folder.join("mnt"), owner: Some((12345, 12345)), readers: None, mounter: Mounter::Itself },
             automount: true,
             self_tests: true,
             known: KnownBoxes(None),

@@ -53,7 +53,8 @@ impl DirectoryDisk {
     fn open_to_write(&self, path: &str) -> Result<File, DiskError> {
         let flags = (OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC).bits();
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600).custom_flags(flags);
+        // Who may read it beside its owner is said by the folder and the umask: it is ciphertext.
+        options.write(true).create(true).truncate(true).mode(0o640).custom_flags(flags);
         options.open(self.at(path)?).map_err(|e| self.error(path, e))
     }
 

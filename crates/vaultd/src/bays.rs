@@ -3,13 +3,14 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use keepwell_api::disks::{Disk as Known, Disks, Mounted, Serial, Standing, Typed};
 use keepwell_api::{Client, ClientError};
-use keepwell_storage::{Disk, disk_at, disk_number};
+use keepwell_storage::{Disk, TENANTS, disk_at, disk_number};
 
 /// diskd answers from what it knows; it asks no disk meanwhile.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -39,6 +40,17 @@ pub(crate) struct Bay {
 impl Bay {
     pub(crate) fn disk(&self) -> Arc<dyn Disk> {
         disk_at(&self.name, &self.at)
+    }
+
+    /// Makes the folder in which replicad keeps what other boxes send. On the box its group is the disk's, which is replicad's too; only vaultd can make folders there.
+    pub(crate) fn make_tenants(&self) -> io::Result<()> {
+        let folder = self.at.join(TENANTS);
+        match fs::create_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => made?,
+        }
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o770))?;
+        fs::File::open(&self.at)?.sync_all()
     }
 }
 

@@ -67,6 +67,8 @@ struct Seen {
     mend_at: Option<Instant>,
     /// What is left of it.
     to_mend: u64,
+    /// Disks that have a folder for what other boxes send.
+    housed: BTreeSet<String>,
 }
 
 /// Looks after the disks until told to end. A thread of its own: a disk that was pulled has to be let go of while a share is backed up or the pool is read again.

@@ -17,6 +17,9 @@ struct Args {
     /// User and group who get the mounted disks
     #[arg(long, value_name = "UID:GID", value_parser = keepwell_diskd::mounter::owner)]
     owner: (u32, u32),
+    /// Group that may read what is mounted below the first of these folders
+    #[arg(long, value_name = "GID")]
+    readers: Option<u32>,
     /// The program that lets a file system grow
     #[arg(long, default_value = "/usr/sbin/xfs_growfs")]
     growfs: PathBuf,
@@ -24,6 +27,6 @@ struct Args {
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let rules = Rules { bases: args.below, owner: Some(args.owner), growfs: args.growfs };
+    let rules = Rules { bases: args.below, owner: Some(args.owner), readers: args.readers, growfs: args.growfs };
     Ok(answer(stdin().lock(), stdout().lock(), &rules)?)
 }

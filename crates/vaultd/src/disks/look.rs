@@ -48,6 +48,7 @@ pub(super) fn look(appliance: &Appliance) -> Answer<()> {
         if !follow(appliance, &vault, &there, &unsaid)? {
             return Ok(());
         }
+        house(appliance, &vault, &there);
     }
     let health = vault.disks();
     remember(appliance, &health, known.as_ref())?;
@@ -139,6 +140,28 @@ fn follow(appliance: &Appliance, vault: &Vault, there: &[Bay], unsaid: &[&str]) 
         }
     }
     Ok(true)
+}
+
+/// Each member that is there has a folder for what other boxes send.
+fn house(appliance: &Appliance, vault: &Vault, there: &[Bay]) {
+    let health = vault.disks();
+    let present =
+        |bay: &&Bay| health.disks.iter().any(|disk| disk.name == bay.name && disk.slot.is_some() && disk.state == DiskState::Present);
+    let mut housed = std::mem::take(&mut appliance.disks.seen().housed);
+    // One that went may come back without it.
+    housed.retain(|name| there.iter().filter(present).any(|bay| bay.name == *name));
+    for bay in there.iter().filter(present) {
+        if housed.contains(&bay.name) {
+            continue;
+        }
+        match bay.make_tenants() {
+            Ok(()) => drop(housed.insert(bay.name.clone())),
+            Err(error) => {
+                tracing::warn!(disk = bay.name, %error, "a disk has no folder for what other boxes send: nothing new is taken in from them")
+            }
+        }
+    }
+    appliance.disks.seen().housed = housed;
 }
 
 /// Disks that did not answer once, and may by now.
