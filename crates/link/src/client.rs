@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
@@ -18,9 +18,12 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
+use crate::outgoing::{Handed, Outgoing};
 use crate::server::{FRAME, WINDOW};
 use crate::{Identity, pin};
 
+/// Of a body that lies here, after it was handed over and before the line takes it.
+const BUFFER: usize = 256 << 10;
 /// Longest answer: an object, and what is around it.
 const ANSWER_MAX: usize = (64 << 20) + (64 << 10);
 
@@ -69,7 +72,7 @@ pub struct Answered {
 
 /// A connection to a receiver. Requests may be under way side by side.
 pub struct Caller {
-    http: SendRequest<Full<Bytes>>,
+    http: SendRequest<Outgoing>,
     driver: JoinHandle<()>,
     pair: Between,
     recover: Between,
@@ -103,7 +106,7 @@ impl Caller {
         let (pair, recover) = (between(pairing::EXPORTER)?, between(recover::EXPORTER)?);
         let mut http = Builder::new(TokioExecutor::new());
         http.timer(TokioTimer::new()).max_frame_size(FRAME).initial_stream_window_size(WINDOW).initial_connection_window_size(2 * WINDOW);
-        http.keep_alive_interval(silence / 3).keep_alive_timeout(silence).max_send_buf_size(4 << 20);
+        http.keep_alive_interval(silence / 3).keep_alive_timeout(silence).max_send_buf_size(BUFFER);
         let (http, driving) = http.handshake(TokioIo::new(tls)).await.map_err(|error| LinkError::Cut(error.into()))?;
         let driver = tokio::spawn(async move {
             if let Err(error) = driving.await {
@@ -125,14 +128,23 @@ impl Caller {
 
     /// Asks, and waits for the whole answer: as long as the other end shows signs of life.
     pub async fn ask(&self, method: Method, path: &str, headers: HeaderMap, body: Bytes) -> Result<Answered, LinkError> {
-        let (head, body) = self.send(method, path, headers, body).await?.into_parts();
+        self.answered(self.send(method, path, headers, Outgoing::new(body, None)).await?).await
+    }
+
+    /// The same with a body that takes its time: how much of it the line has taken is counted.
+    pub async fn hand_over(&self, path: &str, headers: HeaderMap, body: Bytes, handed: Arc<Handed>) -> Result<Answered, LinkError> {
+        self.answered(self.send(Method::PUT, path, headers, Outgoing::new(body, Some(handed))).await?).await
+    }
+
+    async fn answered(&self, response: Response<Incoming>) -> Result<Answered, LinkError> {
+        let (head, body) = response.into_parts();
         let body = Limited::new(body, ANSWER_MAX).collect().await.map_err(LinkError::Cut)?.to_bytes();
         Ok(Answered { status: head.status, headers: head.headers, body })
     }
 
     /// Asks for something of which a part is worth something: what came of it is in `came` after a cut too, at most `most` bytes. Of a no, the body is in the answer.
     pub async fn fetch(&self, path: &str, headers: HeaderMap, came: &mut Vec<u8>, most: usize) -> Result<Answered, LinkError> {
-        let (head, mut body) = self.send(Method::GET, path, headers, Bytes::new()).await?.into_parts();
+        let (head, mut body) = self.send(Method::GET, path, headers, Outgoing::new(Bytes::new(), None)).await?.into_parts();
         let answered = |body| Answered { status: head.status, headers: head.headers.clone(), body };
         if !head.status.is_success() {
             let body = Limited::new(body, ANSWER_MAX).collect().await.map_err(LinkError::Cut)?.to_bytes();
@@ -148,12 +160,12 @@ impl Caller {
         Ok(answered(Bytes::new()))
     }
 
-    async fn send(&self, method: Method, path: &str, headers: HeaderMap, body: Bytes) -> Result<Response<Incoming>, LinkError> {
+    async fn send(&self, method: Method, path: &str, headers: HeaderMap, body: Outgoing) -> Result<Response<Incoming>, LinkError> {
         let cut = |error: Box<dyn std::error::Error + Send + Sync>| LinkError::Cut(error);
         let mut request = Request::builder()
             .method(method)
             .uri(format!("https://keepwell.invalid{path}"))
-            .body(Full::new(body))
+            .body(body)
             .map_err(|error| cut(error.into()))?;
         request.headers_mut().extend(headers);
         let mut http = self.http.clone();

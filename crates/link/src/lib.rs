@@ -4,9 +4,11 @@
 
 mod client;
 mod identity;
+mod outgoing;
 mod pin;
 mod server;
 
 pub use client::{Answered, Caller, LinkError};
 pub use identity::{Identity, IdentityError};
+pub use outgoing::Handed;
 pub use server::{Limits, Stranger, serve};

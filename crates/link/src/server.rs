@@ -53,8 +53,8 @@ pub struct Stranger {
 
 /// Of a connection's window: what may be under way before somebody takes it.
 pub(crate) const WINDOW: u32 = 8 << 20;
-/// Of one frame: fewer and larger ones cost less.
-pub(crate) const FRAME: u32 = 1 << 20;
+/// Of one frame. What a cut leaves of one is lost, and what is urgent waits for its end: no longer than a slow line takes a moment for.
+pub(crate) const FRAME: u32 = 32 << 10;
 
 /// Answers until `told` is there.
 pub async fn serve<A, F>(

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use keepwell_api::hex;
 use keepwell_api::offsite::{ChallengeTold, Failure, Receiver as Told, Signed};
@@ -26,7 +26,7 @@ pub(crate) const SILENCE: Duration = Duration::from_secs(60);
 /// A round without a reason of its own.
 const ROUND: Duration = Duration::from_secs(3600);
 /// After a round that came to nothing, at first and at last.
-const AGAIN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
+const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 /// Between two challenges, in seconds.
 const DAY: i64 = 86_400;
 /// A loss of this fraction of all packs is found with this probability, each day.
@@ -116,6 +116,7 @@ impl Courier {
                 continue;
             }
             let (courier, home, runtime) = (Arc::clone(&self), Arc::clone(&house), tokio::runtime::Handle::current());
+            let began = Instant::now();
             // Disks are waited for on a thread of its own.
             let done = tokio::task::spawn_blocking(move || runtime.block_on(courier.round(&home))).await;
             wait = match done.unwrap_or_else(|error| Err(SendError::Own(error.to_string()))) {
@@ -126,6 +127,10 @@ impl Courier {
                 }
                 Err(error) => {
                     self.ended(&house, Some(&error));
+                    // A line that held for longer than it was waited for has brought something over: it is bad, and not gone.
+                    if matches!(error, SendError::Link(LinkError::Cut(_))) && began.elapsed() > again {
+                        again = AGAIN.0;
+                    }
                     let pause = again;
                     again = (again * 2).min(AGAIN.1);
                     pause

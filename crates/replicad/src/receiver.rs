@@ -16,6 +16,7 @@ use keepwell_wire::pairing::Between;
 use keepwell_wire::recover::{RecoverProof, RecoverRequest};
 use keepwell_wire::snapshots::{MAX_PACKS, SnapshotRef, encode_missing, encode_packs};
 use keepwell_wire::survey::{Survey, encode_answer};
+use keepwell_wire::uploads::encode_uploads;
 use keepwell_wire::{Class, KeyName, MAX_BODY};
 
 use crate::Spool;
@@ -276,11 +277,14 @@ impl Receiver {
                 let after = number_in(&request, "after=")?;
                 self.work(tenant, move |tenant, _| Ok((StatusCode::OK, tenant.receipts(after, MAX_RECEIPTS).concat()))).await
             }
-            (&Method::GET, ["uploads", class, id]) => {
-                let (class, id) = object(class, id)?;
-                let here = tokio::task::spawn_blocking(move || self.spool.length((stranger.name, class, id))).await;
-                let here = here.map_err(|error| No::new(StatusCode::INTERNAL_SERVER_ERROR, "store", error))?;
-                Ok((StatusCode::OK, here.to_le_bytes().to_vec()))
+            (&Method::GET, ["uploads"]) => {
+                let broken = || No::new(StatusCode::INTERNAL_SERVER_ERROR, "store", "what came before a line was cut can't be read");
+                let here = tokio::task::spawn_blocking(move || self.spool.beginnings(stranger.name)).await;
+                let here = here.map_err(|_| broken())?.map_err(|error| {
+                    tracing::error!(%error, "beginnings of objects can't be read");
+                    broken()
+                })?;
+                Ok((StatusCode::OK, encode_uploads(&here)))
             }
             (&Method::GET, ["objects", class, id]) => {
                 let (class, id) = object(class, id)?;

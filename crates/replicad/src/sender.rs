@@ -1,22 +1,30 @@
 //! How a source sends (`docs/wire.md` 4 to 6): asks what is there, sends what matters most first, takes up what was cut, collects receipts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::{HeaderMap, Method, StatusCode};
-use keepwell_link::{Answered, Caller, LinkError};
+use keepwell_link::{Answered, Caller, Handed, LinkError};
 use keepwell_offsite::{Backlog, Offer, Step};
 use keepwell_storage::ObjectId;
 use keepwell_wire::challenge::{Answer, Asked, Challenge};
 use keepwell_wire::snapshots::{SnapshotRef, fingerprint};
 use keepwell_wire::survey::{Search, decode_answer};
+use keepwell_wire::uploads::decode_uploads;
 use keepwell_wire::{Class, Receipt};
+
+use crate::flight::Flight;
 
 /// Slices that are asked for at a time: the receiver reads each of their objects whole, and does nothing else for this box meanwhile.
 const AT_ONCE: usize = 32;
 
 /// How often an object is taken up where an earlier line ended, if that place moves meanwhile. The last attempt begins anew.
 const ATTEMPTS: u32 = 4;
+
+/// How often somebody is asked whether it is to go on, while nothing arrives.
+const GLANCE: Duration = Duration::from_secs(1);
 
 /// What a source has: its own vault's objects as they lie on its disks.
 pub trait Store: Sync {
@@ -85,10 +93,27 @@ pub trait Listener: Sync {
     fn lost(&self, objects: &[(Class, [u8; 32])]) {
         let _ = objects;
     }
-    /// Whether nothing else has become more urgent. Asked between two objects.
+    /// Whether nothing else has become more urgent. Asked before each object, and each second: what is under way then is taken up later where it was.
     fn goes_on(&self) -> bool {
         true
     }
+}
+
+/// One thing to do.
+#[derive(Clone, Copy)]
+enum Task {
+    /// Send an object; its length as far as it is known.
+    Put { class: Class, id: [u8; 32], length: u64 },
+    /// Ask for a receipt.
+    Accept(SnapshotRef),
+}
+
+/// What was done.
+enum Landed {
+    /// An object of so many bytes is durable there.
+    Object(u64),
+    /// A snapshot was signed for.
+    Receipt(Box<(Receipt, [u8; 64])>),
 }
 
 /// Nobody listens.
@@ -118,50 +143,32 @@ impl<'a, S: Store> Sender<'a, S> {
 
     /// Brings over all that is missing, into `sent`, which says also after an error what was done until then.
     pub async fn round(&self, signed: &BTreeSet<[u8; 32]>, sent: &mut Sent) -> Result<(), SendError> {
-        let mut there = BTreeMap::new();
-        for class in Class::ALL {
-            let lacks = self.lacks(class).await?;
-            there.insert(class, lacks);
-        }
+        let [pack, manifest, keyring, slots, tombstone] = Class::ALL;
+        let asked = (self.lacks(pack), self.lacks(manifest), self.lacks(keyring), self.lacks(slots), self.lacks(tombstone));
+        let (packs, manifests, keyrings, slots, tombstones) = tokio::try_join!(asked.0, asked.1, asked.2, asked.3, asked.4)?;
+        let there: BTreeMap<Class, BTreeSet<[u8; 32]>> =
+            Class::ALL.into_iter().zip([packs, manifests, keyrings, slots, tombstones]).collect();
         let gone = |class: Class| there[&class].iter().filter(move |id| self.listener.is_promised(class, id)).map(move |id| (class, *id));
         let lost: Vec<(Class, [u8; 32])> = Class::ALL.into_iter().flat_map(gone).collect();
         if !lost.is_empty() {
             self.listener.lost(&lost);
-            for (class, id) in &lost {
-                self.put(*class, *id, sent).await?;
-            }
         }
         let is_missing = |class: Class, id: &[u8; 32]| there[&class].contains(id) && !self.listener.is_promised(class, id);
-        // What opens the rest goes first: a few hundred bytes.
-        for class in [Class::Slots, Class::Keyring, Class::Tombstone] {
-            for id in there[&class].iter().filter(|id| is_missing(class, id)) {
-                self.put(class, *id, sent).await?;
-            }
-        }
+        // What opens the rest goes before it: a few hundred bytes.
+        let opens = [Class::Slots, Class::Keyring, Class::Tombstone].into_iter();
+        let opens = opens.flat_map(|class| there[&class].iter().filter(move |id| is_missing(class, id)).map(move |id| (class, *id)));
+        let first: Vec<Task> = lost.iter().copied().chain(opens).map(|(class, id)| Task::Put { class, id, length: 0 }).collect();
         let offers = self.store.offers();
         let needs: BTreeMap<[u8; 32], [u8; 32]> =
             offers.iter().map(|offer| (offer.manifest.0, fingerprint(offer.packs.iter().copied()))).collect();
         let backlog = Backlog::of(offers, |class, id| !is_missing(class, id), |manifest| signed.contains(&manifest.0));
         self.listener.planned(&backlog);
-        for step in backlog.steps {
-            if !self.listener.goes_on() {
-                return Ok(());
-            }
-            match step {
-                Step::Put { class, id, .. } => self.put(class, id, sent).await?,
-                Step::Accept(manifest) => {
-                    let asked = SnapshotRef { manifest, packs: needs[&manifest.0] };
-                    let answered = self.caller.ask(Method::POST, "/v1/snapshots", HeaderMap::new(), asked.encode().into()).await?;
-                    let receipt = Receipt::decode(&taken(answered)?).map_err(nonsense)?;
-                    if receipt.0.manifest != manifest {
-                        return Err(SendError::Nonsense("a receipt for another snapshot".into()));
-                    }
-                    self.listener.signed(&receipt.0, &receipt.1)?;
-                    sent.receipts.push(receipt);
-                }
-            }
-        }
-        Ok(())
+        let task = |step| match step {
+            Step::Put { class, id, length } => Task::Put { class, id, length },
+            Step::Accept(manifest) => Task::Accept(SnapshotRef { manifest, packs: needs[&manifest.0] }),
+        };
+        let tasks: Vec<Task> = first.into_iter().chain(backlog.steps.into_iter().map(task)).collect();
+        self.fly(&tasks, || self.listener.goes_on(), sent).await
     }
 
     /// Which objects of a class it has not.
@@ -175,40 +182,109 @@ impl<'a, S: Store> Sender<'a, S> {
         Ok(search.lacks())
     }
 
-    /// Sends an object from where an earlier line was cut.
-    async fn put(&self, class: Class, id: [u8; 32], sent: &mut Sent) -> Result<(), SendError> {
-        let object = Bytes::from(self.store.read(class, &id)?);
-        let name = format!("{}/{}", class.folder(), ObjectId(id));
-        let upload = self.caller.ask(Method::GET, &format!("/v1/uploads/{name}"), HeaderMap::new(), Bytes::new()).await?;
-        let mut here = taken(upload)?.as_ref().try_into().map(u64::from_le_bytes).map_err(nonsense)?;
-        for attempt in 1.. {
-            let from = usize::try_from(here).ok().filter(|from| *from < object.len() && attempt < ATTEMPTS).unwrap_or(0);
-            let mut headers = HeaderMap::new();
-            headers.insert("keepwell-length", object.len().into());
-            headers.insert("keepwell-from", from.into());
-            let answered = self.caller.ask(Method::PUT, &format!("/v1/objects/{name}"), headers, object.slice(from..)).await;
-            // Between the question and this request, the end of an earlier line has become known there.
-            let moved = answered.as_ref().ok().and_then(goes_on_from).filter(|_| from > 0);
-            sent.bytes += if moved.is_some() { 0 } else { (object.len() - from) as u64 };
-            match moved {
-                Some(now) => here = now,
-                None => {
-                    taken(answered?)?;
-                    break;
+    /// Does these in order, several at a time: objects side by side, and a snapshot's receipt is asked for when all that is before it is there. Ends early when it is not to go on.
+    async fn fly(&self, tasks: &[Task], goes_on: impl Fn() -> bool, sent: &mut Sent) -> Result<(), SendError> {
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        let mut flight = Flight::new();
+        let done = self.pilot(&mut flight, tasks, goes_on, sent).await;
+        sent.bytes += flight.handed();
+        done
+    }
+
+    async fn pilot<'f>(
+        &'f self,
+        flight: &mut Flight<'f, Landed, SendError>,
+        tasks: &[Task],
+        goes_on: impl Fn() -> bool,
+        sent: &mut Sent,
+    ) -> Result<(), SendError> {
+        let mut begun = self.begun().await?;
+        let mut tasks = tasks.iter().copied().enumerate().peekable();
+        // Snapshots whose receipts are to be asked for, and the one that was.
+        let (mut complete, mut asked) = (VecDeque::new(), None);
+        while goes_on() {
+            while let Some((place, task)) =
+                tasks.next_if(|(_, task)| !matches!(task, Task::Put { length, .. } if !flight.has_room(*length)))
+            {
+                match task {
+                    Task::Accept(snapshot) => complete.push_back((place, snapshot)),
+                    Task::Put { class, id, .. } => {
+                        let object = Bytes::from(self.store.read(class, &id)?);
+                        let from = begun.remove(&(class, id)).filter(|from| *from < object.len()).unwrap_or(0);
+                        let (length, handed) = (object.len(), flight.meter());
+                        let put = self.put(class, id, object, from, Arc::clone(&handed));
+                        flight.object(place, length as u64, (length - from) as u64, handed, put);
+                    }
+                }
+            }
+            // Each receipt follows the one before it: one at a time.
+            let is_there = |place: &usize| flight.first().is_none_or(|first| first > *place);
+            if asked.is_none() && complete.front().is_some_and(|(place, _)| is_there(place)) {
+                asked = complete.pop_front();
+                if let Some((place, snapshot)) = asked {
+                    flight.question(place, self.accept(snapshot));
+                }
+            }
+            if flight.is_empty() {
+                return Ok(());
+            }
+            let Ok(Some(landed)) = tokio::time::timeout(GLANCE, flight.landed()).await else { continue };
+            match landed? {
+                Landed::Object(length) => {
+                    sent.objects += 1;
+                    self.listener.stored(length);
+                }
+                Landed::Receipt(receipt) => {
+                    asked = None;
+                    self.listener.signed(&receipt.0, &receipt.1)?;
+                    sent.receipts.push(*receipt);
                 }
             }
         }
-        sent.objects += 1;
-        self.listener.stored(object.len() as u64);
         Ok(())
+    }
+
+    /// What came of objects before a line was cut.
+    async fn begun(&self) -> Result<BTreeMap<(Class, [u8; 32]), usize>, SendError> {
+        let answered = self.caller.ask(Method::GET, "/v1/uploads", HeaderMap::new(), Bytes::new()).await?;
+        let uploads = decode_uploads(&taken(answered)?).map_err(nonsense)?;
+        Ok(uploads.into_iter().filter_map(|one| Some(((one.class, one.id), usize::try_from(one.here).ok()?))).collect())
+    }
+
+    /// Sends an object from there on.
+    async fn put(&self, class: Class, id: [u8; 32], object: Bytes, mut from: usize, handed: Arc<Handed>) -> Result<Landed, SendError> {
+        let path = format!("/v1/objects/{}/{}", class.folder(), ObjectId(id));
+        for attempt in 1.. {
+            let mut headers = HeaderMap::new();
+            headers.insert("keepwell-length", object.len().into());
+            headers.insert("keepwell-from", from.into());
+            let answered = self.caller.hand_over(&path, headers, object.slice(from..), Arc::clone(&handed)).await?;
+            // The end of an earlier line has become known there meanwhile.
+            let Some(here) = goes_on_from(&answered).filter(|_| from > 0) else {
+                taken(answered)?;
+                break;
+            };
+            from = usize::try_from(here).ok().filter(|here| *here < object.len() && attempt < ATTEMPTS).unwrap_or(0);
+        }
+        Ok(Landed::Object(object.len() as u64))
+    }
+
+    /// Asks for the receipt of a snapshot.
+    async fn accept(&self, asked: SnapshotRef) -> Result<Landed, SendError> {
+        let answered = self.caller.ask(Method::POST, "/v1/snapshots", HeaderMap::new(), asked.encode().into()).await?;
+        let receipt = Receipt::decode(&taken(answered)?).map_err(nonsense)?;
+        if receipt.0.manifest != asked.manifest {
+            return Err(SendError::Nonsense("a receipt for another snapshot".into()));
+        }
+        Ok(Landed::Receipt(Box::new(receipt)))
     }
 
     /// Sends objects again that a receiver has lost, as far as this box has them.
     pub async fn mend(&self, lost: &[(Class, [u8; 32])], sent: &mut Sent) -> Result<(), SendError> {
-        for (class, id) in lost {
-            self.put(*class, *id, sent).await?;
-        }
-        Ok(())
+        let tasks: Vec<Task> = lost.iter().map(|(class, id)| Task::Put { class: *class, id: *id, length: 0 }).collect();
+        self.fly(&tasks, || true, sent).await
     }
 
     /// Asks for slices, some at a time, and tells which objects were not proven.

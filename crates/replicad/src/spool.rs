@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use keepwell_storage::ObjectId;
+use keepwell_wire::uploads::{MAX_UPLOADS, Upload as Beginning};
 use keepwell_wire::{Class, KeyName};
 
 /// How long a rest is waited for.
@@ -73,15 +74,42 @@ impl Spool {
         lock(&upload.0).take()
     }
 
-    /// How much is here of it. Asks who wants to go on: a line that it was still coming on is one that nobody has noticed the end of.
-    pub fn length(&self, item: Item) -> u64 {
+    /// What is here of a tenant's objects, ascending. Asks who wants to go on: a line that they were still coming on is one that nobody has noticed the end of.
+    pub fn beginnings(&self, tenant: KeyName) -> io::Result<Vec<Beginning>> {
+        let coming: Vec<Item> = lock(&self.coming).keys().filter(|item| item.0 == tenant).copied().collect();
+        coming.into_iter().for_each(|item| self.take_over(item));
+        let files = match fs::read_dir(self.folder.join(tenant.to_string())) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            files => files?,
+        };
+        let mut here = Vec::new();
+        for file in files {
+            let file = file?;
+            let name = file.file_name();
+            let named = name.to_str().and_then(|name| name.strip_suffix(".part")?.split_once('-'));
+            if let Some((class, id)) = named.and_then(|(class, id)| Some((Class::of_folder(class)?, id.parse::<ObjectId>().ok()?))) {
+                here.push(Beginning { class, id: id.0, here: file.metadata()?.len() });
+            }
+        }
+        here.sort_unstable();
+        here.truncate(MAX_UPLOADS);
+        Ok(here)
+    }
+
+    /// How much is here of it, for somebody who goes on.
+    fn length(&self, item: Item) -> u64 {
+        self.take_over(item);
+        fs::metadata(self.path(item)).map_or(0, |about| about.len())
+    }
+
+    /// Ends an upload that is coming, and keeps what came.
+    fn take_over(&self, item: Item) {
         let coming = lock(&self.coming).remove(&item);
         if let Some(bytes) = coming.and_then(|coming| lock(&coming).take())
             && let Err(error) = self.keep(item, &bytes)
         {
             tracing::warn!(%error, "the beginning of an object could not be kept");
         }
-        fs::metadata(self.path(item)).map_or(0, |about| about.len())
     }
 
     /// Keeps a beginning, while there is room for one more.
@@ -173,5 +201,22 @@ mod tests {
         spool.drop(ITEM);
         assert_eq!(spool.length(ITEM), 0);
         spool.tidy(SystemTime::now()).unwrap();
+    }
+
+    #[test]
+    fn what_is_here_of_a_tenant_is_listed_and_taken_over_all_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Spool::at(folder.path(), 1000).unwrap();
+        assert_eq!(spool.beginnings(ITEM.0).unwrap(), []);
+        let manifest = (ITEM.0, Class::Manifest, [1; 32]);
+        let other = (KeyName([9; 32]), Class::Pack, [2; 32]);
+        let dead = [spool.begin(manifest, 0).unwrap(), spool.begin(ITEM, 0).unwrap()];
+        let alive = spool.begin(other, 0).unwrap();
+        assert!(dead.iter().all(|upload| upload.extend(&[7; 40])) && alive.extend(&[7; 9]));
+        let begun = |item: Item, here| Beginning { class: item.1, id: item.2, here };
+        assert_eq!(spool.beginnings(ITEM.0).unwrap(), [begun(ITEM, 40), begun(manifest, 40)]);
+        assert!(!dead.iter().any(|upload| upload.extend(&[7; 1])), "nobody listens to the old line");
+        assert!(alive.extend(&[7; 1]), "and nobody else is meant");
+        assert_eq!(spool.begin(ITEM, 40).unwrap().len(), 40);
     }
 }

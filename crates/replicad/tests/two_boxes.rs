@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,12 +12,13 @@ use keepwell_crypt::{Secret, Signer};
 use keepwell_format::{Epoch, Manifest, PackContent, PackHeader, PackId, PackSeq, SnapshotId, VaultId};
 use keepwell_link::{Caller, Identity, Limits, serve};
 use keepwell_offsite::{Keeping, Moment, Offer, Tenant, Terms};
-use keepwell_replicad::{Receiver, SendError, Sender, Sent, Spool, Store};
+use keepwell_replicad::{Listener, Receiver, SendError, Sender, Sent, Spool, Store};
 use keepwell_storage::{Disk, MemoryDisk, Pool, PoolIds};
 use keepwell_wire::snapshots::PackRef;
 use keepwell_wire::{Class, KeyName};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Barrier;
 
 const VAULT: VaultId = VaultId([7; 16]);
 const SILENCE: Duration = Duration::from_secs(120);
@@ -88,8 +90,19 @@ impl Store for Vault {
     }
 }
 
+/// What happens before a receiver looks at a request.
+type Before = Arc<dyn Fn(&str) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+fn before<F: Future<Output = ()> + Send + 'static>(act: impl Fn(bool) -> F + Send + Sync + 'static) -> Before {
+    Arc::new(move |route| Box::pin(act(route.starts_with("/v1/objects/packs/"))))
+}
+
 /// A receiver with one tenant, and where it listens.
 async fn receiver(source: KeyName, spool: &std::path::Path) -> (String, KeyName) {
+    receiver_that(before(|_| std::future::ready(())), source, spool).await
+}
+
+async fn receiver_that(first: Before, source: KeyName, spool: &std::path::Path) -> (String, KeyName) {
     let disks: Vec<Arc<dyn Disk>> = (1..=3).map(|n| Arc::new(MemoryDisk::new(format!("disk-{n}"))) as Arc<dyn Disk>).collect();
     let ids = PoolIds { vault: VAULT.0, disks: (1..=3).map(|n| [n; 16]).collect() };
     let pool = Pool::create(disks, ids, "2+1".parse().unwrap()).unwrap();
@@ -105,7 +118,13 @@ async fn receiver(source: KeyName, spool: &std::path::Path) -> (String, KeyName)
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move {
-        let answer = move |stranger, request| Arc::clone(&receiver).answer(stranger, request);
+        let answer = move |stranger, request: hyper::Request<hyper::body::Incoming>| {
+            let (first, receiver) = (first(request.uri().path()), Arc::clone(&receiver));
+            async move {
+                first.await;
+                receiver.answer(stranger, request).await
+            }
+        };
         serve(listener, &identity, Limits::default(), answer, std::future::pending()).await.unwrap();
     });
     (address, name)
@@ -142,11 +161,52 @@ async fn line(to: String, cuts: Vec<u64>) -> (String, Arc<AtomicU64>) {
     (address, passed)
 }
 
+/// A line that falls silent after so many bytes from the source, each time one of the numbers: nothing comes through any more, and nobody is told.
+async fn silent_line(to: String, after: Vec<usize>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let after = Mutex::new(after);
+    tokio::spawn(async move {
+        loop {
+            let (mut near, _) = listener.accept().await.unwrap();
+            let mut far = TcpStream::connect(&to).await.unwrap();
+            let mut left = after.lock().unwrap().pop().unwrap_or(usize::MAX);
+            tokio::spawn(async move {
+                let (mut up, mut down) = (vec![0; 16 << 10], vec![0; 16 << 10]);
+                loop {
+                    let passed = tokio::select! {
+                        read = near.read(&mut up) => {
+                            let passes = read.unwrap_or(0).min(left);
+                            left -= passes;
+                            passes > 0 && far.write_all(&up[..passes]).await.is_ok()
+                        }
+                        read = far.read(&mut down) => {
+                            let passes = read.unwrap_or(0);
+                            passes > 0 && near.write_all(&down[..passes]).await.is_ok()
+                        }
+                    };
+                    if left == 0 {
+                        std::future::pending::<()>().await;
+                    }
+                    if !passed {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
 /// Sends until all is there: how many connections it took, and what was done.
 async fn until_done(address: &str, identity: &Identity, receiver: KeyName, vault: &Vault) -> (usize, Sent) {
+    until_done_with(SILENCE, address, identity, receiver, vault).await
+}
+
+async fn until_done_with(silence: Duration, address: &str, identity: &Identity, receiver: KeyName, vault: &Vault) -> (usize, Sent) {
     let (mut sent, mut signed) = (Sent::default(), BTreeSet::new());
     for attempt in 1..=1000 {
-        let done = match Caller::connect(address, identity, receiver, SILENCE).await {
+        let done = match Caller::connect(address, identity, receiver, silence).await {
             Ok(caller) => Sender::new(&caller, vault).round(&signed, &mut sent).await,
             Err(error) => Err(error.into()),
         };
@@ -196,6 +256,86 @@ async fn fifty_cuts_cost_what_was_in_flight_and_no_more() {
     assert_eq!((again.objects, again.receipts.len()), (0, 0));
     drop(caller);
     assert!(before <= passed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_falls_silent_is_given_up_and_taken_over() {
+    let mut vault = Vault::default();
+    let packs = (1..9).map(|seq| vault.pack(seq, 3 << 20)).collect();
+    vault.snapshot("images", 3, packs);
+    let identity = Identity::of(&Identity::make().unwrap()).unwrap();
+    let spool = tempfile::tempdir().unwrap();
+    let (address, name) = receiver(identity.name(), spool.path()).await;
+    // The receiver does not hear of it before its own silence is over: it still waits when the next line comes.
+    let line = silent_line(address, vec![5 << 20, 100_000]).await;
+    let (connections, sent) = until_done_with(Duration::from_secs(2), &line, &identity, name, &vault).await;
+    assert!(connections >= 3 && sent.receipts.len() == 1, "{connections} {sent:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_go_side_by_side_and_a_receipt_waits_for_all_of_its_own() {
+    let mut vault = Vault::default();
+    let records = (1..4).map(|seq| vault.pack(seq, 1000)).collect();
+    let letters: Vec<PackRef> = (4..13).map(|seq| vault.pack(seq, 1000)).collect();
+    let first = vault.snapshot("records", 1, records);
+    let second = vault.snapshot("letters", 2, letters);
+    let identity = Identity::of(&Identity::make().unwrap()).unwrap();
+    let spool = tempfile::tempdir().unwrap();
+    // No pack is taken before four are there, of two snapshots: who sends one after the other waits for ever.
+    let four = Arc::new(Barrier::new(4));
+    let gate = before(move |is_pack| {
+        let four = Arc::clone(&four);
+        async move {
+            if is_pack {
+                four.wait().await;
+            }
+        }
+    });
+    let (address, name) = receiver_that(gate, identity.name(), spool.path()).await;
+    let all = tokio::time::timeout(SILENCE, until_done(&address, &identity, name, &vault)).await;
+    let (connections, sent) = all.expect("packs go side by side");
+    let order: Vec<SnapshotId> = sent.receipts.iter().map(|(receipt, _)| receipt.manifest).collect();
+    assert_eq!((connections, order), (1, vec![first, second]));
+}
+
+/// Goes on until something more urgent came.
+struct Urgent(Arc<AtomicBool>);
+
+impl Listener for Urgent {
+    fn goes_on(&self) -> bool {
+        !self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_urgent_does_not_wait_for_the_end_of_a_large_object() {
+    let mut vault = Vault::default();
+    let images = vec![vault.pack(1, 40 << 20)];
+    vault.snapshot("images", 3, images);
+    let identity = Identity::of(&Identity::make().unwrap()).unwrap();
+    let spool = tempfile::tempdir().unwrap();
+    // The first pack never gets on: while it is under way, something urgent comes.
+    let (urgent, packs) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let came = Arc::clone(&urgent);
+    let gate = before(move |is_pack| {
+        let (came, stuck) = (Arc::clone(&came), is_pack && packs.fetch_add(1, Ordering::Relaxed) == 0);
+        async move {
+            if stuck {
+                came.store(true, Ordering::Relaxed);
+                std::future::pending::<()>().await;
+            }
+        }
+    });
+    let (address, name) = receiver_that(gate, identity.name(), spool.path()).await;
+    let (caller, mut sent) = (Caller::connect(&address, &identity, name, SILENCE).await.unwrap(), Sent::default());
+    let urgency = Urgent(urgent);
+    let sender = Sender::new(&caller, &vault).heard_by(&urgency);
+    let round = tokio::time::timeout(SILENCE, sender.round(&BTreeSet::new(), &mut sent)).await;
+    round.expect("it ends").unwrap();
+    assert_eq!((sent.objects, sent.receipts.len()), (0, 0));
+    // The same connection serves what is urgent.
+    Sender::new(&caller, &vault).round(&BTreeSet::new(), &mut sent).await.unwrap();
+    assert_eq!((sent.objects, sent.receipts.len()), (2, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,7 @@ pub mod recover;
 pub mod slice;
 pub mod snapshots;
 pub mod survey;
+pub mod uploads;
 
 pub use class::Class;
 pub use invitation::{Invitation, InvitationError, Token};

@@ -5,6 +5,7 @@ use keepwell_wire::pairing::{PairAnswer, PairRequest};
 use keepwell_wire::recover::{RecoverProof, RecoverRequest};
 use keepwell_wire::snapshots::{SnapshotRef, decode_missing, decode_packs, encode_missing, encode_packs};
 use keepwell_wire::survey::{Survey, decode_answer, encode_answer};
+use keepwell_wire::uploads::{decode_uploads, encode_uploads};
 use keepwell_wire::{Class, Invitation, Prefix, Receipt};
 
 /// Messages of both ends.
@@ -18,6 +19,7 @@ pub fn wire_message(data: &[u8]) {
         b'n' => SnapshotRef::decode(bytes).ok().map(|reference| reference.encode()),
         b'm' => decode_missing(bytes).ok().map(|seqs| encode_missing(&seqs)),
         b'l' => decode_packs(bytes).ok().map(|packs| encode_packs(&packs)),
+        b'u' => decode_uploads(bytes).ok().map(|uploads| encode_uploads(&uploads)),
         b'r' => Receipt::decode(bytes).ok().map(|(receipt, signature)| receipt.encode(&signature)),
         b'c' => Challenge::decode(bytes).ok().map(|challenge| challenge.encode()),
         b'd' => Answer::decode(bytes, &challenge()).ok().map(|answer| {

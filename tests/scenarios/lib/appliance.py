@@ -16,16 +16,16 @@ PROGRAMS = ("keyd", "authd", "notifyd", "ingestd", "replicad", "vaultd")
 
 
 class Appliance:
-    """One box. `box("status")` is `keepwell --box FOLDER status`."""
+    """One box. `box("status")` is `keepwell --box FOLDER status`. `within` goes before its command: another network, say."""
 
-    def __init__(self, folder, *options):
-        self.folder, self.options = folder, options
+    def __init__(self, folder, *options, within=()):
+        self.folder, self.options, self.within = folder, options, within
         self.process = None
         RUNNING.append(self.stop)
         self.start()
 
     def start(self):
-        command = [str(word) for word in [BINARY, "dev", "--folder", self.folder, *self.options, "--json"]]
+        command = [str(word) for word in [*self.within, BINARY, "dev", "--folder", self.folder, *self.options, "--json"]]
         with open(f"{self.folder}.log", "ab") as log:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         line = self.process.stdout.readline()

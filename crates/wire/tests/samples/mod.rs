@@ -6,6 +6,7 @@ use keepwell_wire::pairing::{Between, PairAnswer, PairRequest, Side};
 use keepwell_wire::recover::{RecoverProof, RecoverRequest, RecoverSecret};
 use keepwell_wire::snapshots::{PackRef, SnapshotRef, decode_missing, decode_packs, encode_missing, encode_packs, fingerprint};
 use keepwell_wire::survey::{Survey, decode_answer, encode_answer};
+use keepwell_wire::uploads::{Upload, decode_uploads, encode_uploads};
 use keepwell_wire::{Branch, Class, Invitation, KeyName, Prefix, Receipt, SliceProof, Token};
 
 /// Of a structure: what the bytes say, in words, and their encoding.
@@ -31,6 +32,7 @@ pub(crate) fn decode(structure: &str, bytes: &[u8]) -> Result<(String, Vec<u8>),
         "snapshot" => SnapshotRef::decode(bytes).map(|reference| (format!("{reference:?}"), reference.encode()))?,
         "missing" => decode_missing(bytes).map(|seqs| (format!("{seqs:?}"), encode_missing(&seqs)))?,
         "packs" => decode_packs(bytes).map(|packs| (format!("{packs:?}"), encode_packs(&packs)))?,
+        "uploads" => decode_uploads(bytes).map(|uploads| (format!("{uploads:?}"), encode_uploads(&uploads)))?,
         "receipt" => Receipt::decode(bytes).map(|(receipt, signature)| (format!("{receipt:?}"), receipt.encode(&signature)))?,
         "challenge" => Challenge::decode(bytes).map(|challenge| (format!("{challenge:?}"), challenge.encode()))?,
         "challenge-answer" => {
@@ -69,6 +71,11 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<u8>)> {
         PackRef { seq: PackSeq(3), id: PackId([0x77; 32]), length: 4096 },
         PackRef { seq: PackSeq(9), id: PackId([0x78; 32]), length: 1 << 20 },
     ];
+    let uploads = [
+        Upload { class: Class::Pack, id: [0x77; 32], here: 32_768 },
+        Upload { class: Class::Pack, id: [0x78; 32], here: 1 << 20 },
+        Upload { class: Class::Manifest, id: [0x55; 32], here: 100 },
+    ];
     let object = object();
     let proofs =
         challenge().asked.iter().map(|one| (one.class == Class::Pack).then(|| SliceProof::of(&object, one.slice)).flatten()).collect();
@@ -85,6 +92,7 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<u8>)> {
         ("snapshot", SnapshotRef { manifest: SnapshotId([0x55; 32]), packs: fingerprint(packs) }.encode()),
         ("missing", encode_missing(&[PackSeq(1), PackSeq(300)])),
         ("packs", encode_packs(&packs)),
+        ("uploads", encode_uploads(&uploads)),
         ("receipt", receipt.encode(&[0x99; 64])),
         ("challenge", challenge().encode()),
         ("challenge-answer", Answer { nonce: challenge().nonce, proofs }.encode()),
