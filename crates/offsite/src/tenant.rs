@@ -211,11 +211,11 @@ impl Tenant {
         let pack = self.looked_at(class, name.id, bytes)?;
         let length = bytes.len() as u64;
         self.has_room(length)?;
-        // What is left of a lost one is out of the way first, or it would be taken for a good one.
         if self.pool.contains(name) {
-            self.pool.set_aside(name)?;
+            self.pool.put_back(name, bytes)?;
+        } else {
+            self.pool.put(name.class, name.class.spread(), bytes)?;
         }
-        self.pool.put(name.class, name.class.spread(), bytes)?;
         self.lost.remove(&name);
         self.know_length(name, length);
         if class == Class::Slots {

@@ -6,6 +6,7 @@
 pub mod courier;
 mod ear;
 pub mod error;
+mod fetching;
 pub mod house;
 pub mod keep;
 mod meeting;

@@ -1,0 +1,137 @@
+//! What this box has lost and others keep for it: brought back over the line, and handed on to vaultd when it is what it is called. Writes nothing into the own pool, which has
+//! one writer.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::{HeaderMap, Method, StatusCode};
+use keepwell_format::SeqRanges;
+use keepwell_link::{Answered, Caller, LinkError};
+use keepwell_storage::{ObjectId, ObjectName};
+use keepwell_wire::snapshots::{PackRef, decode_packs};
+use keepwell_wire::{Class, KeyName};
+
+use crate::courier::SILENCE;
+use crate::error::Error;
+use crate::house::House;
+use crate::own::Own;
+use crate::sender::{SendError, taken};
+use crate::store::{Happened, ReceiverRow};
+
+/// Longest object.
+const MOST: usize = 64 << 20;
+/// Lines in a row that bring nothing, until it is given up.
+const LINES: u32 = 3;
+/// An object takes no longer: at 128 kbit/s the longest one takes 70 minutes.
+const PATIENCE: Duration = Duration::from_secs(2 * 3600);
+
+/// An object that hashes to its id, from whichever other box has it.
+pub(crate) async fn object(house: &House, name: &str) -> Result<Vec<u8>, Error> {
+    let (name, class) = parsed(name).ok_or_else(|| Error::Invalid("that is no name of an object that another box keeps".into()))?;
+    let mut why = None;
+    for row in house.store.receivers()? {
+        let got = tokio::time::timeout(PATIENCE, from(house, &row, class, name)).await;
+        match got.unwrap_or_else(|late| Err(LinkError::Cut(late.into()).into())) {
+            Ok(Some(bytes)) => return Ok(bytes),
+            Ok(None) => {}
+            Err(error) => why = Some(error),
+        }
+    }
+    Err(why.map_or(Error::NotKept, Error::NotFetched))
+}
+
+fn parsed(text: &str) -> Option<(ObjectName, Class)> {
+    let name = ObjectName::parse(text)?;
+    let class = Class::ALL.into_iter().find(|class| keepwell_offsite::kept(*class) == name.class)?;
+    Some((name, class))
+}
+
+/// None where it is not there. What came before a line was cut is not asked for again.
+async fn from(house: &House, row: &ReceiverRow, class: Class, name: ObjectName) -> Result<Option<Vec<u8>>, SendError> {
+    let (mut came, mut idle) = (Vec::new(), 0);
+    loop {
+        let before = came.len();
+        match rest(house, row, &format!("/v1/objects/{}/{}", class.folder(), name.id), &mut came).await {
+            Ok(answered) if answered.status == StatusCode::NOT_FOUND => return Ok(None),
+            // The line was cut when the last byte had come.
+            Ok(answered) if answered.status == StatusCode::RANGE_NOT_SATISFIABLE && !came.is_empty() => break,
+            Ok(answered) => {
+                taken(answered)?;
+                break;
+            }
+            Err(error @ LinkError::Cut(_)) => {
+                idle = if came.len() > before { 0 } else { idle + 1 };
+                if idle >= LINES {
+                    return Err(error.into());
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if ObjectId::of(&came) == name.id {
+        return Ok(Some(came));
+    }
+    tracing::error!(receiver = %KeyName(row.name), object = %name, "the other box gives other bytes than it signed for");
+    house.note(&Happened::new(house.world.wall(), "loss").with("receiver", KeyName(row.name)).with("objects", 1));
+    Err(SendError::Nonsense("its bytes are not those of the object".into()))
+}
+
+async fn rest(house: &House, row: &ReceiverRow, path: &str, came: &mut Vec<u8>) -> Result<Answered, LinkError> {
+    let caller = Caller::connect(&row.address, &house.identity, KeyName(row.name), SILENCE).await?;
+    let mut headers = HeaderMap::new();
+    let range = format!("bytes={}-{}", came.len(), MOST - 1);
+    headers.insert("range", range.parse().expect("digits are a header's value"));
+    caller.fetch(path, headers, came, MOST).await
+}
+
+/// Packs that another box has signed for, that a snapshot here needs, and of which nothing is left here: as far as receipts say that there are more than the disks show. Asks
+/// nobody as long as they do not.
+pub(crate) async fn lacking(house: &Arc<House>) -> Result<Vec<String>, Error> {
+    let mut lacking = Vec::new();
+    for row in house.store.receivers()? {
+        let (home, of) = (Arc::clone(house), row.clone());
+        let looked = tokio::task::spawn_blocking(move || short(&home, &of)).await;
+        let Some((own, needs)) = looked.map_err(|error| Error::Own(std::io::Error::other(error)))?? else { continue };
+        let Some((first, end)) = needs.ranges().first().zip(needs.ranges().last()).map(|(first, last)| (first.start, last.end)) else { continue };
+        let there = packs(house, &row, first, end).await.map_err(Error::NotFetched)?;
+        let gone = there.into_iter().filter(|pack| needs.contains(pack.seq) && !own.has_pack(pack));
+        lacking.extend(gone.map(|pack| ObjectName { class: keepwell_offsite::kept(Class::Pack), id: ObjectId(pack.id.0) }.to_string()));
+    }
+    Ok(lacking)
+}
+
+/// The own vault, and the numbers that snapshots need of which it shows too few packs; none where it is not there.
+fn short(house: &House, row: &ReceiverRow) -> Result<Option<(Own, SeqRanges)>, Error> {
+    let Some((wanted, _)) = house.wanted() else { return Ok(None) };
+    let receipts = house.store.receipts(KeyName(row.name))?;
+    let pool = house.shelves.own().map_err(|error| Error::Own(std::io::Error::other(error)))?;
+    if pool.vault() != row.vault {
+        return Ok(None);
+    }
+    let wanted: HashSet<[u8; 32]> = wanted.iter().map(|one| one.manifest).collect();
+    let signed = receipts.iter().map(|(receipt, _)| receipt).filter(|receipt| wanted.contains(&receipt.manifest.0));
+    Ok(Some(house.remembering(|remembered| {
+        let own = Own::look(pool, remembered);
+        let needs = own.short_of(signed, remembered);
+        (own, needs)
+    })))
+}
+
+async fn packs(house: &House, row: &ReceiverRow, first: u64, end: u64) -> Result<Vec<PackRef>, SendError> {
+    let caller = Caller::connect(&row.address, &house.identity, KeyName(row.name), SILENCE).await?;
+    let (mut packs, mut from) = (Vec::new(), first);
+    loop {
+        let path = format!("/v1/packs?from={from}");
+        let asked = caller.ask(Method::GET, &path, HeaderMap::new(), bytes::Bytes::new());
+        let answered = tokio::time::timeout(PATIENCE, asked).await.map_err(|late| LinkError::Cut(late.into()))?;
+        let more = decode_packs(&taken(answered?)?).map_err(|error| SendError::Nonsense(error.to_string()))?;
+        let Some(last) = more.last().map(|pack| pack.seq.0) else { return Ok(packs) };
+        let ascends = more.first().is_some_and(|pack| pack.seq.0 >= from);
+        from = last.checked_add(1).filter(|_| ascends).ok_or_else(|| SendError::Nonsense("it lists packs again".into()))?;
+        packs.extend(more);
+        if from >= end {
+            return Ok(packs);
+        }
+    }
+}
