@@ -272,7 +272,7 @@ pub struct Offered {
 #[serde(deny_unknown_fields)]
 pub struct SendNow {}
 
-/// `GET /v1/lacking` answers: objects that another box has signed for, that a snapshot here needs, and of which the disks here show nothing. `GET /v1/objects/CLASS/ID` gives such an
+/// `GET /v1/lacking` answers: objects that another box has signed for, and of which the disks here show nothing; forgotten snapshots are among them. `GET /v1/objects/CLASS/ID` gives such an
 /// object, or any other that another box keeps for this one, as the bytes that hash to its id.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lacking {

@@ -10,7 +10,7 @@ use keepwell_format::SeqRanges;
 use keepwell_link::{Answered, Caller, LinkError};
 use keepwell_storage::{ObjectId, ObjectName};
 use keepwell_wire::snapshots::{PackRef, decode_packs};
-use keepwell_wire::{Class, KeyName};
+use keepwell_wire::{Class, KeyName, Receipt};
 
 use crate::courier::SILENCE;
 use crate::error::Error;
@@ -60,7 +60,8 @@ async fn from(house: &House, row: &ReceiverRow, class: Class, name: ObjectName) 
                 taken(answered)?;
                 break;
             }
-            Err(error @ LinkError::Cut(_)) => {
+            // A line may be cut while it is made.
+            Err(error @ (LinkError::Cut(_) | LinkError::Handshake { .. })) => {
                 idle = if came.len() > before { 0 } else { idle + 1 };
                 if idle >= LINES {
                     return Err(error.into());
@@ -85,36 +86,49 @@ async fn rest(house: &House, row: &ReceiverRow, path: &str, came: &mut Vec<u8>) 
     caller.fetch(path, headers, came, MOST).await
 }
 
-/// Packs that another box has signed for, that a snapshot here needs, and of which nothing is left here: as far as receipts say that there are more than the disks show. Asks
-/// nobody as long as they do not.
+/// What another box has signed for and of which nothing is left here: snapshots, forgotten ones among them, and packs of the others, as far as receipts say that there are more than the
+/// disks show. Asks nobody as long as they do not.
 pub(crate) async fn lacking(house: &Arc<House>) -> Result<Vec<String>, Error> {
     let mut lacking = Vec::new();
     for row in house.store.receivers()? {
         let (home, of) = (Arc::clone(house), row.clone());
-        let looked = tokio::task::spawn_blocking(move || short(&home, &of)).await;
-        let Some((own, needs)) = looked.map_err(|error| Error::Own(std::io::Error::other(error)))?? else { continue };
-        let Some((first, end)) = needs.ranges().first().zip(needs.ranges().last()).map(|(first, last)| (first.start, last.end)) else { continue };
+        let looked = tokio::task::spawn_blocking(move || look(&home, &of)).await;
+        let Some(short) = looked.map_err(|error| Error::Own(std::io::Error::other(error)))?? else { continue };
+        lacking.extend(short.manifests.iter().map(|id| named(Class::Manifest, *id)));
+        let ranges = short.needs.ranges();
+        let Some((first, end)) = ranges.first().zip(ranges.last()).map(|(first, last)| (first.start, last.end)) else { continue };
         let there = packs(house, &row, first, end).await.map_err(Error::NotFetched)?;
-        let gone = there.into_iter().filter(|pack| needs.contains(pack.seq) && !own.has_pack(pack));
-        lacking.extend(gone.map(|pack| ObjectName { class: keepwell_offsite::kept(Class::Pack), id: ObjectId(pack.id.0) }.to_string()));
+        let gone = there.into_iter().filter(|pack| short.needs.contains(pack.seq) && !short.own.has_pack(pack));
+        lacking.extend(gone.map(|pack| named(Class::Pack, pack.id.0)));
     }
     Ok(lacking)
 }
 
-/// The own vault, and the numbers that snapshots need of which it shows too few packs; none where it is not there.
-fn short(house: &House, row: &ReceiverRow) -> Result<Option<(Own, SeqRanges)>, Error> {
-    let Some((wanted, _)) = house.wanted() else { return Ok(None) };
-    let receipts = house.store.receipts(KeyName(row.name))?;
+fn named(class: Class, id: [u8; 32]) -> String {
+    ObjectName { class: keepwell_offsite::kept(class), id: ObjectId(id) }.to_string()
+}
+
+/// What the own vault shows less of than was signed for.
+struct Short {
+    own: Own,
+    manifests: Vec<[u8; 32]>,
+    /// Numbers of packs that snapshots need which show too few.
+    needs: SeqRanges,
+}
+
+/// None where the vault is not there.
+fn look(house: &House, row: &ReceiverRow) -> Result<Option<Short>, Error> {
+    let receipts: Vec<Receipt> = house.store.receipts(KeyName(row.name))?.into_iter().map(|(receipt, _)| receipt).collect();
     let pool = house.shelves.own().map_err(|error| Error::Own(std::io::Error::other(error)))?;
     if pool.vault() != row.vault {
         return Ok(None);
     }
-    let wanted: HashSet<[u8; 32]> = wanted.iter().map(|one| one.manifest).collect();
-    let signed = receipts.iter().map(|(receipt, _)| receipt).filter(|receipt| wanted.contains(&receipt.manifest.0));
+    let here: HashSet<[u8; 32]> = pool.objects(keepwell_offsite::kept(Class::Manifest)).into_iter().map(|id| id.0).collect();
+    let (there, gone): (Vec<&Receipt>, Vec<&Receipt>) = receipts.iter().partition(|receipt| here.contains(&receipt.manifest.0));
     Ok(Some(house.remembering(|remembered| {
         let own = Own::look(pool, remembered);
-        let needs = own.short_of(signed, remembered);
-        (own, needs)
+        let needs = own.short_of(there.into_iter(), remembered);
+        Short { own, manifests: gone.iter().map(|receipt| receipt.manifest.0).collect(), needs }
     })))
 }
 

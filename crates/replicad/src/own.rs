@@ -7,8 +7,8 @@ use keepwell_format::{Manifest, PackHeader, PackId, SeqRanges, SnapshotId};
 use keepwell_offsite::sampling::Known;
 use keepwell_offsite::{Offer, kept};
 use keepwell_storage::{ObjectId, ObjectName, Pool};
-use keepwell_wire::{Class, Receipt};
 use keepwell_wire::snapshots::PackRef;
+use keepwell_wire::{Class, Receipt};
 
 use crate::sender::{SendError, Store};
 

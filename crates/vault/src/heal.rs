@@ -23,9 +23,14 @@ pub enum Healed {
 }
 
 impl Vault {
-    /// Objects that could not be put together when they were last read or checked, by whatever has read the pool since it was opened.
-    pub fn lost_objects(&self) -> Vec<ObjectName> {
-        self.pool.lost_objects().into_iter().filter(|name| CLASSES.contains(&name.class)).collect()
+    /// Objects that could not be put together when they were last read or checked, by whatever has read the pool since it was opened. Without what is forgotten.
+    pub fn lost_objects(&self) -> Result<Vec<ObjectName>, VaultError> {
+        let mut lost: Vec<ObjectName> = self.pool.lost_objects().into_iter().filter(|name| CLASSES.contains(&name.class)).collect();
+        if lost.iter().any(|name| name.class == Class::Manifest) {
+            let tombs = self.tombs()?;
+            lost.retain(|name| !is_forgotten(*name, &tombs));
+        }
+        Ok(lost)
     }
 
     /// Manifests of snapshots that can't be read, or of which nothing is left but that other snapshots name them.
@@ -35,10 +40,14 @@ impl Vault {
         Ok(lost.into_iter().filter_map(name).filter(|name| !self.is_there(*name)).collect())
     }
 
-    /// Whether the vault should have this object, and can't put it together. Reads all of it.
+    /// Whether the vault should have this object, and can't put it together. Reads all of it. Of a snapshot of which nothing is here it is not known as long as a tombstone can't
+    /// be read: that one may have made it forgotten.
     pub fn lacks(&self, name: ObjectName) -> Result<bool, VaultError> {
-        if name.class == Class::Manifest && self.tombs()?.holds(&SnapshotId(name.id.0)) {
-            return Ok(false);
+        if name.class == Class::Manifest {
+            let tombs = self.tombs()?;
+            if is_forgotten(name, &tombs) || !self.pool.contains(name) && !tombs.damaged.is_empty() {
+                return Ok(false);
+            }
         }
         Ok(!self.is_there(name))
     }
@@ -95,10 +104,16 @@ impl Vault {
     /// Whether no other pack that is here has its number.
     fn has_number(&self, pack: &IndexedPack) -> bool {
         let packs = self.index.packs();
-        packs.is_ok_and(|packs| packs.iter().all(|(id, seq)| *seq != pack.seq || *id == pack.id || !self.pool.contains(crate::blobs::pack_name(*id))))
+        packs.is_ok_and(|packs| {
+            packs.iter().all(|(id, seq)| *seq != pack.seq || *id == pack.id || !self.pool.contains(crate::blobs::pack_name(*id)))
+        })
     }
 
     fn tombs(&self) -> Result<Tombs, VaultError> {
         Tombs::load(&self.pool, self.keys.vault, &self.keys.verify_key())
     }
+}
+
+fn is_forgotten(name: ObjectName, tombs: &Tombs) -> bool {
+    name.class == Class::Manifest && tombs.holds(&SnapshotId(name.id.0))
 }

@@ -8,9 +8,10 @@ use crate::error::PoolError;
 use crate::object::{ObjectId, ObjectName};
 
 impl Pool {
-    /// Objects that could not be put together when they were last read or checked since this pool was opened, ascending.
+    /// Objects of which something is here, and that could not be put together when they were last read or checked since this pool was opened, ascending.
     pub fn lost_objects(&self) -> Vec<ObjectName> {
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        lost.into_iter().filter(|name| self.contains(*name)).collect()
     }
 
     /// What a read or a check has found out about an object.

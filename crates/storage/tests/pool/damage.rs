@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::disks::{bytes, create, dynamic, layout, memory, name};
 use keepwell_storage::{
-    Access, Class, Damage, Disk, DiskState, HEADER_LEN, LABEL_FILE, Layout, MemoryDisk, ObjectName, Pool, PoolError, RepairOutcome, ScrubVerdict,
-    Spread,
+    Access, Class, Damage, Disk, DiskState, HEADER_LEN, LABEL_FILE, Layout, MemoryDisk, ObjectName, Pool, PoolError, RepairOutcome,
+    ScrubVerdict, Spread,
 };
 
 const PAYLOAD: u64 = HEADER_LEN as u64 * 8;
