@@ -21,8 +21,9 @@ use crate::store::{Happened, ReceiverRow};
 
 /// Longest object.
 const MOST: usize = 64 << 20;
-/// Lines in a row that bring nothing, until it is given up.
-const LINES: u32 = 3;
+/// Lines in a row that bring nothing, until it is given up, and how much longer each time until the next one.
+const LINES: u32 = 8;
+const PAUSE: Duration = Duration::from_millis(250);
 /// An object takes no longer: at 128 kbit/s the longest one takes 70 minutes.
 const PATIENCE: Duration = Duration::from_secs(2 * 3600);
 
@@ -66,6 +67,7 @@ async fn from(house: &House, row: &ReceiverRow, class: Class, name: ObjectName) 
                 if idle >= LINES {
                     return Err(error.into());
                 }
+                tokio::time::sleep(PAUSE * idle).await;
             }
             Err(error) => return Err(error.into()),
         }

@@ -22,7 +22,7 @@ use crate::upkeep::LOST;
 /// Often enough to end soon when the program does.
 const LOOK: Duration = Duration::from_secs(1);
 /// The first look for what is not even listed, after the start, and each further one.
-const SURVEY: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(6 * 3600));
+const SURVEY: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(6 * 3600));
 /// Before what could not be healed is tried again: as long as the other box can't be asked, and otherwise.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
 /// replicad gives up an object earlier, whatever the line is like.
@@ -103,7 +103,13 @@ impl Healer {
             // What could not be asked for is not asked for again a thousand times.
             let done = if cut || why == UNREACHABLE { Done::Left(why) } else { one(appliance, stop, &name)? };
             match done {
-                Done::Healed(length) => (objects, bytes) = (objects + 1, bytes + length),
+                Done::Healed(length) => {
+                    (objects, bytes) = (objects + 1, bytes + length);
+                    // Which packs a snapshot needs is known when its manifest is back.
+                    if name.starts_with(Class::Manifest.folder()) {
+                        self.survey = Instant::now();
+                    }
+                }
                 Done::NotNeeded => {}
                 Done::Left(reason) => {
                     why = reason;

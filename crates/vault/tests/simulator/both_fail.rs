@@ -6,12 +6,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use keepwell_storage::{Class, Damage, MemoryDisk, ObjectName};
+use keepwell_storage::{Access, Class, Damage, Io, MemoryDisk, ObjectName, Pool, ScrubVerdict};
 
 use crate::random::Random;
 use crate::second_site::{DAY, Sites, name};
 use crate::tree::Tree;
-use crate::world::env;
+use crate::world::{dynamic, env};
 
 const DAYS: u64 = 3;
 const LAYOUTS: [&str; 3] = ["1+1", "2+1", "2+2"];
@@ -43,6 +43,26 @@ fn objects(disks: &[Arc<MemoryDisk>], classes: &[Class]) -> Vec<(ObjectName, Vec
         }
     }
     found.into_iter().collect()
+}
+
+/// An object on disks, whatever a program that has them open knows of it.
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    Whole,
+    Harmed,
+    Lost,
+}
+
+fn looked_at(disks: &[Arc<MemoryDisk>]) -> Pool {
+    Pool::open(dynamic(disks), Access::Read).unwrap().with_io(Io::Sequential)
+}
+
+fn state(pool: &Pool, name: ObjectName) -> State {
+    match pool.scrub(name).map(|found| found.verdict) {
+        Ok(ScrubVerdict::Whole) => State::Whole,
+        Ok(ScrubVerdict::Degraded) => State::Harmed,
+        Ok(ScrubVerdict::Lost { .. }) | Err(_) => State::Lost,
+    }
 }
 
 impl Scenario {
@@ -83,19 +103,17 @@ impl Scenario {
             (true, false) => &[Class::Pack, Class::Manifest],
         };
         let all = objects(&disks, classes);
-        let mut destroyed = BTreeSet::new();
+        let mut harmed = BTreeSet::new();
         for _ in 0..2 + self.random.below(5) {
             let (name, files) = self.random.pick(&all).clone();
-            if destroyed.contains(&name) || files.len() < 2 {
+            if files.len() < 2 || !harmed.insert(name) {
                 continue;
             }
             let is_beyond = self.random.below(3) > 0 && !spared.contains(&name);
             self.harm(&disks, &files, is_beyond, true);
-            if is_beyond {
-                destroyed.insert(name);
-            }
         }
-        destroyed
+        let pool = looked_at(&disks);
+        all.into_iter().map(|(name, _)| name).filter(|name| state(&pool, *name) == State::Lost).collect()
     }
 
     fn day(&mut self, case: &str) {
@@ -107,7 +125,12 @@ impl Scenario {
         self.forget();
         let is_open = self.random.below(2) == 0;
         let far = self.destroy(false, true, &BTreeSet::new());
-        let near = self.destroy(true, is_open, &far);
+        // Never the same one beyond both redundancies: what is not quite whole there is spared here.
+        let far_disks = self.sites.far.clone();
+        let pool = looked_at(&far_disks);
+        let spared = objects(&far_disks, &Class::ALL).into_iter().map(|(name, _)| name).filter(|name| state(&pool, *name) != State::Whole);
+        let spared: BTreeSet<ObjectName> = spared.chain(far.iter().copied()).collect();
+        let near = self.destroy(true, is_open, &spared);
         let lost = Destroyed { near, far };
         if !is_open {
             self.sites.restart_near();
@@ -146,7 +169,10 @@ impl Scenario {
                 self.sites.tend_far();
             }
         }
-        // What could not be sent before the other one was healed.
+        // The day after: what the one could not ask for, or send, before it was healed itself.
+        let mut seed = [0; 32];
+        self.random.fill(&mut seed);
+        found.extend(self.sites.challenge(seed));
         let last = self.sites.send(|| None);
         assert_eq!(last.unread, BTreeSet::new(), "{case}: {lost:?}");
         found.extend(last.lost);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use keepwell_crypt::{Secret, Signer};
 use keepwell_format::{Manifest, PackHeader, PackId, SeqRanges, SnapshotId};
-use keepwell_offsite::sampling::{Known, sample, sample_size};
+use keepwell_offsite::sampling::{FOUND, Known, sample, sample_size};
 use keepwell_offsite::{Backlog, Keeping, Moment, Offer, Refused, Step, Tenant, Terms, kept};
 use keepwell_storage::{Access, Class as Kept, Io, Layout, MemoryDisk, Narrowing, ObjectId, ObjectName, Pool, PoolIds, Reserve};
 use keepwell_vault::{Env, Healed, MemoryIndex, NoProgress, ScrubCursor, Vault, VaultError};
@@ -240,8 +240,8 @@ impl Sites {
     /// A day's challenge: what was not proven. It is sent again after the last answer.
     pub(crate) fn challenge(&mut self, seed: [u8; 32]) -> BTreeSet<ObjectName> {
         let own = self.own();
-        let known: Vec<Known> = own.covered(self.signed.keys());
-        let asked = sample(&known, sample_size(0.001, 0.999), seed);
+        let known: Vec<Known> = own.covered(self.signed.keys()).into_iter().chain(own.few()).collect();
+        let asked = sample(&known, sample_size(FOUND.0, FOUND.1), seed);
         self.line.cut = None;
         let mut lost = BTreeSet::new();
         for asked in asked.chunks(MAX_ASKED) {
@@ -259,6 +259,20 @@ impl Sites {
 
     /// Reads all of the vault, and takes back from the receiver what it lost. Answers what was healed, and what could not be.
     pub(crate) fn heal(&mut self) -> (BTreeSet<ObjectName>, BTreeSet<ObjectName>) {
+        let (mut healed, mut left) = self.heal_once();
+        // Which packs a snapshot needs is known when its manifest is back.
+        while healed.iter().any(|name| name.class == Kept::Manifest) {
+            let (more, still) = self.heal_once();
+            left = still;
+            if more.is_empty() {
+                break;
+            }
+            healed.extend(more);
+        }
+        (healed, left)
+    }
+
+    fn heal_once(&mut self) -> (BTreeSet<ObjectName>, BTreeSet<ObjectName>) {
         let mut cursor = ScrubCursor::new(0);
         let report = self.vault().scrub(&mut cursor, u64::MAX, 0, &NoProgress).unwrap();
         let found: BTreeSet<String> = report.lost.into_iter().map(|trouble| trouble.object).collect();
@@ -403,6 +417,13 @@ impl Own {
         }
         covered.extend(self.packs_of(&needs).into_iter().map(|pack| Known { class: Class::Pack, id: pack.id.0, length: pack.length }));
         covered
+    }
+
+    /// What opens the rest.
+    fn few(&self) -> Vec<Known> {
+        let of = |class| self.ids(class).into_iter().map(move |id| (class, id));
+        let few = [Class::Slots, Class::Keyring, Class::Tombstone].into_iter().flat_map(of);
+        few.filter_map(|(class, id)| Some(Known { class, id, length: self.pool.len(name(class, id)).ok()? })).collect()
     }
 
     fn offers(&self) -> Vec<Offer> {
