@@ -57,6 +57,11 @@ async fn from(house: &House, row: &ReceiverRow, class: Class, name: ObjectName) 
             Ok(answered) if answered.status == StatusCode::NOT_FOUND => return Ok(None),
             // The line was cut when the last byte had come.
             Ok(answered) if answered.status == StatusCode::RANGE_NOT_SATISFIABLE && !came.is_empty() => break,
+            // Its disks may be back soon.
+            Ok(answered) if answered.status.is_server_error() && idle + 1 < LINES => {
+                idle += 1;
+                tokio::time::sleep(PAUSE * idle).await;
+            }
             Ok(answered) => {
                 taken(answered)?;
                 break;

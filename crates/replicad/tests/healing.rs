@@ -147,6 +147,8 @@ async fn a_cut_costs_what_was_in_the_line_and_what_is_lost_there_too_is_said() {
     let late = std::mem::take(&mut *cuts.lock().unwrap());
     let order = Pair { invitation: invited.invitation, slots: keepwell_api::Base64(home.slots().into()), practice: "a practice".into() };
     house.pair(order).await.unwrap();
+    let opened = || keeper.house.status().unwrap().tenants.iter().all(|tenant| tenant.snapshots.is_some()).then_some(());
+    fire::until("the tenant's disks are open again", opened).await;
     *cuts.lock().unwrap() = late;
     let before = passed.load(Ordering::Relaxed);
     let came = get(&client, name).await.unwrap();
