@@ -13,6 +13,7 @@ from lib.appliance import Appliance
 from lib.box import free_pair, until
 from lib.checks import Checks, need_root
 from lib.servers import Samba
+from lib.shards import flip
 
 need_root("fire")
 checks = Checks("fire")
@@ -38,6 +39,8 @@ def main():
         goes_on(near, far, server)
     with checks.part("what is lost there is found, and sent again"):
         heals(near, far)
+    with checks.part("what is lost here comes back from there"):
+        comes_back(near, server)
     with checks.part("who was not invited"):
         uninvited(near, far, far_port)
     with checks.part("the logs"):
@@ -202,6 +205,44 @@ def heals(near, far):
     checks.check("a pack that vanished there is back", until(lambda: len(shards()) == len(before) > 0, 300), (before, shards()))
     losses = lambda: [record for record in events(near) if record["code"] == "loss"]
     checks.check("and it was told as a loss", until(lambda: bool(losses()), 60), events(near))
+
+
+def own_packs(box):
+    """Shards of each pack of the box's own vault, the longest packs first."""
+    found = {}
+    for path in sorted(box.folder.glob("disks/disk-*/packs/*")):
+        found.setdefault(path.name.split(".")[0], []).append(path)
+    return sorted(found.values(), key=lambda paths: -paths[0].stat().st_size)
+
+
+def comes_back(near, server):
+    """A pack is damaged on every disk while the box runs: a download finds it. Of another one nothing is left after a restart: receipts say that it is missing."""
+    whole, copies = (server.share / "images/second").read_bytes(), iter(range(1000))
+
+    def is_readable():
+        to = checks.scratch / f"copy-{next(copies)}"
+        got = near("download", "EHR@latest", "images/second", "--to", to)
+        return got.status == 0 and to.read_bytes() == whole
+
+    healed = lambda: sum(int(record.get("objects", 0)) for record in events(near) if record["code"] == "healed")
+    checks.check("it can be read", is_readable())
+    for path in own_packs(near)[0]:
+        flip(path)
+    checks.check("what is damaged on all disks is read all the same, soon", until(is_readable, 180), events(near)[:5])
+    checks.check("and it stands in the log", until(lambda: healed() == 1, 60), events(near)[:5])
+    incidents = lambda: [one["code"] for one in near.get("vaultd", "/v1/status").get("incidents", []) if one["duty"]["kind"] == "scrub"]
+    checks.check("that the disks had lost it is said, and not that it is lost", until(lambda: incidents() == ["healed"], 60), incidents())
+    near.stop()
+    gone = own_packs(near)[1]
+    before = {path: path.read_bytes() for path in gone}
+    for path in gone:
+        path.unlink()
+    near.start()
+    near.settled()
+    near.sign_in()
+    checks.check("what is gone from all disks is back, byte for byte", until(lambda: all(path.is_file() for path in gone) and healed() == 2, 300), events(near)[:5])
+    checks.check("as it was", {path: path.read_bytes() for path in gone} == before)
+    checks.check("and the vault's own check of its file is good", is_readable())
 
 
 def events(box):

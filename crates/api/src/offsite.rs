@@ -272,6 +272,14 @@ pub struct Offered {
 #[serde(deny_unknown_fields)]
 pub struct SendNow {}
 
+/// `GET /v1/lacking` answers: objects that another box has signed for, and of which the disks here show nothing; forgotten snapshots are among them. `GET /v1/objects/CLASS/ID` gives such an
+/// object, or any other that another box keeps for this one, as the bytes that hash to its id.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lacking {
+    /// Names, as `packs/` and 64 digits.
+    pub objects: Vec<String>,
+}
+
 /// `GET /v1/events?after=N` answers: what happened with other boxes, for the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Events {

@@ -119,6 +119,11 @@ fn of_pool(incident: &Incident, subject: &str, number: &dyn Fn(&str) -> i64) -> 
             "Unknown".into(),
             "Restart the box; if it stays, call for help".into(),
         ],
+        (_, "healed") => [
+            "The disks had lost a part of the copies; it was brought back from the second site".into(),
+            "Nothing is lost".into(),
+            "Look at the page Disks: one may be failing. This closes when all was read again".into(),
+        ],
         (_, "lost") => [
             format!("{} can't be read any more and could not be repaired", things(number("lost"))),
             "Other copies stay".into(),

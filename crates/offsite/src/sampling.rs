@@ -4,6 +4,10 @@ use keepwell_wire::Class;
 use keepwell_wire::challenge::Asked;
 use keepwell_wire::slice::slices;
 
+/// What a source asks for each day: a loss of this fraction of all packs is found with this probability. Missed one day in a thousand, it is found within a day in 99 of 100 cases
+/// with room to spare.
+pub const FOUND: (f64, f64) = (0.001, 0.999);
+
 /// An object that the receiver has signed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known {
@@ -64,6 +68,7 @@ mod tests {
     fn sizes_are_those_of_the_page() {
         assert_eq!(sample_size(0.001, 0.99), 4603);
         assert_eq!(sample_size(0.01, 0.99), 459);
+        assert_eq!(sample_size(FOUND.0, FOUND.1), 6905);
     }
 
     #[test]

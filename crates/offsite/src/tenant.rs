@@ -1,6 +1,8 @@
 //! What a receiver keeps for one other box: a pool of the tenant's own objects, and receipts for what is whole (`docs/wire.md` 4 to 7).
 
-use std::collections::{BTreeMap, BTreeSet};
+mod reading;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use keepwell_format::keys::Slots;
 use keepwell_format::{Manifest, PackHeader, PackId, PackSeq, SeqRanges, SnapshotId, Tombstone, VaultId};
@@ -64,6 +66,8 @@ pub struct Tenant {
     signed_for: BTreeMap<SnapshotId, u64>,
     /// Kits whose papers may speak for this box: those of all key slots that ever came.
     kits: BTreeSet<String>,
+    /// Objects that were read with every check of late.
+    checked: VecDeque<ObjectName>,
 }
 
 /// A snapshot that was signed for.
@@ -89,6 +93,7 @@ impl Tenant {
             sets: BTreeMap::new(),
             signed_for: BTreeMap::new(),
             kits: BTreeSet::new(),
+            checked: VecDeque::new(),
         };
         for class in Class::ALL {
             for id in tenant.pool.objects(kept(class)) {
@@ -211,11 +216,11 @@ impl Tenant {
         let pack = self.looked_at(class, name.id, bytes)?;
         let length = bytes.len() as u64;
         self.has_room(length)?;
-        // What is left of a lost one is out of the way first, or it would be taken for a good one.
         if self.pool.contains(name) {
-            self.pool.set_aside(name)?;
+            self.pool.put_back(name, bytes)?;
+        } else {
+            self.pool.put(name.class, name.class.spread(), bytes)?;
         }
-        self.pool.put(name.class, name.class.spread(), bytes)?;
         self.lost.remove(&name);
         self.know_length(name, length);
         if class == Class::Slots {
@@ -263,15 +268,6 @@ impl Tenant {
         let ids: Vec<[u8; 32]> =
             self.pool.objects(class).into_iter().filter(|id| self.has(ObjectName { class, id: *id })).map(|id| id.0).collect();
         asked.prefixes.iter().map(|prefix| Branch::of(*prefix, &ids)).collect()
-    }
-
-    /// Part of an object, to be checked by who asked.
-    pub fn read(&mut self, class: Class, id: [u8; 32], offset: u64, length: usize) -> Result<Vec<u8>, Refused> {
-        let name = ObjectName { class: kept(class), id: ObjectId(id) };
-        if !self.has(name) {
-            return Err(Refused::NotHere);
-        }
-        self.pool.read_range(name, offset, length).map_err(|error| self.not_read(name, error))
     }
 
     /// The proofs that are asked for.
@@ -404,14 +400,6 @@ impl Tenant {
 
     fn has(&self, name: ObjectName) -> bool {
         !self.lost.contains(&name) && self.pool.is_readable(name)
-    }
-
-    /// An object with every check.
-    fn whole(&mut self, name: ObjectName) -> Result<Vec<u8>, Refused> {
-        if !self.has(name) {
-            return Err(Refused::NotHere);
-        }
-        self.pool.read_object(name).map(|(bytes, _)| bytes).map_err(|error| self.not_read(name, error))
     }
 
     /// What can't be read is not here any more, and can be sent again.

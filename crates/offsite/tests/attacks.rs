@@ -4,8 +4,9 @@
 
 mod site;
 
-use keepwell_format::{Epoch, Manifest, PackSeq, SeqRanges};
-use keepwell_offsite::{Elapsed, Reading, Refused};
+use keepwell_format::keys::{KitPublic, Slot, SlotKind, Slots};
+use keepwell_format::{Epoch, Gone, Manifest, PackSeq, SeqRanges, SnapshotId, Tombstone};
+use keepwell_offsite::{Elapsed, Put, Reading, Refused, Tenant};
 use keepwell_wire::Class;
 use keepwell_wire::snapshots::SnapshotRef;
 use site::{Source, at, create, id, memory, open, pack, sign, terms};
@@ -24,6 +25,8 @@ fn thirty_days_of_root_on_the_source_take_nothing_that_was_signed_for() {
         source.sends(&mut tenant, &manifest, at(hour * 3600)).unwrap();
         honest.push(manifest);
     }
+    let papers = slots(&source, "age1theclinics", 1);
+    assert!(site::stored(tenant.put(Class::Slots, id(&papers), &papers, at(0))));
     let evil = 5 * DAY;
 
     // Post-dated and back-dated, with the numbers of others, empty, and needing all there is.
@@ -41,6 +44,7 @@ fn thirty_days_of_root_on_the_source_take_nothing_that_was_signed_for() {
             Err(other) => panic!("{other}"),
         }
     }
+    replayed_and_buried(&mut source, &mut tenant, &honest, evil + DAY / 2);
     // Rubbish until nothing more is taken.
     let mut refused = 0;
     for n in 0..10_000 {
@@ -68,6 +72,58 @@ fn thirty_days_of_root_on_the_source_take_nothing_that_was_signed_for() {
     for (hour, manifest) in honest.iter().enumerate() {
         source.restores(&mut tenant, manifest).unwrap_or_else(|why| panic!("hour {hour}: {why}"));
     }
+    // What opens it all is there too, and whoever has its papers may speak for the box.
+    assert_eq!(tenant.read(Class::Slots, id(&papers), 0, papers.len()).unwrap(), papers);
+    assert!(tenant.knows_kit("age1theclinics"));
+}
+
+/// All that was sent is sent again, under later times and other numbers; junk key slots that are newer than any; tombstones for everything.
+fn replayed_and_buried(source: &mut Source, tenant: &mut Tenant, honest: &[Manifest], now: u64) {
+    let used = tenant.used();
+    for (number, manifest) in honest.iter().enumerate() {
+        let receipt = source.sends(tenant, manifest, at(now)).unwrap();
+        assert_eq!((receipt.number, receipt.elapsed), (number as u64 + 1, number as u64 * 3600), "the receipt of then");
+    }
+    assert_eq!(tenant.used(), used, "nothing was new");
+    for seq in 1..50 {
+        let other = pack(site::VAULT, seq, 17);
+        assert!(
+            matches!(tenant.put(Class::Pack, id(&other), &other, at(now)), Err(Refused::SeqTaken(_))),
+            "another pack with the number {seq}"
+        );
+    }
+    for n in 0..100 {
+        let junk = slots(source, &format!("age1junk{n}"), u32::MAX - n);
+        assert!(site::stored(tenant.put(Class::Slots, id(&junk), &junk, at(now))));
+    }
+    let gone = |manifest: &Manifest| Gone {
+        snapshot: SnapshotId(id(&manifest.encode())),
+        sequence: manifest.sequence,
+        previous: manifest.previous,
+    };
+    let mut all: Vec<Gone> = honest.iter().map(gone).collect();
+    all.sort_by_key(|gone| gone.snapshot);
+    let mut tombstone = Tombstone {
+        vault: site::VAULT,
+        epoch: Epoch(1),
+        sequence: 1,
+        received: i64::MAX,
+        packs: 1 << 63,
+        gone: all,
+        sealed: vec![0; 60],
+        signature: [0; 64],
+    };
+    tombstone.signature = source.sign(&tombstone.signed());
+    let bytes = tombstone.encode();
+    assert_eq!(tenant.put(Class::Tombstone, id(&bytes), &bytes, at(now)).unwrap(), Put::Stored, "it is kept, and forgets nothing");
+}
+
+fn slots(source: &Source, recipient: &str, revision: u32) -> Vec<u8> {
+    let kit = KitPublic { set: 1, recipient: recipient.into(), commitments: [[0; 32]; 3] };
+    let verify_key = source.verify_key();
+    let slot = Slot { kind: SlotKind::Kit, payload: vec![1; 40] };
+    let slots = Slots { vault: site::VAULT, epoch: Epoch(1), revision, test_vault: true, verify_key, kit, slots: vec![slot] };
+    slots.encode()
 }
 
 fn resigned(source: &Source, manifest: Manifest) -> Manifest {
@@ -139,7 +195,7 @@ fn what_is_over_goes_and_its_room_comes_back() {
 fn a_reference_to_what_was_never_sent_is_refused() {
     let source = Source::new();
     let mut tenant = create(&memory(2), terms(1 << 20, [0; 4]));
-    let asked = SnapshotRef { manifest: keepwell_format::SnapshotId([5; 32]), packs: [0; 32] };
+    let asked = SnapshotRef { manifest: SnapshotId([5; 32]), packs: [0; 32] };
     assert!(matches!(tenant.accept(&asked, at(0), sign), Err(Refused::NotHere)));
     drop(source);
 }

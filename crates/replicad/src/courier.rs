@@ -9,7 +9,7 @@ use keepwell_api::hex;
 use keepwell_api::offsite::{ChallengeTold, Failure, Receiver as Told, Signed};
 use keepwell_link::{Caller, LinkError};
 use keepwell_offsite::Backlog;
-use keepwell_offsite::sampling::{Known, sample, sample_size};
+use keepwell_offsite::sampling::{FOUND, Known, sample, sample_size};
 use keepwell_wire::{KeyName, Receipt, name};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
@@ -29,8 +29,6 @@ const ROUND: Duration = Duration::from_secs(3600);
 const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 /// Between two challenges, in seconds.
 const DAY: i64 = 86_400;
-/// A loss of this fraction of all packs is found with this probability, each day.
-const FOUND: (f64, f64) = (0.001, 0.99);
 /// What is kept of a receiver from one start to the next, and may be lost.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]

@@ -37,6 +37,12 @@ pub enum Error {
     /// It said no, or what can't be.
     #[error("the other box was not paired; nothing was changed here")]
     Meeting(#[source] SendError),
+    /// No other box has an object.
+    #[error("no other box that was asked has it")]
+    NotKept,
+    /// A box that may have it.
+    #[error("what this box has lost could not be fetched from the other one now; it is there still, as far as known")]
+    NotFetched(#[source] SendError),
 }
 
 impl Error {
@@ -52,6 +58,9 @@ impl Error {
             Self::Link(_) => (StatusCode::CONFLICT, "unreachable"),
             Self::Meeting(SendError::Refused { code, .. }) if code == "bad-invitation" => (StatusCode::CONFLICT, "bad-invitation"),
             Self::Meeting(_) => (StatusCode::CONFLICT, "not-paired"),
+            Self::NotKept => (StatusCode::NOT_FOUND, "not-kept"),
+            Self::NotFetched(SendError::Nonsense(_)) => (StatusCode::CONFLICT, "nonsense"),
+            Self::NotFetched(_) => (StatusCode::CONFLICT, "unreachable"),
         }
     }
 }

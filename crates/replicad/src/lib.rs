@@ -7,6 +7,7 @@ pub mod courier;
 mod ear;
 pub mod error;
 mod flight;
+mod fetching;
 pub mod house;
 pub mod keep;
 mod meeting;

@@ -7,8 +7,8 @@ use keepwell_format::{Manifest, PackHeader, PackId, SeqRanges, SnapshotId};
 use keepwell_offsite::sampling::Known;
 use keepwell_offsite::{Offer, kept};
 use keepwell_storage::{ObjectId, ObjectName, Pool};
-use keepwell_wire::Class;
 use keepwell_wire::snapshots::PackRef;
+use keepwell_wire::{Class, Receipt};
 
 use crate::sender::{SendError, Store};
 
@@ -118,6 +118,24 @@ impl Own {
         }
         covered.extend(self.packs_of(&needs).into_iter().map(|pack| Known { class: Class::Pack, id: pack.id.0, length: pack.length }));
         covered
+    }
+
+    /// Numbers that snapshots need for which receipts say that there were more packs, or other ones, than are here.
+    pub(crate) fn short_of<'a>(&self, receipts: impl Iterator<Item = &'a Receipt>, remembered: &mut Remembered) -> SeqRanges {
+        let mut short = SeqRanges::new();
+        for receipt in receipts {
+            let Some(clear) = self.clear(&receipt.manifest.0, remembered) else { continue };
+            let here = self.packs_of(&clear.needs);
+            if (here.len() as u64, here.iter().map(|pack| pack.length).sum()) != (receipt.packs, receipt.bytes) {
+                short.union(&clear.needs);
+            }
+        }
+        short
+    }
+
+    /// Whether it is here, as far as its header tells.
+    pub(crate) fn has_pack(&self, pack: &PackRef) -> bool {
+        self.packs.binary_search(pack).is_ok()
     }
 
     /// Objects that are few and open the rest: key slots, keyrings, tombstones.

@@ -444,8 +444,10 @@ fn range(request: &Request<Incoming>) -> Result<Option<(u64, u64)>, No> {
 
 fn read(tenant: &mut Tenant, class: Class, id: [u8; 32], range: Option<(u64, u64)>) -> Answered {
     let length = tenant.length(class, id)?;
-    let (first, last) = range.unwrap_or((0, length.saturating_sub(1)));
-    if last >= length {
+    // A part that ends behind the end ends with it (RFC 9110 14.1.2).
+    let (first, last) = range.unwrap_or((0, u64::MAX));
+    let last = last.min(length.saturating_sub(1));
+    if first >= length {
         return Err(No::new(StatusCode::RANGE_NOT_SATISFIABLE, "malformed", format!("it has {length} bytes")));
     }
     let wanted = usize::try_from(last - first + 1).map_err(No::malformed)?;

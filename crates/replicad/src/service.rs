@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use keepwell_api::offsite::{Events, Invite, OFFERS_BYTES, Offers, Pair, Receiving};
+use keepwell_api::offsite::{Events, Invite, Lacking, OFFERS_BYTES, Offers, Pair, Receiving};
 use keepwell_api::{Callers, Refusal};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::fetching;
 use crate::house::House;
 
 type Shared = Arc<House>;
@@ -32,7 +33,9 @@ pub fn routes(house: Shared, vaultd: u32) -> Router {
         )
         .route("/v1/pair", post(pair))
         .route("/v1/offers", post(offers).layer(DefaultBodyLimit::max(OFFERS_BYTES)))
-        .route("/v1/send", post(send));
+        .route("/v1/send", post(send))
+        .route("/v1/lacking", get(lacking))
+        .route("/v1/objects/{class}/{id}", get(object));
     Callers::only([vaultd]).guard(routes.with_state(house))
 }
 
@@ -48,6 +51,15 @@ async fn events(house: State<Shared>, Query(which): Query<After>) -> Response {
 
 async fn pair(State(house): State<Shared>, Json(order): Json<Pair>) -> Response {
     house.pair(order).await.map(Json).map_err(|error| refusal(&error)).into_response()
+}
+
+async fn lacking(State(house): State<Shared>) -> Response {
+    let found = fetching::lacking(&house).await.map(|objects| Lacking { objects });
+    found.map(Json).map_err(|error| refusal(&error)).into_response()
+}
+
+async fn object(State(house): State<Shared>, Path((class, id)): Path<(String, String)>) -> Response {
+    fetching::object(&house, &format!("{class}/{id}")).await.map_err(|error| refusal(&error)).into_response()
 }
 
 async fn send(house: State<Shared>) -> Response {

@@ -103,6 +103,9 @@ pub enum PoolError {
     /// No such object.
     #[error("the vault holds no {0}")]
     NoObject(ObjectName),
+    /// What came from elsewhere is not the object that was lost.
+    #[error("the bytes that came are not {0}: they hash to another id. Nothing was changed")]
+    OtherBytes(ObjectName),
     /// Too little is left of an object.
     #[error("{name} is lost: {good} good shards are left, {needed} are needed ({damage})")]
     Lost {

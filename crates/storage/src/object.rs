@@ -137,6 +137,15 @@ pub struct ObjectName {
     pub id: ObjectId,
 }
 
+impl ObjectName {
+    /// From its text, such as `packs/` and 64 digits; none when it is anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (folder, id) = text.split_once('/')?;
+        let class = Class::ALL.into_iter().find(|class| class.folder() == folder)?;
+        Some(Self { class, id: id.parse().ok()? })
+    }
+}
+
 impl fmt::Display for ObjectName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.class.folder(), self.id)

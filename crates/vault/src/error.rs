@@ -73,6 +73,14 @@ pub enum VaultError {
     /// The file's content is not in the snapshot.
     #[error("the file could not be read when it was backed up: {0}")]
     NotRead(String),
+    /// What was brought from elsewhere was not taken.
+    #[error("{object} was not healed: {why}. Nothing was changed")]
+    NotHealed {
+        /// Its name.
+        object: String,
+        /// Why.
+        why: String,
+    },
     /// The place to restore to can't be written.
     #[error("the restore stopped: {0}. What was written so far is in the target; the vault is untouched")]
     Target(String),

@@ -87,7 +87,7 @@ pub(crate) fn load(pool: &Pool, keys: &Keys, id: ObjectId) -> Result<Snapshot, V
     open(keys, SnapshotId(id.0), &bytes)
 }
 
-fn open(keys: &Keys, id: SnapshotId, bytes: &[u8]) -> Result<Snapshot, VaultError> {
+pub(crate) fn open(keys: &Keys, id: SnapshotId, bytes: &[u8]) -> Result<Snapshot, VaultError> {
     let broken = |source| VaultError::Format { what: "a snapshot's manifest", source };
     let crypt = |what| move |source| VaultError::Crypt { what, source };
     let manifest = Manifest::decode(bytes).map_err(broken)?;

@@ -65,6 +65,7 @@ pub struct Appliance {
     ledger: Mutex<Ledger>,
     starting: Mutex<()>,
     forgetting: Mutex<()>,
+    scrubbing: Mutex<()>,
     stirred: (Mutex<u64>, Condvar),
 }
 
@@ -94,6 +95,7 @@ impl Appliance {
             ledger: Mutex::new(ledger),
             starting: Mutex::new(()),
             forgetting: Mutex::new(()),
+            scrubbing: Mutex::new(()),
             stirred: (Mutex::new(0), Condvar::new()),
             clock,
             state,
@@ -157,6 +159,11 @@ impl Appliance {
     /// Held while old copies are forgotten.
     pub(crate) fn forgetting(&self) -> MutexGuard<'_, ()> {
         lock(&self.forgetting)
+    }
+
+    /// Held while the pool is read again, and by whoever says what became of what was found then.
+    pub(crate) fn scrubbing(&self) -> MutexGuard<'_, ()> {
+        lock(&self.scrubbing)
     }
 
     /// Something happened: the steward looks again at once, and whoever follows is told.

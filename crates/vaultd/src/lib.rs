@@ -22,6 +22,7 @@ mod forgetting;
 mod freezing;
 mod gate;
 mod handing;
+mod healing;
 mod keeping;
 mod kit;
 mod locks;
@@ -78,6 +79,7 @@ impl Household {
         household.spawn("upkeep", |appliance, stop| upkeep::run(appliance, stop))?;
         household.spawn("disks", disks::run)?;
         household.spawn("second site", |appliance, stop| handing::run(appliance, stop))?;
+        household.spawn("healing", |appliance, stop| healing::run(appliance, stop))?;
         household.spawn("outbox", |appliance, stop| outbox::run(appliance, stop))?;
         Ok(household)
     }

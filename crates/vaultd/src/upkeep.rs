@@ -22,7 +22,7 @@ const HISTORY: i64 = 6 * 3_600;
 /// All shards are read within so many days.
 const SCRUB_DAYS: u32 = 30;
 /// Document: objects that were found lost in this round.
-const LOST: &str = "scrub-lost";
+pub(crate) const LOST: &str = "scrub-lost";
 /// Bytes that are read in one go.
 const SCRUB_SLICE: u64 = 256 << 20;
 
@@ -113,6 +113,7 @@ fn scrub(appliance: &Appliance, vault: &Vault) -> Result<(), VaultdError> {
     if due == 0 {
         return Ok(());
     }
+    let _until_it_is_said = appliance.scrubbing();
     let report = vault.scrub(&mut cursor, due, now, &NoProgress)?;
     let lost = appliance.state.document::<u64>(LOST)?.unwrap_or(0) + report.lost.len() as u64;
     // Before the cursor: what is counted twice is told, what is not counted would be proven away at the round's end.

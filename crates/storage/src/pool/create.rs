@@ -53,6 +53,7 @@ impl Pool {
             strays: std::sync::Mutex::default(),
             listing: std::sync::RwLock::default(),
             temps: std::sync::atomic::AtomicU64::default(),
+            lost: std::sync::Mutex::default(),
         })
     }
 }

@@ -14,6 +14,7 @@ mod listing;
 mod open;
 mod place;
 mod presence;
+mod put_back;
 mod read;
 mod rebalance;
 mod recover;
@@ -24,6 +25,7 @@ mod supersede;
 mod survey;
 mod write;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -80,6 +82,8 @@ pub struct Pool {
     listing: RwLock<Listing>,
     /// Numbers temporary names.
     temps: AtomicU64,
+    /// Objects that could not be put together when they were last read or checked.
+    lost: Mutex<BTreeSet<ObjectName>>,
 }
 
 /// A place in the pool, with or without a disk in it.

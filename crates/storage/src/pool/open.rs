@@ -32,6 +32,7 @@ impl Pool {
             strays: strays.into(),
             listing: std::sync::RwLock::default(),
             temps: std::sync::atomic::AtomicU64::default(),
+            lost: std::sync::Mutex::default(),
         };
         let leftovers = pool.list_all();
         pool.check_enough()?;

@@ -76,6 +76,7 @@ impl Pool {
     }
 
     pub(super) fn lost(&self, name: ObjectName, found: &Recovered) -> PoolError {
+        self.note_lost(name, true);
         let describe = |(at, fault): &(ShardAt, _)| {
             let shard = self.shard_ref(name, *at);
             format!("{}: {} {fault}", shard.disk, shard.path)

@@ -178,6 +178,16 @@ impl Pool {
         Ok(())
     }
 
+    /// Writes all shards of an object of which too little is left, in the best layout there are disks for, and removes what was left.
+    pub(super) fn write_anew(&self, name: ObjectName, entry: &Entry, object: Vec<u8>) -> Result<RepairOutcome, PoolError> {
+        let len = object.len() as u64;
+        let full = self.full_layout(name.class.spread(), len);
+        let plan = self.plan_repair(name, len, &[], Narrowing::ToSave)?.filter(Plan::is_complete).ok_or_else(|| self.too_few_writable())?;
+        self.rebuild(name, object, &plan)?;
+        self.remove_superseded(name, entry, &plan);
+        Ok(if plan.layout == full { RepairOutcome::Healed } else { RepairOutcome::Degraded })
+    }
+
     fn repair_failed(&self, disk: &Candidate, error: crate::disk::DiskError) -> PoolError {
         match self.after_failure(disk.slot, disk.disk.as_ref(), error.clone()) {
             Err(full) => full,

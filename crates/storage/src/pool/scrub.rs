@@ -58,6 +58,7 @@ impl Pool {
     pub(super) fn scrub_report(&self, name: ObjectName, entry: &Entry, found: &Recovered) -> ScrubReport {
         let damaged: Vec<ShardCheck> =
             found.faults.iter().map(|(at, fault)| ShardCheck { shard: self.shard_ref(name, *at), fault: *fault }).collect();
+        self.note_lost(name, found.object.is_none());
         let verdict = match &found.object {
             None => ScrubVerdict::Lost { good: found.best.0, needed: found.best.1 },
             Some(object) => {

@@ -4,7 +4,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use keepwell_storage::{Access, Class, FaultyDisk, Layout, Machine, MemoryDisk, ObjectName, Pool, RepairOutcome, Spread, encode_object};
+use keepwell_storage::{
+    Access, Class, Damage, FaultyDisk, Layout, Machine, MemoryDisk, ObjectName, Pool, PoolError, RepairOutcome, Spread, encode_object,
+};
 
 use super::disks::{bytes, create, dynamic, faulty, layout, name, open};
 
@@ -149,4 +151,61 @@ fn after_a_power_cycle_the_machine_goes_on() {
     machine.restart();
     let after = open(&disks);
     assert_eq!(after.read_object(name(Class::Pack, &object(0))).unwrap().0, object(0));
+}
+
+/// An object is put back that was damaged beyond parity, or is gone; the others are in nobody's way, and stay as they were.
+fn putting_back(layout: Layout, damage: Damage) -> usize {
+    let machine = Machine::new();
+    let disks = faulty(&machine, layout.width().into());
+    let pool = create(&disks, layout);
+    (0..3).for_each(|number| drop(pool.put(Class::Pack, Spread::Layout, &object(number)).unwrap()));
+    drop(pool);
+    let lost = name(Class::Pack, &object(1));
+    for disk in &disks[..usize::from(layout.m) + 1] {
+        let path = disk.paths().into_iter().find(|path| path.contains(&lost.id.to_string())).unwrap();
+        assert!(disk.damage(&path, damage));
+    }
+    let pool = open(&disks);
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    machine.set_hook({
+        let (taken, disks) = (Arc::clone(&taken), disks.clone());
+        move |op| {
+            let images: Vec<MemoryDisk> = disks.iter().map(|d| d.crash_image(op.number)).collect();
+            taken.lock().unwrap().push((format!("{layout}, {damage:?}, before {} {:?} {}", op.number, op.kind, op.path), images));
+        }
+    });
+    assert_eq!(pool.put_back(lost, &object(1)).unwrap(), RepairOutcome::Healed);
+    machine.clear_hook();
+    drop(pool);
+    let mut moments = std::mem::take(&mut *taken.lock().unwrap());
+    let count = moments.len();
+    moments.push(("after it".into(), disks.iter().map(|d| d.crash_image(1)).collect()));
+    for (number, (call, images)) in moments.iter().enumerate() {
+        let images: Vec<Arc<MemoryDisk>> = images.iter().map(|d| Arc::new(d.image())).collect();
+        let pool = open(&images);
+        for other in [0, 2] {
+            assert_eq!(pool.read_object(name(Class::Pack, &object(other))).unwrap().0, object(other), "{call}");
+        }
+        match pool.read_object(lost) {
+            Ok((bytes, _)) => assert_eq!(bytes, object(1), "{call}"),
+            // Whoever looks finds it lost still, unless nothing was left of it before.
+            Err(PoolError::Lost { .. }) => assert!(number < count, "{call}"),
+            Err(PoolError::NoObject(_)) => assert!(number < count && layout.k == 1 && damage == Damage::Delete, "{call}"),
+            Err(other) => panic!("{call}: {other}"),
+        }
+        pool.put_back(lost, &object(1)).unwrap();
+        pool.repair_object(lost).unwrap();
+        assert!(pool.health().is_whole(), "{call}");
+        assert!(images.iter().all(|d| d.paths().iter().all(|p| !p.contains(".tmp-"))), "{call}");
+    }
+    count
+}
+
+#[test]
+fn a_crash_while_something_is_put_back_leaves_it_lost_or_whole() {
+    for text in ["1+1", "2+1", "2+2"] {
+        for damage in [Damage::FlipBit(20_000), Damage::Delete] {
+            assert!(putting_back(layout(text), damage) > 10);
+        }
+    }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::disks::{bytes, create, dynamic, layout, memory, name};
 use keepwell_storage::{
-    Access, Class, Damage, Disk, DiskState, HEADER_LEN, LABEL_FILE, Layout, MemoryDisk, Pool, PoolError, RepairOutcome, ScrubVerdict,
-    Spread,
+    Access, Class, Damage, Disk, DiskState, HEADER_LEN, LABEL_FILE, Layout, MemoryDisk, ObjectName, Pool, PoolError, RepairOutcome,
+    ScrubVerdict, Spread,
 };
 
 const PAYLOAD: u64 = HEADER_LEN as u64 * 8;
@@ -59,6 +59,7 @@ fn one_case(layout: Layout, len: usize, damage: Damage, lost: usize, first: usiz
     let pool = Pool::open(dynamic(&disks), Access::Write).unwrap();
     if !pool.contains(name) {
         assert!(damage == Damage::Delete && lost >= holders.len(), "{case}");
+        comes_back(pool, &disks, name, &object, case);
         return;
     }
     if lost > layout.m.into() {
@@ -66,7 +67,10 @@ fn one_case(layout: Layout, len: usize, damage: Damage, lost: usize, first: usiz
         assert!(matches!(error, PoolError::Lost { .. }), "{case}: {error}");
         assert!(matches!(pool.scrub(name).unwrap().verdict, ScrubVerdict::Lost { .. }), "{case}");
         assert_eq!(pool.repair_object(name).unwrap().outcome, RepairOutcome::Lost, "{case}");
+        assert_eq!(pool.lost_objects(), [name], "{case}");
+        assert!(matches!(pool.put_back(name, &bytes(len + 1, 2)), Err(PoolError::OtherBytes(_))), "{case}");
         assert!(disks.iter().map(|d| d.contents()).eq(before), "{case}: changed");
+        comes_back(pool, &disks, name, &object, case);
         return;
     }
     assert_eq!(pool.read_object(name).unwrap().0, object, "{case}");
@@ -114,7 +118,7 @@ fn an_emptied_disk_is_adopted_and_filled_again() {
         assert_eq!(pool.adopt_empty_disks(&[[99; 16]]).unwrap().len(), 1);
         for class in [Class::Pack, Class::Keyring] {
             for id in pool.objects(class) {
-                let outcome = pool.repair_object(keepwell_storage::ObjectName { class, id }).unwrap().outcome;
+                let outcome = pool.repair_object(ObjectName { class, id }).unwrap().outcome;
                 assert_ne!(outcome, RepairOutcome::Degraded, "{layout}");
             }
         }
@@ -203,6 +207,48 @@ fn shards_with_good_checksums_and_wrong_content_are_found_out() {
             assert_eq!(pool.scrub(name).unwrap().verdict, ScrubVerdict::Whole);
         }
     }
+}
+
+/// From bytes that another place kept.
+fn comes_back(pool: Pool, disks: &[Arc<MemoryDisk>], name: ObjectName, object: &[u8], case: &str) {
+    assert_eq!(pool.put_back(name, object).unwrap(), RepairOutcome::Healed, "{case}");
+    assert_eq!(pool.lost_objects(), [], "{case}");
+    drop(pool);
+    let pool = Pool::open(dynamic(disks), Access::Write).unwrap();
+    assert_eq!(pool.scrub(name).unwrap().verdict, ScrubVerdict::Whole, "{case}");
+    assert_eq!(pool.read_object(name).unwrap().0, object, "{case}");
+    assert_eq!(pool.put_back(name, object).unwrap(), RepairOutcome::Whole, "{case}");
+}
+
+#[test]
+fn what_is_put_back_is_written_where_there_are_disks_for_it_and_refused_where_there_are_too_few() {
+    let object = bytes(300_000, 1);
+    let name = name(Class::Pack, &object);
+    let disks = memory(3);
+    create(&disks, layout("2+1")).put(Class::Pack, Spread::Layout, &object).unwrap();
+    disks[2].damage(&shard_on(&disks[2]), Damage::FlipBit(PAYLOAD));
+    let pool = Pool::open(dynamic(&disks[1..]), Access::Write).unwrap();
+    assert_eq!(pool.put_back(name, &object).unwrap(), RepairOutcome::Degraded, "two whole copies");
+    drop(pool);
+    disks[1].damage(&shard_on(&disks[1]), Damage::Delete);
+    let pool = Pool::open(dynamic(&disks[1..]), Access::Read).unwrap();
+    assert_eq!(pool.read_object(name).unwrap().0, object);
+    assert!(matches!(pool.put_back(name, &object), Err(PoolError::ReadAccess)));
+    drop(pool);
+    // The first disk returns with its old shard.
+    let pool = Pool::open(dynamic(&disks), Access::Write).unwrap();
+    assert!(matches!(pool.repair_object(name).unwrap().outcome, RepairOutcome::Healed));
+    drop(pool);
+    for disk in &disks[1..] {
+        disk.damage(&shard_on(disk), Damage::Truncate(7));
+    }
+    let full = Pool::open(dynamic(&disks), Access::Write).unwrap();
+    let before: Vec<_> = disks.iter().map(|d| d.contents()).collect();
+    disks.iter().for_each(|disk| disk.set_capacity(1000));
+    assert!(matches!(full.put_back(name, &object), Err(PoolError::Full { .. })));
+    assert!(disks.iter().map(|d| d.contents()).eq(before), "nothing was changed");
+    disks.iter().for_each(|disk| disk.set_capacity(1 << 40));
+    assert_eq!(full.put_back(name, &object).unwrap(), RepairOutcome::Healed);
 }
 
 #[test]

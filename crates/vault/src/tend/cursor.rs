@@ -1,6 +1,6 @@
 //! How far the reading of everything has come, as a text that is kept between calls. A cache: when it is lost, a round begins anew.
 
-use keepwell_storage::{Class, ObjectName};
+use keepwell_storage::ObjectName;
 
 const TITLE: &str = "keepwell scrub 1";
 const DAY: i64 = 86_400;
@@ -40,7 +40,7 @@ impl ScrubCursor {
         let started = field("started")?.parse().ok()?;
         let after = match field("after")? {
             "-" => None,
-            name => Some(object(name)?),
+            name => Some(ObjectName::parse(name)?),
         };
         let (done_bytes, rounds) = (field("done")?.parse().ok()?, field("rounds")?.parse().ok()?);
         Some(Self { started, after, done_bytes, rounds })
@@ -69,15 +69,9 @@ impl ScrubCursor {
     }
 }
 
-fn object(text: &str) -> Option<ObjectName> {
-    let (folder, id) = text.split_once('/')?;
-    let class = Class::ALL.into_iter().find(|class| class.folder() == folder)?;
-    Some(ObjectName { class, id: id.parse().ok()? })
-}
-
 #[cfg(test)]
 mod tests {
-    use keepwell_storage::ObjectId;
+    use keepwell_storage::{Class, ObjectId};
 
     use super::*;
 

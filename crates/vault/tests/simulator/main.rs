@@ -2,12 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+mod both_fail;
 mod crash;
 mod damage;
 mod forgetting;
 mod growing;
 mod journal;
 mod life;
+mod month;
 mod promised;
 mod random;
 mod regressions;
@@ -16,6 +18,7 @@ mod restoring;
 mod resuming;
 mod roundtrip;
 mod salts;
+mod second_site;
 mod target;
 mod tree;
 mod world;
