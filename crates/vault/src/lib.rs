@@ -15,6 +15,7 @@ mod error;
 #[cfg(test)]
 mod fixture;
 mod forget;
+mod given;
 mod index;
 mod keys;
 mod lanes;
@@ -40,6 +41,7 @@ pub use diff::{Change, Difference};
 pub use env::{Clock, Env, NoProgress, Progress, Step, Workers};
 pub use error::VaultError;
 pub use forget::ForgetReport;
+pub use given::GivenFiles;
 pub use index::{Index, IndexPlace, IndexedPack, Location, MemoryIndex, SqliteIndex};
 pub use keepwell_keys::NewVault;
 pub use read::{Below, StoredFile};
