@@ -11,6 +11,7 @@ pub mod keep;
 mod meeting;
 mod own;
 pub mod pairing;
+mod place;
 pub mod receiver;
 pub mod sender;
 pub mod service;
