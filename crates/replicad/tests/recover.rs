@@ -122,7 +122,7 @@ fn papers(home: &Home) -> Papers {
 struct Practice {
     home: Home,
     keeper: Keeper,
-    sender: Arc<keepwell_replicad::house::House>,
+    sender: Arc<House>,
     folder: tempfile::TempDir,
 }
 
