@@ -1,17 +1,27 @@
 #!/usr/bin/python3
 """Two whole boxes, two places. One invites the other; from then on everything that is backed up at the one is at the other too, receipts and challenges say so, and the one that keeps can
-read none of it. First half of the day on which one of them burns."""
+read none of it. Then the one that sends burns, disks and all. A blank box, two papers, an address and the name of a key: people, shares, promises, log and data come back, what matters most
+first; the lost box gets nothing any more, and the new one goes on where it was.
+"""
 
+import json
 import os
 import re
+import shutil
 import socket
 import ssl
 import subprocess
+import threading
+import time
 
 from lib import trees
 from lib.appliance import Appliance
+from lib.asking import ask
 from lib.box import free_pair, until
 from lib.checks import Checks, need_root
+from lib.line import Line
+from lib.people import secret
+from lib.program import run, start
 from lib.servers import Samba
 from lib.shards import flip
 
@@ -21,17 +31,18 @@ MARK = b"MRN 4711, Jane Example, biopsy: benign. "
 
 
 def main():
-    server = Samba(checks.scratch / "samba")
+    server, images = Samba(checks.scratch / "samba"), Samba(checks.scratch / "samba-2")
     near_port, far_port = free_pair(), free_pair()
     near = Appliance(checks.scratch / "near", "--offsite", f"127.0.0.2:{near_port}")
     far = Appliance(checks.scratch / "far", "--offsite", f"127.0.0.3:{far_port}")
     with checks.part("two boxes that do not know each other"):
         strangers(near, far, far_port)
+        papers = [paper(near, number) for number in (1, 2, 3)]
     with checks.part("they are paired"):
         paired(near, far, far_port)
     with checks.part("a share is backed up, and is at both places"):
-        records(server)
-        backed_up(near, server)
+        records(server, images)
+        promised = backed_up(near, server, images)
         arrives(near, far)
     with checks.part("the one that keeps can read nothing"):
         keyless(near, far)
@@ -45,6 +56,16 @@ def main():
         uninvited(near, far, far_port)
     with checks.part("the logs"):
         logs(near, far)
+    with checks.part("it burns"):
+        before = burns(near, promised)
+    with checks.part("two papers, an address and a name"):
+        recovered(far, far_port, papers, server, images)
+    with checks.part("a blank box gets the disks"):
+        new = blank(papers, before)
+    with checks.part("the lost box"):
+        thief(near)
+    with checks.part("the new box goes on"):
+        in_its_place(new, far, before, server)
     checks.finish()
 
 
@@ -108,17 +129,40 @@ def paired(near, far, far_port):
     checks.check("no file has the invitation", known and not any(token in file.read_bytes() for file in known if file.is_file()), known)
 
 
-def records(server):
+def paper(near, number):
+    """Printed at its own screen, and confirmed with the words that are asked for. Its file."""
+    vault = near.get("vaultd", "/v1/vault")["vault"].replace("-", "")
+    route, keyd = f"/v1/vaults/{vault}/papers/{number}", near.folder / "run/keyd.sock"
+    page = ask(keyd, "POST", route, {"format": "text", "keeper": f"keeper {number}", "serial": ""})
+    text = page.report.get("text", "")
+    rows = [line.split()[1:] for line in text.splitlines() if line.startswith("words-")]
+    asked = near.get("keyd", route).get("places", [])
+    typed = [secret(rows[place["row"] - 1][place["word"] - 1]) for place in asked]
+    confirmed = ask(keyd, "POST", f"{route}/confirm", {"words": typed})
+    checks.check(f"paper {number} of the kit is printed and confirmed", page.status == 200 and confirmed.status == 200, f"{page.status} {confirmed}")
+    return trees.put(checks.scratch / f"papers/{number}.txt", text.encode(), 0o600)
+
+
+def records(server, images):
     trees.plain(server.share, 200, 4000, seed=8)
     trees.put(server.share / "patients/record.txt", MARK * 5000)
-    trees.put(server.share / "images/ct", os.urandom(60 << 20))
+    trees.put(server.share / "images/ct", os.urandom(30 << 20))
     server.give()
+    for number in range(6):
+        trees.put(images.share / f"archive/{number}", os.urandom(16 << 20))
+    images.give()
 
 
-def backed_up(near, server):
+def backed_up(near, server, images):
     near("shares", "add", "EHR", *server.to_read(), "--tier", 1)
-    run = near("runs", "start", "EHR", "--wait")
-    checks.check("a backup", run.status == 0, run)
+    near("shares", "add", "Images", *images.to_read(), "--tier", 3)
+    for share in ("EHR", "Images"):
+        done = near("runs", "start", share, "--wait")
+        checks.check(f"a backup of {share}", done.status == 0, done)
+    at = near.get("vaultd", "/v1/status")["at"]
+    changed = near.promise(two={"cadence_s": 7200, "copy_age_goal_s": 20_000})
+    checks.check("a promise is another one from now on", all(answer.status == 200 for answer in changed), changed)
+    return at
 
 
 def is_there(near, share="EHR"):
@@ -166,7 +210,7 @@ def keyless(near, far):
 
 
 def goes_on(near, far, server):
-    trees.put(server.share / "images/second", os.urandom(80 << 20))
+    trees.put(server.share / "images/second", os.urandom(50 << 20))
     server.give()
     run = near("runs", "start", "EHR", "--wait")
     checks.check("a second backup", run.status == 0, run)
@@ -318,6 +362,131 @@ def logs(near, far):
         checks.check("and is whole", log.status == 0, log)
         text = (box.folder / "log/replicad.log").read_text()
         checks.check("no invitation and no name of a file is in the program's log", "kwpair1" not in text and "patients" not in text and "panicked" not in text)
+
+
+def known(box):
+    """What the box knows of itself and of people, without what changes by itself."""
+    shares = [{name: share[name] for name in ("id", "name", "location", "tier", "added_at")} for share in box.get("vaultd", "/v1/shares")]
+    users = [user["name"] for user in box.get("authd", "/v1/users").get("users", [])]
+    return {"shares": shares, "users": users, "policies": box.get("vaultd", "/v1/policies")}
+
+
+def log(box):
+    records = box("log", "--limit", 1000).report.get("records", [])
+    return [(record["seq"], record["at"], record["actor"], record["event"], record["fields"]) for record in records]
+
+
+def state_kept(box):
+    duties = box.get("vaultd", "/v1/status").get("duties", [])
+    return max((standing["at"] for duty, standing in duties if duty["kind"] == "state" and standing["is"] == "proven"), default=0)
+
+
+def burns(near, promised):
+    """Of the first house nothing is left. What is used again below is what a thief had carried away the night before, and what people know."""
+    checks.check("its state is in the vault, as its people made it", until(lambda: state_kept(near) > promised, 180), near.get("vaultd", "/v1/status").get("duties"))
+    near("offsite", "send")
+    checks.check("and in the other house, with all else", until(lambda: receiver(near).get("waiting") == 0 and is_there(near, "keepwell-state"), 180), offsite(near))
+    before = {**known(near), "log": log(near), "name": offsite(near)["name"]}
+    near.stop()
+    near.folder = near.folder.rename(checks.scratch / "stolen")
+    return before
+
+
+def bytes_in(share):
+    return {path.relative_to(share): path.read_bytes() for path in share.rglob("*") if path.is_file()}
+
+
+def recovered(far, far_port, papers, server, images):
+    to = checks.scratch / "new/disks"
+    name = offsite(far)["name"]
+    kit = f"{papers[0]},{papers[2]}"
+    order = lambda port, host="127.0.0.1": ("recover", "--from", f"{host}:{port}", "--key", name, "--papers", kit, "--to", to, "--disks", 3)
+    of_kit = ("--vault", to, "--unlock", f"kit:{kit}")
+    other = run(*order(far_port, "127.0.0.3")[:4], "0" * 64, *order(far_port)[5:])
+    checks.check("somebody else at that address is not spoken to", other.status == 1 and other.is_clear("key"), other)
+    line = Line(far_port, "127.0.0.3")
+    line.slow(12 << 20)
+    began = time.monotonic()
+    process = start(*order(line.port), errors=subprocess.PIPE)
+    end = threading.Timer(300, process.kill)
+    end.start()
+    told = []
+    for text in process.stderr:
+        event = json.loads(text) if text.startswith(b"{") else {}
+        told += [event] if event.get("event") not in (None, "progress") else []
+        if event.get("event") == "whole":
+            break
+    line.stall_after(0)
+    threading.Thread(target=process.stderr.read, daemon=True).start()
+    checks.check("the first share that is whole is the one of tier 1", told and "'EHR'" in told[-1]["text"], told)
+    out = checks.scratch / "first"
+    first = run("vault", "restore", *of_kit, "EHR@latest", "--path", "patients/record.txt", "--to", out)
+    took = time.monotonic() - began
+    files = [path for path in out.rglob("*") if path.is_file()]
+    checks.check("its first file is restored", first.is_plain and [path.read_bytes() for path in files] == [MARK * 5000], f"{first}\n{files}")
+    there = {one["name"] for one in run("vault", "list", *of_kit).report.get("snapshots", [])}
+    checks.check("while the rest is still on its way", process.poll() is None and (to / "recover/unfinished").exists() and "EHR" in there and "Images" not in there, (process.poll(), there))
+    process.kill()
+    process.wait()
+    end.cancel()
+    line.close()
+    done = run(*order(far_port, "127.0.0.3"))
+    checks.check("the machine fails, and the same command brings the rest", done.status == 0 and done.report.get("all") is True and done.report.get("tiers_known") is True, done)
+    print(f"figures: first file of tier 1 after {took:.1f} s over a line of 12 MiB/s; after a kill the whole in {done.seconds:.1f} s more over the loopback")
+    for share, what in (("EHR", server), ("Images", images)):
+        whole = run("vault", "restore", *of_kit, f"{share}@latest", "--to", checks.scratch / f"whole-{share}")
+        checks.check(f"every file of {share} is as it was backed up", whole.is_plain and bytes_in(checks.scratch / f"whole-{share}") == bytes_in(what.share), whole)
+
+
+def blank(papers, before):
+    """Whoever owned the burnt box has a password and a telephone."""
+    new = Appliance(checks.scratch / "new", "--unclaimed", "--offsite", f"127.0.0.5:{free_pair()}")
+    for kept in ("password", "totp"):
+        shutil.copy(checks.scratch / "stolen/owner" / kept, new.folder / "owner" / kept)
+    shutil.copy(checks.scratch / "stolen/session", new.folder / "session")
+    checks.check("it has a vault that it can't open", until(lambda: (new.get("vaultd", "/v1/vault").get("unready") or {}).get("code") == "locked", 60), new.get("vaultd", "/v1/vault"))
+    opened = new("keys", "recover", "--paper", papers[1], "--paper", papers[2])
+    checks.check("two papers open it", opened.status == 0 and new.settled(), opened)
+    same = lambda: {**known(new), "users": known(new)["users"]} == {name: before[name] for name in ("shares", "users", "policies")}
+    checks.check("people, shares and promises are there again", until(same, 120), (before, known(new)))
+    signed_in = new.sign_in()
+    checks.check("the owner of before signs in", signed_in.status == 0, signed_in)
+    verdict = new("log", "verify")
+    now = log(new)
+    own = next((at for at, (one, was) in enumerate(zip(now, before["log"])) if one != was), min(len(now), len(before["log"])))
+    codes = {fields.get("code") for _, _, _, event, fields in now[:own] if event == "offsite"}
+    checks.check("the log goes on where that of the lost box was kept last", verdict.status == 0 and {"paired", "receipt"} <= codes and len(now) > own, (verdict, own, len(before["log"])))
+    checks.check("and says that the state came back", any(event == "state-restored" for _, _, _, event, _ in now[own:]), now[own:])
+    return new
+
+
+def thief(near):
+    near.start()
+    near.settled()
+    near.sign_in()
+    near("offsite", "send")
+    checks.check("it is told that another one has its place", until(lambda: (receiver(near).get("failure") or {}).get("code") == "replaced", 120), offsite(near))
+    near.stop()
+
+
+def in_its_place(new, far, before, server):
+    checks.check("nobody carries a key: it has the lost one's place", until(lambda: receiver(new).get("name") == offsite(far)["name"], 120), offsite(new))
+    names = (offsite(new)["name"], before["name"])
+    checks.check("with a key of its own", len(set(names)) == 2 and receiver(new)["place"] == "The other house", names)
+    checks.check("all receipts came with it", until(lambda: is_there(new) and is_there(new, "Images"), 120), offsite(new))
+    checks.check("to the other box it is the same practice, with another key", len(tenants(far)) == 6 and receiver(new)["words"] in {kept["words"] for kept in offsite(far)["tenants"]}, offsite(far))
+    trees.put(server.share / "patients/after", MARK)
+    server.give()
+    done = new("runs", "start", "EHR", "--wait")
+    checks.check("backups go on", done.status == 0, done)
+    new("offsite", "send")
+    arrived = until(lambda: is_there(new) and receiver(new)["waiting"] == 0 and receiver(new)["challenge"], 300)
+    checks.check("and go to the other house", arrived and receiver(new)["failure"] is None, offsite(new))
+    checks.check("which still has what it signed for", arrived and receiver(new)["challenge"]["lost"] == 0, offsite(new))
+    checks.check("both logs say who has whose place", until(lambda: "tenant-replaced" in {fields["code"] for fields in events(far)} and "place-taken" in {fields["code"] for fields in events(new)}, 60), (events(far)[-5:], events(new)[-5:]))
+    checks.check("and are whole", all(box("log", "verify").status == 0 for box in (new, far)))
+    text = (new.folder / "log/replicad.log").read_text()
+    checks.check("no key and no name of a file is in the program's log", "PRIVATE" not in text and "patients" not in text and "panicked" not in text)
 
 
 main()

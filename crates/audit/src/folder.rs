@@ -21,7 +21,8 @@ pub(crate) fn file_path(folder: &Path, number: u32) -> PathBuf {
     folder.join(file_name(number))
 }
 
-fn file_name(number: u32) -> String {
+/// What file `number` of a ledger is called; the first one has number 1, and none is ever missing between.
+pub fn file_name(number: u32) -> String {
     format!("ledger-{number:08}.kwl")
 }
 

@@ -17,6 +17,7 @@ mod verify;
 
 pub use error::{AuditError, InvalidRecord};
 pub use event::Event;
+pub use folder::file_name;
 pub use hash::{Hash, Head};
 pub use ledger::{FILE_MAX, Ledger, Opened};
 pub use read::read;

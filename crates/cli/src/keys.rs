@@ -72,12 +72,20 @@ fn recover(args: &RecoverArgs, keyd: &Client, answer: &mut Answer) -> Result<Exi
     };
     let papers = [Base64(secret_file(first)?), Base64(secret_file(second)?)];
     let passphrase = args.passphrase_file.as_deref().map(|path| secret_line(path, "passphrase")).transpose()?.map(Base64);
-    let (slots, keyring) = opening::sealed(&args.vault.vault, Access::Write, answer)?.locks()?;
-    let (slots, keyring) = (Some(slots.encode().into()), Some(keyring.encode().into()));
+    let (slots, keyring) = match &args.vault {
+        Some(vault) => {
+            let (slots, keyring) = opening::sealed(vault, Access::Write, answer)?.locks()?;
+            (Some(slots.encode().into()), Some(keyring.encode().into()))
+        }
+        // vaultd has shown them to keyd, and stores the new ones.
+        None => (None, None),
+    };
     let done: UnlockedByKit = keyd.post("/v1/unlock-by-kit", &UnlockByKit { papers, slots, keyring, passphrase })?;
     answer.field("sealed", done.not_sealed.is_none());
     answer.line("The keys are open.");
-    store(&args.vault, keyd)?;
+    if let Some(vault) = &args.vault {
+        store(vault, keyd)?;
+    }
     match &done.not_sealed {
         None if keyd.get::<Status>("/v1/status")?.keeper == Keeper::Tpm => {
             answer.line("They are sealed to this box: it opens them by itself from now on.");
@@ -92,9 +100,9 @@ fn recover(args: &RecoverArgs, keyd: &Client, answer: &mut Answer) -> Result<Exi
 }
 
 /// Brings the vault's disks the newest key slots, reads them back, and tells keyd, until they have them. Answers whether anything was stored.
-fn store(args: &VaultArgs, keyd: &Client) -> Result<bool, CliError> {
+fn store(folder: &Path, keyd: &Client) -> Result<bool, CliError> {
     for tries in 0..STORE_TRIES {
-        let vault = opening::sealed_again(&args.vault, Access::Write)?;
+        let vault = opening::sealed_again(folder, Access::Write)?;
         let there = InPool { slots: vault.locks()?.0.encode().into() };
         let newer: ToStore = keyd.post(&format!("/v1/vaults/{}/stored", vault.vault_id()), &there)?;
         let Some(slots) = newer.slots else { return Ok(tries > 0) };
@@ -108,7 +116,7 @@ fn store(args: &VaultArgs, keyd: &Client) -> Result<bool, CliError> {
 
 fn store_newest(args: &VaultArgs, keyd: &Client, answer: &mut Answer) -> Result<Exit, CliError> {
     opening::sealed(&args.vault, Access::Read, answer)?;
-    let stored = store(args, keyd)?;
+    let stored = store(&args.vault, keyd)?;
     answer.field("stored", stored);
     answer.line(if stored { "The disks have the newest key slots now." } else { "The disks had the newest key slots already." });
     Ok(Exit::Complete)
@@ -116,7 +124,7 @@ fn store_newest(args: &VaultArgs, keyd: &Client, answer: &mut Answer) -> Result<
 
 fn reissue(args: &VaultArgs, keyd: &Client, answer: &mut Answer) -> Result<Exit, CliError> {
     // What was to be stored before is there now, or there is no new kit yet.
-    store(args, keyd)?;
+    store(&args.vault, keyd)?;
     let vault = opening::sealed(&args.vault, Access::Read, answer)?;
     let request = Reissue { vault: vault.vault_id().to_string(), slots: Some(vault.locks()?.0.encode().into()) };
     let made: Reissued = keyd.post("/v1/reissue", &request)?;

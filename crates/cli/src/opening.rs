@@ -118,7 +118,7 @@ fn warn_of_disks(pool: &Pool, json: bool) {
 }
 
 /// The clock of the machine.
-struct SystemClock;
+pub(crate) struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Time {

@@ -16,6 +16,7 @@ use keepwell_wire::KeyName;
 use serde_json::json;
 
 use crate::exit::{CliError, Exit};
+use crate::opening::SystemClock;
 use crate::output::{self, Answer};
 use crate::progress::Meter;
 use crate::random::Random;
@@ -116,6 +117,7 @@ pub(crate) fn run(args: &RecoverArgs, answer: &mut Answer) -> Result<Exit, CliEr
         forgotten: args.forgotten,
         until_first: args.until_first,
         patience: Patience::default(),
+        clock: Arc::new(SystemClock),
     };
     let teller: Arc<dyn Listener> = Arc::new(Teller { meter: Meter::start(answer.is_json()), json: answer.is_json() });
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -239,6 +241,11 @@ fn show(answer: &mut Answer, args: &RecoverArgs, done: &Recovered) -> Exit {
         answer.line(format_args!(
             "  {} that the lost box had been told to forget stayed there; into another folder, --forgotten brings them as well.",
             text::count(done.forgotten as u64, "snapshot")
+        ));
+    }
+    if done.all {
+        answer.line(format_args!(
+            "  A box that gets these disks has the shares, people and history of the lost one, and goes on sending to the other box."
         ));
     }
     answer.line(format_args!("  See them:   keepwell vault list --vault {to} --unlock kit:FILE,FILE"));

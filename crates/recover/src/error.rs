@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use keepwell_crypt::CryptError;
+use keepwell_keys::KeysError;
 use keepwell_link::{IdentityError, LinkError};
 use keepwell_storage::PoolError;
 use keepwell_vault::VaultError;
@@ -56,6 +57,9 @@ pub enum RecoverError {
         /// What the newest one said.
         first: String,
     },
+    /// Slots and papers went together a moment ago.
+    #[error("the two papers don't open the vault any more; what came until now is kept")]
+    Keys(#[source] KeysError),
     /// The other box has no snapshot that it signed for.
     #[error("the other box has no whole snapshot of this vault; there is nothing to bring back")]
     Nothing,

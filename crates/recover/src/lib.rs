@@ -13,6 +13,7 @@ mod locks;
 mod notes;
 mod order;
 mod peer;
+mod place;
 mod recovery;
 mod tiers;
 

@@ -36,8 +36,8 @@ impl Notes {
         self.write(UNFINISHED, b"This vault is still being fetched from another box.\n")
     }
 
-    /// The new box's key: made once, and the same for every later run.
-    pub(crate) fn identity(&self) -> Result<Identity, RecoverError> {
+    /// The new box's key, as PEM: made once, and the same for every later run.
+    pub(crate) fn key(&self) -> Result<Zeroizing<String>, RecoverError> {
         let path = self.folder.join(KEY);
         let pem = match fs::read_to_string(&path) {
             Ok(pem) => Zeroizing::new(pem),
@@ -48,7 +48,7 @@ impl Notes {
             }
             Err(error) => return Err(failed(&path)(error)),
         };
-        Ok(Identity::of(&pem)?)
+        Ok(pem)
     }
 
     /// What came of a pack before.

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use keepwell_api::offsite::STATE_NAME;
+use keepwell_api::offsite::{PLACE_NAME, STATE_NAME};
 use keepwell_format::manifest::Outcome;
 use keepwell_vault::Snapshot;
 use keepwell_wire::snapshots::PackRef;
@@ -21,13 +21,17 @@ const LAST: u8 = u8::MAX;
 pub(crate) fn sort(snapshots: &mut Vec<Snapshot>, tiers: &Tiers, missing: &Missing) -> usize {
     snapshots.sort_by_key(|snapshot| Reverse((snapshot.sequence, snapshot.id)));
     let mut shares = BTreeSet::new();
-    let (mut newest, older): (Vec<Snapshot>, Vec<Snapshot>) = std::mem::take(snapshots)
-        .into_iter()
-        .partition(|snapshot| snapshot.body.outcome != Outcome::Held && shares.insert(snapshot.body.name.clone()));
+    let (mut newest, older): (Vec<Snapshot>, Vec<Snapshot>) =
+        std::mem::take(snapshots).into_iter().partition(|snapshot| is_a_share(snapshot) && shares.insert(snapshot.body.name.clone()));
     newest.sort_by_cached_key(|snapshot| (rank(&snapshot.body.name, tiers), bytes(snapshot, missing), snapshot.body.name.clone()));
     let first = newest.len();
     snapshots.extend(newest.into_iter().chain(older));
     first
+}
+
+/// Or the box's own state. Whose place an earlier recovery took is of no use by now.
+fn is_a_share(snapshot: &Snapshot) -> bool {
+    snapshot.body.outcome != Outcome::Held && snapshot.body.name != PLACE_NAME
 }
 
 fn rank(name: &str, tiers: &Tiers) -> u8 {
@@ -87,13 +91,14 @@ mod tests {
             snapshot("images", 5, 0..11, done),
             snapshot("records", 6, 10..15, done),
             snapshot("records", 7, 15..16, Outcome::Held),
+            snapshot(PLACE_NAME, 8, 16..17, done),
         ];
         let order = |snapshots: &[Snapshot]| snapshots.iter().map(|one| one.sequence).collect::<Vec<_>>();
         assert_eq!(sort(&mut snapshots, &Tiers::new(), &missing), 4);
-        assert_eq!(order(&snapshots), [4, 3, 6, 5, 7, 2, 1], "without tiers, what takes least first");
+        assert_eq!(order(&snapshots), [4, 3, 6, 5, 8, 7, 2, 1], "without tiers, what takes least first");
         let tiers = Tiers::from([("images".into(), 1), ("records".into(), 1), ("letters".into(), 2)]);
         sort(&mut snapshots, &tiers, &missing);
-        assert_eq!(order(&snapshots), [4, 6, 5, 3, 7, 2, 1]);
+        assert_eq!(order(&snapshots), [4, 6, 5, 3, 8, 7, 2, 1]);
         let here = Missing::new();
         assert!(lacking(&snapshots[0], &here).is_empty());
         assert_eq!(lacking(&snapshots[0], &missing).len(), 1);

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use keepwell_crypt::{KitFile, KitSeed, combine};
 use keepwell_format::{Tombstone, VaultId};
 use keepwell_keys::{open_keyring, open_kit};
+use keepwell_link::Identity;
 use keepwell_storage::{Pool, PoolError};
-use keepwell_vault::{IndexPlace, Manifests, Snapshot};
+use keepwell_vault::{Clock, Env, IndexPlace, Manifests, NoProgress, Sealed, Snapshot, Unlock, Vault, Workers};
 use keepwell_wire::snapshots::PackRef;
 use keepwell_wire::{Class, KeyName, Receipt};
 
@@ -18,8 +19,8 @@ use crate::locks::{Locks, choose};
 use crate::notes::Notes;
 use crate::order::{Missing, Tiers, lacking, sort};
 use crate::peer::{Patience, Peer};
-use crate::{RecoverError, tiers};
-use keepwell_api::offsite::STATE_NAME;
+use crate::{RecoverError, place, tiers};
+use keepwell_api::offsite::{KeptPlace, PLACE_NAME, STATE_NAME};
 
 /// Two papers of one kit.
 #[derive(Debug)]
@@ -46,7 +47,6 @@ impl Papers {
 }
 
 /// What is to be brought, from where and where to.
-#[derive(Debug)]
 pub struct Order<'a> {
     /// `host:port` of the box that keeps it.
     pub address: &'a str,
@@ -64,6 +64,14 @@ pub struct Order<'a> {
     pub until_first: bool,
     /// With the line.
     pub patience: Patience,
+    /// What the one snapshot is dated with that is written here: that of the place that was taken.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for Order<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Order").field("address", &self.address).field("receiver", &self.receiver).finish_non_exhaustive()
+    }
 }
 
 /// Hears how it goes.
@@ -117,7 +125,8 @@ pub async fn recover(
 ) -> Result<Recovered, RecoverError> {
     let vault = order.papers.vault();
     let notes = Notes::at(order.notes)?;
-    let peer = Peer::new(order.address, order.receiver, notes.identity()?, order.patience.clone());
+    let key = notes.key()?;
+    let peer = Peer::new(order.address, order.receiver, Identity::of(&key)?, order.patience.clone());
     let joined = join(&peer, vault, &order.papers.seed).await?;
     listener.joined(joined);
     let locks = locks(&peer, order.papers).await?;
@@ -134,6 +143,13 @@ pub async fn recover(
         packs: BTreeMap::new(),
     };
     run.go().await?;
+    if run.done.all {
+        // Before anybody may write: whoever opens the vault from then on finds whose it is elsewhere.
+        let place =
+            KeptPlace { key: key.as_bytes().to_vec().into(), receiver: order.receiver.to_string(), address: order.address.to_owned() };
+        run.with_vault(move |vault| place::keep(vault, &place)).await?;
+        fetch.notes.finish()?;
+    }
     Ok(run.done)
 }
 
@@ -197,14 +213,13 @@ impl Run<'_> {
                 tiers = self.tiers(&snapshot).await;
                 self.done.tiers = tiers.len();
                 first = sort(&mut snapshots, &tiers, &missing);
-            } else if newest && self.order.until_first && self.is_left(&snapshots[next..], &missing) {
+            } else if newest && snapshot.body.name != PLACE_NAME && self.order.until_first && self.is_left(&snapshots[next..], &missing) {
                 return Ok(());
             }
         }
         // Packs that no snapshot needs have numbers all the same: a new backup must not give them again.
         let rest: Vec<PackRef> = missing.values().copied().collect();
         self.fetch.packs(&rest).await?;
-        self.fetch.notes.finish()?;
         self.done.all = true;
         Ok(())
     }
@@ -276,23 +291,33 @@ impl Run<'_> {
 
     /// What the box's own state says of the shares. Without it all comes back as well, in another order.
     async fn tiers(&self, state: &Snapshot) -> Tiers {
-        let keys = open_kit(&self.locks.slots, &self.order.papers.files[0], &self.order.papers.files[1])
-            .and_then(|key| open_keyring(&self.locks.slots, &self.locks.keyring, &key));
-        let (pool, index, state) = (Arc::clone(&self.fetch.pool), self.order.index.clone(), state.clone());
-        let read = match keys {
-            Ok(keys) => tokio::task::spawn_blocking(move || tiers::read(pool, keys, index, &state)).await.ok(),
-            Err(_) => None,
-        };
-        match read {
-            Some(Ok(Some(tiers))) => tiers,
-            Some(Err(error)) => {
+        let state = state.clone();
+        match self.with_vault(move |vault| tiers::read(vault, &state)).await {
+            Ok(tiers) => tiers.unwrap_or_default(),
+            Err(error) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "the lost box's state can't be read: shares come by what takes least first"
                 );
                 Tiers::new()
             }
-            _ => Tiers::new(),
         }
+    }
+
+    /// The vault as far as it is here, opened with the papers, for as long as something is done with it. Beside the runtime.
+    async fn with_vault<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Vault) -> Result<T, RecoverError> + Send + 'static,
+    ) -> Result<T, RecoverError> {
+        let papers = &self.order.papers.files;
+        let keys =
+            open_kit(&self.locks.slots, &papers[0], &papers[1]).and_then(|key| open_keyring(&self.locks.slots, &self.locks.keyring, &key));
+        let keys = keys.map_err(RecoverError::Keys)?;
+        let (pool, index, clock) = (Arc::clone(&self.fetch.pool), self.order.index.clone(), Arc::clone(&self.order.clock));
+        let done = tokio::task::spawn_blocking(move || {
+            let sealed = Sealed::open(pool, Env::new(clock, Workers::Threads(2)))?;
+            work(&sealed.unlock(&Unlock::Keyring(Box::new(keys)), index, &NoProgress)?)
+        });
+        done.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 }

@@ -1,44 +1,38 @@
 //! How much each share matters: in the clear nothing says it, but the box's own state, which is a snapshot like any other, does.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use keepwell_api::offsite::{KeptShares, SHARES_FILE};
-use keepwell_format::keys::KeyringBody;
-use keepwell_format::{Key, Time};
-use keepwell_storage::Pool;
-use keepwell_vault::{Clock, Env, IndexPlace, NoProgress, Sealed, Snapshot, Unlock, VaultError, Workers};
+use keepwell_format::Key;
+use keepwell_vault::{Snapshot, Vault, VaultError};
+use zeroize::Zeroizing;
 
 use crate::RecoverError;
 use crate::order::Tiers;
 
-/// Longest list of shares.
+/// Longest file that is read whole.
 const LONGEST: u64 = 1 << 20;
 
-/// Nothing is written with it, so no time is told.
-struct Never;
-
-impl Clock for Never {
-    fn now(&self) -> Time {
-        Time { seconds: 0, nanos: 0 }
-    }
+/// Reads them from the newest state, all of which has to be in the pool. None where an older release wrote it.
+pub(crate) fn read(vault: &Vault, state: &Snapshot) -> Result<Option<Tiers>, RecoverError> {
+    let bytes = small_file(vault, state, SHARES_FILE)?;
+    let kept: Option<KeptShares> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    Ok(kept.map(|kept| kept.shares.into_iter().map(|share| (share.name, share.tier)).collect()))
 }
 
-/// Reads them from the newest state, all of which has to be in the pool. None where an older release wrote it.
-pub(crate) fn read(pool: Arc<Pool>, keys: KeyringBody, index: IndexPlace, state: &Snapshot) -> Result<Option<Tiers>, RecoverError> {
-    let sealed = Sealed::open(pool, Env::new(Arc::new(Never), Workers::Threads(2)))?;
-    let vault = sealed.unlock(&Unlock::Keyring(Box::new(keys)), index, &NoProgress)?;
-    let key = Key::from_path(SHARES_FILE.as_bytes()).expect("a plain name");
-    let file = match vault.open_file(state, &key) {
+/// A file of a snapshot; none if it is not there, or longer than any that a box keeps of itself.
+pub(crate) fn small_file(vault: &Vault, snapshot: &Snapshot, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, RecoverError> {
+    let key = Key::from_path(name.as_bytes()).expect("a plain name");
+    let file = match vault.open_file(snapshot, &key) {
         Ok(file) if file.size() <= LONGEST => file,
         Ok(_) | Err(VaultError::NoPath(_)) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let mut bytes = Vec::new();
+    // As long as it becomes, so that no copy of a secret stays behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(file.size()).unwrap_or(0)));
     let whole = vault.read_file(&file, &mut |part| {
         bytes.extend_from_slice(part);
         ControlFlow::Continue(())
     })?;
-    let kept: Option<KeptShares> = whole.is_continue().then(|| serde_json::from_slice(&bytes).ok()).flatten();
-    Ok(kept.map(|kept| kept.shares.into_iter().map(|share| (share.name, share.tier)).collect()))
+    Ok(whole.is_continue().then_some(bytes))
 }

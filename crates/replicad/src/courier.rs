@@ -340,6 +340,7 @@ impl Courier {
         let progress = self.lock();
         Told {
             name: self.name().to_string(),
+            receipt_key: hex::encode(&self.row.receipt_key),
             place: self.row.place.clone(),
             address: self.row.address.clone(),
             words: name::words(house.identity.name(), self.name()).join(" "),

@@ -31,6 +31,9 @@ pub enum Error {
     /// It was made here.
     #[error("this invitation is this box's own: it has to be given at the other box; nothing was changed")]
     OwnInvitation,
+    /// It has others who know it by its key.
+    #[error("this box keeps for others, or others keep for it, who know it by its own key; nothing was changed")]
+    Known,
     /// The line to the other box.
     #[error("the other box was not paired: there is no connection to it; nothing was changed here")]
     Link(#[source] LinkError),
@@ -54,6 +57,7 @@ impl Error {
             Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
             Self::NoInvitation(_) => (StatusCode::UNPROCESSABLE_ENTITY, "no-invitation"),
             Self::OwnInvitation => (StatusCode::CONFLICT, "own-invitation"),
+            Self::Known => (StatusCode::CONFLICT, "known"),
             Self::Link(LinkError::OtherKey { .. }) => (StatusCode::CONFLICT, "other-key"),
             Self::Link(_) => (StatusCode::CONFLICT, "unreachable"),
             Self::Meeting(SendError::Refused { code, .. }) if code == "bad-invitation" => (StatusCode::CONFLICT, "bad-invitation"),

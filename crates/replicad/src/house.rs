@@ -33,18 +33,18 @@ const SPOOL: u64 = 1 << 30;
 const NAME_MAX: usize = keepwell_wire::pairing::MAX_NAME;
 
 /// Document: both keys of this box.
-const KEYS: &str = "keys";
+pub(crate) const KEYS: &str = "keys";
 /// Document: whether it keeps for others.
 const RECEIVING: &str = "receiving";
 /// Document: elapsed time.
 const ELAPSED: &str = "elapsed";
 
 #[derive(Serialize, Deserialize)]
-struct Keys {
+pub(crate) struct Keys {
     /// PEM.
-    transport: String,
+    pub(crate) transport: String,
     #[serde(with = "digits")]
-    receipt: [u8; 32],
+    pub(crate) receipt: [u8; 32],
 }
 
 impl Drop for Keys {
@@ -81,6 +81,8 @@ pub struct House {
     pub(crate) challenges: Mutex<Challenges>,
     pub(crate) listening: Mutex<Listening>,
     pub(crate) receiving: watch::Sender<bool>,
+    /// Its key is another one than this program began with.
+    pub(crate) other_key: watch::Sender<bool>,
     elapsed: Arc<Mutex<Elapsed>>,
     wanted: RwLock<Option<Arc<Vec<Wanted>>>>,
     version: AtomicU64,
@@ -116,6 +118,7 @@ impl House {
             challenges: Mutex::default(),
             listening: Mutex::default(),
             receiving: watch::Sender::new(receiving),
+            other_key: watch::Sender::new(false),
             elapsed,
             wanted: RwLock::default(),
             version: AtomicU64::new(0),

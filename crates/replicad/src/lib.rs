@@ -6,13 +6,14 @@
 pub mod courier;
 mod ear;
 pub mod error;
-mod flight;
 mod fetching;
+mod flight;
 pub mod house;
 pub mod keep;
 mod meeting;
 mod own;
 pub mod pairing;
+mod place;
 pub mod receiver;
 pub mod sender;
 pub mod service;

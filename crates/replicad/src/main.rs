@@ -13,6 +13,7 @@ use keepwell_replicad::service::routes;
 use keepwell_replicad::world::System;
 use nix::sys::prctl::set_dumpable;
 use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{Signal, raise};
 
 /// Sends this box's backups to another one, and keeps what others send. Has no key to either.
 #[derive(Parser)]
@@ -63,9 +64,18 @@ fn main() -> anyhow::Result<()> {
         house.set_out();
         tokio::spawn(keep::listen(Arc::clone(&house), serve.listen));
         tokio::spawn(keep::tend(Arc::clone(&house)));
-        keepwell_api::serve(listener, routes(house, vaultd)).await
+        let rekeyed = Arc::clone(&house);
+        tokio::spawn(async move {
+            rekeyed.has_other_key().await;
+            // As if it was told to end: what is being answered is answered.
+            raise(Signal::SIGTERM)
+        });
+        keepwell_api::serve(listener, routes(Arc::clone(&house), vaultd)).await
     });
     // A round that is under way is cut here as a line would be.
     runtime.shutdown_background();
-    served.context("replicad can't go on")
+    served.context("replicad can't go on")?;
+    // A failure, so that whoever watches over programs starts it again.
+    anyhow::ensure!(!house.is_over(), "this box has another key among boxes by now: replicad begins anew with it");
+    Ok(())
 }

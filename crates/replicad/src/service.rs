@@ -6,7 +6,7 @@ use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use keepwell_api::offsite::{Events, Invite, Lacking, OFFERS_BYTES, Offers, Pair, Receiving};
+use keepwell_api::offsite::{Events, Invite, Lacking, OFFERS_BYTES, Offers, Pair, Receiving, TakePlace};
 use keepwell_api::{Callers, Refusal};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,12 @@ pub fn routes(house: Shared, vaultd: u32) -> Router {
             post(async |house: State<Shared>, Json(order): Json<Invite>| beside(house, move |house| house.invite(order)).await),
         )
         .route("/v1/pair", post(pair))
+        .route(
+            "/v1/place",
+            post(async |house: State<Shared>, Json(order): Json<TakePlace>| {
+                beside(house, move |house| done(house.take_place(&order))).await
+            }),
+        )
         .route("/v1/offers", post(offers).layer(DefaultBodyLimit::max(OFFERS_BYTES)))
         .route("/v1/send", post(send))
         .route("/v1/lacking", get(lacking))

@@ -15,6 +15,7 @@ use keepwell_wire::{Class, KeyName, Receipt};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 /// Events that nobody takes: the oldest go.
 const EVENTS_MAX: i64 = 10_000;
@@ -235,6 +236,16 @@ impl Store {
     /// One more, or one again, and what is to be told of it.
     pub(crate) fn put_receiver(&self, row: &ReceiverRow, event: &Happened) -> Result<(), StoreError> {
         self.with("keep a receiver", |transaction| {
+            transaction.execute("INSERT OR REPLACE INTO receivers (name, row) VALUES (?1, ?2)", params![row.name, text(row)])?;
+            event.insert(transaction)
+        })
+    }
+
+    /// A receiver that knows this box by the key in a document, and that document. All of it, or nothing.
+    pub(crate) fn put_place(&self, document: (&str, &impl Serialize), row: &ReceiverRow, event: &Happened) -> Result<(), StoreError> {
+        let (name, content) = (document.0, Zeroizing::new(text(document.1)));
+        self.with("go on in another box's place", |transaction| {
+            transaction.execute("INSERT OR REPLACE INTO documents (name, content) VALUES (?1, ?2)", params![name, *content])?;
             transaction.execute("INSERT OR REPLACE INTO receivers (name, row) VALUES (?1, ?2)", params![row.name, text(row)])?;
             event.insert(transaction)
         })

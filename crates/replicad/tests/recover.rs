@@ -4,21 +4,24 @@
 
 mod fire;
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fire::{Content, Home, Keeper, VAULT, holds, line, new_pool, noise, open, send_all, until};
+use fire::{Content, Home, Keeper, Noon, VAULT, holds, line, new_pool, noise, open, send_all, until};
 use hyper::{HeaderMap, Method};
-use keepwell_api::offsite::{Offers, STATE_NAME};
+use keepwell_api::offsite::{KeptPlace, KeptReceiver, Offered, Offers, PLACE_FILE, PLACE_NAME, STATE_NAME, TakePlace};
 use keepwell_crypt::{KitFile, combine, kit_recipient, unwrap_with_seed};
-use keepwell_format::VaultId;
 use keepwell_format::keys::Slots;
+use keepwell_format::{Key, VaultId};
 use keepwell_link::{Answered, Caller, Identity};
 use keepwell_recover::{Joined, Listener, Order, Papers, Patience, RecoverError, Recovered, is_unfinished, recover};
+use keepwell_replicad::house::House;
+use keepwell_replicad::world::System;
 use keepwell_storage::{Access, Class, Pool, PoolError, mounted_in};
-use keepwell_vault::{IndexPlace, Snapshot, Unlock};
+use keepwell_vault::{IndexPlace, Snapshot, Unlock, Vault};
 use keepwell_wire::KeyName;
 use keepwell_wire::recover::{RecoverProof, RecoverRequest, RecoverSecret};
 use keepwell_wire::survey::Survey;
@@ -80,6 +83,7 @@ impl Blank {
             forgotten: self.forgotten,
             until_first,
             patience: patience(),
+            clock: Arc::new(Noon),
         };
         let heard: Arc<dyn Listener> = Arc::clone(&self.heard) as Arc<dyn Listener>;
         recover(&order, |vault| pool_in(&folder.join("disks"), vault), heard).await
@@ -118,7 +122,7 @@ fn papers(home: &Home) -> Papers {
 struct Practice {
     home: Home,
     keeper: Keeper,
-    sender: Arc<keepwell_replicad::house::House>,
+    sender: Arc<House>,
     folder: tempfile::TempDir,
 }
 
@@ -248,6 +252,77 @@ async fn other_papers_and_another_key_get_nothing() {
     assert!(matches!(&link, Err(RecoverError::Link(keepwell_link::LinkError::OtherKey { .. }))), "{link:?}");
     assert_eq!(practice.keeper.house.status().unwrap().tenants.len(), 1);
     assert!(practice.sender.status().unwrap().receivers[0].failure.is_none());
+}
+
+/// What the recovered vault says of the place that was taken.
+fn place(vault: &Vault) -> KeptPlace {
+    let places: Vec<_> = vault.snapshots().unwrap().into_iter().filter(|snapshot| snapshot.body.name == PLACE_NAME).collect();
+    assert_eq!(places.len(), 1, "written once");
+    let file = vault.open_file(&places[0], &Key::from_path(PLACE_FILE.as_bytes()).unwrap()).unwrap();
+    let mut bytes = Vec::new();
+    let whole = vault.read_file(&file, &mut |part| {
+        bytes.extend_from_slice(part);
+        ControlFlow::Continue(())
+    });
+    assert!(whole.unwrap().is_continue());
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_new_box_goes_on_in_the_lost_ones_place() {
+    let small = Content::from([("records", vec![("patients", noise("patients", 100_000))])]);
+    let practice = Practice::new(&small).await;
+    let (address, name) = (practice.keeper.address.as_str(), practice.keeper.name());
+    let before = practice.sender.status().unwrap().receivers[0].clone();
+    let blank = Blank::new(papers(&practice.home));
+    blank.fetch(address, name, true).await.unwrap();
+    assert!(blank.fetch(address, name, false).await.unwrap().all);
+    assert!(blank.fetch(address, name, false).await.unwrap().all);
+    let disks = blank.folder.path().join("disks");
+    let (kept, snapshots) = {
+        let vault = open(&disks, &practice.home.unlock());
+        (place(&vault), vault.snapshots().unwrap())
+    };
+    assert_eq!((&*kept.receiver, &*kept.address), (&*name.to_string(), address));
+    // What the lost box's state says, and where it was found now.
+    let receiver = KeptReceiver {
+        name: before.name,
+        receipt_key: before.receipt_key,
+        address: kept.address,
+        place: before.place,
+        quota_bytes: before.quota_bytes,
+        floor_s: before.floor_s,
+        paired_at: before.paired_at,
+    };
+    let order = TakePlace { key: kept.key, vault: VAULT.to_string(), receiver };
+    // A box that is known by its own key keeps that, on both sides.
+    assert!(practice.sender.take_place(&order).is_err() && practice.keeper.house.take_place(&order).is_err());
+    let state = blank.folder.path().join("state");
+    let start = || House::start(&state, &disks, Arc::new(System::new().unwrap())).unwrap();
+    {
+        let house = start();
+        let short = KeptReceiver { floor_s: 1, ..order.receiver.clone() };
+        assert!(house.take_place(&TakePlace { receiver: short, ..order.clone() }).is_err() && !house.is_over());
+        house.take_place(&order).unwrap();
+        assert!(house.is_over() && house.status().unwrap().receivers.is_empty(), "nothing goes there with the key from before");
+    }
+    let house = start();
+    house.take_place(&order).unwrap();
+    assert!(!house.is_over(), "and once more is no harm");
+    let status = house.status().unwrap();
+    assert_eq!((status.receivers.len(), &*status.receivers[0].place), (1, "elsewhere"));
+    assert_eq!(status.name, Identity::of(std::str::from_utf8(order.key.as_ref()).unwrap()).unwrap().name().to_string());
+    let offered =
+        |snapshot: &Snapshot| Offered { snapshot: snapshot.id.to_string(), share: snapshot.body.name.clone(), tier: 1, taken_at: 0 };
+    house.hand_over(Offers { snapshots: snapshots.iter().map(offered).collect() }).unwrap();
+    house.set_out();
+    let all = snapshots.len() as u64;
+    let passed = until("what was signed for is known, and the rest is there", || {
+        let told = house.status().unwrap().receivers[0].clone();
+        (told.receipts == all && told.waiting == 0).then_some(told.challenge).flatten()
+    });
+    assert_eq!(passed.await.lost, 0);
+    assert_eq!(practice.keeper.house.status().unwrap().tenants.len(), 1, "the same practice");
 }
 
 fn fresh() -> Identity {

@@ -15,6 +15,7 @@ mod error;
 #[cfg(test)]
 mod fixture;
 mod forget;
+mod given;
 mod heal;
 mod index;
 mod keys;
@@ -41,6 +42,7 @@ pub use diff::{Change, Difference};
 pub use env::{Clock, Env, NoProgress, Progress, Step, Workers};
 pub use error::VaultError;
 pub use forget::ForgetReport;
+pub use given::GivenFiles;
 pub use heal::Healed;
 pub use index::{Index, IndexPlace, IndexedPack, Location, MemoryIndex, SqliteIndex};
 pub use keepwell_keys::NewVault;

@@ -13,6 +13,7 @@ use keepwell_vault::Vault;
 use crate::appliance::Appliance;
 use crate::error::VaultdError;
 use crate::offsite::{replicad, shares, standing};
+use crate::place;
 
 /// Often enough to end soon when the program does.
 const LOOK: Duration = Duration::from_secs(1);
@@ -54,6 +55,8 @@ fn look(appliance: &Appliance, handed: &mut Handed) -> Result<(), VaultdError> {
     let status: Status = replicad(appliance).get("/v1/status").map_err(VaultdError::of_replicad)?;
     events(appliance, &status)?;
     appliance.watch.glance().offsite = standing(appliance, &status)?;
+    place::remember(appliance, &status)?;
+    place::take_up(appliance, &status)?;
     if status.receivers.is_empty() {
         return Ok(());
     }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use keepwell_api::grants::Grant;
 use keepwell_api::offsite::{
-    Backlog, CopyOffsite, Invite, Invited, Offsite, Pair, PairWith, Paired, Receiver, ReceiverTold, SendNow, Status, TierOffsite,
+    Backlog, CopyOffsite, Invite, Invited, Offsite, PLACE_NAME, Pair, PairWith, Paired, Receiver, ReceiverTold, SendNow, Status,
+    TierOffsite,
 };
 use keepwell_api::vault::Done;
 use keepwell_api::{Client, ClientError};
@@ -16,7 +17,7 @@ use keepwell_duties::{At, Standing};
 
 use crate::appliance::Appliance;
 use crate::error::VaultdError;
-use crate::keeping;
+use crate::{keeping, place};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The other box has to make folders on all its disks.
@@ -63,6 +64,10 @@ pub(crate) fn pair(appliance: &Arc<Appliance>, grant: &Grant, order: PairWith) -
     let paired: Paired = replicad(appliance).within(PAIRING).post("/v1/pair", &order).map_err(VaultdError::of_replicad)?;
     let fields = vec![("receiver".into(), Value::Text(paired.name.clone()))];
     record(appliance, grant, "offsite-paired", fields)?;
+    // It has to survive this box from now on; what can't be asked now is asked soon.
+    if let Ok(status) = replicad(appliance).get::<Status>("/v1/status") {
+        place::remember(appliance, &status)?;
+    }
     appliance.changed();
     Ok(paired)
 }
@@ -110,14 +115,15 @@ pub(crate) struct ShareHere {
     has_copy: bool,
 }
 
-/// By id; the box's own state is one of the first tier.
+/// By id; the box's own state is one of the first tier, and whose place it took one of the last.
 pub(crate) fn shares(appliance: &Appliance) -> Answer<BTreeMap<String, ShareHere>> {
     let own = ShareHere { name: keeping::NAME.to_owned(), tier: 1, has_copy: true };
     let of = appliance.state.shares()?.into_iter().map(|row| {
         let share = ShareHere { tier: row.tier.number(), has_copy: row.clock.last_good.is_some(), name: row.name };
         (row.id.0, share)
     });
-    Ok(of.chain([(keeping::NAME.to_owned(), own)]).collect())
+    let place = ShareHere { name: PLACE_NAME.to_owned(), tier: 3, has_copy: false };
+    Ok(of.chain([(keeping::NAME.to_owned(), own), (PLACE_NAME.to_owned(), place)]).collect())
 }
 
 fn of_receiver(receiver: &Receiver, shares: &BTreeMap<String, ShareHere>, now: i64) -> ReceiverTold {

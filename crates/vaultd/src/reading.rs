@@ -34,7 +34,7 @@ type Answer<T> = Result<T, VaultdError>;
 
 /// What leaves the box is a share's: what the box keeps of itself holds its users' proofs, and is for a new box alone.
 pub(crate) fn of_a_share(snapshot: &Snapshot) -> Answer<()> {
-    if snapshot.body.name == keeping::NAME { Err(VaultdError::OwnState) } else { Ok(()) }
+    if keeping::is_own(&snapshot.body.name) { Err(VaultdError::OwnState) } else { Ok(()) }
 }
 
 /// A field of a record that only who has the vault's keys can read. A path that is too long for a record is there as its SHA-256.

@@ -155,7 +155,7 @@ const ADOPT: &str = "
     INSERT INTO shares SELECT * FROM other.shares;
     INSERT INTO runs SELECT * FROM other.runs;
     INSERT INTO restores SELECT * FROM other.restores;
-    INSERT OR IGNORE INTO documents SELECT * FROM other.documents WHERE name NOT IN ('time', 'scrub', 'scrub-lost', 'lost-objects', 'forgetting', 'authd-events', 'ledger', 'settled', 'digest', 'channels-heard', 'first-pool') AND name NOT LIKE 'restore-%';
+    INSERT OR IGNORE INTO documents SELECT * FROM other.documents WHERE name NOT IN ('time', 'scrub', 'scrub-lost', 'lost-objects', 'forgetting', 'authd-events', 'replicad-events', 'place', 'ledger', 'settled', 'digest', 'channels-heard', 'first-pool') AND name NOT LIKE 'restore-%';
     UPDATE documents SET content = json_set(content, '$.open', NULL, '$.to_review', json_insert(content -> 'to_review', '$[#]', json_object('id', content ->> '$.open.id', 'hours', content ->> '$.open.hours', 'files_opened', content ->> '$.open.files_opened', 'code', iif(content ->> '$.open.by' = 'break-glass', 'sealed-code', 'signed-in')))) WHERE name = 'emergency' AND json_valid(content) AND json_type(content, '$.open') = 'object';
     COMMIT;";
 

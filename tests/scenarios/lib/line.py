@@ -9,8 +9,8 @@ import time
 class Line:
     """Listens on `port` and leads to `target`. What comes from the server is counted in `passed`, what goes to it in `sent`."""
 
-    def __init__(self, target):
-        self.target = target
+    def __init__(self, target, host="127.0.0.1"):
+        self.target, self.host = target, host
         self.passed = self.sent = 0
         self._plan = self._sent_plan = None
         self._gate = threading.Event()
@@ -78,7 +78,7 @@ class Line:
             except OSError:
                 return
             try:
-                server = socket.create_connection(("127.0.0.1", self.target), timeout=60)
+                server = socket.create_connection((self.host, self.target), timeout=60)
                 server.settimeout(None)
             except OSError:
                 reset(client)

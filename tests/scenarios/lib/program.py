@@ -72,10 +72,10 @@ def run(*arguments, user=None, timeout=900, binary=BINARY):
         return Run(command, process.returncode, parse(output.read()), errors.read().decode(errors="replace"), seconds, usage.ru_maxrss // 1024)
 
 
-def start(*arguments, binary=BINARY):
+def start(*arguments, binary=BINARY, errors=subprocess.DEVNULL):
     """Starts it and returns the process."""
     command = [str(binary), *map(str, arguments), "--json"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors)
 
 
 def source(verb, url, *options, **more):

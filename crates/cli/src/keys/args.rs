@@ -51,7 +51,7 @@ impl KeysCommand {
             Self::Confirm(args) => &args.vault.socket,
             Self::Rehearse(args) => &args.vault.socket,
             Self::Unlock(args) => &args.socket,
-            Self::Recover(args) => &args.vault.socket,
+            Self::Recover(args) => &args.socket,
             Self::Reissue(args) | Self::Store(args) => &args.socket,
             Self::SealAgain(args) => &args.socket,
         };
@@ -145,7 +145,10 @@ pub(crate) struct UnlockArgs {
 #[derive(Debug, Args)]
 pub(crate) struct RecoverArgs {
     #[command(flatten)]
-    pub(crate) vault: VaultArgs,
+    pub(crate) socket: SocketArgs,
+    /// Folder of the vault [default: the one that the box has found and could not open]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) vault: Option<PathBuf>,
     /// Files with the texts of two papers, or of their QR codes
     #[arg(long = "paper", value_name = "FILE", num_args = 1, required = true)]
     pub(crate) papers: Vec<PathBuf>,

@@ -71,7 +71,7 @@ pub(super) fn confirm(args: &ConfirmArgs, keyd: &Client, answer: &mut Answer) ->
         .map_err(|words| CliError::Usage(format!("{} holds {} words; six are needed", file.display(), words.len())))?;
     let done: PaperConfirmed = keyd.post(&format!("{route}/confirm"), &ConfirmPaper { words })?;
     if done.slots.is_some() {
-        super::store(&args.vault, keyd)?;
+        super::store(&args.vault.vault, keyd)?;
     }
     answer.field("left", json!(done.left));
     answer.line(format_args!("Sheet {} is on paper, as it should be.", args.sheet));

@@ -8,14 +8,13 @@ use std::time::{Duration, Instant};
 
 use keepwell_api::offsite::{Invite, KeptShare, KeptShares, Offered, Offers, Pair, SHARES_FILE, STATE_NAME};
 use keepwell_crypt::KitFile;
-use keepwell_format::port::{Encoding, Piece, ReadFile, Source, SourceInfo, Steady, Walk, Walked};
-use keepwell_format::{Gap, Key, Kind, Node, Time, VaultId};
+use keepwell_format::{Key, Time, VaultId};
 use keepwell_replicad::house::House;
 use keepwell_replicad::keep;
 use keepwell_replicad::world::System;
 use keepwell_storage::{Access, Layout, Pool, PoolIds, disks_up_to, mounted_in};
 use keepwell_vault::{
-    BackupOptions, Clock, Env, IndexPlace, NewVault, NoProgress, Reread, Sealed, Snapshot, Unlock, Vault, Workers, create,
+    BackupOptions, Clock, Env, GivenFiles, IndexPlace, NewVault, NoProgress, Reread, Sealed, Snapshot, Unlock, Vault, Workers, create,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -24,7 +23,7 @@ use tokio::task::JoinHandle;
 pub(crate) const VAULT: VaultId = VaultId([7; 16]);
 const WAIT: Duration = Duration::from_secs(120);
 
-struct Noon;
+pub(crate) struct Noon;
 
 impl Clock for Noon {
     fn now(&self) -> Time {
@@ -41,47 +40,6 @@ pub(crate) fn noise(seed: &str, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
     blake3::Hasher::new().update(seed.as_bytes()).finalize_xof().fill(&mut bytes);
     bytes
-}
-
-/// Files of a share.
-struct Files {
-    info: SourceInfo,
-    files: Vec<(Key, Vec<u8>)>,
-}
-
-impl Source for Files {
-    fn info(&self) -> &SourceInfo {
-        &self.info
-    }
-
-    fn walk(&self) -> Result<Walk<'_>, Gap> {
-        let root = Walked { key: Key::root(), node: Node::new(Kind::Folder), size: 0, streams: Vec::new() };
-        let file = |(key, bytes): &(Key, Vec<u8>)| {
-            let node = Node::new(Kind::File);
-            Walked { key: key.clone(), node, size: bytes.len() as u64, streams: Vec::new() }
-        };
-        Ok(Box::new(std::iter::once(root).chain(self.files.iter().map(file)).map(Ok)))
-    }
-
-    fn open(&self, entry: &Walked) -> Result<Box<dyn ReadFile + '_>, Gap> {
-        let found = self.files.iter().find(|(key, _)| *key == entry.key).unwrap();
-        Ok(Box::new(Reading(&found.1)))
-    }
-}
-
-struct Reading<'a>(&'a [u8]);
-
-impl ReadFile for Reading<'_> {
-    fn next(&mut self, buffer: &mut [u8]) -> Result<Piece, Gap> {
-        let read = self.0.len().min(buffer.len());
-        buffer[..read].copy_from_slice(&self.0[..read]);
-        self.0 = &self.0[read..];
-        Ok(if read == 0 { Piece::End } else { Piece::Data(read) })
-    }
-
-    fn finish(&mut self, _: &mut Node) -> Result<Steady, Gap> {
-        Ok(Steady::Unchanged)
-    }
 }
 
 /// What was in each share: names and files.
@@ -130,12 +88,9 @@ impl Home {
     }
 
     pub(crate) fn back_up(&mut self, vault: &Vault, name: &str, files: Vec<(&str, Vec<u8>)>, tier: u8) {
-        let info = SourceInfo { location: "a test".into(), identity: name.into(), encoding: Encoding::Bytes, parallel_reads: 1 };
-        let mut files: Vec<(Key, Vec<u8>)> =
-            files.into_iter().map(|(name, bytes)| (Key::from_path(name.as_bytes()).unwrap(), bytes)).collect();
-        files.sort_by(|a, b| a.0.cmp(&b.0));
+        let given = files.into_iter().fold(GivenFiles::new(name), |given, (name, bytes)| given.with_bytes(name, bytes.into()));
         let options = BackupOptions { name: name.into(), level: 1, reread: Reread::NONE, intended: true };
-        let report = vault.backup(&Files { info, files }, &options, &NoProgress).unwrap();
+        let report = vault.backup(&given, &options, &NoProgress).unwrap();
         let snapshot = report.snapshot.to_string();
         self.offers.push(Offered { snapshot, share: name.into(), tier, taken_at: self.offers.len() as i64 });
     }
