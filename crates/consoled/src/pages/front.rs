@@ -205,7 +205,8 @@ fn belongs(question: Question, kind: DutyKind) -> bool {
     match question {
         Question::Here => matches!(kind, CopyAge | Runs | Gaps | Held | Scrub | TestRestore | Pool),
         Question::Keys => matches!(kind, Keys | KitRehearsal),
-        Question::Offsite | Question::People => false,
+        Question::Offsite => kind.is_offsite(),
+        Question::People => false,
     }
 }
 
@@ -234,6 +235,7 @@ fn promise(duty: &Duty, status: &Status) -> String {
         Subject::Paper(paper) => paper.clone(),
         Subject::Disk(disk) => disk.clone(),
         Subject::Opening(opening) => opening.to_string(),
+        Subject::Peer(name) | Subject::Tenant(name) => view::name(name.as_bytes()),
     };
     match duty.kind {
         DutyKind::CopyAge => format!("{subject}: the newest copy is young enough"),
@@ -254,5 +256,14 @@ fn promise(duty: &Duty, status: &Status) -> String {
         DutyKind::Emergency => format!("Emergency access {subject} is closed"),
         DutyKind::EmergencyReview => format!("Somebody looked at emergency access {subject}"),
         DutyKind::Deletions => "Old copies are forgotten as promised".into(),
+        DutyKind::OffsiteContact => format!("{subject} answers, and is the box that was paired"),
+        DutyKind::OffsiteCopy => format!("What {subject} has is young enough, and was proven to be there"),
+        DutyKind::OffsiteLoss => format!("{subject} has what it signed for"),
+        DutyKind::OffsiteReceipts => format!("What {subject} signs can be right"),
+        DutyKind::OffsiteRoom => match duty.subject {
+            Subject::Tenant(_) => format!("{subject} has room left on this box"),
+            _ => format!("There is room left at {subject}"),
+        },
+        DutyKind::OffsiteDoor => "Nobody tried to get in where other boxes do".into(),
     }
 }
