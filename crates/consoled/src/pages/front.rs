@@ -6,6 +6,7 @@ use keepwell_api::grants::{Role, Scope, Verb};
 use keepwell_duties::status::{Question, ShareStatus};
 use keepwell_duties::{Duty, DutyKind, Standing, Status, Subject, words};
 
+use super::find;
 use super::frame::{self, Frame};
 use super::setup::progress;
 use crate::app::HowItIs;
@@ -54,6 +55,8 @@ struct Answer {
     mark: Mark,
     words: String,
     proofs: Vec<ProofLine>,
+    /// Where more is said of it, for whoever may see that.
+    more: Option<(&'static str, &'static str)>,
 }
 
 /// One promise, how it stands, and the date of its proof.
@@ -91,9 +94,9 @@ pub(crate) async fn page(visit: Visit) -> Response {
     let scope = visit.person_if_any().map_or(&all, |person| &person.known.shares);
     let (status, open) = tokio::join!(visit.app.status(), progress::open_at(&visit.app));
     let (silent, known) = match status {
-        HowItIs::Now(status) => (None, Some(known(&limited(*status, scope), &times, None))),
+        HowItIs::Now(status) => (None, Some(known(&limited(*status, scope), &times, None, visit.role()))),
         HowItIs::Silent(trouble, last) => {
-            (Some(trouble.to_string()), last.map(|last| known(&limited(last.1, scope), &times, Some(times.at(last.0)))))
+            (Some(trouble.to_string()), last.map(|last| known(&limited(last.1, scope), &times, Some(times.at(last.0)), visit.role())))
         }
     };
     visit.show(&FrontPage {
@@ -135,7 +138,7 @@ pub(crate) fn limited(mut status: Status, scope: &Scope) -> Status {
 }
 
 /// What is shown of a status. Of one that is `last` and not of now, nothing is proven any more.
-fn known(status: &Status, times: &Times, last: Option<When>) -> Known {
+fn known(status: &Status, times: &Times, last: Option<When>, role: Option<Role>) -> Known {
     let is_now = last.is_none();
     let faded = |mark: Mark| if is_now { mark } else { view::UNKNOWN };
     let answers = status.answers.iter().map(|answer| {
@@ -143,7 +146,7 @@ fn known(status: &Status, times: &Times, last: Option<When>) -> Known {
         let words = if is_now { answer.words.clone() } else { format!("Last known: {}", answer.words) };
         let duties = status.duties.iter().filter(|(duty, _)| belongs(answer.question, duty.kind));
         let proofs = duties.map(|(duty, standing)| proof_line(duty, standing, status, times, is_now)).collect();
-        Answer { name, asks, mark: faded(view::of_answer(answer.mark)), words, proofs }
+        Answer { name, asks, mark: faded(view::of_answer(answer.mark)), words, proofs, more: more(answer.question, role) }
     });
     Known {
         headline: faded(view::of_headline(status.headline)),
@@ -189,6 +192,17 @@ fn share(share: &ShareStatus, times: &Times, is_now: bool) -> Share {
         words: share.words.clone(),
         next: if share.running { "now".into() } else { times.due(share.next_due.at.0) },
     }
+}
+
+fn more(question: Question, role: Option<Role>) -> Option<(&'static str, &'static str)> {
+    let (path, label) = match question {
+        Question::Here => return None,
+        Question::Offsite => ("/offsite", "Second site"),
+        Question::Keys => ("/keys", "Keys"),
+        Question::People => ("/people", "People"),
+    };
+    let page = find(path)?;
+    role.is_some_and(|role| page.is_for(role)).then_some((path, label))
 }
 
 fn question(question: Question) -> (&'static str, &'static str) {
