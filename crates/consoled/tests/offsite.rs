@@ -76,7 +76,7 @@ async fn trouble_is_said_in_words_with_what_it_means() {
     let mut deaf = with(&[]);
     deaf["not_listening"] = json!("port 8484: address in use");
     desk.vaultd.has_offsite(deaf);
-    assert!(owner.get("/offsite").await.body.contains("Other boxes can&#39;t reach this one"));
+    assert!(owner.get("/offsite").await.body.contains("Other boxes can't reach this one"));
 }
 
 #[tokio::test]
