@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from lib import trees
 from lib.appliance import Appliance
 from lib.bays import Shelf
-from lib.box import until
+from lib.box import free_pair, until
 from lib.checks import Checks, need_root
 from lib.line import Line
 from lib.member import Member
@@ -46,7 +46,8 @@ class Life:
         shelf = checks.scratch / "shelf"
         self.server = Samba(checks.scratch / "samba", shares={"scans": "", "bills": ""})
         self.target = Samba(checks.scratch / "target", shares={"back": ""})
-        self.box = Appliance(checks.scratch / "box", "--diskd", shelf / "diskd/socket", "--without-pool", "--unclaimed", "--console", "127.0.0.1:0")
+        self.offsite = f"127.0.0.2:{free_pair()}"
+        self.box = Appliance(checks.scratch / "box", "--offsite", self.offsite, "--diskd", shelf / "diskd/socket", "--without-pool", "--unclaimed", "--console", "127.0.0.1:0")
         # Without mounting by itself: a loop device that is gone would be taken for one that has come.
         self.shelf = Shelf(shelf, checks.scratch / "box/run/keyd.sock", 4, 640 << 20, "--no-automount")
         self.url = self.box.ready["console"]["url"]
@@ -103,7 +104,7 @@ def main():
     shutil.rmtree(SCREENS, ignore_errors=True)
     life = Life()
     try:
-        for title, part in (("out of its carton", carton), ("nothing yet", nothing), ("disks and papers", disks), ("shares", shares), ("people", people), ("set up", set_up), ("at work", at_work), ("restores", restores),
+        for title, part in (("out of its carton", carton), ("nothing yet", nothing), ("disks and papers", disks), ("shares", shares), ("people", people), ("set up", set_up), ("at work", at_work), ("restores", restores), ("a second site", second_site),
                             ("the worst day", worst_day), ("a disk is gone", disk_gone), ("each role", roles), ("programs that do not answer", silent), ("the whole table", table)):
             with checks.part(title):
                 part(life)
@@ -135,7 +136,7 @@ def carton(life):
     life.looks("/enrol", "empty", who=None)
 
 
-EMPTY = ("/", "/shares", "/shares/add", "/restore", "/incidents", "/emergency", "/disks", "/disks/act", "/keys", "/people", "/policies", "/log", "/settings", "/help", "/account",
+EMPTY = ("/", "/shares", "/shares/add", "/restore", "/incidents", "/emergency", "/disks", "/disks/act", "/offsite", "/offsite/pair", "/offsite/invite", "/keys", "/people", "/policies", "/log", "/settings", "/help", "/account",
          "/setup", "/setup/network", "/setup/disks", "/setup/share", "/setup/backup", "/setup/restore", "/setup/kit", "/setup/peer")
 
 
@@ -153,6 +154,7 @@ def disks(life):
     offered = re.findall(r'name="serial" value="([^"]+)"', life.owner().at("/setup/disks").text)
     for serial in offered:
         fields += [("serial", serial), ("erase", f"ERASE {serial}" if serial in serials[:3] else "")]
+    spoilt(life, serials[0], fields)
     made = life.owner().does("/setup/disks", "/setup/disks", fields)
     there = until(lambda: life.get("/v1/vault").get("unready", 1) is None, 300)
     checks.check("(the disks are made ready)", there, made)
@@ -161,6 +163,19 @@ def disks(life):
     papers(life, 1)
     life.looks("/setup/kit", "half printed", says="Print paper 2")
     life.looks("/keys", "half printed")
+
+
+def spoilt(life, serial, fields):
+    """A disk that can't be written to when it is to be erased: the page says what went wrong, and the same form goes on with it."""
+    device = next(disk["device"] for disk in life.shelf.known() if disk["serial"] == serial)
+    try:
+        subprocess.run(["blockdev", "--setro", f"/dev/{device}"], check=True)
+        told = life.owner().does("/setup/disks", "/setup/disks", fields)
+        begun = until(lambda: life.get("/v1/pool")["phase"] == "begun" and life.get("/v1/pool")["failed"], 300)
+        checks.check("(a disk could not be erased)", begun, f"{told} {life.get('/v1/pool')}")
+        life.looks("/setup/disks", "what went wrong", says="What went wrong")
+    finally:
+        subprocess.run(["blockdev", "--setrw", f"/dev/{device}"], check=True)
 
 
 def papers(life, number):
@@ -396,6 +411,50 @@ def ended(life, form):
     life.looks(JOB, "ended by somebody", at)
 
 
+def second_site(life):
+    """Another box in another house: each keeps for the other. Then its line is down, and then somebody else is at its address."""
+    port = free_pair()
+    at = f"127.0.0.3:{port}"
+    far = Appliance(checks.scratch / "far", "--disks", "1", "--offsite", at)
+    receiver = lambda: next(iter(life.get("/v1/offsite")["receivers"]), {})
+    invite = {"address": life.offsite, "room": "1", "unit": "gb", "place": "The practice"}
+    life.sends("/offsite/invite", "no room", "/offsite/invite", "/offsite/invite", {**invite, "room": "0"}, code=True, says="Nobody was invited")
+    life.sends("/offsite/invite", "an invitation", "/offsite/invite", "/offsite/invite", invite, code=True, says="kwpair1")
+    invitation = re.search("kwpair1[0-9a-z]+", life.tour.tab.text())
+    kept = invitation and far("offsite", "pair", invitation[0], "--practice", "Practice in the other house")
+    checks.check("(its invitation is one)", kept and kept.status == 0, kept)
+    life.looks("/offsite", "keeps for another one", says="Practice in the other house")
+    asked = far("offsite", "invite", "--address", at, "--quota", "20GB", "--place", "The other house").report["invitation"]
+    form = {"invitation": asked, "practice": "Practice Example"}
+    wrong = {**form, "invitation": asked[:-1] + ("q" if asked[-1] != "q" else "p")}
+    life.sends("/offsite/pair", "a wrong character", "/offsite/pair", "/offsite/pair", wrong, code=True, says="a character of it is wrong")
+    life.sends("/offsite/pair", "four words", "/offsite/pair", "/offsite/pair", {**form, "invitation": asked.upper()}, code=True, says=receiver().get("words", "Compare four words"))
+    checks.check("(all is there, and was proven)", until(lambda: receiver().get("stands") == "proven", 300), receiver())
+    life.looks("/offsite", "proven", says="The other house.*Proven")
+    life.looks("/setup/peer", "paired", says="is paired with another one")
+    checks.check("(the front page knows)", until(lambda: "The second site has a copy and proved it" in life.owner().at("/").text, 120), life.owner().at("/"))
+    life.looks("/", "with a second site")
+    far.stop()
+    fails(life, receiver, "unreachable")
+    life.looks("/offsite", "can't be reached", says="can't be reached")
+    other = Appliance(checks.scratch / "other", "--disks", "1", "--offsite", at)
+    other("offsite", "invite", "--address", at, "--quota", "1GB", "--place", "Nobody's house")
+    fails(life, receiver, "other-key")
+    life.looks("/offsite", "somebody else is there", says="Something else answers")
+    told = lambda: any(one["duty"]["kind"] == "offsite-contact" and one["code"] == "other-key" for one in life.get("/v1/status")["incidents"])
+    checks.check("(and an incident is made of it)", until(told, 120), life.get("/v1/status")["incidents"])
+    life.looks("/incidents", "somebody else is there", says="Something else answers")
+    other.stop()
+
+
+def fails(life, receiver, code):
+    """It is sent until that is what comes of it."""
+    def failed():
+        life.owner().does("/offsite", "/offsite/send")
+        return (receiver().get("failure") or {}).get("code") == code
+    checks.check(f"(sending comes to {code})", until(failed, 300), receiver())
+
+
 def worst_day(life):
     life.looks("/emergency", "closed", who="security", says="Her nephew")
     life.sends("/emergency", "deletions are frozen", "/emergency", "/emergency/freeze", {}, who="security", says="Deletions are frozen")
@@ -472,7 +531,7 @@ def silent(life):
     life.looks("/restore/drafts/{id}/when", "of another session", "/restore/drafts/0000000000000000/when", status=404)
     life.said("/help", "a form of another session", life.tour.sends("/help", "a form of another session", "/help", "/sign-out", [("form", "0" * 64)], life.web("owner"), status=403, says="too old"))
     with away(life, "vaultd"):
-        for route in ("/", "/shares", "/restore", "/incidents", "/emergency", "/disks", "/keys", "/policies", "/log", "/settings", "/setup"):
+        for route in ("/", "/shares", "/restore", "/incidents", "/emergency", "/disks", "/offsite", "/keys", "/policies", "/log", "/settings", "/setup"):
             life.looks(route, "vaultd is silent", says="[Uu]nknown")
         life.looks("/shares/{id}", "vaultd is silent", "/shares/0000000000000000", status=503)
     until(lambda: life.get("/v1/vault").get("unready", 1) is None, 300)

@@ -176,8 +176,8 @@ def programs(box, people):
         content = b"{}"
         answer = web.ask("POST", "/api" + route, content, {"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
         tries += 1
-        # Not for programs at all: the emergency, papers, and what is done at the box's own screen. The second site has no page at the console yet, and no route there.
-        elsewhere = ("/v1/emergency/", "/v1/kit/", "/v1/disks/outward", "/v1/address", "/v1/offsite/")
+        # Not for programs at all: the emergency, papers, and what is done at the box's own screen.
+        elsewhere = ("/v1/emergency/", "/v1/kit/", "/v1/disks/outward", "/v1/address")
         refused = answer.status in (401, 403) or answer.status == 404 and route.startswith(elsewhere)
         if refused == (verb == "snapshots-list") or answer.status >= 500:
             wrong.append((route, verb, str(answer)))

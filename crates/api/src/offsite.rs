@@ -12,6 +12,8 @@ pub const SOCKET: &str = "/run/keepwell/replicad.sock";
 pub const PORT: u16 = 8484;
 /// Most snapshots in one hand-over: the newest ones.
 pub const OFFERS_MAX: usize = 20_000;
+/// A tenant that fills so much of its quota is about to be refused newer copies.
+pub const NEARLY_FULL_PERCENT: u64 = 95;
 /// Most bytes of a hand-over.
 pub const OFFERS_BYTES: usize = 8 << 20;
 
@@ -224,6 +226,19 @@ pub struct TenantTold {
     pub received_at: Option<i64>,
 }
 
+impl TenantTold {
+    /// Percent of what it may fill that it fills; none where nobody can say.
+    pub fn fills_percent(&self) -> Option<u64> {
+        let quota = u128::from(self.quota_bytes.max(1));
+        self.used_bytes.map(|used| u64::try_from(u128::from(used) * 100 / quota).unwrap_or(u64::MAX))
+    }
+
+    /// Whether its newer copies are about to be refused.
+    pub fn is_nearly_full(&self) -> bool {
+        self.fills_percent().is_some_and(|percent| percent >= NEARLY_FULL_PERCENT)
+    }
+}
+
 /// `POST /v1/receiving`: whether this box keeps for others. Those it keeps for can't reach it while it is off; nothing of them is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -394,6 +409,10 @@ pub struct ReceiverTold {
     pub rate: Option<u64>,
     /// Snapshots that it has not signed for.
     pub waiting: u64,
+    /// How what is there stands.
+    pub stands: Stands,
+    /// As of when all that is to be there is signed for and was proven; none as long as it is not.
+    pub verified_at: Option<i64>,
     /// By tier, the first one first.
     pub tiers: Vec<TierOffsite>,
     /// All that is still to be sent.
@@ -404,6 +423,23 @@ pub struct ReceiverTold {
     pub failure: Option<Failure>,
     /// The last challenge.
     pub challenge: Option<ChallengeTold>,
+}
+
+/// How what a receiver keeps stands, in a word.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stands {
+    /// All is signed for, young enough, and was proven to be there lately.
+    Proven,
+    /// The same, and too long ago.
+    Overdue,
+    /// Something is not there as a whole yet, or was never proven.
+    NotYet,
+    /// It lost what it had signed for, and does not have it again.
+    Lost,
+    /// What is to be there was not looked at yet.
+    Unknown,
 }
 
 /// A tier's shares at a receiver.
@@ -432,6 +468,8 @@ pub struct CopyOffsite {
     pub taken_at: i64,
     /// How old it is now, seconds.
     pub age_s: u64,
+    /// Whether there is a newer one here that should be there by now.
+    pub late: bool,
     /// When it was whole there, by the receiver's clock.
     pub received_at: i64,
 }

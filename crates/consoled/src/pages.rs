@@ -12,9 +12,11 @@ pub mod help;
 pub mod incidents;
 pub mod keys;
 pub mod log;
+pub mod offsite;
 pub mod passkeys;
 pub mod people;
 pub mod policies;
+mod qr;
 pub mod restore;
 pub mod runs;
 pub mod settings;
@@ -112,6 +114,10 @@ pub const PAGES: &[Page] = &[
     Page { path: "/disks/self-test", who: RUNNING, routes: || post(disks::acts::test) },
     Page { path: "/disks/add", who: DECIDING, routes: || post(disks::acts::add) },
     Page { path: "/disks/remove", who: DECIDING, routes: || post(disks::acts::remove) },
+    Page { path: "/offsite", who: LOOKING, routes: || get(offsite::page) },
+    Page { path: "/offsite/send", who: RUNNING, routes: || post(offsite::acts::send) },
+    Page { path: "/offsite/invite", who: OWNING, routes: || get(offsite::acts::invite_form).post(offsite::acts::invite) },
+    Page { path: "/offsite/pair", who: OWNING, routes: || get(offsite::acts::pair_form).post(offsite::acts::pair) },
     Page { path: "/keys", who: GUARDING, routes: || get(keys::page) },
     Page { path: "/people", who: GUARDING, routes: || get(people::page) },
     Page { path: "/people/add", who: OWNING, routes: || post(people::add) },

@@ -143,7 +143,7 @@ async fn without_vaultd_pages_say_so() {
     let parts =
         |page: &Answer| page.body.split(" data-part=\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect::<Vec<_>>();
     let mut live = Vec::new();
-    for path in ["/", "/shares", "/disks"] {
+    for path in ["/", "/shares", "/disks", "/offsite"] {
         live.push((path, parts(&owner.get(path).await)));
     }
     desk.kill_vaultd();
@@ -163,7 +163,7 @@ async fn without_vaultd_pages_say_so() {
     let front = owner.get("/").await;
     assert!(front.body.contains("<span>Unknown</span>") && front.body.contains("Last known: Partly"), "{}", front.body);
     assert!(!front.body.contains("data-status=\"ok\""), "nothing is proven in silence");
-    for path in ["/shares", "/incidents", "/disks", "/keys", "/policies", "/log", "/restore"] {
+    for path in ["/shares", "/incidents", "/disks", "/offsite", "/keys", "/policies", "/log", "/restore"] {
         assert!(owner.get(path).await.body.contains("Unknown"), "{path}");
     }
     assert_eq!(owner.post("/shares/00000000000000a1/run", "").await.status, StatusCode::SEE_OTHER);

@@ -138,6 +138,11 @@ impl Book {
         self.grace_until = self.grace_until.map(|until| until.plus(by));
     }
 
+    /// Whether what got old while the box was off may still be made up for.
+    pub fn is_in_grace(&self, now: At) -> bool {
+        self.grace_until.is_some_and(|until| now < until && until.since(now) <= GRACE_S)
+    }
+
     /// All duties.
     pub fn owed(&self) -> &[Owed] {
         &self.owed
@@ -155,7 +160,7 @@ impl Book {
 
     /// What incidents are made of ([`crate::Incidents::review`]): every duty of which something can be said, good or bad.
     pub fn sights(&self, now: At) -> impl Iterator<Item = (&Duty, Sight)> {
-        let grace = self.grace_until.is_some_and(|until| now < until && until.since(now) <= GRACE_S);
+        let grace = self.is_in_grace(now);
         self.owed.iter().filter_map(move |owed| Some((&owed.duty, sight(owed, now, grace)?)))
     }
 
@@ -222,6 +227,7 @@ fn silence(standing: &Standing, now: At) -> (&'static str, Numbers) {
 
 fn severity(owed: &Owed, standing: &Standing, now: At) -> Severity {
     use DutyKind::{CopyAge, Disk, Emergency, Gaps, Keys, Log, Pool, Power, Runs, Scrub, State, TestRestore};
+    use DutyKind::{OffsiteContact, OffsiteDoor, OffsiteLoss, OffsiteReceipts};
     let code = if let Standing::Failed { code, .. } = standing { code.split(':').next().unwrap_or_default() } else { "" };
     match (owed.duty.kind, code) {
         (CopyAge, _) => copy_age(owed, standing, now),
@@ -232,6 +238,8 @@ fn severity(owed: &Owed, standing: &Standing, now: At) -> Severity {
         | (Log, "broken")
         | (Keys, "locked") => Severity::Critical,
         (TestRestore, "differs") | (Scrub, "lost") | (Emergency, _) => Severity::Critical,
+        (OffsiteContact, "other-key" | "replaced") | (OffsiteLoss, "lost") | (OffsiteReceipts, _) => Severity::Critical,
+        (OffsiteDoor, "replaced" | "papers") => Severity::Critical,
         _ => Severity::Warning,
     }
 }

@@ -50,6 +50,18 @@ pub enum DutyKind {
     EmergencyReview,
     /// Old copies are forgotten as was promised: broken while somebody has stopped that. No deadline.
     Deletions,
+    /// The box that keeps copies elsewhere answers, and is the one that was paired.
+    OffsiteContact,
+    /// What is there is young enough and was proven to be there. No deadline: whoever asks there judges it.
+    OffsiteCopy,
+    /// It has what it signed for. No deadline.
+    OffsiteLoss,
+    /// What it signs and answers can be right. No deadline.
+    OffsiteReceipts,
+    /// There is room for what is still to come. No deadline.
+    OffsiteRoom,
+    /// Nobody tried to get in where other boxes do, or somebody looked at it. No deadline.
+    OffsiteDoor,
 }
 
 impl DutyKind {
@@ -74,7 +86,21 @@ impl DutyKind {
             Self::Emergency => "emergency",
             Self::EmergencyReview => "emergency-review",
             Self::Deletions => "deletions",
+            Self::OffsiteContact => "offsite-contact",
+            Self::OffsiteCopy => "offsite-copy",
+            Self::OffsiteLoss => "offsite-loss",
+            Self::OffsiteReceipts => "offsite-receipts",
+            Self::OffsiteRoom => "offsite-room",
+            Self::OffsiteDoor => "offsite-door",
         }
+    }
+}
+
+impl DutyKind {
+    /// Whether it is about boxes elsewhere.
+    pub fn is_offsite(self) -> bool {
+        use DutyKind::{OffsiteContact, OffsiteCopy, OffsiteDoor, OffsiteLoss, OffsiteReceipts, OffsiteRoom};
+        matches!(self, OffsiteContact | OffsiteCopy | OffsiteLoss | OffsiteReceipts | OffsiteRoom | OffsiteDoor)
     }
 }
 
@@ -95,6 +121,10 @@ pub enum Subject {
     Disk(String),
     /// One time that copies were opened in an emergency, by its number: each is told of anew.
     Opening(u64),
+    /// A box that keeps copies for this one, by what people call its place.
+    Peer(String),
+    /// A practice whose copies this box keeps, by its name.
+    Tenant(String),
 }
 
 /// One promise about one thing. Also what an incident is known by.
@@ -136,6 +166,16 @@ impl Duty {
     /// That somebody looked at what was read in it.
     pub fn emergency_review(opening: u64) -> Self {
         Self { kind: DutyKind::EmergencyReview, subject: Subject::Opening(opening) }
+    }
+
+    /// What is owed by a box that keeps copies for this one.
+    pub fn of_peer(kind: DutyKind, place: &str) -> Self {
+        Self { kind, subject: Subject::Peer(place.into()) }
+    }
+
+    /// That a practice whose copies are kept here has room for more.
+    pub fn room_of_tenant(practice: &str) -> Self {
+        Self { kind: DutyKind::OffsiteRoom, subject: Subject::Tenant(practice.into()) }
     }
 
     /// The health of a disk.
@@ -272,8 +312,9 @@ pub fn deadline_s(kind: DutyKind, policy: Option<&Policy>) -> Option<u64> {
         DutyKind::Scrub | DutyKind::TestRestore => Some(35 * DAY_S),
         DutyKind::KitRehearsal => Some(95 * DAY_S),
         DutyKind::Disk | DutyKind::Keys | DutyKind::Pool | DutyKind::Time => Some(DAY_S),
-        DutyKind::Log => Some(2 * DAY_S),
+        DutyKind::Log | DutyKind::OffsiteContact => Some(2 * DAY_S),
         DutyKind::Runs | DutyKind::Gaps | DutyKind::Held | DutyKind::Power | DutyKind::State | DutyKind::Notices => None,
         DutyKind::Emergency | DutyKind::EmergencyReview | DutyKind::Deletions => None,
+        DutyKind::OffsiteCopy | DutyKind::OffsiteLoss | DutyKind::OffsiteReceipts | DutyKind::OffsiteRoom | DutyKind::OffsiteDoor => None,
     }
 }

@@ -1,5 +1,7 @@
 //! What an incident says to a person: what happened, what it means for their data, what to do. Owns the sentences; holds no names but the labels it is given.
 
+mod offsite;
+
 use serde::{Deserialize, Serialize};
 
 use crate::duty::{DutyKind, Subject};
@@ -26,6 +28,7 @@ pub fn text(incident: &Incident, label: &dyn Fn(&ShareId) -> Option<String>) -> 
         DutyKind::CopyAge | DutyKind::Runs | DutyKind::Gaps | DutyKind::Held => of_share(incident, &subject, &number),
         DutyKind::Disk | DutyKind::Pool | DutyKind::Scrub => of_pool(incident, &subject, &number),
         DutyKind::Emergency | DutyKind::EmergencyReview => of_emergency(incident, &number),
+        kind if kind.is_offsite() => offsite::words(incident, &subject, &number),
         _ => of_box(incident, &subject, &number),
     };
     Text { happened, for_your_data, to_do }
@@ -252,6 +255,7 @@ fn subject(subject: &Subject, label: &dyn Fn(&ShareId) -> Option<String>) -> Str
         Subject::Paper(paper) => format!("Paper {paper}"),
         Subject::Disk(disk) => format!("Disk {disk}"),
         Subject::Opening(opening) => format!("Emergency access {opening}"),
+        Subject::Peer(name) | Subject::Tenant(name) => name.clone(),
     }
 }
 

@@ -8,11 +8,12 @@ use keepwell_api::error::chain;
 use keepwell_api::offsite::{self, Events, OFFERS_MAX, Offered, Offers, Status};
 use keepwell_api::vault::Done;
 use keepwell_audit::{Event, Value};
+use keepwell_duties::Standing;
 use keepwell_vault::Vault;
 
 use crate::appliance::Appliance;
 use crate::error::VaultdError;
-use crate::offsite::{replicad, shares, standing};
+use crate::offsite::{promises, replicad, shares, standing};
 use crate::place;
 
 /// Often enough to end soon when the program does.
@@ -41,7 +42,8 @@ pub(crate) fn run(appliance: &Appliance, stop: &AtomicBool) {
                 Ok(()) => {}
                 // A box may be without it.
                 Err(VaultdError::Replicad(error)) => {
-                    appliance.watch.glance().offsite = None;
+                    let there_is_one = appliance.watch.has_second_site();
+                    appliance.watch.glance().offsite = there_is_one.then_some(Standing::Unknown);
                     tracing::debug!(error = chain(&error), "replicad could not be asked");
                 }
                 Err(error) => tracing::warn!(error = chain(&error), "the second site could not be looked after; it is tried again soon"),
@@ -54,7 +56,13 @@ pub(crate) fn run(appliance: &Appliance, stop: &AtomicBool) {
 fn look(appliance: &Appliance, handed: &mut Handed) -> Result<(), VaultdError> {
     let status: Status = replicad(appliance).get("/v1/status").map_err(VaultdError::of_replicad)?;
     events(appliance, &status)?;
-    appliance.watch.glance().offsite = standing(appliance, &status)?;
+    promises::look(appliance, &status)?;
+    if status.handed_over || status.receivers.is_empty() {
+        appliance.watch.glance().offsite = standing(appliance, &status)?;
+    } else {
+        // It has not heard yet what is to be there; what was so before is so until then.
+        appliance.watch.glance().offsite.get_or_insert(Standing::Unknown);
+    }
     place::remember(appliance, &status)?;
     place::take_up(appliance, &status)?;
     if status.receivers.is_empty() {
@@ -108,8 +116,11 @@ fn events(appliance: &Appliance, status: &Status) -> Result<(), VaultdError> {
     }
     let Events { events, .. } = replicad(appliance).get(&format!("/v1/events?after={after}")).map_err(VaultdError::of_replicad)?;
     for event in events {
-        let id = event.id;
+        let (id, at_the_door) = (event.id, promises::door(&event));
         appliance.record("replicad", Event::Offsite, fields(event))?;
+        if let Some(code) = at_the_door {
+            appliance.watch.at_the_door(code, appliance);
+        }
         appliance.state.note(EVENTS, &id)?;
     }
     Ok(())

@@ -1,32 +1,31 @@
 //! The second site, as people ask for it: how it stands, who is invited, with whom this box is paired. What crosses, replicad does; whether it may, and what the log says of it, is
 //! decided here.
 
+mod content;
+pub(crate) mod promises;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use keepwell_api::grants::Grant;
 use keepwell_api::offsite::{
-    Backlog, CopyOffsite, Invite, Invited, Offsite, PLACE_NAME, Pair, PairWith, Paired, Receiver, ReceiverTold, SendNow, Status,
+    Backlog, CopyOffsite, Invite, Invited, Offsite, PLACE_NAME, Pair, PairWith, Paired, Receiver, ReceiverTold, SendNow, Stands, Status,
     TierOffsite,
 };
 use keepwell_api::vault::Done;
 use keepwell_api::{Client, ClientError};
 use keepwell_audit::{Event, Value};
-use keepwell_duties::{At, Standing};
+use keepwell_duties::Standing;
 
 use crate::appliance::Appliance;
 use crate::error::VaultdError;
 use crate::{keeping, place};
+use content::Content;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The other box has to make folders on all its disks.
 const PAIRING: Duration = Duration::from_secs(110);
-const DAY: i64 = 86_400;
-/// Copies elsewhere may be so much older than today before somebody is told, seconds.
-const LATE: i64 = 2 * DAY;
-/// A first copy may take so long.
-const FIRST: i64 = 14 * DAY;
 const TIERS: [u8; 3] = [1, 2, 3];
 
 type Answer<T> = Result<T, VaultdError>;
@@ -40,8 +39,9 @@ pub(crate) fn told(appliance: &Appliance) -> Answer<Offsite> {
     let status: Status = replicad(appliance).get("/v1/status").map_err(VaultdError::of_replicad)?;
     let shares = shares(appliance)?;
     let now = appliance.clock.believed();
+    let known = status.handed_over;
     Ok(Offsite {
-        receivers: status.receivers.iter().map(|receiver| of_receiver(receiver, &shares, now)).collect(),
+        receivers: status.receivers.iter().map(|receiver| of_receiver(receiver, known, &shares, now)).collect(),
         name: status.name,
         listening: status.listening,
         not_listening: status.not_listening,
@@ -82,7 +82,8 @@ pub(crate) fn send(appliance: &Arc<Appliance>, _: &Grant, _: SendNow) -> Answer<
 pub(crate) fn standing(appliance: &Appliance, status: &Status) -> Answer<Option<Standing>> {
     let (shares, now) = (shares(appliance)?, appliance.clock.believed());
     // Of several, the best one: each of them has all of it.
-    let best = status.receivers.iter().map(|receiver| of_one(receiver, &shares, now)).min_by_key(|standing| match standing {
+    let each = status.receivers.iter().map(|receiver| Content::of(receiver, &shares, now).standing(now));
+    let best = each.min_by_key(|standing| match standing {
         Standing::Proven { .. } => 0,
         Standing::NeverProven { .. } => 1,
         Standing::Overdue { .. } => 2,
@@ -91,42 +92,38 @@ pub(crate) fn standing(appliance: &Appliance, status: &Status) -> Answer<Option<
     Ok(best)
 }
 
-fn of_one(receiver: &Receiver, shares: &BTreeMap<String, ShareHere>, now: i64) -> Standing {
-    if let Some(challenge) = receiver.challenge.as_ref().filter(|challenge| challenge.mended < challenge.lost) {
-        return Standing::Failed { at: At(challenge.at), code: "lost".into() };
-    }
-    let there: BTreeMap<&str, i64> = receiver.signed.iter().map(|signed| (signed.share.as_str(), signed.taken_at)).collect();
-    let copied = shares.iter().filter(|(_, share)| share.has_copy);
-    let mut oldest = now;
-    for (id, _) in copied {
-        let Some(taken_at) = there.get(id.as_str()) else {
-            return Standing::NeverProven { since: At(receiver.paired_at), due: Some(At(receiver.paired_at + FIRST)) };
-        };
-        oldest = oldest.min(*taken_at);
-    }
-    let late = At(oldest + LATE);
-    if now > late.0 { Standing::Overdue { since: late, at: At(oldest) } } else { Standing::Proven { at: At(oldest), until: Some(late) } }
-}
-
 /// A share, and what this box calls it.
 pub(crate) struct ShareHere {
     pub(crate) name: String,
     pub(crate) tier: u8,
-    has_copy: bool,
+    added_at: i64,
+    /// When the run of its newest good copy began.
+    newest: Newest,
+}
+
+/// The newest good copy of a share here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Newest {
+    None,
+    /// Of then.
+    At(i64),
+    /// There is one; of when, nobody keeps.
+    Some,
 }
 
 /// By id; the box's own state is one of the first tier, and whose place it took one of the last.
 pub(crate) fn shares(appliance: &Appliance) -> Answer<BTreeMap<String, ShareHere>> {
-    let own = ShareHere { name: keeping::NAME.to_owned(), tier: 1, has_copy: true };
+    let own = ShareHere { name: keeping::NAME.to_owned(), tier: 1, added_at: 0, newest: Newest::Some };
     let of = appliance.state.shares()?.into_iter().map(|row| {
-        let share = ShareHere { tier: row.tier.number(), has_copy: row.clock.last_good.is_some(), name: row.name };
-        (row.id.0, share)
+        let newest = row.clock.last_good.map_or(Newest::None, |at| Newest::At(at.0));
+        (row.id.0, ShareHere { tier: row.tier.number(), added_at: row.added_at, newest, name: row.name })
     });
-    let place = ShareHere { name: PLACE_NAME.to_owned(), tier: 3, has_copy: false };
+    let place = ShareHere { name: PLACE_NAME.to_owned(), tier: 3, added_at: 0, newest: Newest::None };
     Ok(of.chain([(keeping::NAME.to_owned(), own), (PLACE_NAME.to_owned(), place)]).collect())
 }
 
-fn of_receiver(receiver: &Receiver, shares: &BTreeMap<String, ShareHere>, now: i64) -> ReceiverTold {
+fn of_receiver(receiver: &Receiver, known: bool, shares: &BTreeMap<String, ShareHere>, now: i64) -> ReceiverTold {
+    let content = Content::of(receiver, shares, now);
     let tiers = TIERS.into_iter().map(|tier| of_tier(receiver, tier, shares, now));
     let tiers = tiers.filter(|tier| !tier.copies.is_empty() || !tier.without_copy.is_empty());
     ReceiverTold {
@@ -140,6 +137,8 @@ fn of_receiver(receiver: &Receiver, shares: &BTreeMap<String, ShareHere>, now: i
         busy: receiver.busy,
         receipts: receiver.receipts,
         waiting: receiver.waiting,
+        stands: if known { content.stands(now) } else { Stands::Unknown },
+        verified_at: content.verified_at().filter(|_| known),
         tiers: tiers.collect(),
         backlog: backlog(receiver, None),
         rate: receiver.rate,
@@ -153,13 +152,14 @@ fn of_tier(receiver: &Receiver, tier: u8, shares: &BTreeMap<String, ShareHere>, 
     let of = |signed: &keepwell_api::offsite::Signed| {
         let share = shares.get(&signed.share).map_or_else(|| signed.share.clone(), |share| share.name.clone());
         let age_s = u64::try_from(now - signed.taken_at).unwrap_or(0);
+        let late = shares.get(&signed.share).is_some_and(|share| content::is_late(receiver, signed.taken_at, share, now));
         let (snapshot, taken_at, received_at) = (signed.snapshot.clone(), signed.taken_at, signed.received_at);
-        CopyOffsite { share, snapshot, taken_at, age_s, received_at }
+        CopyOffsite { share, snapshot, taken_at, age_s, late, received_at }
     };
     let mut copies: Vec<CopyOffsite> = receiver.signed.iter().filter(|signed| signed.tier == tier).map(of).collect();
     copies.sort_by_key(|copy| std::cmp::Reverse(copy.taken_at));
     let lacks = |(id, share): &(&String, &ShareHere)| {
-        share.tier == tier && share.has_copy && !receiver.signed.iter().any(|signed| signed.share == **id)
+        share.tier == tier && share.newest != Newest::None && !receiver.signed.iter().any(|signed| signed.share == **id)
     };
     let without_copy = shares.iter().filter(lacks).map(|(_, share)| share.name.clone()).collect();
     TierOffsite { tier, copies, without_copy, backlog: backlog(receiver, Some(tier)) }

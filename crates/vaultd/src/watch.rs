@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::appliance::Appliance;
 use crate::error::VaultdError;
+use crate::offsite::promises;
 use crate::state::{State, StateError};
 
 const DOCUMENT: &str = "watch";
@@ -120,6 +121,34 @@ impl Watch {
             }
         }
         changed
+    }
+
+    /// What a look at boxes elsewhere saw. Kept within a minute.
+    pub(crate) fn elsewhere(&self, seen: Vec<(Duty, promises::Seen)>, appliance: &Appliance) {
+        let (door, now) = (Duty::of_box(DutyKind::OffsiteDoor), At(appliance.clock.believed()));
+        let looked_at = self.is_taken(&door);
+        let book = &mut self.lock().book;
+        promises::enter(book, seen, now);
+        // Somebody has seen it: it is over, until it happens again.
+        if looked_at && book.get(&door).is_some_and(|owed| owed.failed.is_some()) {
+            book.prove(&door, now, Numbers::new());
+        }
+    }
+
+    /// Something happened where other boxes come in. What is worse and not looked at yet stays.
+    pub(crate) fn at_the_door(&self, code: &'static str, appliance: &Appliance) {
+        let (door, now) = (Duty::of_box(DutyKind::OffsiteDoor), At(appliance.clock.believed()));
+        let book = &mut self.lock().book;
+        book.owe(door.clone(), now);
+        let before = book.get(&door).and_then(|owed| owed.failed.as_ref()).map(|failed| failed.code.clone());
+        if before.is_none_or(|before| promises::worse(code, &before)) {
+            book.fail(&door, now, code, Numbers::new());
+        }
+    }
+
+    /// Whether a box elsewhere owes this one anything.
+    pub(crate) fn has_second_site(&self) -> bool {
+        self.lock().book.owed().iter().any(|owed| owed.duty.kind == DutyKind::OffsiteContact)
     }
 
     /// Whether somebody takes the incident of this promise.

@@ -3,6 +3,7 @@
 
 use axum::http::Method;
 use keepwell_api::grants::{Role, Verb};
+use keepwell_api::offsite::{Invite, Invited, Offsite, PairWith, Paired, SendNow};
 use keepwell_api::vault::{
     Acknowledge, AddDisk, AddShare, BoxDisks, Cancel, ChangeShare, Changes, ChannelTold, CheckShare, ClockConfirmed, CompareSnapshots,
     ConfirmClock, CreatePool, Deletions, Done, Download, DownloadZip, Files, FoundFiles, Gaps, ListFiles, ListGaps, ListSnapshots,
@@ -115,6 +116,7 @@ pub const ROUTES: &[Route] = &[
     get("/v1/policies", Who::Told(DECIDING, &[], Told::All), "What is promised", Json(list::<Policy>)),
     get("/v1/log/verify", Who::Told(READING, &[Verb::LogRead], Told::All), "Whether the log is whole", Json(of::<LogVerdict>)),
     get("/v1/disks", Who::Told(RUNNING, &[], Told::All), "The disks", Json(of::<BoxDisks>)),
+    get("/v1/offsite", Who::Told(LOOKING, &[], Told::Nothing), "The second site, and what is kept for others", Json(of::<Offsite>)),
     get("/v1/pool", Who::Told(DECIDING, &[], Told::All), "How far the first pool is", Json(of::<PoolMaking>)),
     get("/v1/events", Who::Told(LOOKING, &[], Told::Nothing), "What happens, as server-sent events", Flow(EVENTS)),
     get("/metrics", Who::Told(LOOKING, &[], Told::Nothing), "Metrics for Prometheus", Flow("text/plain")),
@@ -172,6 +174,9 @@ pub const ROUTES: &[Route] = &[
     post("/v1/disks/remove", Verb::DisksChange, "Takes a disk out of the pool", of::<RemoveDisk>, Json(of::<Done>)),
     post("/v1/disks/locate", Verb::DisksTest, "Has a disk blink", of::<LocateDisk>, Json(of::<Done>)),
     post("/v1/disks/self-test", Verb::DisksTest, "Has a disk test itself", of::<TestDisk>, Json(of::<Done>)),
+    post("/v1/offsite/invite", Verb::OffsiteChange, "Lets another box send its copies here", of::<Invite>, Json(of::<Invited>)),
+    post("/v1/offsite/pair", Verb::OffsiteChange, "Sends the copies to another box", of::<PairWith>, Json(of::<Paired>)),
+    post("/v1/offsite/send", Verb::RunNow, "Looks at once whether something is to be sent", of::<SendNow>, Json(of::<Done>)),
     post("/v1/log", Verb::LogRead, "The log", of::<ReadLog>, Json(list::<LogRecord>)),
     post("/v1/clock/confirm", Verb::SettingsChange, "Says that the clock is right", of::<ConfirmClock>, Json(of::<ClockConfirmed>)),
     post("/v1/test-restores", Verb::TestRestore, "Begins a test restore", of::<TestRestores>, Json(of::<Started>)),
@@ -224,8 +229,8 @@ mod tests {
     use super::*;
 
     const API: &str = include_str!("../../../../docs/api.md");
-    /// Routes of vaultd that are not for programs elsewhere: those of the downtime share have their own door, papers and pairing are a person's, and the screen asks for its own.
-    const NOT_HERE: &[&str] = &["/v1/emergency", "/v1/kit/", "/v1/disks/outward", "/v1/address", "/v1/offsite"];
+    /// Routes of vaultd that are not for programs elsewhere: those of the downtime share have their own door, papers are a person's, and the screen asks for its own.
+    const NOT_HERE: &[&str] = &["/v1/emergency", "/v1/kit/", "/v1/disks/outward", "/v1/address"];
 
     #[test]
     fn a_path_is_one_route_or_none() {

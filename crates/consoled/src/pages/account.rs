@@ -5,9 +5,9 @@ use axum::response::Response;
 use keepwell_api::Base64;
 use keepwell_api::auth::{ChangeFactor, ChangePassword, Claim, ConfirmFactor, Enrol, Enrolled, RecoveryCodes};
 use keepwell_api::grants::Verb;
-use qrcode::{Color, EcLevel, QrCode};
 
 use super::frame::Frame;
+use super::qr::Qr;
 use super::{passkeys, trouble};
 use crate::neighbours::Trouble;
 use crate::passkey::host_name;
@@ -16,21 +16,12 @@ use crate::visit::Visit;
 /// For an authenticator, as text and as a picture.
 struct Seed {
     url: String,
-    side: usize,
-    path: String,
+    qr: Option<Qr>,
 }
 
 impl Seed {
     fn of(otpauth: &Base64) -> Self {
-        let url = String::from_utf8_lossy(otpauth.as_ref()).into_owned();
-        let Ok(code) = QrCode::with_error_correction_level(otpauth.as_ref(), EcLevel::M) else {
-            return Self { url, side: 0, path: String::new() };
-        };
-        // Four modules of white around it: ISO/IEC 18004, section 9.1.
-        let (width, quiet) = (code.width(), 4);
-        let dark = code.to_colors().into_iter().enumerate().filter(|(_, color)| *color == Color::Dark);
-        let path = dark.map(|(at, _)| format!("M{} {}h1v1h-1z", at % width + quiet, at / width + quiet)).collect();
-        Self { url, side: width + 2 * quiet, path }
+        Self { url: String::from_utf8_lossy(otpauth.as_ref()).into_owned(), qr: Qr::of(otpauth.as_ref()) }
     }
 }
 

@@ -21,13 +21,14 @@ pub struct Link {
     pub here: bool,
 }
 
-const LINKS: [(&str, &str, &str); 12] = [
+const LINKS: [(&str, &str, &str); 13] = [
     ("/", "Overview", "shield"),
     ("/restore", "Restore", "restore"),
     ("/shares", "Shares", "share"),
     ("/incidents", "Incidents", "alert"),
     ("/emergency", "Emergency", "hand"),
     ("/disks", "Disks", "disk"),
+    ("/offsite", "Second site", "site"),
     ("/keys", "Keys", "key"),
     ("/people", "People", "people"),
     ("/policies", "Policies", "policy"),

@@ -6,6 +6,7 @@ use keepwell_api::grants::{Role, Scope, Verb};
 use keepwell_duties::status::{Question, ShareStatus};
 use keepwell_duties::{Duty, DutyKind, Standing, Status, Subject, words};
 
+use super::find;
 use super::frame::{self, Frame};
 use super::setup::progress;
 use crate::app::HowItIs;
@@ -54,6 +55,8 @@ struct Answer {
     mark: Mark,
     words: String,
     proofs: Vec<ProofLine>,
+    /// Where more is said of it, for whoever may see that.
+    more: Option<(&'static str, &'static str)>,
 }
 
 /// One promise, how it stands, and the date of its proof.
@@ -91,9 +94,9 @@ pub(crate) async fn page(visit: Visit) -> Response {
     let scope = visit.person_if_any().map_or(&all, |person| &person.known.shares);
     let (status, open) = tokio::join!(visit.app.status(), progress::open_at(&visit.app));
     let (silent, known) = match status {
-        HowItIs::Now(status) => (None, Some(known(&limited(*status, scope), &times, None))),
+        HowItIs::Now(status) => (None, Some(known(&limited(*status, scope), &times, None, visit.role()))),
         HowItIs::Silent(trouble, last) => {
-            (Some(trouble.to_string()), last.map(|last| known(&limited(last.1, scope), &times, Some(times.at(last.0)))))
+            (Some(trouble.to_string()), last.map(|last| known(&limited(last.1, scope), &times, Some(times.at(last.0)), visit.role())))
         }
     };
     visit.show(&FrontPage {
@@ -135,7 +138,7 @@ pub(crate) fn limited(mut status: Status, scope: &Scope) -> Status {
 }
 
 /// What is shown of a status. Of one that is `last` and not of now, nothing is proven any more.
-fn known(status: &Status, times: &Times, last: Option<When>) -> Known {
+fn known(status: &Status, times: &Times, last: Option<When>, role: Option<Role>) -> Known {
     let is_now = last.is_none();
     let faded = |mark: Mark| if is_now { mark } else { view::UNKNOWN };
     let answers = status.answers.iter().map(|answer| {
@@ -143,7 +146,7 @@ fn known(status: &Status, times: &Times, last: Option<When>) -> Known {
         let words = if is_now { answer.words.clone() } else { format!("Last known: {}", answer.words) };
         let duties = status.duties.iter().filter(|(duty, _)| belongs(answer.question, duty.kind));
         let proofs = duties.map(|(duty, standing)| proof_line(duty, standing, status, times, is_now)).collect();
-        Answer { name, asks, mark: faded(view::of_answer(answer.mark)), words, proofs }
+        Answer { name, asks, mark: faded(view::of_answer(answer.mark)), words, proofs, more: more(answer.question, role) }
     });
     Known {
         headline: faded(view::of_headline(status.headline)),
@@ -191,6 +194,17 @@ fn share(share: &ShareStatus, times: &Times, is_now: bool) -> Share {
     }
 }
 
+fn more(question: Question, role: Option<Role>) -> Option<(&'static str, &'static str)> {
+    let (path, label) = match question {
+        Question::Here => return None,
+        Question::Offsite => ("/offsite", "Second site"),
+        Question::Keys => ("/keys", "Keys"),
+        Question::People => ("/people", "People"),
+    };
+    let page = find(path)?;
+    role.is_some_and(|role| page.is_for(role)).then_some((path, label))
+}
+
 fn question(question: Question) -> (&'static str, &'static str) {
     match question {
         Question::Here => ("Here", "Are the copies in this box good?"),
@@ -205,7 +219,8 @@ fn belongs(question: Question, kind: DutyKind) -> bool {
     match question {
         Question::Here => matches!(kind, CopyAge | Runs | Gaps | Held | Scrub | TestRestore | Pool),
         Question::Keys => matches!(kind, Keys | KitRehearsal),
-        Question::Offsite | Question::People => false,
+        Question::Offsite => kind.is_offsite(),
+        Question::People => false,
     }
 }
 
@@ -234,6 +249,7 @@ fn promise(duty: &Duty, status: &Status) -> String {
         Subject::Paper(paper) => paper.clone(),
         Subject::Disk(disk) => disk.clone(),
         Subject::Opening(opening) => opening.to_string(),
+        Subject::Peer(name) | Subject::Tenant(name) => view::name(name.as_bytes()),
     };
     match duty.kind {
         DutyKind::CopyAge => format!("{subject}: the newest copy is young enough"),
@@ -254,5 +270,14 @@ fn promise(duty: &Duty, status: &Status) -> String {
         DutyKind::Emergency => format!("Emergency access {subject} is closed"),
         DutyKind::EmergencyReview => format!("Somebody looked at emergency access {subject}"),
         DutyKind::Deletions => "Old copies are forgotten as promised".into(),
+        DutyKind::OffsiteContact => format!("{subject} answers, and is the box that was paired"),
+        DutyKind::OffsiteCopy => format!("What {subject} has is young enough, and was proven to be there"),
+        DutyKind::OffsiteLoss => format!("{subject} has what it signed for"),
+        DutyKind::OffsiteReceipts => format!("What {subject} signs can be right"),
+        DutyKind::OffsiteRoom => match duty.subject {
+            Subject::Tenant(_) => format!("{subject} has room left on this box"),
+            _ => format!("There is room left at {subject}"),
+        },
+        DutyKind::OffsiteDoor => "Nobody tried to get in where other boxes do".into(),
     }
 }

@@ -11,10 +11,12 @@ pub mod restore;
 use askama::Template;
 use axum::Extension;
 use axum::response::Response;
+use keepwell_api::offsite::Offsite;
 use keepwell_api::vault::Share;
 use progress::{Fact, Progress, Stage};
 
 use super::frame::{self, Frame};
+use super::offsite;
 use crate::app::HowItIs;
 use crate::listen::Ends;
 use crate::neighbours::Trouble;
@@ -78,10 +80,11 @@ struct Row {
 
 /// All steps, and which is next.
 pub(crate) async fn page(visit: Visit) -> Response {
-    let progress = Progress::of(&visit.app).await;
+    let (progress, paired) = tokio::join!(Progress::of(&visit.app), paired(&visit));
     let next = progress.next();
     let row = |stage: Stage| {
         let mark = match (progress.at(stage), next == Some(stage)) {
+            _ if stage == Stage::Peer && paired == Some(true) => Mark { status: "ok", icon: "tick", word: "Done" },
             (Fact::Done, _) if stage == Stage::Peer => Mark { status: "muted", icon: "ring", word: "Later" },
             (Fact::Done, _) => Mark { status: "ok", icon: "tick", word: "Done" },
             (Fact::Open, true) => Mark { status: "action", icon: "arrow", word: "Next" },
@@ -157,11 +160,18 @@ struct PeerPage {
     frame: Frame,
     steps: Vec<Rung>,
     next: Option<(&'static str, &'static str)>,
+    /// None: nobody can say.
+    paired: Option<bool>,
 }
 
-/// The copy elsewhere: not yet, and what that means.
+/// The copy elsewhere, and what it means to have none.
 pub(crate) async fn peer(visit: Visit) -> Response {
-    let progress = Progress::of(&visit.app).await;
+    let (progress, paired) = tokio::join!(Progress::of(&visit.app), paired(&visit));
     let next = progress.next().map(|stage| (stage.name(), stage.path()));
-    visit.show(&PeerPage { frame: visit.frame("Set up: second box"), steps: rungs(&progress, Stage::Peer), next })
+    visit.show(&PeerPage { frame: visit.frame("Set up: second box"), steps: rungs(&progress, Stage::Peer), next, paired })
+}
+
+/// Whether another box keeps copies for this one.
+async fn paired(visit: &Visit) -> Option<bool> {
+    visit.app.neighbours.get::<Offsite>(offsite::ROUTE).await.ok().map(|told| !told.receivers.is_empty())
 }

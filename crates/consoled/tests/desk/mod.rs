@@ -14,6 +14,7 @@ pub mod emergency;
 pub mod facts;
 pub mod keyd;
 pub mod new_box;
+pub mod offsite;
 pub mod vaultd;
 
 use std::collections::BTreeSet;

@@ -71,6 +71,7 @@ impl NewBox {
 
     pub fn routes(&self) -> Router {
         Router::new()
+            .route("/v1/offsite", get(|| async { Json(super::offsite::none()) }))
             .route("/v1/status", get(status))
             .route("/v1/vault", get(vault))
             .route("/v1/pool", get(pool).post(make_pool))

@@ -14,13 +14,13 @@ use keepwell_api::vault::{
     Counts, File, Files, Found, FoundFiles, Gap, Gaps, LogRecord, LogVerdict, Outcome, RestoreState, Run, Share, Snapshot, Tier,
     VaultState, Version, Versions,
 };
-use keepwell_api::{Refusal, hex};
+use keepwell_api::{Base64, Refusal, hex};
 use keepwell_duties::{Policy, Status};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
-use super::{CANARY, facts};
+use super::{CANARY, facts, offsite};
 
 pub const SNAPSHOT: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
 
@@ -32,6 +32,7 @@ struct Inner {
     status: Status,
     done: Vec<(String, Value)>,
     restores: Vec<RestoreState>,
+    offsite: Value,
     happened: broadcast::Sender<()>,
 }
 
@@ -43,12 +44,18 @@ impl Vaultd {
             status: facts::practice(now),
             done: Vec::new(),
             restores,
+            offsite: offsite::both(now, &[offsite::receiver(now)]),
             happened: broadcast::channel(8).0,
         })))
     }
 
     pub fn says(&self, status: Status) {
         self.0.lock().unwrap().status = status;
+    }
+
+    /// How the second site stands.
+    pub fn has_offsite(&self, offsite: Value) {
+        self.0.lock().unwrap().offsite = offsite;
     }
 
     /// A restore is over, or not yet.
@@ -102,6 +109,10 @@ impl Vaultd {
             .route("/v1/disks/locate", post(act))
             .route("/v1/disks/add", post(act))
             .route("/v1/test-restores", post(started))
+            .route("/v1/offsite", get(offsite_told))
+            .route("/v1/offsite/invite", post(invite))
+            .route("/v1/offsite/pair", post(pair))
+            .route("/v1/offsite/send", post(act))
             .route("/v1/events", get(events))
             .with_state(self.clone())
             .merge(super::emergency::routes())
@@ -394,6 +405,30 @@ async fn disks(State(vaultd): State<Vaultd>) -> Json<Value> {
                   disk(4, "none", "healthy", json!([]))],
         "diskd_silent": null, "to_mend": 214
     }))
+}
+
+async fn offsite_told(State(vaultd): State<Vaultd>) -> Json<Value> {
+    Json(vaultd.0.lock().unwrap().offsite.clone())
+}
+
+async fn invite(State(vaultd): State<Vaultd>, headers: HeaderMap, body: Bytes) -> Response {
+    let invitation = Base64::from(offsite::INVITATION.as_bytes().to_vec());
+    vaultd.granted(&headers, &body, |_, now| json!({ "invitation": invitation, "expires_at": now + 3_600 }))
+}
+
+/// Takes the one invitation that there is.
+async fn pair(State(vaultd): State<Vaultd>, headers: HeaderMap, body: Bytes) -> Response {
+    let request = match vaultd.take(&headers, &body) {
+        Ok(request) => request,
+        Err(refusal) => return refusal,
+    };
+    let typed: Base64 = serde_json::from_value(request["invitation"].clone()).unwrap();
+    if !typed.as_ref().eq_ignore_ascii_case(offsite::INVITATION.as_bytes()) {
+        return Refusal::text(StatusCode::CONFLICT, "no-invitation", "the other box can't be paired with this text: checksum")
+            .into_response();
+    }
+    let paired = json!({ "name": offsite::KEY, "place": super::SHARE, "words": "ocean ladder quick violin", "quota_bytes": 2_000_000_000_000_u64, "floor_s": 7_776_000 });
+    Json(paired).into_response()
 }
 
 async fn events(State(vaultd): State<Vaultd>) -> Response {
