@@ -16,6 +16,8 @@ stage = tests/stage
 programs = cli keyd diskd vaultd authd ingestd notifyd consoled tty
 # Built, and not in the image yet: it has no unit.
 unshipped = replicad
+# What scenarios need beside them.
+testers = hostile-box
 # What `make test` runs of tests/scenarios and qemu/scenarios: the longest ones first, so that two lanes end together.
 scenarios = \
   boot roundtrip pages console-attacks kills box-kills box-state server-dies first-day hostile-server disk-life box-slow \
@@ -31,7 +33,7 @@ setup:  ## install what the build and the tests need (Debian; root or sudo, only
 	@tests/setup build test demo image qemu
 
 build:  ## the programs: target/release/keepwell and keepwell-{vaultd,consoled,tty,ingestd,authd,notifyd,replicad,keyd,diskd,smart}
-	cargo build --release --locked $(patsubst %,--package keepwell-%,$(programs) $(unshipped))
+	cargo build --release --locked $(patsubst %,--package keepwell-%,$(programs) $(unshipped) $(testers))
 
 man: build  ## the pages of the manual, in target/man; keepwell completions makes what shells want
 	@target/release/keepwell man --to target/man

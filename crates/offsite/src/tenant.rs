@@ -1,9 +1,11 @@
 //! What a receiver keeps for one other box: a pool of the tenant's own objects, and receipts for what is whole (`docs/wire.md` 4 to 7).
 
+mod learning;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use keepwell_format::keys::Slots;
-use keepwell_format::{Manifest, PackHeader, PackId, PackSeq, SeqRanges, SnapshotId, Tombstone, VaultId};
+use keepwell_format::{Manifest, PackHeader, PackSeq, SeqRanges, SnapshotId, Tombstone, VaultId};
 use keepwell_storage::{Class as Kept, ObjectId, ObjectName, Pool, PoolError};
 use keepwell_wire::challenge::{Answer, Challenge};
 use keepwell_wire::snapshots::{MAX_MISSING, PackRef, SnapshotRef, fingerprint};
@@ -11,8 +13,12 @@ use keepwell_wire::survey::Survey;
 use keepwell_wire::{Branch, Class, KeyName, Receipt, SliceProof};
 
 use crate::keeping::{Keeping, Stamp};
+use crate::numbers::Numbers;
 use crate::refused::Refused;
 use crate::set::SetRecord;
+
+/// Bytes of a file system's block.
+const BLOCK: u64 = 4096;
 
 /// What the tenant was promised, and who it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +70,7 @@ pub struct Tenant {
     signed_for: BTreeMap<SnapshotId, u64>,
     /// Kits whose papers may speak for this box: those of all key slots that ever came.
     kits: BTreeSet<String>,
+    numbers: Numbers,
 }
 
 /// A snapshot that was signed for.
@@ -89,6 +96,7 @@ impl Tenant {
             sets: BTreeMap::new(),
             signed_for: BTreeMap::new(),
             kits: BTreeSet::new(),
+            numbers: Numbers::default(),
         };
         for class in Class::ALL {
             for id in tenant.pool.objects(kept(class)) {
@@ -100,6 +108,7 @@ impl Tenant {
             match tenant.pool.read_object(name) {
                 Ok((bytes, _)) => {
                     let record = SetRecord::decode(&bytes)?;
+                    tenant.know_length(name, bytes.len() as u64);
                     let needs = tenant.needs_of(record.receipt.manifest)?;
                     tenant.know_set(record, needs);
                 }
@@ -110,62 +119,9 @@ impl Tenant {
         Ok(tenant)
     }
 
-    /// Learns of an object that lies in the pool.
-    fn take_in(&mut self, name: ObjectName, now: Moment) -> Result<(), Refused> {
-        let length = match self.pool.len(name) {
-            Ok(length) => length,
-            Err(PoolError::Lost { .. }) => {
-                self.lost.insert(name);
-                return Ok(());
-            }
-            Err(error) => return Err(error.into()),
-        };
-        self.know_length(name, length);
-        if name.class == Kept::Slots {
-            match self.pool.read_object(name) {
-                Ok((bytes, _)) => self.know_kit(&bytes)?,
-                Err(PoolError::Lost { .. }) => drop(self.lost.insert(name)),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        if name.class == Kept::Pack {
-            match self.pool.read_range(name, 0, PackHeader::LEN) {
-                Ok(header) => self.know_pack(PackHeader::decode(&header)?, name.id, length, now),
-                Err(PoolError::Lost { .. }) => drop(self.lost.insert(name)),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
-    }
-
-    fn know_pack(&mut self, header: PackHeader, id: ObjectId, length: u64, now: Moment) {
-        self.packs.insert(header.seq.0, PackRef { seq: header.seq, id: PackId(id.0), length });
-        self.waiting.insert(header.seq.0, now.elapsed);
-    }
-
-    fn know_kit(&mut self, slots: &[u8]) -> Result<(), Refused> {
-        self.kits.insert(Slots::decode(slots)?.kit.recipient);
-        Ok(())
-    }
-
     /// Whether the papers of this kit may speak for the tenant: it is that of key slots that the tenant gave.
     pub fn knows_kit(&self, recipient: &str) -> bool {
         self.kits.contains(recipient)
-    }
-
-    fn know_length(&mut self, name: ObjectName, length: u64) {
-        self.used += length - self.lengths.insert(name, length).unwrap_or(0).min(length);
-    }
-
-    fn know_set(&mut self, record: SetRecord, needs: Option<SeqRanges>) {
-        if let Some(needs) = &needs {
-            let here: Vec<u64> = needs.ranges().iter().flat_map(|range| self.packs.range(range.clone())).map(|(seq, _)| *seq).collect();
-            here.iter().for_each(|seq| {
-                self.waiting.remove(seq);
-            });
-        }
-        self.signed_for.insert(record.receipt.manifest, record.receipt.number);
-        self.sets.insert(record.receipt.number, Set { record, needs });
     }
 
     /// What a snapshot needs; none where its manifest can't be read.
@@ -184,13 +140,14 @@ impl Tenant {
 
     /// Whether an object of this length is to be sent: not when it is here, and refused where there is no room for it.
     pub fn wants(&self, class: Class, id: [u8; 32], length: u64) -> Result<bool, Refused> {
-        let wanted = !self.has(ObjectName { class: kept(class), id: ObjectId(id) });
-        if wanted { self.has_room(length).map(|()| true) } else { Ok(false) }
+        let name = ObjectName { class: kept(class), id: ObjectId(id) };
+        if self.has(name) { Ok(false) } else { self.has_room(name, length).map(|()| true) }
     }
 
-    fn has_room(&self, length: u64) -> Result<(), Refused> {
-        let (quota, used) = (self.terms.quota, self.used);
-        if used.saturating_add(length) > quota { Err(Refused::Quota { quota, used }) } else { Ok(()) }
+    /// One that was lost has its room still: a tenant that is full is healed all the same.
+    fn has_room(&self, name: ObjectName, length: u64) -> Result<(), Refused> {
+        let (quota, used) = (self.terms.quota, self.used - self.lengths.get(&name).copied().map_or(0, room));
+        if used.saturating_add(room(length)) > quota { Err(Refused::Quota { quota, used }) } else { Ok(()) }
     }
 
     /// Length of an object.
@@ -210,7 +167,7 @@ impl Tenant {
         }
         let pack = self.looked_at(class, name.id, bytes)?;
         let length = bytes.len() as u64;
-        self.has_room(length)?;
+        self.has_room(name, length)?;
         // What is left of a lost one is out of the way first, or it would be taken for a good one.
         if self.pool.contains(name) {
             self.pool.set_aside(name)?;
@@ -218,8 +175,10 @@ impl Tenant {
         self.pool.put(name.class, name.class.spread(), bytes)?;
         self.lost.remove(&name);
         self.know_length(name, length);
-        if class == Class::Slots {
-            self.know_kit(bytes)?;
+        match class {
+            Class::Slots => self.know_kit(bytes)?,
+            Class::Tombstone => self.know_tombstone(bytes)?,
+            _ => {}
         }
         if let Some(header) = pack {
             self.know_pack(header, name.id, length, now);
@@ -235,20 +194,30 @@ impl Tenant {
                 if self.packs.get(&header.seq.0).is_some_and(|known| known.id.0 != id.0) {
                     return Err(Refused::SeqTaken(header.seq.0));
                 }
+                self.numbers.check_pack(header.seq)?;
                 return if header.vault == self.vault { Ok(Some(header)) } else { Err(Refused::OtherVault) };
             }
             Class::Manifest => {
                 let manifest = Manifest::decode(bytes)?;
                 self.signed(&manifest.signed(), &manifest.signature)?;
+                self.numbers.check_manifest(&manifest)?;
                 manifest.vault
             }
             Class::Tombstone => {
                 let tombstone = Tombstone::decode(bytes)?;
                 self.signed(&tombstone.signed(), &tombstone.signature)?;
+                self.numbers.check_tombstone(&tombstone)?;
                 tombstone.vault
             }
             Class::Keyring => keepwell_format::keys::Keyring::decode(bytes)?.vault,
-            Class::Slots => Slots::decode(bytes)?.vault,
+            Class::Slots => {
+                let slots = Slots::decode(bytes)?;
+                // A box's own key never changes: slots that name another one are somebody else's.
+                if slots.verify_key != self.terms.verify_key {
+                    return Err(Refused::Unsigned);
+                }
+                slots.vault
+            }
         };
         if vault == self.vault { Ok(None) } else { Err(Refused::OtherVault) }
     }
@@ -316,7 +285,11 @@ impl Tenant {
         };
         let ids = |class| self.pool.objects(class).into_iter().map(|id| id.0).collect();
         let record = SetRecord { signature: sign(&receipt.signed()), receipt, slots: ids(Kept::Slots), keyrings: ids(Kept::Keyring) };
-        self.pool.put(Kept::Set, Kept::Set.spread(), &record.encode())?;
+        let bytes = record.encode();
+        let name = ObjectName { class: Kept::Set, id: ObjectId::of(&bytes) };
+        self.has_room(name, bytes.len() as u64)?;
+        self.pool.put(name.class, name.class.spread(), &bytes)?;
+        self.know_length(name, bytes.len() as u64);
         let answer = record.receipt.encode(&record.signature);
         self.know_set(record, Some(manifest.needs));
         Ok(answer)
@@ -336,8 +309,8 @@ impl Tenant {
         for number in &gone {
             // The record goes first: what it needed is needed by nobody then, and a crash in between leaves something to remove, never something that is promised and not there.
             let Some(set) = self.sets.get(number) else { continue };
-            self.pool.remove_expired(ObjectName { class: Kept::Set, id: ObjectId::of(&set.record.encode()) })?;
-            let manifest = set.record.receipt.manifest;
+            let (name, manifest) = (ObjectName { class: Kept::Set, id: ObjectId::of(&set.record.encode()) }, set.record.receipt.manifest);
+            self.remove(name)?;
             self.sets.remove(number);
             self.signed_for.remove(&manifest);
             manifests.push(manifest);
@@ -358,7 +331,7 @@ impl Tenant {
 
     fn remove(&mut self, name: ObjectName) -> Result<(), Refused> {
         self.pool.remove_expired(name)?;
-        self.used -= self.lengths.remove(&name).unwrap_or(0);
+        self.used -= self.lengths.remove(&name).map_or(0, room);
         Ok(())
     }
 
@@ -445,6 +418,11 @@ impl std::fmt::Debug for Tenant {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tenant").field("vault", &self.vault).field("sets", &self.sets.len()).finish_non_exhaustive()
     }
+}
+
+/// What an object counts: no file takes less than a block, and rubbish may come in small ones.
+fn room(length: u64) -> u64 {
+    length.next_multiple_of(BLOCK)
 }
 
 /// Where a pool keeps objects of a class.

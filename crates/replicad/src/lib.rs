@@ -12,6 +12,7 @@ mod meeting;
 mod own;
 pub mod pairing;
 pub mod receiver;
+mod refusals;
 pub mod sender;
 pub mod service;
 mod shelves;
