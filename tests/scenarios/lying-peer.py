@@ -20,10 +20,10 @@ def main():
     pair = Pair(checks.scratch)
     with checks.part("a pair of boxes"):
         began(pair, server)
-    with checks.part("root at the other house, while the box is off"):
+    with checks.part("root at the other house"):
         for what, damage in DAMAGES.items():
             found(pair, what, damage)
-    with checks.part("root at the other house, while it runs"):
+    with checks.part("under a program that does not notice"):
         under_it(pair)
     with checks.part("an old state is put back"):
         old_state(pair, server)
@@ -129,9 +129,8 @@ DAMAGES = {
 def found(pair, what, damage):
     """Either by what it says to have, or by the challenge: told as a loss, and whole afterwards."""
     before = losses(pair)
-    pair.far.stop()
     count = damage(pair)
-    pair.restart_far()
+    pair.reopen()
     healed(pair, what, count, before)
 
 
@@ -173,20 +172,16 @@ def under_it(pair):
 
 def old_state(pair, server):
     """The tenant's folders as they were before a backup that was signed for: neither its packs nor its receipt are there any more."""
-    pair.far.stop()
     for folder in pair.folders():
-        shutil.copytree(folder, f"{folder}.old")
-        shutil.move(f"{folder}.old", checks.scratch / f"old-{folder.parents[1].name}")
-    pair.restart_far()
+        shutil.copytree(folder, checks.scratch / f"old-{folder.parents[1].name}")
     put(server, "second")
     backed_up(pair)
     checks.check("a newer backup is signed for", pair.all_there(), pair.receiver())
     receipts, before = pair.receiver()["receipts"], losses(pair)
-    pair.far.stop()
     for folder in pair.folders():
         shutil.rmtree(folder)
         shutil.move(checks.scratch / f"old-{folder.parents[1].name}", folder)
-    pair.restart_far()
+    pair.reopen()
     healed(pair, "an older copy of all that it keeps", 1, before)
     checks.check("all of it is signed for anew", pair.receiver()["receipts"] >= receipts and pair.tenant()["snapshots"] >= receipts, (receipts, pair.receiver(), pair.tenant()))
     put(server, "third")

@@ -187,11 +187,11 @@ impl Tenant {
     }
 
     /// That it is what it is called, as far as anybody without a key can tell.
-    fn looked_at(&self, class: Class, id: ObjectId, bytes: &[u8]) -> Result<Option<PackHeader>, Refused> {
+    fn looked_at(&mut self, class: Class, id: ObjectId, bytes: &[u8]) -> Result<Option<PackHeader>, Refused> {
         let vault = match class {
             Class::Pack => {
                 let header = PackHeader::decode(bytes.get(..PackHeader::LEN).unwrap_or(bytes))?;
-                if self.packs.get(&header.seq.0).is_some_and(|known| known.id.0 != id.0) {
+                if self.is_taken(header.seq, id)? {
                     return Err(Refused::SeqTaken(header.seq.0));
                 }
                 self.numbers.check_pack(header.seq)?;

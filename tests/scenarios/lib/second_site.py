@@ -76,6 +76,18 @@ class Pair:
             self.far.options = options
         self.far.start()
         self.far.settled()
+        self.usable()
+
+    def reopen(self):
+        """The far box's program ends without warning, and looks at its folders anew when it is back."""
+        before = self.far.pid("replicad")
+        self.far.kill("replicad")
+        until(lambda: self.far.pid("replicad") not in (None, before) and self.far.answers("replicad"), 120)
+        self.usable()
+
+    def usable(self):
+        """Until then who asks is told that its disks can't be used now, and comes back later."""
+        return until(lambda: all(tenant["used_bytes"] is not None for tenant in offsite(self.far).get("tenants", [{"used_bytes": None}])))
 
 
 def offsite(box):

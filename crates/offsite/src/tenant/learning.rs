@@ -1,7 +1,7 @@
 //! What a tenant learns of the objects that it keeps: when it is opened, and with each that comes.
 
 use keepwell_format::keys::Slots;
-use keepwell_format::{PackHeader, PackId, SeqRanges, Tombstone};
+use keepwell_format::{PackHeader, PackId, PackSeq, SeqRanges, Tombstone};
 use keepwell_storage::{Class as Kept, ObjectId, ObjectName, PoolError};
 use keepwell_wire::snapshots::PackRef;
 
@@ -31,12 +31,27 @@ impl Tenant {
         }
         if name.class == Kept::Pack {
             match self.pool.read_range(name, 0, PackHeader::LEN) {
-                Ok(header) => self.know_pack(PackHeader::decode(&header)?, name.id, length, now),
+                // A part is read without its hash: what is no header, or that of another pack, is damage of this one and no more.
+                Ok(header) => match PackHeader::decode(&header) {
+                    Ok(header) if !self.is_taken(header.seq, name.id)? => self.know_pack(header, name.id, length, now),
+                    _ => drop(self.lost.insert(name)),
+                },
                 Err(PoolError::Lost { .. }) => drop(self.lost.insert(name)),
                 Err(error) => return Err(error.into()),
             }
         }
         Ok(())
+    }
+
+    /// Whether another pack has this number: one that is whole, and not one whose first bytes were replaced by those of this pack.
+    pub(super) fn is_taken(&mut self, seq: PackSeq, id: ObjectId) -> Result<bool, Refused> {
+        let Some(known) = self.packs.get(&seq.0).copied().filter(|known| known.id.0 != id.0) else { return Ok(false) };
+        let name = ObjectName { class: Kept::Pack, id: ObjectId(known.id.0) };
+        match self.whole(name) {
+            Ok(bytes) => Ok(PackHeader::decode(bytes.get(..PackHeader::LEN).unwrap_or(&bytes)).is_ok_and(|header| header.seq == seq)),
+            Err(Refused::NotHere) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     pub(super) fn know_tombstone(&mut self, bytes: &[u8]) -> Result<(), Refused> {
