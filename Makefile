@@ -14,6 +14,8 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 stage = tests/stage
 programs = cli keyd diskd vaultd authd ingestd notifyd replicad consoled tty
+# What scenarios need beside them.
+testers = hostile-box
 # What `make test` runs of tests/scenarios and qemu/scenarios: the longest ones first, so that two lanes end together.
 scenarios = \
   boot roundtrip pages console-attacks kills box-kills box-state server-dies first-day hostile-server disk-life box-slow \
@@ -29,7 +31,7 @@ setup:  ## install what the build and the tests need (Debian; root or sudo, only
 	@tests/setup build test demo image qemu
 
 build:  ## the programs: target/release/keepwell and keepwell-{vaultd,consoled,tty,ingestd,authd,notifyd,replicad,keyd,diskd,smart}
-	cargo build --release --locked $(patsubst %,--package keepwell-%,$(programs))
+	cargo build --release --locked $(patsubst %,--package keepwell-%,$(programs) $(testers))
 
 man: build  ## the pages of the manual, in target/man; keepwell completions makes what shells want
 	@target/release/keepwell man --to target/man

@@ -345,6 +345,12 @@ pub struct Lacking {
     pub objects: Vec<String>,
 }
 
+/// `POST /v1/prove`, and vaultd's `POST /v1/offsite/prove`, verb `run-now`: has those that keep for this box prove now, and not within the day, that they have what they signed for.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProveNow {}
+
 /// `GET /v1/events?after=N` answers: what happened with other boxes, for the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Events {

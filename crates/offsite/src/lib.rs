@@ -9,6 +9,7 @@
 
 pub mod elapsed;
 pub mod keeping;
+mod numbers;
 pub mod plan;
 mod refused;
 pub mod sampling;

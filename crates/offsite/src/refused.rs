@@ -21,6 +21,14 @@ pub enum Refused {
     /// A manifest or tombstone whose signature is not the tenant's.
     #[error("the signature is not that of the tenant's box")]
     Unsigned,
+    /// A number that leaves hardly any for those after it.
+    #[error("the number {number} is far beyond {highest}, the highest one before it")]
+    Leap {
+        /// It.
+        number: u64,
+        /// Of those that are kept.
+        highest: u64,
+    },
     /// The tenant's quota.
     #[error("the quota of {quota} bytes is used up: {used} are kept")]
     Quota {
@@ -47,7 +55,9 @@ impl Refused {
     /// The word of the protocol.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::OtherBytes(_) | Self::NotOne(_) | Self::OtherVault | Self::SeqTaken(_) | Self::Unsigned => "other-bytes",
+            Self::OtherBytes(_) | Self::NotOne(_) | Self::OtherVault | Self::SeqTaken(_) | Self::Unsigned | Self::Leap { .. } => {
+                "other-bytes"
+            }
             Self::Quota { .. } => "quota",
             Self::Missing(_) | Self::OtherPacks => "missing",
             Self::NotHere => "not-here",

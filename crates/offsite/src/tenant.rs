@@ -1,11 +1,12 @@
 //! What a receiver keeps for one other box: a pool of the tenant's own objects, and receipts for what is whole (`docs/wire.md` 4 to 7).
 
+mod learning;
 mod reading;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use keepwell_format::keys::Slots;
-use keepwell_format::{Manifest, PackHeader, PackId, PackSeq, SeqRanges, SnapshotId, Tombstone, VaultId};
+use keepwell_format::{Manifest, PackHeader, PackSeq, SeqRanges, SnapshotId, Tombstone, VaultId};
 use keepwell_storage::{Class as Kept, ObjectId, ObjectName, Pool, PoolError};
 use keepwell_wire::challenge::{Answer, Challenge};
 use keepwell_wire::snapshots::{MAX_MISSING, PackRef, SnapshotRef, fingerprint};
@@ -13,8 +14,12 @@ use keepwell_wire::survey::Survey;
 use keepwell_wire::{Branch, Class, KeyName, Receipt, SliceProof};
 
 use crate::keeping::{Keeping, Stamp};
+use crate::numbers::Numbers;
 use crate::refused::Refused;
 use crate::set::SetRecord;
+
+/// Bytes of a file system's block.
+const BLOCK: u64 = 4096;
 
 /// What the tenant was promised, and who it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +73,7 @@ pub struct Tenant {
     kits: BTreeSet<String>,
     /// Objects that were read with every check of late.
     checked: VecDeque<ObjectName>,
+    numbers: Numbers,
 }
 
 /// A snapshot that was signed for.
@@ -94,6 +100,7 @@ impl Tenant {
             signed_for: BTreeMap::new(),
             kits: BTreeSet::new(),
             checked: VecDeque::new(),
+            numbers: Numbers::default(),
         };
         for class in Class::ALL {
             for id in tenant.pool.objects(kept(class)) {
@@ -105,6 +112,7 @@ impl Tenant {
             match tenant.pool.read_object(name) {
                 Ok((bytes, _)) => {
                     let record = SetRecord::decode(&bytes)?;
+                    tenant.know_length(name, bytes.len() as u64);
                     let needs = tenant.needs_of(record.receipt.manifest)?;
                     tenant.know_set(record, needs);
                 }
@@ -115,62 +123,9 @@ impl Tenant {
         Ok(tenant)
     }
 
-    /// Learns of an object that lies in the pool.
-    fn take_in(&mut self, name: ObjectName, now: Moment) -> Result<(), Refused> {
-        let length = match self.pool.len(name) {
-            Ok(length) => length,
-            Err(PoolError::Lost { .. }) => {
-                self.lost.insert(name);
-                return Ok(());
-            }
-            Err(error) => return Err(error.into()),
-        };
-        self.know_length(name, length);
-        if name.class == Kept::Slots {
-            match self.pool.read_object(name) {
-                Ok((bytes, _)) => self.know_kit(&bytes)?,
-                Err(PoolError::Lost { .. }) => drop(self.lost.insert(name)),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        if name.class == Kept::Pack {
-            match self.pool.read_range(name, 0, PackHeader::LEN) {
-                Ok(header) => self.know_pack(PackHeader::decode(&header)?, name.id, length, now),
-                Err(PoolError::Lost { .. }) => drop(self.lost.insert(name)),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
-    }
-
-    fn know_pack(&mut self, header: PackHeader, id: ObjectId, length: u64, now: Moment) {
-        self.packs.insert(header.seq.0, PackRef { seq: header.seq, id: PackId(id.0), length });
-        self.waiting.insert(header.seq.0, now.elapsed);
-    }
-
-    fn know_kit(&mut self, slots: &[u8]) -> Result<(), Refused> {
-        self.kits.insert(Slots::decode(slots)?.kit.recipient);
-        Ok(())
-    }
-
     /// Whether the papers of this kit may speak for the tenant: it is that of key slots that the tenant gave.
     pub fn knows_kit(&self, recipient: &str) -> bool {
         self.kits.contains(recipient)
-    }
-
-    fn know_length(&mut self, name: ObjectName, length: u64) {
-        self.used += length - self.lengths.insert(name, length).unwrap_or(0).min(length);
-    }
-
-    fn know_set(&mut self, record: SetRecord, needs: Option<SeqRanges>) {
-        if let Some(needs) = &needs {
-            let here: Vec<u64> = needs.ranges().iter().flat_map(|range| self.packs.range(range.clone())).map(|(seq, _)| *seq).collect();
-            here.iter().for_each(|seq| {
-                self.waiting.remove(seq);
-            });
-        }
-        self.signed_for.insert(record.receipt.manifest, record.receipt.number);
-        self.sets.insert(record.receipt.number, Set { record, needs });
     }
 
     /// What a snapshot needs; none where its manifest can't be read.
@@ -189,13 +144,14 @@ impl Tenant {
 
     /// Whether an object of this length is to be sent: not when it is here, and refused where there is no room for it.
     pub fn wants(&self, class: Class, id: [u8; 32], length: u64) -> Result<bool, Refused> {
-        let wanted = !self.has(ObjectName { class: kept(class), id: ObjectId(id) });
-        if wanted { self.has_room(length).map(|()| true) } else { Ok(false) }
+        let name = ObjectName { class: kept(class), id: ObjectId(id) };
+        if self.has(name) { Ok(false) } else { self.has_room(name, length).map(|()| true) }
     }
 
-    fn has_room(&self, length: u64) -> Result<(), Refused> {
-        let (quota, used) = (self.terms.quota, self.used);
-        if used.saturating_add(length) > quota { Err(Refused::Quota { quota, used }) } else { Ok(()) }
+    /// One that was lost has its room still: a tenant that is full is healed all the same.
+    fn has_room(&self, name: ObjectName, length: u64) -> Result<(), Refused> {
+        let (quota, used) = (self.terms.quota, self.used - self.lengths.get(&name).copied().map_or(0, room));
+        if used.saturating_add(room(length)) > quota { Err(Refused::Quota { quota, used }) } else { Ok(()) }
     }
 
     /// Length of an object.
@@ -215,7 +171,7 @@ impl Tenant {
         }
         let pack = self.looked_at(class, name.id, bytes)?;
         let length = bytes.len() as u64;
-        self.has_room(length)?;
+        self.has_room(name, length)?;
         if self.pool.contains(name) {
             self.pool.put_back(name, bytes)?;
         } else {
@@ -223,8 +179,10 @@ impl Tenant {
         }
         self.lost.remove(&name);
         self.know_length(name, length);
-        if class == Class::Slots {
-            self.know_kit(bytes)?;
+        match class {
+            Class::Slots => self.know_kit(bytes)?,
+            Class::Tombstone => self.know_tombstone(bytes)?,
+            _ => {}
         }
         if let Some(header) = pack {
             self.know_pack(header, name.id, length, now);
@@ -233,27 +191,37 @@ impl Tenant {
     }
 
     /// That it is what it is called, as far as anybody without a key can tell.
-    fn looked_at(&self, class: Class, id: ObjectId, bytes: &[u8]) -> Result<Option<PackHeader>, Refused> {
+    fn looked_at(&mut self, class: Class, id: ObjectId, bytes: &[u8]) -> Result<Option<PackHeader>, Refused> {
         let vault = match class {
             Class::Pack => {
                 let header = PackHeader::decode(bytes.get(..PackHeader::LEN).unwrap_or(bytes))?;
-                if self.packs.get(&header.seq.0).is_some_and(|known| known.id.0 != id.0) {
+                if self.is_taken(header.seq, id)? {
                     return Err(Refused::SeqTaken(header.seq.0));
                 }
+                self.numbers.check_pack(header.seq)?;
                 return if header.vault == self.vault { Ok(Some(header)) } else { Err(Refused::OtherVault) };
             }
             Class::Manifest => {
                 let manifest = Manifest::decode(bytes)?;
                 self.signed(&manifest.signed(), &manifest.signature)?;
+                self.numbers.check_manifest(&manifest)?;
                 manifest.vault
             }
             Class::Tombstone => {
                 let tombstone = Tombstone::decode(bytes)?;
                 self.signed(&tombstone.signed(), &tombstone.signature)?;
+                self.numbers.check_tombstone(&tombstone)?;
                 tombstone.vault
             }
             Class::Keyring => keepwell_format::keys::Keyring::decode(bytes)?.vault,
-            Class::Slots => Slots::decode(bytes)?.vault,
+            Class::Slots => {
+                let slots = Slots::decode(bytes)?;
+                // A box's own key never changes: slots that name another one are somebody else's.
+                if slots.verify_key != self.terms.verify_key {
+                    return Err(Refused::Unsigned);
+                }
+                slots.vault
+            }
         };
         if vault == self.vault { Ok(None) } else { Err(Refused::OtherVault) }
     }
@@ -312,7 +280,11 @@ impl Tenant {
         };
         let ids = |class| self.pool.objects(class).into_iter().map(|id| id.0).collect();
         let record = SetRecord { signature: sign(&receipt.signed()), receipt, slots: ids(Kept::Slots), keyrings: ids(Kept::Keyring) };
-        self.pool.put(Kept::Set, Kept::Set.spread(), &record.encode())?;
+        let bytes = record.encode();
+        let name = ObjectName { class: Kept::Set, id: ObjectId::of(&bytes) };
+        self.has_room(name, bytes.len() as u64)?;
+        self.pool.put(name.class, name.class.spread(), &bytes)?;
+        self.know_length(name, bytes.len() as u64);
         let answer = record.receipt.encode(&record.signature);
         self.know_set(record, Some(manifest.needs));
         Ok(answer)
@@ -332,8 +304,8 @@ impl Tenant {
         for number in &gone {
             // The record goes first: what it needed is needed by nobody then, and a crash in between leaves something to remove, never something that is promised and not there.
             let Some(set) = self.sets.get(number) else { continue };
-            self.pool.remove_expired(ObjectName { class: Kept::Set, id: ObjectId::of(&set.record.encode()) })?;
-            let manifest = set.record.receipt.manifest;
+            let (name, manifest) = (ObjectName { class: Kept::Set, id: ObjectId::of(&set.record.encode()) }, set.record.receipt.manifest);
+            self.remove(name)?;
             self.sets.remove(number);
             self.signed_for.remove(&manifest);
             manifests.push(manifest);
@@ -354,7 +326,7 @@ impl Tenant {
 
     fn remove(&mut self, name: ObjectName) -> Result<(), Refused> {
         self.pool.remove_expired(name)?;
-        self.used -= self.lengths.remove(&name).unwrap_or(0);
+        self.used -= self.lengths.remove(&name).map_or(0, room);
         Ok(())
     }
 
@@ -433,6 +405,11 @@ impl std::fmt::Debug for Tenant {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tenant").field("vault", &self.vault).field("sets", &self.sets.len()).finish_non_exhaustive()
     }
+}
+
+/// What an object counts: no file takes less than a block, and rubbish may come in small ones.
+fn room(length: u64) -> u64 {
+    length.next_multiple_of(BLOCK)
 }
 
 /// Where a pool keeps objects of a class.

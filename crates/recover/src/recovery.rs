@@ -15,7 +15,7 @@ use keepwell_wire::{Class, KeyName, Receipt};
 
 use crate::fetch::Fetch;
 use crate::join::{Joined, join};
-use crate::locks::{Locks, choose};
+use crate::locks::{Choice, Locks};
 use crate::notes::Notes;
 use crate::order::{Missing, Tiers, lacking, sort};
 use crate::peer::{Patience, Peer};
@@ -153,7 +153,7 @@ pub async fn recover(
     Ok(run.done)
 }
 
-/// Those that the papers open, of all that the other box has.
+/// Those that the papers open and that open what was backed up, of all that the other box has.
 async fn locks(peer: &Peer, papers: &Papers) -> Result<Locks, RecoverError> {
     let mut all = Vec::new();
     for class in [Class::Slots, Class::Keyring] {
@@ -163,7 +163,18 @@ async fn locks(peer: &Peer, papers: &Papers) -> Result<Locks, RecoverError> {
         }
         all.push(found);
     }
-    choose(papers.vault(), &papers.files, &all[0], &all[1])
+    let mut choice = Choice::of(papers.vault(), &papers.files, &all[0], &all[1])?;
+    // Mostly there is nothing to choose.
+    let receipts = if choice.is_made() { Vec::new() } else { peer.receipts().await? };
+    for receipt in receipts {
+        if choice.is_made() {
+            break;
+        }
+        if let Some(manifest) = peer.object(Class::Manifest, receipt.manifest.0).await? {
+            choice.narrow(&manifest);
+        }
+    }
+    Ok(choice.newest())
 }
 
 async fn store(fetch: &Fetch, class: Class, bytes: Vec<u8>) -> Result<(), RecoverError> {

@@ -58,6 +58,8 @@ pub struct Courier {
     progress: Mutex<Progress>,
     /// Another one goes there in its place.
     retired: AtomicBool,
+    /// A person wants a challenge now.
+    wants_proof: AtomicBool,
 }
 
 /// Why a round ended.
@@ -80,7 +82,13 @@ impl Courier {
         let signed = receipts.into_iter().filter(|(receipt, _)| binds(receipt)).map(|(receipt, _)| (receipt.manifest.0, receipt)).collect();
         let notes = house.store.document(&document(name))?.unwrap_or_default();
         let progress = Progress { notes, signed, last: newest, ..Progress::default() };
-        Ok(Arc::new(Self { row, bell: Notify::new(), progress: Mutex::new(progress), retired: AtomicBool::new(false) }))
+        Ok(Arc::new(Self {
+            row,
+            bell: Notify::new(),
+            progress: Mutex::new(progress),
+            retired: AtomicBool::new(false),
+            wants_proof: AtomicBool::new(false),
+        }))
     }
 
     /// Name of its key.
@@ -91,6 +99,12 @@ impl Courier {
     /// There is something to send, or somebody wants it sent now.
     pub fn ring(&self) {
         self.bell.notify_one();
+    }
+
+    /// A person wants to know whether it has what it signed for.
+    pub(crate) fn ask_for_proof(&self) {
+        self.wants_proof.store(true, Ordering::Release);
+        self.ring();
     }
 
     /// Ends after the round that is under way.
@@ -159,8 +173,11 @@ impl Courier {
         self.lock().notes.contact_at = Some(house.world.wall());
         let sender = Sender::new(&caller, &vault).heard_by(&ear);
         let mut sent = Sent::default();
+        if self.has_gone_back(house, &sender).await? {
+            return Ok(End::Anew);
+        }
         self.catch_up(house, &sender).await?;
-        if self.is_due(house) && !known.is_empty() {
+        if (self.is_due(house) || self.wants_proof.load(Ordering::Acquire)) && !known.is_empty() {
             self.challenge(house, &sender, &known, &mut sent).await?;
         }
         self.lock().way.start();
@@ -179,6 +196,41 @@ impl Courier {
             self.challenge(house, &sender, &known, &mut sent).await?;
         }
         Ok(End::Done)
+    }
+
+    /// Whether it no longer has receipts that it gave: somebody put an older state of it back. What they were for is lost, as far as it is concerned, and is sent again for new ones.
+    async fn has_gone_back(&self, house: &House, sender: &Sender<'_, Own>) -> Result<bool, SendError> {
+        let Some((number, hash)) = self.lock().last else { return Ok(false) };
+        let hash_of = |(receipt, signature): &(Receipt, [u8; 64])| *blake3::hash(&receipt.encode(signature)).as_bytes();
+        // It keeps the newest one for ever; of others behind it, it may have let this one go.
+        let there = sender.receipts(number - 1).await?;
+        if there.first().is_some_and(|first| first.0.number > number || hash_of(first) == hash) {
+            return Ok(false);
+        }
+        let mut theirs = HashSet::new();
+        let mut after = 0;
+        loop {
+            let more = sender.receipts(after).await?;
+            let Some((last, _)) = more.last().filter(|(last, _)| last.number > after) else { break };
+            after = last.number;
+            theirs.extend(more.iter().map(hash_of));
+        }
+        let own = |error| SendError::Own(keepwell_api::error::chain(&error));
+        let ours = house.store.receipts(self.name()).map_err(own)?;
+        let (there, gone): (Vec<_>, Vec<_>) = ours.into_iter().partition(|one| theirs.contains(&hash_of(one)));
+        if gone.is_empty() {
+            return Err(SendError::Nonsense("it gives other receipts than it was asked for".into()));
+        }
+        tracing::error!(receiver = %self.name(), lost = gone.len(), "the other box has lost receipts that it gave: what they were for is sent again");
+        self.has_lost(house.world.wall());
+        self.keep(house, &self.event(house, "loss").with("receipts", gone.len()));
+        house.store.drop_receipts(self.name(), &gone.iter().map(|(receipt, _)| receipt.number).collect::<Vec<_>>()).map_err(own)?;
+        let mut progress = self.lock();
+        progress.last = there.last().map(|one| (one.0.number, hash_of(one)));
+        for (receipt, _) in &gone {
+            progress.signed.remove(&receipt.manifest.0);
+        }
+        Ok(true)
     }
 
     /// Receipts that were given and did not arrive.
@@ -254,6 +306,7 @@ impl Courier {
             let lost_at = if lost.is_empty() { before } else { Some(at) };
             progress.notes.challenge = Some(ChallengeTold { at, asked: asked.len() as u64, lost: lost.len() as u64, mended: 0, lost_at });
         }
+        self.wants_proof.store(false, Ordering::Release);
         self.keep(house, &event);
         if !lost.is_empty() {
             tracing::error!(receiver = %self.name(), lost = lost.len(), "the other box has lost what it signed for; it is sent again");

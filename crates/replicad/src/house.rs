@@ -21,6 +21,7 @@ use crate::courier::Courier;
 use crate::error::Error;
 use crate::own::{Remembered, Wanted};
 use crate::pairing::{GOOD_FOR, Invitations, Offered};
+use crate::refusals::Refusals;
 use crate::shelves::Shelves;
 use crate::store::{Happened, Store, digits};
 use crate::succession::Challenges;
@@ -79,6 +80,7 @@ pub struct House {
     pub(crate) receiver: Arc<Receiver>,
     pub(crate) invitations: Mutex<Invitations>,
     pub(crate) challenges: Mutex<Challenges>,
+    refusals: Mutex<Refusals>,
     pub(crate) listening: Mutex<Listening>,
     pub(crate) receiving: watch::Sender<bool>,
     /// Its key is another one than this program began with.
@@ -116,6 +118,7 @@ impl House {
             receiver,
             invitations: Mutex::default(),
             challenges: Mutex::default(),
+            refusals: Mutex::default(),
             listening: Mutex::default(),
             receiving: watch::Sender::new(receiving),
             other_key: watch::Sender::new(false),
@@ -261,6 +264,11 @@ impl House {
         self.couriers().values().for_each(|courier| courier.ring());
     }
 
+    /// Has everybody prove what they signed for, in the next round.
+    pub fn prove_now(&self) {
+        self.couriers().values().for_each(|courier| courier.ask_for_proof());
+    }
+
     /// What is to be sent, and its version; none as long as nobody has said.
     pub(crate) fn wanted(&self) -> Option<(Arc<Vec<Wanted>>, u64)> {
         let wanted = self.wanted.read().unwrap_or_else(PoisonError::into_inner);
@@ -302,6 +310,14 @@ impl House {
         if let Err(error) = self.store.happened(event) {
             tracing::error!(error = keepwell_api::error::chain(&error), "what happened could not be kept");
         }
+    }
+
+    /// Tells that somebody was refused, as long as they are not too many.
+    pub(crate) fn refused(&self, name: KeyName, why: &str) {
+        let Some(untold) = lock(&self.refusals).one(self.steady()) else { return };
+        tracing::warn!(%name, why, untold, "somebody was refused");
+        let event = Happened::new(self.world.wall(), "tenant-refused").with("tenant", name).with("why", why);
+        self.note(&if untold > 0 { event.with("untold-before", untold) } else { event });
     }
 
     fn couriers(&self) -> MutexGuard<'_, BTreeMap<KeyName, Arc<Courier>>> {

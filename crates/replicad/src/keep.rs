@@ -76,7 +76,12 @@ fn look_after(house: &House, is_hour: bool) -> Result<(), crate::error::Error> {
             house.receiver.expect(name, row.began);
             let opened = house.shelves.open(row.vault, &house.random());
             match opened {
-                Ok(pool) => meeting::admit(house, &row, pool)?,
+                Ok(pool) => {
+                    // One tenant that can't be opened is in no other one's way.
+                    if let Err(error) = meeting::admit(house, &row, pool) {
+                        tracing::error!(tenant = %name, error = chain(&error), "what is kept for another box can't be opened");
+                    }
+                }
                 Err(error) => tracing::warn!(tenant = %name, error = chain(&error), "what is kept for another box can't be used now"),
             }
         }

@@ -15,6 +15,7 @@ mod own;
 pub mod pairing;
 mod place;
 pub mod receiver;
+mod refusals;
 pub mod sender;
 pub mod service;
 mod shelves;

@@ -35,7 +35,7 @@ impl Admission for Door {
         let Some((request, slots, said, proof)) = decoded else { return Ok(None) };
         let now = house.steady();
         let Some(open) = lock(&house.invitations).take(between, said, &proof, now) else {
-            refused(&house, between.source, "invitation");
+            house.refused(between.source, "invitation");
             return Ok(None);
         };
         let tenants = house.store.tenants().map_err(failed)?;
@@ -43,7 +43,7 @@ impl Admission for Door {
         let known = tenants.iter().find(same);
         // Another box takes the place of one only with that one's papers (section 8), whoever invited it.
         if known.is_some_and(|row| row.name != between.source.0 || row.vault != request.vault.0) {
-            refused(&house, between.source, "vault");
+            house.refused(between.source, "vault");
             return Ok(None);
         }
         let quota = open.terms.quota;
@@ -110,11 +110,6 @@ pub(crate) fn admit(house: &House, row: &TenantRow, pool: keepwell_storage::Pool
     let tenant = Tenant::open(pool, terms, now).map_err(|error| Error::Invalid(keepwell_api::error::chain(&error)))?;
     house.receiver.admit(KeyName(row.name), tenant, row.began);
     Ok(())
-}
-
-fn refused(house: &House, name: KeyName, why: &str) {
-    tracing::warn!(%name, why, "somebody who was not invited was refused");
-    house.note(&Happened::new(house.world.wall(), "tenant-refused").with("tenant", name).with("why", why));
 }
 
 fn failed(error: impl std::error::Error) -> NotNow {

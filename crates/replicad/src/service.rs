@@ -40,6 +40,7 @@ pub fn routes(house: Shared, vaultd: u32) -> Router {
         )
         .route("/v1/offers", post(offers).layer(DefaultBodyLimit::max(OFFERS_BYTES)))
         .route("/v1/send", post(send))
+        .route("/v1/prove", post(prove))
         .route("/v1/lacking", get(lacking))
         .route("/v1/objects/{class}/{id}", get(object));
     Callers::only([vaultd]).guard(routes.with_state(house))
@@ -74,6 +75,14 @@ async fn send(house: State<Shared>) -> Response {
         done(Ok(()))
     };
     beside(house, rung).await
+}
+
+async fn prove(house: State<Shared>) -> Response {
+    let asked = |house: &House| {
+        house.prove_now();
+        done(Ok(()))
+    };
+    beside(house, asked).await
 }
 
 async fn offers(house: State<Shared>, Json(offers): Json<Offers>) -> Response {

@@ -96,7 +96,7 @@ pub(crate) fn prove(house: &House, between: &Between, proof: &RecoverProof) -> R
     let answered = challenges.take(between, proof, house.steady());
     if answered != Answered::Right {
         if answered == Answered::Wrong {
-            refused(house, between.source, "papers");
+            house.refused(between.source, "papers");
         }
         return Ok(false);
     }
@@ -108,7 +108,7 @@ pub(crate) fn prove(house: &House, between: &Between, proof: &RecoverProof) -> R
         return Ok(true);
     }
     if tenants.iter().any(|row| row.name == new.0) {
-        refused(house, new, "key-in-use");
+        house.refused(new, "key-in-use");
         return Ok(false);
     }
     let event = Happened::new(house.world.wall(), "tenant-replaced").with("tenant", new).with("before", old).with("vault", proof.vault);
@@ -116,14 +116,6 @@ pub(crate) fn prove(house: &House, between: &Between, proof: &RecoverProof) -> R
     house.receiver.replace(old, new);
     tracing::warn!(%old, %new, "another box has taken a tenant's place, with two papers of its kit");
     Ok(true)
-}
-
-fn refused(house: &House, name: KeyName, why: &str) {
-    tracing::warn!(%name, why, "a box was refused another one's place");
-    let event = Happened::new(house.world.wall(), "tenant-refused").with("tenant", name).with("why", why);
-    if let Err(error) = house.store.happened(&event) {
-        tracing::error!(error = keepwell_api::error::chain(&error), "what happened could not be kept");
-    }
 }
 
 fn failed(error: impl std::error::Error) -> NotNow {

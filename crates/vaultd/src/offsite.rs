@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use keepwell_api::grants::Grant;
 use keepwell_api::offsite::{
-    Backlog, CopyOffsite, Invite, Invited, Offsite, PLACE_NAME, Pair, PairWith, Paired, Receiver, ReceiverTold, SendNow, Stands, Status,
-    TierOffsite,
+    Backlog, CopyOffsite, Invite, Invited, Offsite, PLACE_NAME, Pair, PairWith, Paired, ProveNow, Receiver, ReceiverTold, SendNow, Stands,
+    Status, TierOffsite,
 };
 use keepwell_api::vault::Done;
 use keepwell_api::{Client, ClientError};
@@ -76,6 +76,12 @@ pub(crate) fn pair(appliance: &Arc<Appliance>, grant: &Grant, order: PairWith) -
 pub(crate) fn send(appliance: &Arc<Appliance>, _: &Grant, _: SendNow) -> Answer<Done> {
     crate::handing::hand_over(appliance)?;
     replicad(appliance).post::<Done>("/v1/send", &SendNow {}).map_err(VaultdError::of_replicad)
+}
+
+/// Has those that keep for this box prove now that they have what they signed for.
+pub(crate) fn prove(appliance: &Arc<Appliance>, _: &Grant, _: ProveNow) -> Answer<Done> {
+    crate::handing::hand_over(appliance)?;
+    replicad(appliance).post::<Done>("/v1/prove", &ProveNow {}).map_err(VaultdError::of_replicad)
 }
 
 /// For the page that says whether anything could be restored today; none where there is no second site.

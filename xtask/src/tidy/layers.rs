@@ -8,7 +8,7 @@ use cargo_metadata::{Dependency, DependencyKind, MetadataCommand};
 use super::Complaint;
 
 /// Crate, and what of ours it may use.
-const LAYERS: [(&str, &[&str]); 30] = [
+const LAYERS: [(&str, &[&str]); 31] = [
     ("keepwell-format", &[]),
     ("keepwell-crypt", &[]),
     ("keepwell-storage", &[]),
@@ -39,6 +39,8 @@ const LAYERS: [(&str, &[&str]); 30] = [
     ("keepwell-fuzz", FUZZ),
     // The server that tests script: it shares no code with the client, so that an error of one does not hide in the other.
     ("keepwell-smb-server", &[]),
+    // What a box that was broken into says, and a peer that lies: with this vault's keys, so with its code.
+    ("keepwell-hostile-box", HOSTILE_BOX),
     ("xtask", &[]),
 ];
 
@@ -79,6 +81,7 @@ const CLI: &[&str] = &[
 ];
 const REPLICAD: &[&str] =
     &["keepwell-format", "keepwell-crypt", "keepwell-storage", "keepwell-wire", "keepwell-link", "keepwell-offsite", "keepwell-api"];
+const HOSTILE_BOX: &[&str] = &["keepwell-format", "keepwell-crypt", "keepwell-storage", "keepwell-keys", "keepwell-wire", "keepwell-link"];
 const FUZZ: &[&str] = &[
     "keepwell-format",
     "keepwell-crypt",

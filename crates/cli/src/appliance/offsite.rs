@@ -1,7 +1,7 @@
 //! `keepwell offsite`: the second site. Two people at two boxes pair them; from then on the boxes do the rest.
 
 use keepwell_api::grants::Verb;
-use keepwell_api::offsite::{Backlog, Invite, Invited, Offsite, PORT, PairWith, Paired, ReceiverTold, SendNow, TierOffsite};
+use keepwell_api::offsite::{Backlog, Invite, Invited, Offsite, PORT, PairWith, Paired, ProveNow, ReceiverTold, SendNow, TierOffsite};
 use keepwell_api::vault::Done;
 use keepwell_duties::words::duration;
 
@@ -21,6 +21,12 @@ pub(crate) fn run(command: &OffsiteCommand, place: &Place, answer: &mut Answer) 
         OffsiteCommand::Send => {
             let _: Done = place.granted(Verb::RunNow, "/v1/offsite/send", &SendNow {})?;
             answer.line("What is not at the second site yet is being sent. 'keepwell offsite status' says how far it is.");
+            Ok(Exit::Complete)
+        }
+        OffsiteCommand::Prove => {
+            let _: Done = place.granted(Verb::RunNow, "/v1/offsite/prove", &ProveNow {})?;
+            answer
+                .line("The second site is asked to prove that it has what it signed for. 'keepwell offsite status' says what came of it.");
             Ok(Exit::Complete)
         }
     }

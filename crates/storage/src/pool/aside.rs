@@ -2,6 +2,7 @@
 
 use super::recover::Read;
 use super::{Entry, Pool};
+use crate::disk::DiskErrorKind;
 use crate::error::PoolError;
 use crate::object::{ObjectName, ShardName};
 
@@ -48,7 +49,11 @@ impl Pool {
         for at in &entry.shards {
             let Some(disk) = self.readable(at.slot) else { continue };
             let path = at.path(name);
-            disk.rename(&path, &format!("{path}{SET_ASIDE}")).map_err(&failed)?;
+            match disk.rename(&path, &format!("{path}{SET_ASIDE}")) {
+                // Somebody took the file away under us: nothing is left of it to be in the way.
+                Err(error) if error.kind == DiskErrorKind::NotFound => {}
+                done => done.map_err(&failed)?,
+            }
             disk.sync_folder(name.class.folder()).map_err(&failed)?;
             self.listing_mut().remove(name, *at);
         }

@@ -13,6 +13,8 @@ pub(crate) enum OffsiteCommand {
     Pair(PairArgs),
     /// Look at once whether something is to be sent
     Send,
+    /// Have the second site prove now, and not within the day, that it has what it signed for
+    Prove,
 }
 
 impl OffsiteCommand {
@@ -23,6 +25,7 @@ impl OffsiteCommand {
             Self::Invite(_) => "offsite invite",
             Self::Pair(_) => "offsite pair",
             Self::Send => "offsite send",
+            Self::Prove => "offsite prove",
         }
     }
 }
