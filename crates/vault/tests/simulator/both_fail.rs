@@ -222,7 +222,7 @@ impl Scenario {
             self.sites.challenge([7; 32]);
             self.sites.send(|| None);
             let report = self.sites.verify().unwrap();
-            assert_eq!(report.damage.lost, [lost.to_string()], "{case}");
+            assert!(report.damage.lost.contains(&lost.to_string()), "{case}: {:?}", report.damage.lost);
         }
         let not_there = self.sites.not_given_back();
         assert!(not_there.iter().all(|name| *name == lost), "{case}: all else is there: {not_there:?}");
