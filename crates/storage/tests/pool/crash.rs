@@ -158,7 +158,9 @@ fn putting_back(layout: Layout, damage: Damage) -> usize {
     let machine = Machine::new();
     let disks = faulty(&machine, layout.width().into());
     let pool = create(&disks, layout);
-    (0..3).for_each(|number| drop(pool.put(Class::Pack, Spread::Layout, &object(number)).unwrap()));
+    (0..3).for_each(|number| {
+        pool.put(Class::Pack, Spread::Layout, &object(number)).unwrap();
+    });
     drop(pool);
     let lost = name(Class::Pack, &object(1));
     for disk in &disks[..usize::from(layout.m) + 1] {

@@ -32,6 +32,7 @@ fn well() -> Receiver {
         paired_at: NOW - 60 * DAY,
         quota_bytes: 1_000,
         floor_s: 90 * DAY.unsigned_abs(),
+        receipt_key: "00".repeat(32),
         busy: false,
         signed: vec![signed("a1", NOW - HOUR), signed("keepwell-state", NOW - HOUR)],
         receipts: 20,
