@@ -204,6 +204,8 @@ impl<'a, S: Store> Sender<'a, S> {
         let mut tasks = tasks.iter().copied().enumerate().peekable();
         // Snapshots whose receipts are to be asked for, and the one that was.
         let (mut complete, mut asked) = (VecDeque::new(), None);
+        // What this box can't read keeps nothing else from getting there.
+        let mut unread = None;
         while goes_on() {
             while let Some((place, task)) =
                 tasks.next_if(|(_, task)| !matches!(task, Task::Put { length, .. } if !flight.has_room(*length)))
@@ -211,7 +213,13 @@ impl<'a, S: Store> Sender<'a, S> {
                 match task {
                     Task::Accept(snapshot) => complete.push_back((place, snapshot)),
                     Task::Put { class, id, .. } => {
-                        let object = Bytes::from(self.store.read(class, &id)?);
+                        let object = match self.store.read(class, &id) {
+                            Ok(object) => Bytes::from(object),
+                            Err(error) => {
+                                unread.get_or_insert(error);
+                                continue;
+                            }
+                        };
                         let from = begun.remove(&(class, id)).filter(|from| *from < object.len()).unwrap_or(0);
                         let (length, handed) = (object.len(), flight.meter());
                         let put = self.put(class, id, object, from, Arc::clone(&handed));
@@ -228,22 +236,28 @@ impl<'a, S: Store> Sender<'a, S> {
                 }
             }
             if flight.is_empty() {
-                return Ok(());
+                break;
             }
             let Ok(Some(landed)) = tokio::time::timeout(GLANCE, flight.landed()).await else { continue };
-            match landed? {
-                Landed::Object(length) => {
+            match landed {
+                // It needs what is not to be had here; the next one may not.
+                Err(SendError::Refused { code, message }) if code == "missing" && asked.is_some() => {
+                    asked = None;
+                    unread.get_or_insert(SendError::Refused { code, message });
+                }
+                Err(error) => return Err(error),
+                Ok(Landed::Object(length)) => {
                     sent.objects += 1;
                     self.listener.stored(length);
                 }
-                Landed::Receipt(receipt) => {
+                Ok(Landed::Receipt(receipt)) => {
                     asked = None;
                     self.listener.signed(&receipt.0, &receipt.1)?;
                     sent.receipts.push(*receipt);
                 }
             }
         }
-        Ok(())
+        unread.map_or(Ok(()), Err)
     }
 
     /// What came of objects before a line was cut.

@@ -38,6 +38,8 @@ fn id(bytes: &[u8]) -> [u8; 32] {
 struct Vault {
     objects: BTreeMap<(Class, [u8; 32]), Vec<u8>>,
     offers: Vec<Offer>,
+    /// What its disks show and do not give.
+    unreadable: BTreeSet<[u8; 32]>,
 }
 
 impl Vault {
@@ -82,7 +84,8 @@ impl Store for Vault {
     }
 
     fn read(&self, class: Class, id: &[u8; 32]) -> Result<Vec<u8>, SendError> {
-        self.objects.get(&(class, *id)).cloned().ok_or_else(|| SendError::Own("it is not there".into()))
+        let readable = self.objects.get(&(class, *id)).filter(|_| !self.unreadable.contains(id));
+        readable.cloned().ok_or_else(|| SendError::Own("it is not there".into()))
     }
 
     fn offers(&self) -> Vec<Offer> {
@@ -296,6 +299,39 @@ async fn objects_go_side_by_side_and_a_receipt_waits_for_all_of_its_own() {
     let (connections, sent) = all.expect("packs go side by side");
     let order: Vec<SnapshotId> = sent.receipts.iter().map(|(receipt, _)| receipt.manifest).collect();
     assert_eq!((connections, order), (1, vec![first, second]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_this_box_has_lost_keeps_nothing_else_from_getting_there() {
+    let mut vault = Vault::default();
+    let records = [vault.pack(1, 1000), vault.pack(2, 1000)].to_vec();
+    let lost = records[0];
+    let letters = vec![vault.pack(3, 1000)];
+    let damaged = vault.snapshot("records", 1, records);
+    let sound = vault.snapshot("letters", 2, letters);
+    vault.unreadable.insert(lost.id.0);
+    let identity = Identity::of(&Identity::make().unwrap()).unwrap();
+    let spool = tempfile::tempdir().unwrap();
+    let (address, name) = receiver(identity.name(), spool.path()).await;
+    let caller = Caller::connect(&address, &identity, name, SILENCE).await.unwrap();
+    let signed_for = |sent: &Sent| sent.receipts.iter().map(|(receipt, _)| receipt.manifest).collect::<Vec<_>>();
+
+    let mut sent = Sent::default();
+    let said = Sender::new(&caller, &vault).round(&BTreeSet::new(), &mut sent).await;
+    assert!(matches!(said, Err(SendError::Own(_))), "{said:?}");
+    assert_eq!(signed_for(&sent), [sound]);
+
+    // One that the disks do not even show.
+    let bytes = vault.objects.remove(&(Class::Pack, lost.id.0)).unwrap();
+    let (signed, mut sent) = (BTreeSet::from([sound.0]), Sent::default());
+    let said = Sender::new(&caller, &vault).round(&signed, &mut sent).await;
+    assert!(matches!(&said, Err(SendError::Refused { code, .. }) if code == "missing"), "{said:?}");
+
+    vault.objects.insert((Class::Pack, lost.id.0), bytes);
+    vault.unreadable.clear();
+    let (signed, mut sent) = (BTreeSet::from([sound.0]), Sent::default());
+    Sender::new(&caller, &vault).round(&signed, &mut sent).await.unwrap();
+    assert_eq!((sent.objects, signed_for(&sent)), (1, vec![damaged]));
 }
 
 /// Goes on until something more urgent came.

@@ -99,8 +99,11 @@ const FUZZ: &[&str] = &[
     "keepwell-wire",
 ];
 
-/// What tests of a crate may use beside that: the two ends of a connection are tested with each other.
-const TESTS: [(&str, &[&str]); 1] = [("keepwell-replicad", &["keepwell-keys", "keepwell-vault", "keepwell-recover"])];
+/// What tests of a crate may use beside that: the two ends of a connection are tested with each other, and so are two places that both fail.
+const TESTS: [(&str, &[&str]); 2] = [
+    ("keepwell-replicad", &["keepwell-keys", "keepwell-vault", "keepwell-recover"]),
+    ("keepwell-vault", &["keepwell-wire", "keepwell-offsite"]),
+];
 
 /// The engine is synchronous and has no network: none of these, ever.
 const ENGINE: [&str; 6] = ["keepwell-format", "keepwell-crypt", "keepwell-storage", "keepwell-keys", "keepwell-paper", "keepwell-vault"];

@@ -30,17 +30,35 @@ impl Tenant {
             }
         }
         if name.class == Kept::Pack {
-            match self.pool.read_range(name, 0, PackHeader::LEN) {
-                // A part is read without its hash: what is no header, or that of another pack, is damage of this one and no more.
-                Ok(header) => match PackHeader::decode(&header) {
-                    Ok(header) if !self.is_taken(header.seq, name.id)? => self.know_pack(header, name.id, length, now),
-                    _ => drop(self.lost.insert(name)),
-                },
-                Err(PoolError::Lost { .. }) => drop(self.lost.insert(name)),
+            // A part is read without its hash: what is no header, or that of another pack, is read again with it.
+            let first = match self.pool.read_range(name, 0, PackHeader::LEN) {
+                Ok(header) => self.free_number(&header, name.id)?,
+                Err(PoolError::Lost { .. }) => None,
                 Err(error) => return Err(error.into()),
+            };
+            let header = match first {
+                Some(header) => Some(header),
+                None => match self.whole(name) {
+                    Ok(bytes) => self.free_number(bytes.get(..PackHeader::LEN).unwrap_or(&bytes), name.id)?,
+                    Err(Refused::NotHere) => None,
+                    Err(error) => return Err(error),
+                },
+            };
+            match header {
+                Some(header) => self.know_pack(header, name.id, length, now),
+                // Damage of this one and no more.
+                None => drop(self.lost.insert(name)),
             }
         }
         Ok(())
+    }
+
+    /// A pack's header, if it is one with a number that no other pack has.
+    fn free_number(&mut self, header: &[u8], id: ObjectId) -> Result<Option<PackHeader>, Refused> {
+        match PackHeader::decode(header) {
+            Ok(header) if !self.is_taken(header.seq, id)? => Ok(Some(header)),
+            _ => Ok(None),
+        }
     }
 
     /// Whether another pack has this number: one that is whole, and not one whose first bytes were replaced by those of this pack.

@@ -1,3 +1,5 @@
+//! What each state of another box makes of the promises, and what people hear of it.
+
 use keepwell_api::offsite::{ChallengeTold, Failure, Signed};
 use keepwell_duties::{Announcement, Incidents, Said, Severity, words};
 
