@@ -12,6 +12,7 @@ from lib import trees, wan
 from lib.appliance import Appliance
 from lib.box import until
 from lib.checks import Checks, need_root
+from lib.second_site import is_there, offsite, receiver, tenant
 from lib.servers import Samba
 
 need_root("bad-line")
@@ -38,19 +39,11 @@ def main():
     checks.finish()
 
 
-def receiver(box):
-    return next(iter(box.get("vaultd", "/v1/offsite").get("receivers", [])), {})
-
-
-def tenant(box):
-    return next(iter(box.get("vaultd", "/v1/offsite").get("tenants", [])), {})
-
-
 def paired(near, far):
     text = far("offsite", "invite", "--address", f"{wan.FAR}:{PORT}", "--quota", "20GB", "--place", "The other house").report.get("invitation", "")
     done = near("offsite", "pair", text, "--practice", "Practice Example")
     checks.check("paired", done.status == 0, done)
-    checks.check("what there is goes over", until(lambda: is_quiet(near), 300), near.get("vaultd", "/v1/offsite"))
+    checks.check("what there is goes over", until(lambda: is_quiet(near), 300), offsite(near))
 
 
 def is_quiet(near):
@@ -66,17 +59,10 @@ def backed_up(near, server, name, size):
     checks.check("a backup", run.status == 0, run)
 
 
-def is_there(near):
-    """Every snapshot of the share here has a verified receipt from there, the newest as well."""
-    newest = max((one["taken_at"] for one in near("snapshots").report.get("snapshots", []) if one["share"] == "Images"), default=None)
-    copies = [copy for tier in receiver(near).get("tiers", []) for copy in tier["copies"]]
-    return is_quiet(near) and any(copy["share"] == "Images" and copy["taken_at"] == newest for copy in copies)
-
-
 def filled(near, server, line):
     near("shares", "add", "Images", *server.to_read(), "--tier", 1)
     backed_up(near, server, "ct", FILLS)
-    checks.check("it is there", until(lambda: is_there(near), 300), receiver(near))
+    checks.check("it is there", until(lambda: is_quiet(near) and is_there(near, "Images"), 300), receiver(near))
     load = max(line.flows, key=lambda flow: flow.sent)
     checks.check("over one connection", load.sent > FILLS, load)
     print(f"           {load.goodput() / RATE:.1%} of the line, {line.up.dropped} of {line.up.packets} packets dropped by its router")
@@ -100,7 +86,7 @@ def cut(near, far, server, line):
         # Not as late as it would by itself: that is what takes its time, not the line.
         near("offsite", "send")
     checks.check(f"{CUTS} cuts", line.counts.cuts == CUTS, line.counts)
-    checks.check("everything arrives", until(lambda: is_there(near), 300), receiver(near))
+    checks.check("everything arrives", until(lambda: is_quiet(near) and is_there(near, "Images"), 300), receiver(near))
     unique, sent = tenant(far)["used_bytes"] - kept, line.counts.new - new
     print(f"           {unique} bytes of objects, {sent} sent; of {IN_FLIGHT} in flight at most, {sum(line.counts.lost) // CUTS} were at a cut")
     checks.check("it is what was backed up", unique >= REST, unique)

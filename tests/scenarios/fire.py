@@ -22,6 +22,7 @@ from lib.checks import Checks, need_root
 from lib.line import Line
 from lib.people import secret
 from lib.program import run, start
+from lib.second_site import events, is_there, offsite, receiver, tenant
 from lib.servers import Samba
 from lib.shards import flip
 
@@ -75,18 +76,6 @@ def killed_and_back(box):
     killed = box.kill("replicad")
     until(lambda: box.pid("replicad") not in (None, before) and box.answers("replicad"), 60)
     return killed
-
-
-def offsite(box):
-    return box.get("vaultd", "/v1/offsite")
-
-
-def receiver(box):
-    return next(iter(offsite(box).get("receivers", [])), {})
-
-
-def tenant(box):
-    return next(iter(offsite(box).get("tenants", [])), {})
 
 
 def listens(port):
@@ -165,15 +154,8 @@ def backed_up(near, server, images):
     return at
 
 
-def is_there(near, share="EHR"):
-    """The newest snapshot of the share here has a verified receipt from there."""
-    newest = max((one for one in near("snapshots").report.get("snapshots", []) if one["share"] == share), key=lambda one: one["taken_at"], default={})
-    copies = [copy for tier in receiver(near).get("tiers", []) for copy in tier["copies"]]
-    return any(copy["snapshot"] == newest.get("id") for copy in copies)
-
-
 def arrives(near, far):
-    checks.check("its newest snapshot is signed for", until(lambda: is_there(near), 300), offsite(near))
+    checks.check("its newest snapshot is signed for", until(lambda: is_there(near, "EHR"), 300), offsite(near))
     done = until(lambda: receiver(near).get("waiting") == 0 and receiver(near).get("challenge"), 300)
     checks.check("so is all else, and a challenge was passed", done and receiver(near)["challenge"]["lost"] == 0, offsite(near))
     told = receiver(near)
@@ -218,7 +200,7 @@ def goes_on(near, far, server):
     for box in (near, far, near, far, near):
         killed += killed_and_back(box)
     checks.check("replicad was killed at both ends", killed >= 4, killed)
-    checks.check("the newest snapshot is there all the same", until(lambda: is_there(near), 300), offsite(near))
+    checks.check("the newest snapshot is there all the same", until(lambda: is_there(near, "EHR"), 300), offsite(near))
     far.stop()
     trees.put(server.share / "letter", b"while the other house has no power")
     server.give()
@@ -230,7 +212,7 @@ def goes_on(near, far, server):
     far.start()
     far.settled()
     near("offsite", "send")
-    checks.check("when it is back, all arrives", until(lambda: is_there(near) and receiver(near)["waiting"] == 0, 300), offsite(near))
+    checks.check("when it is back, all arrives", until(lambda: is_there(near, "EHR") and receiver(near)["waiting"] == 0, 300), offsite(near))
     checks.check("and nothing is wrong any more", until(lambda: receiver(near)["failure"] is None, 60), receiver(near))
 
 
@@ -287,12 +269,6 @@ def comes_back(near, server):
     checks.check("what is gone from all disks is back, byte for byte", until(lambda: all(path.is_file() for path in gone) and healed() == 2, 300), events(near)[:5])
     checks.check("as it was", {path: path.read_bytes() for path in gone} == before)
     checks.check("and the vault's own check of its file is good", is_readable())
-
-
-def events(box):
-    """What the log says of other boxes."""
-    records = box("log", "--limit", 1000).report.get("records", [])
-    return [record["fields"] for record in records if record["event"] == "offsite"]
 
 
 def uninvited(near, far, far_port):
@@ -473,14 +449,14 @@ def in_its_place(new, far, before, server):
     checks.check("nobody carries a key: it has the lost one's place", until(lambda: receiver(new).get("name") == offsite(far)["name"], 120), offsite(new))
     names = (offsite(new)["name"], before["name"])
     checks.check("with a key of its own", len(set(names)) == 2 and receiver(new)["place"] == "The other house", names)
-    checks.check("all receipts came with it", until(lambda: is_there(new) and is_there(new, "Images"), 120), offsite(new))
+    checks.check("all receipts came with it", until(lambda: is_there(new, "EHR") and is_there(new, "Images"), 120), offsite(new))
     checks.check("to the other box it is the same practice, with another key", len(tenants(far)) == 6 and receiver(new)["words"] in {kept["words"] for kept in offsite(far)["tenants"]}, offsite(far))
     trees.put(server.share / "patients/after", MARK)
     server.give()
     done = new("runs", "start", "EHR", "--wait")
     checks.check("backups go on", done.status == 0, done)
     new("offsite", "send")
-    arrived = until(lambda: is_there(new) and receiver(new)["waiting"] == 0 and receiver(new)["challenge"], 300)
+    arrived = until(lambda: is_there(new, "EHR") and receiver(new)["waiting"] == 0 and receiver(new)["challenge"], 300)
     checks.check("and go to the other house", arrived and receiver(new)["failure"] is None, offsite(new))
     checks.check("which still has what it signed for", arrived and receiver(new)["challenge"]["lost"] == 0, offsite(new))
     checks.check("both logs say who has whose place", until(lambda: "tenant-replaced" in {fields["code"] for fields in events(far)} and "place-taken" in {fields["code"] for fields in events(new)}, 60), (events(far)[-5:], events(new)[-5:]))

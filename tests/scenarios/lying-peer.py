@@ -228,8 +228,10 @@ def cached(pair):
 
 
 def logs(pair):
-    codes = lambda: [event["code"] for event in events(pair.near)]
-    checks.check("losses are in the log", until(lambda: codes().count("loss") >= 3 and codes().count("mended") >= 3, 60), codes())
+    codes = lambda told: [event["code"] for event in told]
+    told = codes(happened(pair.near))
+    logged = until(lambda: codes(events(pair.near))[:len(told)] == told, 120)
+    checks.check("all that happened is in the log, each thing once", logged and {"loss", "mended", "challenge"} <= set(told), (told, codes(events(pair.near))))
     for box in (pair.near, pair.far):
         log = box("log", "verify")
         checks.check("the log is whole", log.status == 0, log)

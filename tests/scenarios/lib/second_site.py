@@ -11,6 +11,8 @@ from .program import BINARY
 
 HOSTILE = BINARY.with_name("keepwell-hostile-box")
 FAR = "127.0.0.3"
+# Records of the log that one question gives.
+AT_ONCE = 1000
 
 
 class Pair:
@@ -39,12 +41,10 @@ class Pair:
         return self.near("offsite", "pair", self.invite(quota), "--practice", "Practice")
 
     def receiver(self):
-        """What the near box says of the far one."""
-        return next(iter(offsite(self.near).get("receivers", [])), {})
+        return receiver(self.near)
 
     def tenant(self):
-        """What the far box says of the near one."""
-        return next(iter(offsite(self.far).get("tenants", [])), {})
+        return tenant(self.far)
 
     def failure(self):
         return (self.receiver().get("failure") or {}).get("code")
@@ -94,6 +94,23 @@ def offsite(box):
     return box.get("vaultd", "/v1/offsite")
 
 
+def receiver(box):
+    """What a box says of the one that keeps for it."""
+    return next(iter(offsite(box).get("receivers", [])), {})
+
+
+def tenant(box):
+    """What a box says of the one that it keeps for."""
+    return next(iter(offsite(box).get("tenants", [])), {})
+
+
+def is_there(box, share):
+    """The newest snapshot of the share has a verified receipt. Two of one second may be told in any order: the time is what counts."""
+    newest = max((one["taken_at"] for one in box("snapshots").report.get("snapshots", []) if one["share"] == share), default=None)
+    copies = [copy for tier in receiver(box).get("tiers", []) for copy in tier["copies"]]
+    return any(copy["share"] == share and copy["taken_at"] == newest for copy in copies)
+
+
 def happened(box):
     """What replicad has to tell, at once; the log has it some seconds later."""
     found = []
@@ -104,7 +121,13 @@ def happened(box):
 
 def events(box):
     """What the log says of other boxes."""
-    records = box("log", "--limit", 1000).report.get("records", [])
+    records = []
+    # Each look at it is a record, too: the end is where less came than was asked for.
+    while len(records) % AT_ONCE == 0:
+        more = box("log", "--from", records[-1]["seq"] + 1 if records else 0, "--limit", AT_ONCE).report.get("records", [])
+        if not more:
+            break
+        records += more
     return [record["fields"] for record in records if record["event"] == "offsite"]
 
 

@@ -55,6 +55,9 @@ fn challenged(lost: u64, mended: u64, lost_at: Option<i64>) -> Receiver {
     Receiver { challenge: Some(ChallengeTold { at: NOW - HOUR, asked: 40, lost, mended, lost_at }), ..well() }
 }
 
+/// What is seen of another box, by a name, and which promises that breaks.
+type Case = (&'static str, Receiver, &'static [(DutyKind, &'static str)]);
+
 /// Its promises that are broken, with the word for why.
 fn broken(receiver: &Receiver) -> Vec<(DutyKind, &'static str)> {
     let seen = of_receiver(PLACE, receiver, Some(&here()), NOW);
@@ -66,7 +69,7 @@ fn each_trouble_breaks_its_own_promise_and_no_other() {
     use DutyKind::{OffsiteContact, OffsiteCopy, OffsiteLoss, OffsiteReceipts, OffsiteRoom};
     let old = |days| vec![signed("a1", NOW - days * DAY), signed("keepwell-state", NOW - HOUR)];
     let asked = |days: i64| Some(ChallengeTold { at: NOW - days * DAY, asked: 40, lost: 0, mended: 0, lost_at: None });
-    let cases: [(&str, Receiver, &[(DutyKind, &str)]); 17] = [
+    let cases: [Case; 17] = [
         ("well", well(), &[]),
         ("paired a moment ago", Receiver { signed: Vec::new(), challenge: None, contact_at: None, paired_at: NOW, ..well() }, &[]),
         ("another key", failing("other-key"), &[(OffsiteContact, "other-key")]),
