@@ -119,8 +119,8 @@ def happened(box):
     return [{"code": event["code"], **event["fields"]} for event in found]
 
 
-def events(box):
-    """What the log says of other boxes."""
+def log(box):
+    """All records."""
     records = []
     # Each look at it is a record, too: the end is where less came than was asked for.
     while len(records) % AT_ONCE == 0:
@@ -128,7 +128,12 @@ def events(box):
         if not more:
             break
         records += more
-    return [record["fields"] for record in records if record["event"] == "offsite"]
+    return records
+
+
+def events(box):
+    """What the log says of other boxes."""
+    return [record["fields"] for record in log(box) if record["event"] == "offsite"]
 
 
 def transport_key(box, file):
