@@ -8,16 +8,19 @@ import re
 import ssl
 
 from lib import trees
+from lib.appliance import Appliance
+from lib.box import free_pair, until
 from lib.checks import Checks, need_root
 from lib.compare import folder_hash
 from lib.program import ROOT
+from lib.second_site import receiver, tenant
 from lib.servers import Samba
 from vm import luks
 from vm.bench import Bench
 from vm.boxes import POOL, claim_code
 from vm.disk import Disk
 from vm.machine import START
-from vm.practice import Owner
+from vm.practice import Owner, plain
 from vm.wire import LEASE
 
 need_root("boot")
@@ -43,6 +46,8 @@ def main():
     if owner:
         with checks.part("a pool and a backup"):
             backed_up(box, owner, server)
+        with checks.part("a second site"):
+            elsewhere(box, owner)
         with checks.part("shut down at its screen"):
             shut_down(box)
     box.cut()
@@ -96,6 +101,27 @@ def backed_up(box, owner, server):
     owner.adds("EHR", f"10.0.2.2:{server.port}", "share", server.reader, text(server.reader_password))
     said = owner.first_backup()
     checks.check("a share of the practice's server is backed up", said == "Complete", said)
+
+
+def elsewhere(box, owner):
+    """Another house, of which either box keeps for the other: through the box's own port, and out of it."""
+    port = free_pair()
+    far = Appliance(checks.scratch / "far", "--disks", "1", "--offsite", f"127.0.0.1:{port}")
+    asked = far("offsite", "invite", "--address", f"10.0.2.2:{port}", "--quota", "20GB", "--place", "The other house").report.get("invitation", "")
+    owner.does("/offsite/pair", "/offsite/pair", {"invitation": asked, "practice": "Practice Example"})
+    words = tenant(far).get("words")
+    checks.check("it is paired with a box in another house, and both show the same words", words and words in plain(owner.at("/offsite").text), (words, plain(owner.at("/offsite").text)))
+    proven = owner.waits("/offsite", lambda page: re.search("The other house.*Proven", plain(page.text)))
+    kept = tenant(far)
+    checks.check("its copies are there, and it has proven that", proven and kept.get("snapshots", 0) >= 2 and kept["used_bytes"] > 1 << 20, kept)
+    page = owner.does("/offsite/invite", "/offsite/invite", {"address": f"127.0.0.1:{box.port + 1}", "room": "10", "unit": "gb", "place": "The practice"})
+    invited = re.search("kwpair1[0-9a-z]+", page.text)
+    paired = invited and far("offsite", "pair", invited[0], "--practice", "The house beside")
+    checks.check("it invites that box, which finds its port open", paired and paired.status == 0, paired or page)
+    arrived = until(lambda: receiver(far).get("waiting") == 0 and receiver(far).get("challenge"), 300)
+    checks.check("and keeps its copies, and proves that", arrived and receiver(far)["challenge"]["lost"] == 0, receiver(far))
+    checks.check("which its page says", "The house beside" in plain(owner.at("/offsite").text), plain(owner.at("/offsite").text))
+    far.stop()
 
 
 def shut_down(box):

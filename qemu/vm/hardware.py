@@ -44,8 +44,8 @@ def command(machine, incoming=None):
 
 
 def networks(machine):
-    """The first card: whoever is on this machine reaches the console, and the box reaches this machine's servers at 10.0.2.2. The second: vm/wire.py."""
-    words = ["-netdev", f"user,id=lan,hostfwd=tcp:127.0.0.1:{machine.port}-:443", "-device", f"virtio-net-pci,netdev=lan,mac={BOX_MAC},romfile="]
+    """The first card: whoever is on this machine reaches the console, and at the port above it the one for other boxes; the box reaches this machine's servers at 10.0.2.2. The second: vm/wire.py."""
+    words = ["-netdev", f"user,id=lan,hostfwd=tcp:127.0.0.1:{machine.port}-:443,hostfwd=tcp:127.0.0.1:{machine.port + 1}-:8484", "-device", f"virtio-net-pci,netdev=lan,mac={BOX_MAC},romfile="]
     if machine.wire:
         words += ["-netdev", f"dgram,id=wire,local.type=unix,local.path={machine.wire.box},remote.type=unix,remote.path={machine.wire.ours}"]
         words += ["-device", f"virtio-net-pci,netdev=wire,mac={WIRE_MAC},romfile="]
