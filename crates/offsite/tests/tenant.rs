@@ -82,14 +82,14 @@ fn what_is_not_the_tenants_is_refused() {
 #[test]
 fn over_the_quota_is_refused_and_removes_nothing() {
     let mut source = Source::new();
-    let mut tenant = create(&memory(2), terms(20_000, keepers()));
+    let mut tenant = create(&memory(2), terms(30_000, keepers()));
     let first = source.pack(9000);
     let manifest = source.snapshot([first]);
     source.sends(&mut tenant, &manifest, at(0)).unwrap();
     let large = source.pack(15_000);
     let bytes = source.packs[&large].clone();
     let refused = tenant.put(Class::Pack, id(&bytes), &bytes, at(1)).unwrap_err();
-    assert!(matches!(refused, Refused::Quota { quota: 20_000, used } if used == tenant.used()), "{refused:?}");
+    assert!(matches!(refused, Refused::Quota { quota: 30_000, used } if used == tenant.used()), "{refused:?}");
     assert_eq!(refused.code(), "quota");
     source.restores(&mut tenant, &manifest).unwrap();
 }
