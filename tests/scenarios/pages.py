@@ -47,7 +47,7 @@ class Life:
         self.server = Samba(checks.scratch / "samba", shares={"scans": "", "bills": ""})
         self.target = Samba(checks.scratch / "target", shares={"back": ""})
         self.offsite = f"127.0.0.2:{free_pair()}"
-        self.box = Appliance(checks.scratch / "box", "--offsite", self.offsite, "--diskd", shelf / "diskd/socket", "--without-pool", "--unclaimed", "--console", "127.0.0.1:0")
+        self.box = Appliance(checks.scratch / "box", "--offsite", self.offsite, "--diskd", shelf / "diskd/socket", "--mounts", shelf / "mounts", "--without-pool", "--unclaimed", "--console", "127.0.0.1:0")
         # Without mounting by itself: a loop device that is gone would be taken for one that has come.
         self.shelf = Shelf(shelf, checks.scratch / "box/run/keyd.sock", 4, 640 << 20, "--no-automount")
         self.url = self.box.ready["console"]["url"]

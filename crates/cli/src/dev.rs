@@ -80,7 +80,7 @@ fn start(args: &DevArgs, home: &Home, answer: &mut Answer) -> Result<Running, Cl
     running.add(&programs::authd(home)?, home)?;
     running.add(&programs::notifyd(home)?, home)?;
     running.add(&programs::ingestd(home)?, home)?;
-    running.add(&programs::replicad(home, args.offsite)?, home)?;
+    running.add(&programs::replicad(home, args.offsite, args.diskd.as_ref().map(|_| args.mounts.as_path()))?, home)?;
     running.add(&programs::vaultd(home, args.runs, args.diskd.as_deref())?, home)?;
     if args.unclaimed {
         running.claim_code = first::claim_code(home)?;

@@ -25,6 +25,9 @@ pub(crate) struct DevArgs {
     /// The vault's disks are those that the diskd at this socket has mounted, and not folders
     #[arg(long, value_name = "SOCKET")]
     pub(crate) diskd: Option<PathBuf>,
+    /// Where that diskd mounts disks: what goes to another box is read there
+    #[arg(long, value_name = "DIR", requires = "diskd", default_value = "/run/keepwell/disks")]
+    pub(crate) mounts: PathBuf,
     /// As it comes out of its carton: no vault is made, the console or `POST /v1/pool` does that
     #[arg(long, requires = "diskd")]
     pub(crate) without_pool: bool,

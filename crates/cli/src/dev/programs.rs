@@ -118,9 +118,10 @@ pub(crate) fn notifyd(home: &Home) -> Result<Program, CliError> {
 }
 
 /// The second site.
-pub(crate) fn replicad(home: &Home, at: SocketAddrV4) -> Result<Program, CliError> {
+pub(crate) fn replicad(home: &Home, at: SocketAddrV4, mounts: Option<&Path>) -> Result<Program, CliError> {
     let mut program = with_state(ours("replicad", home)?, home);
-    program.arguments.extend(["--pool".into(), home.at("disks").into(), "--listen".into(), at.to_string().into()]);
+    let pool = mounts.map_or_else(|| home.at("disks"), Path::to_owned);
+    program.arguments.extend(["--pool".into(), pool.into(), "--listen".into(), at.to_string().into()]);
     Ok(program)
 }
 
