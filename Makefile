@@ -19,8 +19,8 @@ testers = hostile-box
 # What `make test` runs of tests/scenarios and qemu/scenarios: the longest ones first, so that two lanes end together.
 scenarios = \
   boot roundtrip pages console-attacks kills box-kills box-state server-dies first-day hostile-server disk-life box-slow \
-  restore-by-hand bad-line fire box-people restore-resumes box-disks roles downtime text-console nfs-exact smb-exact \
-  box-commands passkeys damage new-box own-disk-full first-pool alerts open-files notices tpm-seal box-year kit
+  bad-line restore-by-hand fire box-people restore-resumes box-disks roles downtime text-console nfs-exact smb-exact \
+  box-commands passkeys lying-peer root-attacker damage new-box own-disk-full first-pool alerts open-files notices tpm-seal box-year kit
 
 .PHONY: help setup build man demo test test-long check bench scenario fuzz clean image qemu-test
 
