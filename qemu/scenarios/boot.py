@@ -27,8 +27,8 @@ need_root("boot")
 checks = Checks("boot")
 bench = Bench(checks)
 PICTURES = ROOT / "target/screens/boot"
-# What listens inside, as the kernel says: (protocol, port), on addresses that others can reach.
-LISTENING = {("tcp", 443), ("udp", 5353), ("udp", 68), ("udp", 546)}
+# What listens inside, as the kernel says: (protocol, port), on addresses that others can reach. The port for other boxes since one was invited.
+LISTENING = {("tcp", 443), ("tcp", 8484), ("udp", 5353), ("udp", 68), ("udp", 546)}
 
 
 def main():
