@@ -61,7 +61,9 @@ def shards(pair, kind="packs"):
     found = {}
     for folder in pair.folders():
         for path in sorted((folder / kind).iterdir()):
-            found.setdefault(path.name.split(".")[0], []).append(path)
+            # What was found lost keeps its files under another name.
+            if path.suffix != ".lost":
+                found.setdefault(path.name.split(".")[0], []).append(path)
     return found
 
 
