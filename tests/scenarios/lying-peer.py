@@ -61,7 +61,9 @@ def shards(pair, kind="packs"):
     found = {}
     for folder in pair.folders():
         for path in sorted((folder / kind).iterdir()):
-            found.setdefault(path.name.split(".")[0], []).append(path)
+            # What was found lost keeps its files under another name.
+            if path.suffix != ".lost":
+                found.setdefault(path.name.split(".")[0], []).append(path)
     return found
 
 
@@ -163,7 +165,7 @@ def under_it(pair):
     for path in gone:
         path.unlink()
     healed(pair, "a pack that is taken away under it", 1, before)
-    checks.check("its files are there again", until(lambda: all(path.exists() for path in gone), 60), gone)
+    checks.check("its files are there again", until(lambda: len(shards(pair).get(gone[0].name.split(".")[0], ())) == len(gone), 60), gone)
     before = losses(pair)
     for path in largest(pair, 1)[0]:
         path.write_bytes(bytes(path.stat().st_size))
