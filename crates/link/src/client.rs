@@ -11,7 +11,7 @@ use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use keepwell_wire::pairing::Between;
-use keepwell_wire::{ALPN, KeyName, pairing, recover};
+use keepwell_wire::{ALPN, KeyName, MAX_OBJECT, pairing, recover};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -25,7 +25,7 @@ use crate::{Identity, pin};
 /// Of a body that lies here, after it was handed over and before the line takes it.
 const BUFFER: usize = 256 << 10;
 /// Longest answer: an object, and what is around it.
-const ANSWER_MAX: usize = (64 << 20) + (64 << 10);
+const ANSWER_MAX: usize = MAX_OBJECT as usize + (64 << 10);
 
 /// Why the other box was not asked, or did not answer.
 #[derive(Debug, thiserror::Error)]

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use keepwell_format::{PackHeader, VaultId};
 use keepwell_offsite::kept;
 use keepwell_storage::{ObjectId, ObjectName, Pool, PoolError};
-use keepwell_wire::Class;
 use keepwell_wire::snapshots::PackRef;
+use keepwell_wire::{Class, MAX_OBJECT};
 use tokio::task::JoinHandle;
 
 use crate::RecoverError;
@@ -22,8 +22,6 @@ const PART: u64 = 1 << 20;
 const PARTS: usize = 8;
 /// Small objects under way.
 const OBJECTS: usize = 12;
-/// Longest object.
-const MAX_OBJECT: u64 = 64 << 20;
 
 /// Where from and where to.
 pub(crate) struct Fetch {

@@ -10,7 +10,7 @@ use keepwell_format::SeqRanges;
 use keepwell_link::{Answered, Caller, LinkError};
 use keepwell_storage::{ObjectId, ObjectName};
 use keepwell_wire::snapshots::{PackRef, decode_packs};
-use keepwell_wire::{Class, KeyName, Receipt};
+use keepwell_wire::{Class, KeyName, MAX_OBJECT, Receipt};
 
 use crate::courier::SILENCE;
 use crate::error::Error;
@@ -19,8 +19,6 @@ use crate::own::Own;
 use crate::sender::{SendError, taken};
 use crate::store::{Happened, ReceiverRow};
 
-/// Longest object.
-const MOST: usize = 64 << 20;
 /// Lines in a row that bring nothing, until it is given up, and how much longer each time until the next one.
 const LINES: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(250);
@@ -88,9 +86,9 @@ async fn from(house: &House, row: &ReceiverRow, class: Class, name: ObjectName) 
 async fn rest(house: &House, row: &ReceiverRow, path: &str, came: &mut Vec<u8>) -> Result<Answered, LinkError> {
     let caller = Caller::connect(&row.address, &house.identity, KeyName(row.name), SILENCE).await?;
     let mut headers = HeaderMap::new();
-    let range = format!("bytes={}-{}", came.len(), MOST - 1);
+    let range = format!("bytes={}-{}", came.len(), MAX_OBJECT - 1);
     headers.insert("range", range.parse().expect("digits are a header's value"));
-    caller.fetch(path, headers, came, MOST).await
+    caller.fetch(path, headers, came, MAX_OBJECT as usize).await
 }
 
 /// What another box has signed for and of which nothing is left here: snapshots, forgotten ones among them, and packs of the others, as far as receipts say that there are more than the

@@ -17,12 +17,10 @@ use keepwell_wire::recover::{RecoverProof, RecoverRequest};
 use keepwell_wire::snapshots::{MAX_PACKS, SnapshotRef, encode_missing, encode_packs};
 use keepwell_wire::survey::{Survey, encode_answer};
 use keepwell_wire::uploads::encode_uploads;
-use keepwell_wire::{Class, KeyName, MAX_BODY};
+use keepwell_wire::{Class, KeyName, MAX_BODY, MAX_OBJECT};
 
 use crate::Spool;
 
-/// Longest object.
-const MAX_OBJECT: u64 = 64 << 20;
 /// Receipts in one answer.
 const MAX_RECEIPTS: usize = 1024;
 

@@ -10,8 +10,6 @@ use crate::slice::{MAX_SIBLINGS, SLICE, SliceProof, slices};
 pub const MAX_ASKED: usize = 512;
 
 const WHAT: &str = "challenge";
-/// The longest object: a pack.
-const MAX_OBJECT: u64 = 64 << 20;
 
 /// A slice that is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +58,7 @@ impl Challenge {
 
 fn read_asked(reader: &mut Reader<'_>) -> Result<Asked, FormatError> {
     let asked = Asked { class: Class::read(reader)?, id: reader.array()?, length: reader.varint()?, slice: reader.varint()? };
-    reader.check(asked.length <= MAX_OBJECT, "longer than an object can be")?;
+    reader.check(asked.length <= crate::MAX_OBJECT, "longer than an object can be")?;
     reader.check(asked.slice < slices(asked.length), "no such slice")?;
     Ok(asked)
 }

@@ -25,3 +25,5 @@ pub use survey::{Branch, Prefix};
 pub const ALPN: &[u8] = b"keepwell/1";
 /// Longest body that is no object, in bytes.
 pub const MAX_BODY: usize = 1 << 20;
+/// Longest object, in bytes: a pack (`docs/wire.md` 2).
+pub const MAX_OBJECT: u64 = keepwell_format::MAX_PACK;
