@@ -173,10 +173,8 @@ impl Courier {
         self.lock().notes.contact_at = Some(house.world.wall());
         let sender = Sender::new(&caller, &vault).heard_by(&ear);
         let mut sent = Sent::default();
-        if self.has_gone_back(house, &sender).await? {
-            return Ok(End::Anew);
-        }
-        self.catch_up(house, &sender).await?;
+        let Some(news) = self.news(house, &sender).await? else { return Ok(End::Anew) };
+        self.catch_up(house, &sender, news).await?;
         if (self.is_due(house) || self.wants_proof.load(Ordering::Acquire)) && !known.is_empty() {
             self.challenge(house, &sender, &known, &mut sent).await?;
         }
@@ -198,14 +196,21 @@ impl Courier {
         Ok(End::Done)
     }
 
-    /// Whether it no longer has receipts that it gave: somebody put an older state of it back. What they were for is lost, as far as it is concerned, and is sent again for new ones.
-    async fn has_gone_back(&self, house: &House, sender: &Sender<'_, Own>) -> Result<bool, SendError> {
-        let Some((number, hash)) = self.lock().last else { return Ok(false) };
+    /// Receipts behind the last one that is known. None where it no longer has that one: somebody put an older state of it back. What those receipts were for that it lacks is lost, as far as it is
+    /// concerned, and is sent again for new ones.
+    async fn news(&self, house: &House, sender: &Sender<'_, Own>) -> Result<Option<Vec<(Receipt, [u8; 64])>>, SendError> {
+        let last = self.lock().last;
+        let Some((number, hash)) = last else { return sender.receipts(0).await.map(Some) };
         let hash_of = |(receipt, signature): &(Receipt, [u8; 64])| *blake3::hash(&receipt.encode(signature)).as_bytes();
         // It keeps the newest one for ever; of others behind it, it may have let this one go.
-        let there = sender.receipts(number - 1).await?;
-        if there.first().is_some_and(|first| first.0.number > number || hash_of(first) == hash) {
-            return Ok(false);
+        let mut there = sender.receipts(number - 1).await?;
+        match there.first() {
+            Some(first) if first.0.number > number => return Ok(Some(there)),
+            Some(first) if hash_of(first) == hash => {
+                there.remove(0);
+                return Ok(Some(there));
+            }
+            _ => {}
         }
         let mut theirs = HashSet::new();
         let mut after = 0;
@@ -230,24 +235,23 @@ impl Courier {
         for (receipt, _) in &gone {
             progress.signed.remove(&receipt.manifest.0);
         }
-        Ok(true)
+        Ok(None)
     }
 
-    /// Receipts that were given and did not arrive.
-    async fn catch_up(&self, house: &House, sender: &Sender<'_, Own>) -> Result<(), SendError> {
-        loop {
+    /// Takes receipts that were given and did not arrive: these, and what there is behind them.
+    async fn catch_up(&self, house: &House, sender: &Sender<'_, Own>, mut more: Vec<(Receipt, [u8; 64])>) -> Result<(), SendError> {
+        while !more.is_empty() {
             let after = self.lock().last.map_or(0, |(number, _)| number);
-            let more = sender.receipts(after).await?;
-            if more.is_empty() {
-                return Ok(());
-            }
             for (receipt, signature) in more {
                 self.take(house, &receipt, &signature)?;
             }
-            if self.lock().last.map_or(0, |(number, _)| number) == after {
+            let last = self.lock().last.map_or(0, |(number, _)| number);
+            if last == after {
                 return Err(SendError::Nonsense("it gives receipts again that it was not asked for".into()));
             }
+            more = sender.receipts(last).await?;
         }
+        Ok(())
     }
 
     /// Checks a receipt, and keeps it.
