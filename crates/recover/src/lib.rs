@@ -8,6 +8,8 @@
 
 mod error;
 mod fetch;
+#[cfg(test)]
+mod fixture;
 mod join;
 mod locks;
 mod notes;

@@ -97,13 +97,13 @@ impl Choice {
 mod tests {
     use keepwell_crypt::{Sealer, wrap_for_recipient};
     use keepwell_format::keys::{KitPayload, Slot, SlotKind};
-    use keepwell_format::manifest::{ManifestBody, Outcome, SeqRanges, Statistics};
-    use keepwell_format::port::Encoding;
-    use keepwell_format::{BlobId, Epoch, Manifest, SnapshotId, Time};
+    use keepwell_format::manifest::{Outcome, SeqRanges};
+    use keepwell_format::{Epoch, Manifest, SnapshotId};
     use keepwell_keys::{NewKeys, NewVault};
     use zeroize::Zeroizing;
 
     use super::*;
+    use crate::fixture::body as body_of;
 
     const VAULT: VaultId = VaultId([1; 16]);
 
@@ -135,23 +135,7 @@ mod tests {
     }
 
     fn manifest(body: &KeyringBody, sequence: u64) -> Vec<u8> {
-        let at = Time { seconds: 0, nanos: 0 };
-        let inside = ManifestBody {
-            name: "records".into(),
-            source: String::new(),
-            identity: String::new(),
-            encoding: Encoding::Bytes,
-            outcome: Outcome::Complete,
-            started: at,
-            finished: at,
-            depth: 0,
-            root: BlobId([0; 32]),
-            base: SnapshotId([0; 32]),
-            gaps: Vec::new(),
-            statistics: Statistics::default(),
-            program: String::new(),
-            held: String::new(),
-        };
+        let inside = body_of("records", Outcome::Complete);
         let (epoch, key) = body.epochs.last().unwrap();
         let (previous, needs) = (SnapshotId([0; 32]), SeqRanges::new());
         let mut manifest =

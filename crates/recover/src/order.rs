@@ -49,34 +49,17 @@ fn bytes(snapshot: &Snapshot, missing: &Missing) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use keepwell_format::manifest::{ManifestBody, SeqRanges, Statistics};
-    use keepwell_format::port::Encoding;
-    use keepwell_format::{BlobId, PackId, PackSeq, SnapshotId, Time};
+    use keepwell_format::manifest::SeqRanges;
+    use keepwell_format::{PackId, PackSeq, SnapshotId};
 
     use super::*;
+    use crate::fixture::body;
 
     fn snapshot(name: &str, sequence: u64, packs: std::ops::Range<u64>, outcome: Outcome) -> Snapshot {
         let mut needs = SeqRanges::new();
         packs.for_each(|seq| needs.insert(PackSeq(seq)));
-        let at = Time { seconds: 0, nanos: 0 };
-        let body = ManifestBody {
-            name: name.into(),
-            source: String::new(),
-            identity: String::new(),
-            encoding: Encoding::Bytes,
-            outcome,
-            started: at,
-            finished: at,
-            depth: 0,
-            root: BlobId([0; 32]),
-            base: SnapshotId([0; 32]),
-            gaps: Vec::new(),
-            statistics: Statistics::default(),
-            program: String::new(),
-            held: String::new(),
-        };
         let id = SnapshotId([u8::try_from(sequence).unwrap(); 32]);
-        Snapshot { id, sequence, previous: SnapshotId([0; 32]), received: 0, needs, body }
+        Snapshot { id, sequence, previous: SnapshotId([0; 32]), received: 0, needs, body: body(name, outcome) }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-"""Two whole boxes of which one keeps for the other, what either says of it, and the program that says what no box of ours says (tests/hostile-box). Owns no checks."""
+"""Two whole boxes of which one keeps for the other, what either says of it, and the program that says what no box of ours says (tests/hostile-box). Owns no checks but that both outlived it."""
 
 import json
 import sqlite3
@@ -88,6 +88,14 @@ class Pair:
     def usable(self):
         """Until then who asks is told that its disks can't be used now, and comes back later."""
         return until(lambda: all(tenant["used_bytes"] is not None for tenant in offsite(self.far).get("tenants", [{"used_bytes": None}])))
+
+    def outlived(self, checks):
+        """Whatever was done to them: their logs are whole, and no program fell over."""
+        for box in (self.near, self.far):
+            verified = box("log", "verify")
+            checks.check("the log is whole", verified.status == 0, verified)
+            text = (box.folder / "log/replicad.log").read_text()
+            checks.check("no program fell over", "panicked" not in text, text[-1000:])
 
 
 def offsite(box):
