@@ -56,9 +56,10 @@ pub(crate) fn run(appliance: &Appliance, stop: &AtomicBool) {
 fn look(appliance: &Appliance, handed: &mut Handed) -> Result<(), VaultdError> {
     let status: Status = replicad(appliance).get("/v1/status").map_err(VaultdError::of_replicad)?;
     events(appliance, &status)?;
-    promises::look(appliance, &status)?;
+    let (shares, now) = (shares(appliance)?, appliance.clock.believed());
+    promises::look(appliance, &status, &shares, now);
     if status.handed_over || status.receivers.is_empty() {
-        appliance.watch.glance().offsite = standing(appliance, &status)?;
+        appliance.watch.glance().offsite = standing(&status, &shares, now);
     } else {
         // It has not heard yet what is to be there; what was so before is so until then.
         appliance.watch.glance().offsite.get_or_insert(Standing::Unknown);

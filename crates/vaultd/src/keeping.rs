@@ -86,7 +86,7 @@ fn take_over(appliance: &Appliance, vault: &Vault) -> Result<bool, VaultdError> 
     // Opening it brings an older release's tables to this one's.
     drop(State::open(&copy)?);
     // First: what is cut after it is begun again, and finds the log as it is to be.
-    let ledger = (1..).map_while(|number| scratch.path(&key(&succession::file_name(number)))).collect::<Vec<_>>();
+    let ledger = (1..).map_while(|number| scratch.path(&key(&keepwell_audit::file_name(number)))).collect::<Vec<_>>();
     succession::continue_ledger(appliance, &ledger)?;
     appliance.state.adopt(&copy)?;
     appliance.watch.reload(&appliance.state)?;

@@ -85,17 +85,15 @@ pub(crate) fn prove(appliance: &Arc<Appliance>, _: &Grant, _: ProveNow) -> Answe
 }
 
 /// For the page that says whether anything could be restored today; none where there is no second site.
-pub(crate) fn standing(appliance: &Appliance, status: &Status) -> Answer<Option<Standing>> {
-    let (shares, now) = (shares(appliance)?, appliance.clock.believed());
+pub(crate) fn standing(status: &Status, shares: &BTreeMap<String, ShareHere>, now: i64) -> Option<Standing> {
     // Of several, the best one: each of them has all of it.
-    let each = status.receivers.iter().map(|receiver| Content::of(receiver, &shares, now).standing(now));
-    let best = each.min_by_key(|standing| match standing {
+    let each = status.receivers.iter().map(|receiver| Content::of(receiver, shares, now).standing(now));
+    each.min_by_key(|standing| match standing {
         Standing::Proven { .. } => 0,
         Standing::NeverProven { .. } => 1,
         Standing::Overdue { .. } => 2,
         Standing::Failed { .. } | Standing::Unknown => 3,
-    });
-    Ok(best)
+    })
 }
 
 /// A share, and what this box calls it.

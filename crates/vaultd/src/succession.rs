@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use keepwell_audit::{Draft, Head, Ledger, Record};
+use keepwell_audit::{Draft, Head, Ledger, Record, file_name};
 use keepwell_format::node::FileId;
 use keepwell_format::{Kind, Node, Time};
 use keepwell_vault::GivenFiles;
@@ -18,11 +18,6 @@ use crate::error::VaultdError;
 
 /// Records that are read at a time.
 const PAGE: usize = 1_000;
-
-/// What a file of the log is called, here and in the vault.
-pub(crate) fn file_name(number: u32) -> String {
-    keepwell_audit::file_name(number)
-}
 
 /// Adds the log, as it is now. Files that get no more records are read when their time has come, and only if the vault lacks them.
 pub(crate) fn with_ledger(appliance: &Appliance, mut files: GivenFiles) -> Result<GivenFiles, VaultdError> {

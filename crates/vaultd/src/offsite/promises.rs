@@ -6,10 +6,9 @@ use std::collections::BTreeMap;
 use keepwell_api::offsite::{Event, Receiver, Status, TenantTold};
 use keepwell_duties::{At, Book, Duty, DutyKind, Numbers};
 
+use super::ShareHere;
 use super::content::{Content, LATE};
-use super::{ShareHere, shares};
 use crate::appliance::Appliance;
-use crate::error::VaultdError;
 
 /// A place's name as a sentence takes it: other people chose it.
 const NAME_MAX: usize = 60;
@@ -32,17 +31,15 @@ pub(crate) enum Seen {
 }
 
 /// Looks at all of them. As long as replicad has not heard what is to be sent, what is there says nothing.
-pub(crate) fn look(appliance: &Appliance, status: &Status) -> Result<(), VaultdError> {
-    let (shares, now) = (shares(appliance)?, appliance.clock.believed());
+pub(crate) fn look(appliance: &Appliance, status: &Status, shares: &BTreeMap<String, ShareHere>, now: i64) {
     let mut seen = Vec::new();
     for (place, receiver) in names(status.receivers.iter().map(|one| (one.place.as_str(), one.name.as_str(), one))) {
-        seen.extend(of_receiver(&place, receiver, status.handed_over.then_some(&shares), now));
+        seen.extend(of_receiver(&place, receiver, status.handed_over.then_some(shares), now));
     }
     for (practice, tenant) in names(status.tenants.iter().map(|one| (one.practice.as_str(), one.vault.as_str(), one))) {
         seen.push((Duty::room_of_tenant(&practice), of_tenant(tenant, now)));
     }
     appliance.watch.elsewhere(seen, appliance);
-    Ok(())
 }
 
 /// What happened where other boxes come in, and somebody has to look at: taken from the event that goes into the ledger.
