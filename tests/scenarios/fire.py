@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Two whole boxes, two places. One invites the other; from then on everything that is backed up at the one is at the other too, receipts and challenges say so, and the one that keeps can
+"""Two whole boxes, two houses, each with a network of its own. One invites the other; from then on everything that is backed up at the one is at the other too, receipts and challenges say so, and the one that keeps can
 read none of it. Then the one that sends burns, disks and all. A blank box, two papers, an address and the name of a key: people, shares, promises, log and data come back, what matters most
 first; the lost box gets nothing any more, and the new one goes on where it was.
 """
@@ -17,30 +17,35 @@ import time
 from lib import trees
 from lib.appliance import Appliance
 from lib.asking import ask
-from lib.box import free_pair, until
+from lib.box import until
 from lib.checks import Checks, need_root
-from lib.line import Line
+from lib.internet import Internet
 from lib.people import secret
 from lib.program import run, start
 from lib.second_site import events, is_there, log, offsite, receiver, tenant
 from lib.servers import Samba
 from lib.shards import flip
+from lib.wan import own_network
 
 need_root("fire")
+own_network()
 checks = Checks("fire")
+PORT = 8484
 MARK = b"MRN 4711, Jane Example, biopsy: benign. "
 
 
 def main():
+    internet = Internet()
+    practice, other, rebuilt = internet.house(None), internet.house(), internet.house()
     server, images = Samba(checks.scratch / "samba"), Samba(checks.scratch / "samba-2")
-    near_port, far_port = free_pair(), free_pair()
-    near = Appliance(checks.scratch / "near", "--offsite", f"127.0.0.2:{near_port}")
-    far = Appliance(checks.scratch / "far", "--offsite", f"127.0.0.3:{far_port}")
+    near = Appliance(checks.scratch / "near", "--offsite", f"{practice.address}:{PORT}")
+    far = Appliance(checks.scratch / "far", "--offsite", f"{other.address}:{PORT}", within=other.within())
+    there = f"{other.address}:{PORT}"
     with checks.part("two boxes that do not know each other"):
-        strangers(near, far, far_port)
+        strangers(near, far, there)
         papers = [paper(near, number) for number in (1, 2, 3)]
     with checks.part("they are paired"):
-        paired(near, far, far_port)
+        paired(near, far, there)
     with checks.part("a share is backed up, and is at both places"):
         records(server, images)
         promised = backed_up(near, server, images)
@@ -54,18 +59,22 @@ def main():
     with checks.part("what is lost here comes back from there"):
         comes_back(near, server)
     with checks.part("who was not invited"):
-        uninvited(near, far, far_port)
+        uninvited(near, far, there, internet)
     with checks.part("the logs"):
         logs(near, far)
     with checks.part("it burns"):
         before = burns(near, promised)
+        practice.dark = True
     with checks.part("two papers, an address and a name"):
-        recovered(far, far_port, papers, server, images)
+        recovered(far, there, rebuilt, papers, server, images)
     with checks.part("a blank box gets the disks"):
-        new = blank(papers, before)
+        new = blank(rebuilt, papers, before)
     with checks.part("the lost box"):
+        practice.dark = False
         thief(near)
     with checks.part("the new box goes on"):
+        for one in (server, images):
+            moved(one, rebuilt)
         in_its_place(new, far, before, server)
     checks.finish()
 
@@ -78,30 +87,31 @@ def killed_and_back(box):
     return killed
 
 
-def listens(port):
+def listens(there):
+    host, port = there.split(":")
     with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.3", port)) == 0
+        probe.settimeout(30)
+        return probe.connect_ex((host, int(port))) == 0
 
 
-def strangers(near, far, far_port):
+def strangers(near, far, there):
     checks.check("a new box has no second site, and says so", near("offsite", "status").status == 3 and offsite(near)["receivers"] == [], offsite(near))
-    checks.check("nobody listens before somebody was invited", not listens(far_port))
+    checks.check("nobody listens before somebody was invited", not listens(there))
     names = {offsite(box)["name"] for box in (near, far)}
     checks.check("each has a name of its own", len(names) == 2 and all(re.fullmatch("[0-9a-f]{64}", name) for name in names), names)
     refused = near("offsite", "pair", "kwpair1qqqq", "--practice", "X")
     checks.check("what is no invitation is refused in words", refused.status == 1 and refused.is_clear("no invitation"), refused)
 
 
-def invite(far, far_port, **more):
-    address = more.get("address", f"127.0.0.3:{far_port}")
-    return far("offsite", "invite", "--address", address, "--quota", more.get("quota", "20GB"), "--place", "The other house")
+def invite(far, there, **more):
+    return far("offsite", "invite", "--address", there, "--quota", more.get("quota", "20GB"), "--place", "The other house")
 
 
-def paired(near, far, far_port):
-    invited = invite(far, far_port)
+def paired(near, far, there):
+    invited = invite(far, there)
     text = invited.report.get("invitation", "")
     checks.check("an invitation", invited.status == 0 and text.startswith("kwpair1"), invited)
-    checks.check("whoever invites listens", until(lambda: listens(far_port), 60))
+    checks.check("whoever invites listens", until(lambda: listens(there), 60))
     own = far("offsite", "pair", text, "--practice", "Practice")
     checks.check("nobody pairs with themselves", own.status == 1 and own.is_clear("own"), own)
     wrong = near("offsite", "pair", text[:-1] + ("q" if text[-1] != "q" else "p"), "--practice", "Practice")
@@ -234,11 +244,11 @@ def heals(near, far):
 
 
 def own_packs(box):
-    """Shards of each pack of the box's own vault, the longest packs first."""
+    """Shards of each pack of the box's own vault: the longest packs first, and of those the newest."""
     found = {}
     for path in sorted(box.folder.glob("disks/disk-*/packs/*")):
         found.setdefault(path.name.split(".")[0], []).append(path)
-    return sorted(found.values(), key=lambda paths: -paths[0].stat().st_size)
+    return sorted(found.values(), key=lambda paths: (-paths[0].stat().st_size, -paths[0].stat().st_mtime))
 
 
 def comes_back(near, server):
@@ -251,7 +261,7 @@ def comes_back(near, server):
         return got.status == 0 and to.read_bytes() == whole
 
     healed = lambda: sum(int(record.get("objects", 0)) for record in events(near) if record["code"] == "healed")
-    checks.check("it can be read", is_readable())
+    # Nothing read it before: vaultd would have it in memory.
     for path in own_packs(near)[0]:
         flip(path)
     checks.check("what is damaged on all disks is read all the same, soon", until(is_readable, 180), events(near)[:5])
@@ -271,7 +281,7 @@ def comes_back(near, server):
     checks.check("and the vault's own check of its file is good", is_readable())
 
 
-def uninvited(near, far, far_port):
+def uninvited(near, far, there, internet):
     """A key that nobody knows, and one with another protocol."""
     key, certificate = checks.scratch / "key.pem", checks.scratch / "certificate.pem"
     made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=box", "-days", "1", "-keyout", key, "-out", certificate]
@@ -284,7 +294,7 @@ def uninvited(near, far, far_port):
         context.set_alpn_protocols(protocols)
         if with_key:
             context.load_cert_chain(certificate, key)
-        with socket.create_connection(("127.0.0.3", far_port), timeout=60) as plain:
+        with socket.create_connection((there.split(":")[0], PORT), timeout=60) as plain:
             with context.wrap_socket(plain) as line:
                 line.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
                 return line.recv(100)
@@ -299,27 +309,29 @@ def uninvited(near, far, far_port):
     checks.check("no certificate: the line ends", ends(["keepwell/1"], with_key=False))
     checks.check("another protocol: the line ends", ends(["h2"]))
     checks.check("an older TLS: the line ends", ends(["keepwell/1"], version=ssl.TLSVersion.TLSv1_2))
-    frames = subprocess.run(["curl", "-sk", "--http2-prior-knowledge", "--max-time", "20", "--cert", certificate, "--key", key, f"https://127.0.0.3:{far_port}/v1/survey"], capture_output=True, check=False)
+    frames = subprocess.run(["curl", "-sk", "--http2-prior-knowledge", "--max-time", "20", "--cert", certificate, "--key", key, f"https://{there}/v1/survey"], capture_output=True, check=False)
     checks.check("a browser's protocols get nothing", frames.returncode != 0 and not frames.stdout, frames)
-    invited = invite(far, far_port)
+    invited = invite(far, there)
     text = invited.report.get("invitation", "")
     checks.check("a second invitation", text.startswith("kwpair1"), invited)
-    third = Appliance(checks.scratch / "third", "--disks", "1", "--offsite", f"127.0.0.4:{free_pair()}")
+    elsewhere = internet.house()
+    third = Appliance(checks.scratch / "third", "--disks", "1", "--offsite", f"{elsewhere.address}:{PORT}", within=elsewhere.within())
     killed_and_back(far)
-    checks.check("it listens again by itself", until(lambda: listens(far_port), 60))
+    checks.check("it listens again by itself", until(lambda: listens(there), 60))
     late = third("offsite", "pair", text, "--practice", "Third")
     checks.check("an invitation of before a restart is over", late.status == 1 and late.is_clear("invitation"), late)
-    small = invite(far, far_port, quota="1MB").report.get("invitation", "")
+    small = invite(far, there, quota="1MB").report.get("invitation", "")
     done = third("offsite", "pair", small, "--practice", "Third")
     checks.check("a third box is paired, with very little room", done.status == 0, done)
     both = {kept["practice"] for kept in offsite(far).get("tenants", [])}
     checks.check("each has a folder of its own", both == {"Practice Example", "Third"} and len(tenants(far)) == 6, both)
-    full(third, far)
+    full(third, far, elsewhere)
     third.stop()
 
 
-def full(third, far):
+def full(third, far, house):
     server = Samba(checks.scratch / "samba-3")
+    moved(server, house)
     trees.put(server.share / "big", os.urandom(8 << 20))
     server.give()
     third("shares", "add", "Big", *server.to_read(), "--tier", 2)
@@ -371,18 +383,24 @@ def bytes_in(share):
     return {path.relative_to(share): path.read_bytes() for path in share.rglob("*") if path.is_file()}
 
 
-def recovered(far, far_port, papers, server, images):
+def moved(server, house):
+    """The same file server at the same address, for who is in that house."""
+    server.stop()
+    server.within = house.within()
+    server.start(server.port)
+
+
+def recovered(far, there, house, papers, server, images):
     to = checks.scratch / "new/disks"
     name = offsite(far)["name"]
     kit = f"{papers[0]},{papers[2]}"
-    order = lambda port, host="127.0.0.1": ("recover", "--from", f"{host}:{port}", "--key", name, "--papers", kit, "--to", to, "--disks", 3)
+    order = lambda key=name: ("recover", "--from", there, "--key", key, "--papers", kit, "--to", to, "--disks", 3)
     of_kit = ("--vault", to, "--unlock", f"kit:{kit}")
-    other = run(*order(far_port, "127.0.0.3")[:4], "0" * 64, *order(far_port)[5:])
+    other = run(*order("0" * 64), within=house.within())
     checks.check("somebody else at that address is not spoken to", other.status == 1 and other.is_clear("key"), other)
-    line = Line(far_port, "127.0.0.3")
-    line.slow(12 << 20)
+    house.rate = 12 << 20
     began = time.monotonic()
-    process = start(*order(line.port), errors=subprocess.PIPE)
+    process = start(*order(), errors=subprocess.PIPE, within=house.within())
     end = threading.Timer(300, process.kill)
     end.start()
     told = []
@@ -391,7 +409,7 @@ def recovered(far, far_port, papers, server, images):
         told += [event] if event.get("event") not in (None, "progress") else []
         if event.get("event") == "whole":
             break
-    line.stall_after(0)
+    house.dark = True
     threading.Thread(target=process.stderr.read, daemon=True).start()
     checks.check("the first share that is whole is the one of tier 1", told and "'EHR'" in told[-1]["text"], told)
     out = checks.scratch / "first"
@@ -399,23 +417,23 @@ def recovered(far, far_port, papers, server, images):
     took = time.monotonic() - began
     files = [path for path in out.rglob("*") if path.is_file()]
     checks.check("its first file is restored", first.is_plain and [path.read_bytes() for path in files] == [MARK * 5000], f"{first}\n{files}")
-    there = {one["name"] for one in run("vault", "list", *of_kit).report.get("snapshots", [])}
-    checks.check("while the rest is still on its way", process.poll() is None and (to / "recover/unfinished").exists() and "EHR" in there and "Images" not in there, (process.poll(), there))
+    listed = {one["name"] for one in run("vault", "list", *of_kit).report.get("snapshots", [])}
+    checks.check("while the rest is still on its way", process.poll() is None and (to / "recover/unfinished").exists() and "EHR" in listed and "Images" not in listed, (process.poll(), listed))
     process.kill()
     process.wait()
     end.cancel()
-    line.close()
-    done = run(*order(far_port, "127.0.0.3"))
+    house.dark, house.rate = False, None
+    done = run(*order(), within=house.within())
     checks.check("the machine fails, and the same command brings the rest", done.status == 0 and done.report.get("all") is True and done.report.get("tiers_known") is True, done)
-    print(f"figures: first file of tier 1 after {took:.1f} s over a line of 12 MiB/s; after a kill the whole in {done.seconds:.1f} s more over the loopback")
+    print(f"figures: first file of tier 1 after {took:.1f} s over a line of 12 MiB/s; after a kill the whole in {done.seconds:.1f} s more over a line without a limit")
     for share, what in (("EHR", server), ("Images", images)):
         whole = run("vault", "restore", *of_kit, f"{share}@latest", "--to", checks.scratch / f"whole-{share}")
         checks.check(f"every file of {share} is as it was backed up", whole.is_plain and bytes_in(checks.scratch / f"whole-{share}") == bytes_in(what.share), whole)
 
 
-def blank(papers, before):
+def blank(house, papers, before):
     """Whoever owned the burnt box has a password and a telephone."""
-    new = Appliance(checks.scratch / "new", "--unclaimed", "--offsite", f"127.0.0.5:{free_pair()}")
+    new = Appliance(checks.scratch / "new", "--unclaimed", "--offsite", f"{house.address}:{PORT}", within=house.within())
     for kept in ("password", "totp"):
         shutil.copy(checks.scratch / "stolen/owner" / kept, new.folder / "owner" / kept)
     shutil.copy(checks.scratch / "stolen/session", new.folder / "session")

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Somebody is root on the box that sends: they have its transport key, its state, and the vault's keys out of its memory. They forge snapshots, send floods of them, replay, try every verb on every
-route, lock the owner out with key slots, forget everything, fill the quota, set the clock. Then the practice takes two papers and a blank folder: all that was there before is there, byte for byte.
-And those who stand between two boxes."""
+route, lock the owner out with key slots, forget everything, fill the quota, set the clock, begin with a new box in the old one's name; and have the session of a technician at both. Thirty days go
+by at the other box. Then the practice takes two papers and a blank folder: all that was there before is there, byte for byte. And those who stand between two boxes."""
 
 import hashlib
 import os
@@ -10,11 +10,14 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 
 from lib import compare, trees
+from lib.ahead import DAY, Later, wrong_clock
 from lib.box import Keyd, free_pair, until
 from lib.checks import RUNNING, Checks, full_size, need_root
-from lib.program import run
+from lib.people import People
+from lib.program import Vault, run
 from lib.second_site import FAR, Pair, ask, events, happened, hostile, offsite, transport_key
 from lib.servers import Samba
 
@@ -36,18 +39,21 @@ def main():
         between(pair, good)
     with checks.part("a practice"):
         snapshots = practice(pair, server)
+    kept = kept_files(pair)
+    with checks.part("a technician's session at both boxes"):
+        people = stolen_session(pair)
     with checks.part("the attack"):
-        kept = kept_files(pair)
         attack = Attack(pair, papers)
         refused(attack)
         methods(attack)
-        accepted(attack)
+        flooded(attack)
         unpaired(pair, attack)
+        ten_years(pair)
+    with checks.part("thirty days at the other box"):
+        days(pair, attack, kept)
+        back(pair, people)
     with checks.part("all that was there is there"):
-        checks.check("no file of before was changed or removed", all(digest(path) == known for path, known in kept.items()), len(kept))
-        pair.far.stop()
-        pair.restart_far()
-        checks.check("nor by a start", all(digest(path) == known for path, known in kept.items()))
+        checks.check("no file of before was changed or removed", unharmed(kept), len(kept))
     with checks.part("two papers and a blank folder"):
         recovered(pair, attack, papers, snapshots)
     with checks.part("the logs"):
@@ -209,7 +215,37 @@ def kept_files(pair):
     return {path: digest(path) for folder in pair.folders() for path in folder.rglob("*") if path.is_file() and path.parent.name in ("packs", "manifests", "slots", "keyrings", "sets")}
 
 
+def unharmed(kept):
+    return kept and all(path.is_file() and digest(path) == known for path, known in kept.items())
+
+
 # The attack
+
+FORBIDDEN = ("offsite-change", "policy-loosen", "shares-change", "shares-remove", "disks-change", "restore", "download", "kit-print", "emergency-open", "deletions-thaw")
+
+
+def stolen_session(pair):
+    """Whoever looks after the boxes is signed in at each, and somebody else has these sessions now."""
+    boxes, people = (pair.near, pair.far), {}
+
+    def signed_in(box):
+        people[box] = People(box)
+        people[box].add("MSP", "technician")
+        people[box].session("MSP")
+
+    # Each waits for a code of its owner's.
+    waiting = [threading.Thread(target=signed_in, args=(box,)) for box in boxes]
+    for one in waiting:
+        one.start()
+    for one in waiting:
+        one.join()
+    for box in boxes:
+        tried = {verb: people[box].grant("MSP", verb, b"{}").code for verb in FORBIDDEN}
+        checks.check("nothing about second sites, disks, promises or copies is theirs to do", set(tried.values()) == {"not-allowed"}, tried)
+    sent = people[pair.near].act("MSP", "run-now", "/v1/offsite/send", {})
+    checks.check("what they may do is to have more sent", sent.status == 200, sent)
+    return people
+
 
 class Attack:
     """With everything that the near box has."""
@@ -253,16 +289,24 @@ def methods(attack):
     checks.check("none of them does anything", taken == known and not any(one["status"] >= 500 for one in came), [one for one in taken if one not in known] + [one for one in came if one["status"] >= 500])
 
 
-def accepted(attack):
-    pair, count = attack.pair, 10_000 if full_size() else 300
-    flood = attack("flood", "--count", count)
-    checks.check("a flood of snapshots that nobody took is signed for, each by itself", flood.get("came") == {"put 201 ": count, "sign 200 ": count}, flood)
-    again = attack("replay")
-    checks.check("what is sent again changes nothing", again.get("same") and set(again.get("came", ())) == {"200 ", "sign 200 "}, again)
+def flooded(attack):
+    count = 10_000 if full_size() else 300
+    came = attack("flood", "--count", count)
+    checks.check("snapshots that nobody took are signed for, each by itself", came.get("came") == {"put 201 ": count, "sign 200 ": count}, came)
+    replayed(attack)
     locks = attack("locks")
     checks.check("key slots are kept beside those that were there", isinstance(locks, list) and all(one["status"] in (201, 422) for one in locks), locks)
     stones = attack("tombstones")
     checks.check("a tombstone for everything is kept, and forgets nothing", isinstance(stones, list) and stones[0]["status"] == 201, stones)
+
+
+def replayed(attack):
+    again = attack("replay")
+    checks.check("what is sent again changes nothing", again.get("same") and set(again.get("came", ())) == {"200 ", "sign 200 "}, again)
+
+
+def filled(attack):
+    pair = attack.pair
     free = shutil.disk_usage(checks.scratch).free
     garbage = attack("garbage", "--count", 400)
     checks.check("rubbish is taken until the quota is full", garbage.get("last") == "507 quota" and garbage.get("bytes", 0) > 10 << 20, garbage)
@@ -272,6 +316,64 @@ def accepted(attack):
     # Whole copies of what is small on three disks, two data shards and one of parity of what is not, and the file system's blocks.
     checks.check("nor does it take more from the disks than that", on_disk < 3 * QUOTA, (on_disk, free - shutil.disk_usage(checks.scratch).free))
     checks.check("the far box has room, and goes on", pair.far("status").status in (0, 3) and pair.far.answers("replicad"))
+
+
+def nobody_signs_in(*boxes):
+    """At their next starts: codes of another time would be used up for this one."""
+    for box in boxes:
+        box.options = (*box.options, "--unclaimed")
+
+
+def ten_years(pair):
+    """The near box's clock is set ten years ahead, and then the far one's."""
+    before = pair.tenant()
+    pair.near.promise(two={"cadence_s": 7200})
+    nobody_signs_in(pair.near, pair.far)
+    pair.near.stop()
+    with wrong_clock("+10y"):
+        pair.near.start()
+    checks.check("a box that is ten years ahead sends", until(lambda: (pair.tenant()["snapshots"] or 0) > before["snapshots"], 180), (before, pair.tenant()))
+    after = pair.tenant()["received_at"]
+    checks.check("and the other box dates it by its own clock", abs(after - time.time()) < DAY, after)
+    pair.far.stop()
+    with wrong_clock("+10y"):
+        pair.restart_far()
+    checks.check("a keeper whose own clock is ten years ahead keeps as many", until(lambda: (pair.tenant()["snapshots"] or 0) >= before["snapshots"] + 1), pair.tenant())
+
+
+def days(pair, attack, kept):
+    """Linux counts on for the far box, as if it ran. Root goes on; their box does not, so that what it still has to send is sent by them."""
+    pair.near.stop()
+    for day in (10, 20, 30):
+        pair.far.stop()
+        pair.far.within = Later(day * DAY).within()
+        pair.restart_far()
+        if day < 30:
+            # The first ones of each flood are the same.
+            came = attack("flood", "--count", day)
+            checks.check(f"day {day}: more of it is signed for", came.get("after", 0) > came.get("before", 1 << 40), came)
+            checks.check(f"day {day}: so many days have gone by there", came.get("elapsed_s", 0) // DAY == day, came)
+            attack("replay")
+            replayed(attack)
+        else:
+            checks.check(f"day {day}: what was sent is still refused where there is no room for it", attack("garbage", "--count", 1).get("last") == "507 quota")
+        if day == 20:
+            filled(attack)
+        checks.check(f"day {day}: no file of before was changed or removed", unharmed(kept))
+
+
+def back(pair, people):
+    """To the time that it is."""
+    pair.far.stop()
+    pair.far.within = ()
+    pair.restart_far()
+    pair.near.start()
+    for box in (pair.near, pair.far):
+        box.settled()
+        owner = box.ready["owner"]
+        code = people[box].telephones[owner["user"]].code()
+        signed_in = box("sign-in", "--user", owner["user"], "--password-file", owner["password_file"], "--code", code)
+        checks.check("its owner signs in again", signed_in.status == 0, signed_in)
 
 
 def unpaired(pair, attack):
@@ -285,6 +387,9 @@ def unpaired(pair, attack):
     checks.check("the same vault with another key is not paired, whoever invited it", (came.get("status"), came.get("code")) == (403, "bad-invitation"), came)
     checks.check("which is told", any(event.get("why") == "vault" for event in happened(pair.far)), happened(pair.far)[-5:])
     checks.check("and gets nothing still", ask(other, pair.address, attack.of, "GET", "/v1/packs") == (403, "stranger"))
+    began = Vault(checks.scratch / "reset")
+    came = hostile("pair", "--key", attack.key, "--at", pair.address, "--of", attack.of, "--disks", began.dir, pair.invite())
+    checks.check("the old key and a vault that was begun anew", came.get("status") == 403, came)
     checks.check("one tenant, as before", len(offsite(pair.far)["tenants"]) == 1, offsite(pair.far)["tenants"])
 
 
@@ -328,7 +433,8 @@ def gone(pair, attack):
 
 def logs(pair):
     alarms = lambda: {event["failure"] for event in events(pair.near) if event["code"] == "failure"}
-    checks.check("all alarms are in the near box's log", until(lambda: {"other-key", "handshake", "replaced"} <= alarms(), 60), alarms())
+    # It has a record of each receipt that somebody had its box be given.
+    checks.check("all alarms are in the near box's log", until(lambda: {"other-key", "handshake", "replaced"} <= alarms(), 300), alarms())
     refusals = lambda: {event.get("why", event["code"]) for event in events(pair.far) if event["code"] in ("tenant-refused", "tenant-replaced")}
     checks.check("and in the far one's", until(lambda: {"invitation", "vault", "tenant-replaced"} <= refusals(), 60), refusals())
     pair.outlived(checks)

@@ -16,7 +16,7 @@ use crate::meeting;
 const LOOK: Duration = Duration::from_secs(20);
 /// Before an address that can't be had is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
-/// Looks between two rounds of expiry: once an hour.
+/// Looks between two rounds of expiry: once an hour, and after a start, since a box may be switched off each night.
 const HOURLY: u64 = 180;
 /// Objects that are brought to their full redundancy in one look.
 const MENDED_AT_ONCE: usize = 64;
@@ -58,7 +58,7 @@ fn set(house: &House, at: Option<SocketAddr>, failed: Option<String>) {
 pub async fn tend(house: Arc<House>) {
     for look in 0_u64.. {
         let home = Arc::clone(&house);
-        let done = tokio::task::spawn_blocking(move || look_after(&home, look % HOURLY == HOURLY - 1)).await;
+        let done = tokio::task::spawn_blocking(move || look_after(&home, look % HOURLY == 0)).await;
         if let Ok(Err(error)) = done {
             tracing::error!(error = chain(&error), "what is kept for others could not be looked after; it is tried again soon");
         }

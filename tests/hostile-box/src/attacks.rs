@@ -229,7 +229,9 @@ async fn flood(root: &Root, caller: &Caller, count: u64) -> anyhow::Result<serde
         let (signed, _) = post(caller, "", "/v1/snapshots", asked.encode()).await;
         *came.entry(format!("sign {} {}", signed.status, signed.code)).or_default() += 1;
     }
-    Ok(json!({ "came": came, "before": before, "after": receipts(caller).await?.len() }))
+    let after = receipts(caller).await?;
+    let elapsed = after.last().map(|receipt| receipt.elapsed);
+    Ok(json!({ "came": came, "before": before, "after": after.len(), "elapsed_s": elapsed }))
 }
 
 async fn replay(root: &Root, caller: &Caller) -> anyhow::Result<serde_json::Value> {

@@ -55,12 +55,12 @@ class Run:
         return [bytes.fromhex(item["path_hex"]) if "path_hex" in item else item["path"].encode() for item in self.report.get(field, [])]
 
 
-def run(*arguments, user=None, timeout=900, binary=BINARY):
-    """Runs `keepwell ARGUMENTS --json`, as another user where asked. One that takes too long is ended, and its status is -9."""
+def run(*arguments, user=None, timeout=900, binary=BINARY, within=()):
+    """Runs `keepwell ARGUMENTS --json`, as another user or in another network where asked. One that takes too long is ended, and its status is -9."""
     command = [str(binary), *map(str, arguments), "--json"]
     began = time.monotonic()
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(as_user(user) + command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors)
+        process = subprocess.Popen([*within, *as_user(user), *command], stdin=subprocess.DEVNULL, stdout=output, stderr=errors)
         end = threading.Timer(timeout, process.kill)
         end.start()
         _, status, usage = os.wait4(process.pid, 0)
@@ -72,9 +72,9 @@ def run(*arguments, user=None, timeout=900, binary=BINARY):
         return Run(command, process.returncode, parse(output.read()), errors.read().decode(errors="replace"), seconds, usage.ru_maxrss // 1024)
 
 
-def start(*arguments, binary=BINARY, errors=subprocess.DEVNULL):
+def start(*arguments, binary=BINARY, errors=subprocess.DEVNULL, within=()):
     """Starts it and returns the process."""
-    command = [str(binary), *map(str, arguments), "--json"]
+    command = [*within, str(binary), *map(str, arguments), "--json"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors)
 
 

@@ -23,9 +23,10 @@ SECTION = """
 
 
 class Server:
-    """One private server and its folder. `share` is the folder behind its share or export."""
+    """One private server and its folder. `share` is the folder behind its share or export, `within` goes before its command: another network, say."""
 
     script = None
+    within = ()
 
     def __init__(self, folder, **settings):
         self.folder = Path(folder)
@@ -35,7 +36,7 @@ class Server:
         self.start()
 
     def start(self, port=0):
-        done = subprocess.run([ROOT / "tests" / self.script, "start", self.folder, str(port)], env={**os.environ, **self.settings}, text=True, capture_output=True, check=False)
+        done = subprocess.run([*self.within, ROOT / "tests" / self.script, "start", self.folder, str(port)], env={**os.environ, **self.settings}, text=True, capture_output=True, check=False)
         if done.returncode:
             raise RuntimeError(f"{self.script}: {done.stderr}")
         self.url = self.read("url")
