@@ -53,11 +53,11 @@ def main():
     with checks.part("the one that keeps can read nothing"):
         keyless(near, far)
     with checks.part("what changes follows, however often programs are killed"):
-        goes_on(near, far, server)
+        second = goes_on(near, far, server)
     with checks.part("what is lost there is found, and sent again"):
         heals(near, far)
     with checks.part("what is lost here comes back from there"):
-        comes_back(near, server)
+        comes_back(near, server, second)
     with checks.part("who was not invited"):
         uninvited(near, far, there, internet)
     with checks.part("the logs"):
@@ -204,8 +204,10 @@ def keyless(near, far):
 def goes_on(near, far, server):
     trees.put(server.share / "images/second", os.urandom(50 << 20))
     server.give()
+    before = own_packs(near).keys()
     run = near("runs", "start", "EHR", "--wait")
     checks.check("a second backup", run.status == 0, run)
+    second = max(own_packs(near).keys() - before, key=lambda pack: own_packs(near)[pack][0].stat().st_size, default=None)
     killed = 0
     for box in (near, far, near, far, near):
         killed += killed_and_back(box)
@@ -224,6 +226,7 @@ def goes_on(near, far, server):
     near("offsite", "send")
     checks.check("when it is back, all arrives", until(lambda: is_there(near, "EHR") and receiver(near)["waiting"] == 0, 300), offsite(near))
     checks.check("and nothing is wrong any more", until(lambda: receiver(near)["failure"] is None, 60), receiver(near))
+    return second
 
 
 def heals(near, far):
@@ -244,14 +247,14 @@ def heals(near, far):
 
 
 def own_packs(box):
-    """Shards of each pack of the box's own vault: the longest packs first, and of those the newest."""
+    """Shards of each pack of the box's own vault."""
     found = {}
     for path in sorted(box.folder.glob("disks/disk-*/packs/*")):
         found.setdefault(path.name.split(".")[0], []).append(path)
-    return sorted(found.values(), key=lambda paths: (-paths[0].stat().st_size, -paths[0].stat().st_mtime))
+    return found
 
 
-def comes_back(near, server):
+def comes_back(near, server, pack):
     """A pack is damaged on every disk while the box runs: a download finds it. Of another one nothing is left after a restart: receipts say that it is missing."""
     whole, copies = (server.share / "images/second").read_bytes(), iter(range(1000))
 
@@ -262,14 +265,14 @@ def comes_back(near, server):
 
     healed = lambda: sum(int(record.get("objects", 0)) for record in events(near) if record["code"] == "healed")
     # Nothing read it before: vaultd would have it in memory.
-    for path in own_packs(near)[0]:
+    for path in own_packs(near)[pack]:
         flip(path)
     checks.check("what is damaged on all disks is read all the same, soon", until(is_readable, 180), events(near)[:5])
     checks.check("and it stands in the log", until(lambda: healed() == 1, 60), events(near)[:5])
     incidents = lambda: [one["code"] for one in near.get("vaultd", "/v1/status").get("incidents", []) if one["duty"]["kind"] == "scrub"]
     checks.check("that the disks had lost it is said, and not that it is lost", until(lambda: incidents() == ["healed"], 60), incidents())
     near.stop()
-    gone = own_packs(near)[1]
+    gone = max((paths for name, paths in own_packs(near).items() if name != pack), key=lambda paths: paths[0].stat().st_size)
     before = {path: path.read_bytes() for path in gone}
     for path in gone:
         path.unlink()
