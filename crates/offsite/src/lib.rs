@@ -21,4 +21,4 @@ pub use keeping::{Keeping, Stamp};
 pub use plan::{Backlog, Offer, Step};
 pub use refused::Refused;
 pub use set::SetRecord;
-pub use tenant::{Moment, Put, Tenant, Terms, kept};
+pub use tenant::{Moment, Put, Tenant, Terms, kept, objects_for};

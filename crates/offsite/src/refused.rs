@@ -37,6 +37,12 @@ pub enum Refused {
         /// Bytes that are kept.
         used: u64,
     },
+    /// As many objects as go with the tenant's quota.
+    #[error("{most} objects are kept, as many as go with the quota; nothing was removed for this one")]
+    TooMany {
+        /// So many.
+        most: u64,
+    },
     /// Packs of a snapshot that are not there; the first ones.
     #[error("{} or more packs of the snapshot are not here", .0.len())]
     Missing(Vec<PackSeq>),
@@ -58,7 +64,7 @@ impl Refused {
             Self::OtherBytes(_) | Self::NotOne(_) | Self::OtherVault | Self::SeqTaken(_) | Self::Unsigned | Self::Leap { .. } => {
                 "other-bytes"
             }
-            Self::Quota { .. } => "quota",
+            Self::Quota { .. } | Self::TooMany { .. } => "quota",
             Self::Missing(_) | Self::OtherPacks => "missing",
             Self::NotHere => "not-here",
             Self::Store(PoolError::Full { .. }) => "full",

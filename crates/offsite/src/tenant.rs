@@ -21,6 +21,16 @@ use crate::set::SetRecord;
 /// Bytes of a file system's block.
 const BLOCK: u64 = 4096;
 
+/// Objects of any tenant, however little it may fill: a practice that backs up ten shares every hour for 90 days has 90,000.
+const OBJECTS_MIN: u64 = 1 << 17;
+/// Bytes of quota for one object more. A box makes packs of 32 MiB, and of 4 MiB for what is in no file.
+const OBJECT: u64 = 4 << 20;
+
+/// How many objects go with a quota. Each takes some 400 bytes of the receiver's memory, whatever its length: the quota alone would let a tenant with 2 TB take 200 GB of that.
+pub fn objects_for(quota: u64) -> u64 {
+    OBJECTS_MIN + quota / OBJECT
+}
+
 /// What the tenant was promised, and who it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
@@ -30,6 +40,8 @@ pub struct Terms {
     pub verify_key: [u8; 32],
     /// Bytes of objects that are kept at most.
     pub quota: u64,
+    /// Objects and receipts that are kept at most ([`objects_for`]).
+    pub objects: u64,
     /// For how long.
     pub keeping: Keeping,
 }
@@ -150,6 +162,10 @@ impl Tenant {
 
     /// One that was lost has its room still: a tenant that is full is healed all the same.
     fn has_room(&self, name: ObjectName, length: u64) -> Result<(), Refused> {
+        let (most, kept) = (self.terms.objects, self.lengths.len() as u64);
+        if kept >= most && !self.lengths.contains_key(&name) {
+            return Err(Refused::TooMany { most });
+        }
         let (quota, used) = (self.terms.quota, self.used - self.lengths.get(&name).copied().map_or(0, room));
         if used.saturating_add(room(length)) > quota { Err(Refused::Quota { quota, used }) } else { Ok(()) }
     }

@@ -6,7 +6,7 @@ use keepwell_format::VaultId;
 use keepwell_format::keys::Slots;
 use keepwell_link::Caller;
 use keepwell_offsite::keeping::FLOOR_MIN;
-use keepwell_offsite::{Keeping, Tenant, Terms};
+use keepwell_offsite::{Keeping, Tenant, Terms, objects_for};
 use keepwell_wire::pairing::{Between, PairAnswer, PairRequest, Side};
 use keepwell_wire::recover::{RecoverProof, RecoverRequest};
 use keepwell_wire::{Invitation, KeyName};
@@ -103,6 +103,7 @@ pub(crate) fn admit(house: &House, row: &TenantRow, pool: keepwell_storage::Pool
         receiver: house.identity.name(),
         verify_key: row.verify_key,
         quota: row.quota,
+        objects: objects_for(row.quota),
         keeping: Keeping::new(row.floor, row.keepers),
     };
     let elapsed = house.tick()?.saturating_sub(row.began);
