@@ -105,6 +105,9 @@ pub struct Status {
     pub receivers: Vec<Receiver>,
     /// Boxes that this one keeps for.
     pub tenants: Vec<TenantTold>,
+    /// Calls of keys that nobody knows, since the program began.
+    #[serde(default)]
+    pub strangers: u64,
     /// The number of the newest of [`Events`].
     pub last_event: u64,
 }

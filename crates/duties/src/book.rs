@@ -239,7 +239,7 @@ fn severity(owed: &Owed, standing: &Standing, now: At) -> Severity {
         | (Keys, "locked") => Severity::Critical,
         (TestRestore, "differs") | (Scrub, "lost") | (Emergency, _) => Severity::Critical,
         (OffsiteContact, "other-key" | "replaced") | (OffsiteLoss, "lost") | (OffsiteReceipts, _) => Severity::Critical,
-        (OffsiteDoor, "replaced" | "papers") => Severity::Critical,
+        (OffsiteDoor, "replaced" | "papers" | "returned") => Severity::Critical,
         _ => Severity::Warning,
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use keepwell_api::hex;
-use keepwell_api::offsite::{Invite, Invited, Offers, Pair, Paired, Status, TenantTold};
+use keepwell_api::offsite::{Event, Invite, Invited, Offers, Pair, Paired, Status, TenantTold};
 use keepwell_crypt::{Secret, Signer};
 use keepwell_link::{Identity, IdentityError};
 use keepwell_offsite::{Elapsed, Moment, Reading};
@@ -21,7 +21,7 @@ use crate::courier::Courier;
 use crate::error::Error;
 use crate::own::{Remembered, Wanted};
 use crate::pairing::{GOOD_FOR, Invitations, Offered};
-use crate::refusals::Refusals;
+use crate::refusals::{Refusals, Returned};
 use crate::shelves::Shelves;
 use crate::store::{Happened, Store, digits};
 use crate::succession::Challenges;
@@ -81,6 +81,7 @@ pub struct House {
     pub(crate) invitations: Mutex<Invitations>,
     pub(crate) challenges: Mutex<Challenges>,
     refusals: Mutex<Refusals>,
+    returned: Mutex<Returned>,
     pub(crate) listening: Mutex<Listening>,
     pub(crate) receiving: watch::Sender<bool>,
     /// Its key is another one than this program began with.
@@ -119,6 +120,7 @@ impl House {
             invitations: Mutex::default(),
             challenges: Mutex::default(),
             refusals: Mutex::default(),
+            returned: Mutex::default(),
             listening: Mutex::default(),
             receiving: watch::Sender::new(receiving),
             other_key: watch::Sender::new(false),
@@ -179,8 +181,14 @@ impl House {
             handed_over: self.wanted().is_some(),
             receivers: couriers.iter().map(|courier| courier.told(self)).collect(),
             tenants,
+            strangers: self.receiver.strangers(),
             last_event: self.store.events(u64::MAX)?.1,
         })
+    }
+
+    /// What happened after a number, for the ledger.
+    pub fn events_after(&self, after: u64) -> Result<Vec<Event>, Error> {
+        Ok(self.store.events(after)?.0)
     }
 
     /// Switches keeping for others on or off.
@@ -318,6 +326,16 @@ impl House {
         tracing::warn!(%name, why, untold, "somebody was refused");
         let event = Happened::new(self.world.wall(), "tenant-refused").with("tenant", name).with("why", why);
         self.note(&if untold > 0 { event.with("untold-before", untold) } else { event });
+    }
+
+    /// Tells of keys that lost their place to another box, and call all the same: an old box that runs still, or somebody with its key.
+    pub(crate) fn tell_of_replaced(&self) {
+        let told = lock(&self.returned).called(self.receiver.take_calls_of_replaced(), self.steady());
+        for (name, calls) in told {
+            tracing::warn!(%name, calls, "a key called whose place another one has taken; it was refused");
+            let event = Happened::new(self.world.wall(), "tenant-refused").with("tenant", name).with("why", "replaced");
+            self.note(&event.with("calls", calls));
+        }
     }
 
     fn couriers(&self) -> MutexGuard<'_, BTreeMap<KeyName, Arc<Courier>>> {

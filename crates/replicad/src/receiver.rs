@@ -71,11 +71,21 @@ impl About {
     }
 }
 
+/// Calls of keys that have no place here. Counted in memory, since anybody who finds the port may call as often as they like.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// Of keys that nobody knows, since the program began.
+    pub strangers: u64,
+    /// Of each key whose place another one has taken, since somebody took the count.
+    pub replaced: HashMap<KeyName, u64>,
+}
+
 /// All tenants of a box.
 pub struct Receiver {
     tenants: RwLock<HashMap<KeyName, Place>>,
     /// Keys whose place another one has taken.
     replaced: RwLock<HashSet<KeyName>>,
+    refused: Mutex<Calls>,
     admission: RwLock<Option<Arc<dyn Admission>>>,
     name: KeyName,
     spool: Spool,
@@ -131,6 +141,7 @@ impl Receiver {
         Self {
             tenants: RwLock::default(),
             replaced: RwLock::default(),
+            refused: Mutex::default(),
             admission: RwLock::default(),
             name,
             spool,
@@ -205,10 +216,24 @@ impl Receiver {
 
     fn place_of(&self, name: KeyName) -> Result<Place, No> {
         if self.replaced.read().unwrap_or_else(PoisonError::into_inner).contains(&name) {
+            *lock(&self.refused).replaced.entry(name).or_default() += 1;
             return Err(No::new(StatusCode::FORBIDDEN, "replaced", "another box has taken this one's place"));
         }
         let known = self.tenants.read().unwrap_or_else(PoisonError::into_inner).get(&name).cloned();
-        known.ok_or_else(|| No::new(StatusCode::FORBIDDEN, "stranger", "this box is not paired here"))
+        known.ok_or_else(|| {
+            lock(&self.refused).strangers += 1;
+            No::new(StatusCode::FORBIDDEN, "stranger", "this box is not paired here")
+        })
+    }
+
+    /// Calls of keys that nobody knows, since the program began.
+    pub fn strangers(&self) -> u64 {
+        lock(&self.refused).strangers
+    }
+
+    /// Calls of keys whose place another one has taken, since they were taken last.
+    pub fn take_calls_of_replaced(&self) -> HashMap<KeyName, u64> {
+        std::mem::take(&mut lock(&self.refused).replaced)
     }
 
     fn now(&self, began: u64) -> Moment {
@@ -411,8 +436,8 @@ impl fmt::Debug for Receiver {
     }
 }
 
-fn lock(tenant: &Mutex<Tenant>) -> MutexGuard<'_, Tenant> {
-    tenant.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn small(request: Request<Incoming>) -> Result<Bytes, No> {

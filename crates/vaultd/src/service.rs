@@ -215,7 +215,10 @@ async fn one_restore(state: State<Shared>, Path(id): Path<u64>) -> Response {
 }
 
 async fn metrics_page(State(appliance): State<Shared>) -> Response {
-    let page = beside(move || Ok::<_, VaultdError>(metrics::page(&told::status(&appliance)?, appliance.state.unsent()?))).await;
+    let page = beside(move || {
+        Ok::<_, VaultdError>(metrics::page(&told::status(&appliance)?, appliance.state.unsent()?, appliance.watch.glance().strangers))
+    })
+    .await;
     page.map(|page| ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page)).into_response()
 }
 

@@ -121,6 +121,11 @@ fn door(code: &str) -> [String; 3] {
                 .into(),
             "Call that practice. If they did not set up a new box, somebody has their papers".into(),
         ],
+        "returned" => [
+            "A box called that has no place here any more: another one took it, with two papers of the kit".into(),
+            "It was refused; nothing was given out, and nothing that is kept was touched".into(),
+            "Call that practice. If their old box still runs, it has to be switched off; if it does not, somebody has its key".into(),
+        ],
         "papers" => [
             "A box tried to take the place of one that this box keeps copies for, and did not have its papers".into(),
             "It was refused; nothing was given out".into(),

@@ -47,6 +47,7 @@ pub(crate) fn door(event: &Event) -> Option<&'static str> {
     match (event.code.as_str(), event.fields.get("why").map(String::as_str)) {
         ("tenant-replaced", _) => Some("replaced"),
         ("tenant-refused", Some("papers")) => Some("papers"),
+        ("tenant-refused", Some("replaced")) => Some("returned"),
         ("tenant-refused", _) => Some("invitation"),
         _ => None,
     }
@@ -54,7 +55,7 @@ pub(crate) fn door(event: &Event) -> Option<&'static str> {
 
 /// How bad it is, of two that nobody has looked at yet.
 pub(crate) fn worse(one: &'static str, other: &str) -> bool {
-    let weight = |code| ["invitation", "papers", "replaced"].iter().position(|known| *known == code);
+    let weight = |code| ["invitation", "papers", "returned", "replaced"].iter().position(|known| *known == code);
     weight(one) > weight(other)
 }
 

@@ -212,8 +212,10 @@ fn what_happens_at_the_door_is_told_and_a_scan_does_not_hide_a_theft() {
     assert_eq!(door(&event("tenant-replaced", None)), Some("replaced"));
     assert_eq!(door(&event("tenant-refused", Some("papers"))), Some("papers"));
     assert_eq!(door(&event("tenant-refused", Some("invitation"))), Some("invitation"));
+    assert_eq!(door(&event("tenant-refused", Some("replaced"))), Some("returned"));
     for quiet in ["tenant-paired", "receipt", "challenge", "failure"] {
         assert_eq!(door(&event(quiet, None)), None);
     }
+    assert!(worse("replaced", "returned") && worse("returned", "papers"));
     assert!(worse("replaced", "papers") && worse("papers", "invitation") && !worse("invitation", "papers") && !worse("papers", "papers"));
 }
