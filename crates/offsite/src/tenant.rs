@@ -2,6 +2,7 @@
 
 mod learning;
 mod reading;
+mod shortening;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -17,6 +18,7 @@ use crate::keeping::{Keeping, Stamp};
 use crate::numbers::Numbers;
 use crate::refused::Refused;
 use crate::set::SetRecord;
+pub use shortening::{NoOrder, Ordered, Shortened, WAIT};
 
 /// Bytes of a file system's block.
 const BLOCK: u64 = 4096;
@@ -86,6 +88,8 @@ pub struct Tenant {
     /// Objects that were read with every check of late.
     checked: VecDeque<ObjectName>,
     numbers: Numbers,
+    /// Orders that count, or will.
+    shortened: Vec<Shortened>,
 }
 
 /// A snapshot that was signed for.
@@ -113,6 +117,7 @@ impl Tenant {
             kits: BTreeSet::new(),
             checked: VecDeque::new(),
             numbers: Numbers::default(),
+            shortened: Vec::new(),
         };
         for class in Class::ALL {
             for id in tenant.pool.objects(kept(class)) {
@@ -290,7 +295,7 @@ impl Tenant {
             previous: previous.map_or([0; 32], |set| *blake3::hash(&set.receipt.encode(&set.signature)).as_bytes()),
             received: now.wall,
             elapsed: now.elapsed,
-            kept_until: now.elapsed.saturating_add(self.terms.keeping.floor()),
+            kept_until: now.elapsed.saturating_add(self.floor(now)),
             packs: packs.len() as u64,
             bytes: packs.iter().map(|pack| pack.length).sum(),
         };
@@ -313,8 +318,8 @@ impl Tenant {
 
     /// Lets go what the promises no longer hold: how many snapshots and packs. Nothing else ever removes an object.
     pub fn expire(&mut self, now: Moment) -> Result<(usize, usize), Refused> {
-        let stamp = |receipt: &Receipt| Stamp { number: receipt.number, received: receipt.elapsed, kept_until: receipt.kept_until };
-        let stamps: Vec<Stamp> = self.sets.values().map(|set| stamp(&set.record.receipt)).collect();
+        let stamps: Vec<Stamp> = self.sets.values().map(|set| self.stamp(&set.record.receipt, now)).collect();
+        let floor = self.floor(now);
         let gone = self.terms.keeping.expired(&stamps, now.elapsed);
         let mut manifests = Vec::new();
         for number in &gone {
@@ -327,7 +332,7 @@ impl Tenant {
             manifests.push(manifest);
         }
         let needed = self.needed_by_all()?;
-        let waits = |seq: &u64| self.waiting.get(seq).is_some_and(|came| came.saturating_add(self.terms.keeping.floor()) > now.elapsed);
+        let waits = |seq: &u64| self.waiting.get(seq).is_some_and(|came| came.saturating_add(floor) > now.elapsed);
         let free: Vec<PackRef> = self.packs.values().filter(|pack| !needed.contains(&pack.seq.0) && !waits(&pack.seq.0)).copied().collect();
         for pack in &free {
             self.remove(ObjectName { class: Kept::Pack, id: ObjectId(pack.id.0) })?;
