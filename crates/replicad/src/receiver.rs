@@ -1,4 +1,6 @@
-//! What a receiver answers (`docs/wire.md` 4 to 7, 9). Who asks is a key; it gets at the one tenant that this key is, and at nothing else.
+//! What a receiver answers (`docs/wire.md` 4 to 7, 9, 10). Who asks is a key; it gets at the one tenant that this key is, and at nothing else.
+
+mod ordering;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -14,6 +16,7 @@ use keepwell_storage::ObjectId;
 use keepwell_wire::challenge::Challenge;
 use keepwell_wire::pairing::Between;
 use keepwell_wire::recover::{RecoverProof, RecoverRequest};
+use keepwell_wire::shorten::{CancelOrder, GiveOrder, Orders};
 use keepwell_wire::snapshots::{MAX_PACKS, SnapshotRef, encode_missing, encode_packs};
 use keepwell_wire::survey::{Survey, encode_answer};
 use keepwell_wire::uploads::encode_uploads;
@@ -37,6 +40,23 @@ pub trait Admission: Send + Sync {
     fn challenge(&self, between: &Between, request: &RecoverRequest) -> Result<Option<Vec<u8>>, NotNow>;
     /// Whether it is the answer. If it is, the key has taken the place of the vault's before, durably. Blocks.
     fn prove(&self, between: &Between, proof: &RecoverProof) -> Result<bool, NotNow>;
+    /// The same as [`Self::challenge`] for somebody who gives or cancels an order. Blocks.
+    fn order_challenge(&self, between: &Between, request: &RecoverRequest) -> Result<Option<Vec<u8>>, NotNow>;
+    /// Takes an order, durably, or says why not. Blocks.
+    fn order(&self, between: &Between, given: &GiveOrder) -> Result<Result<Orders, NotTaken>, NotNow>;
+    /// Cancels one, durably, or says why not. Blocks.
+    fn cancel(&self, between: &Between, cancelled: &CancelOrder) -> Result<Result<Orders, NotTaken>, NotNow>;
+    /// What there is to be said about orders to the tenant with this key; none where there is none. Blocks.
+    fn orders(&self, name: KeyName) -> Result<Option<Orders>, NotNow>;
+}
+
+/// Why an order is not taken, or not cancelled: a word of the protocol, and for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotTaken {
+    /// The word.
+    pub code: &'static str,
+    /// For people.
+    pub message: String,
 }
 
 /// This box can take nobody in at the moment.
@@ -273,6 +293,9 @@ impl Receiver {
             (&Method::POST, "/v1/pair") => return self.pair(stranger, request).await,
             (&Method::POST, "/v1/recover") => return self.challenge(stranger, request).await,
             (&Method::POST, "/v1/recover/proof") => return self.prove(stranger, request).await,
+            (&Method::POST, "/v1/orders/challenge") => return self.order_challenge(stranger, request).await,
+            (&Method::POST, "/v1/orders") => return self.give_order(stranger, request).await,
+            (&Method::POST, "/v1/orders/cancel") => return self.cancel_order(stranger, request).await,
             _ => {}
         }
         let tenant = self.place_of(stranger.name)?;
@@ -300,6 +323,7 @@ impl Receiver {
                 let after = number_in(&request, "after=")?;
                 self.work(tenant, move |tenant, _| Ok((StatusCode::OK, tenant.receipts(after, MAX_RECEIPTS).concat()))).await
             }
+            (&Method::GET, ["orders"]) => self.tell_orders(stranger.name).await,
             (&Method::GET, ["uploads"]) => {
                 let broken = || No::new(StatusCode::INTERNAL_SERVER_ERROR, "store", "what came before a line was cut can't be read");
                 let here = tokio::task::spawn_blocking(move || self.spool.beginnings(stranger.name)).await;

@@ -149,6 +149,8 @@ fn of_receiver(receiver: &Receiver, known: bool, shares: &BTreeMap<String, Share
         contact_at: receiver.contact_at,
         failure: receiver.failure.clone(),
         challenge: receiver.challenge.clone(),
+        second_key: receiver.second_key.clone(),
+        orders: receiver.orders.clone(),
     }
 }
 

@@ -121,6 +121,11 @@ fn door(code: &str) -> [String; 3] {
                 .into(),
             "Call that practice. If they did not set up a new box, somebody has their papers".into(),
         ],
+        "order" => [
+            "Somebody ordered this box to keep a practice's copies for a shorter time, and did not have its papers".into(),
+            "It was refused; all is kept as was promised".into(),
+            "Call the practices that this box keeps copies for. If none of them tried it, tell whoever looks after your network".into(),
+        ],
         "returned" => [
             "A box called that has no place here any more: another one took it, with two papers of the kit".into(),
             "It was refused; nothing was given out, and nothing that is kept was touched".into(),

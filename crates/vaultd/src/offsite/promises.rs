@@ -48,6 +48,7 @@ pub(crate) fn door(event: &Event) -> Option<&'static str> {
         ("tenant-replaced", _) => Some("replaced"),
         ("tenant-refused", Some("papers")) => Some("papers"),
         ("tenant-refused", Some("replaced")) => Some("returned"),
+        ("tenant-refused", Some("order")) => Some("order"),
         ("tenant-refused", _) => Some("invitation"),
         _ => None,
     }
@@ -55,7 +56,7 @@ pub(crate) fn door(event: &Event) -> Option<&'static str> {
 
 /// How bad it is, of two that nobody has looked at yet.
 pub(crate) fn worse(one: &'static str, other: &str) -> bool {
-    let weight = |code| ["invitation", "papers", "returned", "replaced"].iter().position(|known| *known == code);
+    let weight = |code| ["invitation", "order", "papers", "returned", "replaced"].iter().position(|known| *known == code);
     weight(one) > weight(other)
 }
 

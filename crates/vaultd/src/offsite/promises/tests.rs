@@ -44,6 +44,8 @@ fn well() -> Receiver {
         contact_at: Some(NOW - 600),
         failure: None,
         challenge: Some(ChallengeTold { at: NOW - 10 * HOUR, asked: 40, lost: 0, mended: 0, lost_at: None }),
+        second_key: None,
+        orders: Vec::new(),
     }
 }
 
