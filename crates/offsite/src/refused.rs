@@ -1,4 +1,4 @@
-//! Why a receiver does not do what a source asks (`docs/wire.md` 9).
+//! Why a receiver does not do what a source asks (`docs/wire.md` 10).
 
 use keepwell_format::{FormatError, PackSeq};
 use keepwell_storage::PoolError;
