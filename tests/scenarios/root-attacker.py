@@ -437,6 +437,9 @@ def logs(pair):
     checks.check("all alarms are in the near box's log", until(lambda: {"other-key", "handshake", "replaced"} <= alarms(), 300), alarms())
     refusals = lambda: {event.get("why", event["code"]) for event in events(pair.far) if event["code"] in ("tenant-refused", "tenant-replaced")}
     checks.check("and in the far one's", until(lambda: {"invitation", "vault", "tenant-replaced"} <= refusals(), 60), refusals())
+    checks.check("so do calls with the key of the lost box", until(lambda: "replaced" in refusals(), 120), refusals())
+    returned = [event for event in happened(pair.far) if event.get("why") == "replaced"]
+    checks.check("in one record for all of them, that says how many", len(returned) == 1 and int(returned[0]["calls"]) > 0, returned)
     pair.outlived(checks)
 
 

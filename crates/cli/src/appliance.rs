@@ -12,7 +12,7 @@ pub(crate) mod far;
 mod files;
 mod finding;
 mod log;
-mod new_file;
+pub(crate) mod new_file;
 mod offsite;
 pub(crate) mod place;
 mod restore;

@@ -15,6 +15,7 @@ use crate::disks::args::DisksCommand;
 use crate::forget::ForgetArgs;
 use crate::keys::args::KeysCommand;
 use crate::manual::{CompletionsArgs, ManArgs};
+use crate::order::OrderCommand;
 use crate::recover::RecoverArgs;
 use crate::remote::{AccountArgs, parse_as_of};
 
@@ -84,6 +85,9 @@ pub(crate) enum Area {
                       A call that was cut, or killed, goes on from where it was. Nothing is removed at the other box."
     )]
     Recover(RecoverArgs),
+    /// Have a box keep something for a shorter time than it promised: two organisations together, seven days before it counts. 'keepwell offsite order' makes one
+    #[command(subcommand)]
+    Order(OrderCommand),
     /// A whole box in one folder, as processes of this machine, until Ctrl-C. For trying out and for tests: what opens it lies beside it
     Dev(DevArgs),
     /// Print a script that completes these commands in a shell
@@ -106,6 +110,7 @@ impl Area {
             Self::Disks(command) => command.name(),
             Self::Appliance(command) => command.name(),
             Self::Recover(_) => "recover",
+            Self::Order(command) => command.name(),
             Self::Dev(_) => "dev",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",

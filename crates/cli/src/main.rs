@@ -17,6 +17,7 @@ mod ls;
 mod manual;
 mod memory;
 mod opening;
+mod order;
 mod output;
 mod progress;
 mod random;
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
         Area::Keys(command) => keys::run(command, &place, &mut answer),
         Area::Disks(command) => disks::run(command, &place, &mut answer),
         Area::Appliance(command) => appliance::run(command, &place, &mut answer),
+        Area::Order(command) => order::run(command, &mut answer),
         Area::Recover(args) => recover::run(args, &mut answer),
         Area::Dev(args) => dev::run(args, &mut answer),
         Area::Completions(args) => manual::completions(args, &mut answer),

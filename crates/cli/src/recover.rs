@@ -71,6 +71,16 @@ impl FromStr for KeyArg {
 #[derive(Clone, Debug)]
 pub(crate) struct PapersArg(PathBuf, PathBuf);
 
+impl PapersArg {
+    pub(crate) fn first(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn second(&self) -> &Path {
+        &self.1
+    }
+}
+
 impl FromStr for PapersArg {
     type Err = &'static str;
 

@@ -227,7 +227,7 @@ fn silence(standing: &Standing, now: At) -> (&'static str, Numbers) {
 
 fn severity(owed: &Owed, standing: &Standing, now: At) -> Severity {
     use DutyKind::{CopyAge, Disk, Emergency, Gaps, Keys, Log, Pool, Power, Runs, Scrub, State, TestRestore};
-    use DutyKind::{OffsiteContact, OffsiteDoor, OffsiteLoss, OffsiteReceipts};
+    use DutyKind::{OffsiteContact, OffsiteDoor, OffsiteLoss, OffsiteOrders, OffsiteReceipts};
     let code = if let Standing::Failed { code, .. } = standing { code.split(':').next().unwrap_or_default() } else { "" };
     match (owed.duty.kind, code) {
         (CopyAge, _) => copy_age(owed, standing, now),
@@ -238,8 +238,8 @@ fn severity(owed: &Owed, standing: &Standing, now: At) -> Severity {
         | (Log, "broken")
         | (Keys, "locked") => Severity::Critical,
         (TestRestore, "differs") | (Scrub, "lost") | (Emergency, _) => Severity::Critical,
-        (OffsiteContact, "other-key" | "replaced") | (OffsiteLoss, "lost") | (OffsiteReceipts, _) => Severity::Critical,
-        (OffsiteDoor, "replaced" | "papers") => Severity::Critical,
+        (OffsiteContact, "other-key" | "replaced") | (OffsiteLoss, "lost") | (OffsiteReceipts | OffsiteOrders, _) => Severity::Critical,
+        (OffsiteDoor, "replaced" | "papers" | "returned") => Severity::Critical,
         _ => Severity::Warning,
     }
 }

@@ -60,6 +60,8 @@ pub enum DutyKind {
     OffsiteReceipts,
     /// There is room for what is still to come. No deadline.
     OffsiteRoom,
+    /// Nobody has ordered that something be kept there for a shorter time than was promised. No deadline.
+    OffsiteOrders,
     /// Nobody tried to get in where other boxes do, or somebody looked at it. No deadline.
     OffsiteDoor,
 }
@@ -91,6 +93,7 @@ impl DutyKind {
             Self::OffsiteLoss => "offsite-loss",
             Self::OffsiteReceipts => "offsite-receipts",
             Self::OffsiteRoom => "offsite-room",
+            Self::OffsiteOrders => "offsite-orders",
             Self::OffsiteDoor => "offsite-door",
         }
     }
@@ -99,8 +102,8 @@ impl DutyKind {
 impl DutyKind {
     /// Whether it is about boxes elsewhere.
     pub fn is_offsite(self) -> bool {
-        use DutyKind::{OffsiteContact, OffsiteCopy, OffsiteDoor, OffsiteLoss, OffsiteReceipts, OffsiteRoom};
-        matches!(self, OffsiteContact | OffsiteCopy | OffsiteLoss | OffsiteReceipts | OffsiteRoom | OffsiteDoor)
+        use DutyKind::{OffsiteContact, OffsiteCopy, OffsiteDoor, OffsiteLoss, OffsiteOrders, OffsiteReceipts, OffsiteRoom};
+        matches!(self, OffsiteOrders | OffsiteContact | OffsiteCopy | OffsiteLoss | OffsiteReceipts | OffsiteRoom | OffsiteDoor)
     }
 }
 
@@ -176,6 +179,11 @@ impl Duty {
     /// That a practice whose copies are kept here has room for more.
     pub fn room_of_tenant(practice: &str) -> Self {
         Self { kind: DutyKind::OffsiteRoom, subject: Subject::Tenant(practice.into()) }
+    }
+
+    /// That nobody has ordered to keep a practice's copies for a shorter time here.
+    pub fn orders_of_tenant(practice: &str) -> Self {
+        Self { kind: DutyKind::OffsiteOrders, subject: Subject::Tenant(practice.into()) }
     }
 
     /// The health of a disk.
@@ -315,6 +323,7 @@ pub fn deadline_s(kind: DutyKind, policy: Option<&Policy>) -> Option<u64> {
         DutyKind::Log | DutyKind::OffsiteContact => Some(2 * DAY_S),
         DutyKind::Runs | DutyKind::Gaps | DutyKind::Held | DutyKind::Power | DutyKind::State | DutyKind::Notices => None,
         DutyKind::Emergency | DutyKind::EmergencyReview | DutyKind::Deletions => None,
-        DutyKind::OffsiteCopy | DutyKind::OffsiteLoss | DutyKind::OffsiteReceipts | DutyKind::OffsiteRoom | DutyKind::OffsiteDoor => None,
+        DutyKind::OffsiteCopy | DutyKind::OffsiteLoss | DutyKind::OffsiteReceipts | DutyKind::OffsiteRoom => None,
+        DutyKind::OffsiteOrders | DutyKind::OffsiteDoor => None,
     }
 }

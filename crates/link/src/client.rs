@@ -11,7 +11,7 @@ use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use keepwell_wire::pairing::Between;
-use keepwell_wire::{ALPN, KeyName, MAX_OBJECT, pairing, recover};
+use keepwell_wire::{ALPN, KeyName, MAX_OBJECT, pairing, recover, shorten};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -76,6 +76,7 @@ pub struct Caller {
     driver: JoinHandle<()>,
     pair: Between,
     recover: Between,
+    shorten: Between,
     silence: Duration,
 }
 
@@ -103,7 +104,7 @@ impl Caller {
             let exporter = connection.export_keying_material([0; 32], label, None).map_err(|error| handshake(io::Error::other(error)))?;
             Ok(Between { source: identity.name(), receiver, exporter })
         };
-        let (pair, recover) = (between(pairing::EXPORTER)?, between(recover::EXPORTER)?);
+        let (pair, recover, shorten) = (between(pairing::EXPORTER)?, between(recover::EXPORTER)?, between(shorten::EXPORTER)?);
         let mut http = Builder::new(TokioExecutor::new());
         http.timer(TokioTimer::new()).max_frame_size(FRAME).initial_stream_window_size(WINDOW).initial_connection_window_size(2 * WINDOW);
         http.keep_alive_interval(silence / 3).keep_alive_timeout(silence).max_send_buf_size(BUFFER);
@@ -113,7 +114,7 @@ impl Caller {
                 tracing::debug!(%error, "a connection broke");
             }
         });
-        Ok(Self { http, driver, pair, recover, silence })
+        Ok(Self { http, driver, pair, recover, shorten, silence })
     }
 
     /// Which connection it is, for proofs of pairing.
@@ -124,6 +125,11 @@ impl Caller {
     /// Which connection it is, for proofs of a box that takes another's place.
     pub fn recovering(&self) -> &Between {
         &self.recover
+    }
+
+    /// Which connection it is, for the proof that an order is the clinic's.
+    pub fn ordering(&self) -> &Between {
+        &self.shorten
     }
 
     /// Asks, and waits for the whole answer: as long as the other end shows signs of life.

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use keepwell_wire::{ALPN, KeyName, pairing, recover};
+use keepwell_wire::{ALPN, KeyName, pairing, recover, shorten};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -49,6 +49,8 @@ pub struct Stranger {
     pub pair: [u8; 32],
     /// Of this connection, for a box that takes another's place.
     pub recover: [u8; 32],
+    /// Of this connection, for an order of somebody with papers.
+    pub shorten: [u8; 32],
 }
 
 /// Of a connection's window: what may be under way before somebody takes it.
@@ -124,5 +126,5 @@ fn stranger(stream: &TlsStream<TcpStream>) -> io::Result<Stranger> {
     let certificate = connection.peer_certificates().and_then(|chain| chain.first());
     let name = certificate.and_then(pin::name_of).ok_or_else(|| io::Error::other("no key"))?;
     let export = |label| connection.export_keying_material([0; 32], label, None).map_err(io::Error::other);
-    Ok(Stranger { name, pair: export(pairing::EXPORTER)?, recover: export(recover::EXPORTER)? })
+    Ok(Stranger { name, pair: export(pairing::EXPORTER)?, recover: export(recover::EXPORTER)?, shorten: export(shorten::EXPORTER)? })
 }

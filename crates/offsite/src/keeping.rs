@@ -29,9 +29,12 @@ impl Keeping {
 
     /// Receipts that may go, of all that there are by ascending number. The newest one never goes.
     pub fn expired(&self, stamps: &[Stamp], now: u64) -> Vec<u64> {
-        let keepers = self.keepers_of(stamps, now);
+        // What an order names is the first of no hour any more: another one takes that place, and none loses its own.
+        let kept: Vec<Stamp> = stamps.iter().filter(|stamp| !stamp.ordered).copied().collect();
+        let keepers = self.keepers_of(&kept, now);
         let older = stamps.split_last().map_or(&[][..], |(_, older)| older);
-        older.iter().filter(|stamp| stamp.kept_until <= now && !keepers.contains(&stamp.number)).map(|stamp| stamp.number).collect()
+        let is_over = |stamp: &&Stamp| stamp.ordered || stamp.kept_until <= now && !keepers.contains(&stamp.number);
+        older.iter().filter(is_over).map(|stamp| stamp.number).collect()
     }
 
     /// The first of each hour, day, week and month that still counts.
@@ -59,8 +62,10 @@ pub struct Stamp {
     pub number: u64,
     /// When it came.
     pub received: u64,
-    /// What its receipt promises.
+    /// What its receipt promises, or a later order.
     pub kept_until: u64,
+    /// An order that counts names it.
+    pub ordered: bool,
 }
 
 #[cfg(test)]
@@ -70,7 +75,9 @@ mod tests {
     const DAY: u64 = 86_400;
 
     fn hourly(hours: u64, keeping: Keeping) -> Vec<Stamp> {
-        (0..hours).map(|hour| Stamp { number: hour + 1, received: hour * 3600, kept_until: hour * 3600 + keeping.floor() }).collect()
+        (0..hours)
+            .map(|hour| Stamp { number: hour + 1, received: hour * 3600, kept_until: hour * 3600 + keeping.floor(), ordered: false })
+            .collect()
     }
 
     #[test]
@@ -103,10 +110,26 @@ mod tests {
         let now = honest.last().unwrap().received + 200 * DAY;
         let alone: BTreeSet<u64> = keeping.expired(&honest, now).into_iter().collect();
         // All in one second, long after: none of them is the first of an hour in which there was one.
-        let flood = (0..10_000).map(|n| Stamp { number: 10_000 + n, received: now, kept_until: now + FLOOR_MIN });
+        let flood = (0..10_000).map(|n| Stamp { number: 10_000 + n, received: now, kept_until: now + FLOOR_MIN, ordered: false });
         let flooded: Vec<Stamp> = honest.iter().copied().chain(flood).collect();
         let with: BTreeSet<u64> = keeping.expired(&flooded, now).into_iter().filter(|number| *number < 10_000).collect();
         assert_eq!(with.difference(&alone).copied().collect::<Vec<_>>(), [honest.len() as u64], "but the one that was the newest");
+    }
+
+    #[test]
+    fn what_is_named_goes_and_no_keeper_goes_with_it() {
+        let keeping = Keeping::new(0, [24, 30, 8, 12]);
+        let mut stamps = hourly(24 * 300, keeping);
+        let now = stamps.last().unwrap().received;
+        let before: BTreeSet<u64> = keeping.expired(&stamps, now).into_iter().collect();
+        // Keepers of months, some that nothing but the floor keeps, and the newest one.
+        let named: BTreeSet<u64> = stamps.iter().map(|stamp| stamp.number).filter(|number| number % 700 == 1 || *number > 7198).collect();
+        assert!(named.iter().any(|number| !before.contains(number) && stamps[*number as usize - 1].kept_until <= now), "keepers are named");
+        stamps.iter_mut().for_each(|stamp| stamp.ordered = named.contains(&stamp.number));
+        let after: BTreeSet<u64> = keeping.expired(&stamps, now).into_iter().collect();
+        assert!(after.difference(&before).all(|number| named.contains(number)), "nothing else goes");
+        let newest = stamps.last().unwrap().number;
+        assert!(named.iter().all(|number| after.contains(number) != (*number == newest)), "all of them go, but the newest");
     }
 
     #[test]

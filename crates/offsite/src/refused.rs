@@ -1,4 +1,4 @@
-//! Why a receiver does not do what a source asks (`docs/wire.md` 9).
+//! Why a receiver does not do what a source asks (`docs/wire.md` 10).
 
 use keepwell_format::{FormatError, PackSeq};
 use keepwell_storage::PoolError;
@@ -37,6 +37,12 @@ pub enum Refused {
         /// Bytes that are kept.
         used: u64,
     },
+    /// As many objects as go with the tenant's quota.
+    #[error("{most} objects are kept, as many as go with the quota; nothing was removed for this one")]
+    TooMany {
+        /// So many.
+        most: u64,
+    },
     /// Packs of a snapshot that are not there; the first ones.
     #[error("{} or more packs of the snapshot are not here", .0.len())]
     Missing(Vec<PackSeq>),
@@ -58,7 +64,7 @@ impl Refused {
             Self::OtherBytes(_) | Self::NotOne(_) | Self::OtherVault | Self::SeqTaken(_) | Self::Unsigned | Self::Leap { .. } => {
                 "other-bytes"
             }
-            Self::Quota { .. } => "quota",
+            Self::Quota { .. } | Self::TooMany { .. } => "quota",
             Self::Missing(_) | Self::OtherPacks => "missing",
             Self::NotHere => "not-here",
             Self::Store(PoolError::Full { .. }) => "full",

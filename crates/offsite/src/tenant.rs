@@ -2,6 +2,7 @@
 
 mod learning;
 mod reading;
+mod shortening;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -17,9 +18,20 @@ use crate::keeping::{Keeping, Stamp};
 use crate::numbers::Numbers;
 use crate::refused::Refused;
 use crate::set::SetRecord;
+pub use shortening::{NoOrder, Ordered, Shortened, WAIT};
 
 /// Bytes of a file system's block.
 const BLOCK: u64 = 4096;
+
+/// Objects of any tenant, however little it may fill: a practice that backs up ten shares every hour for 90 days has 90,000.
+const OBJECTS_MIN: u64 = 1 << 17;
+/// Bytes of quota for one object more. A box makes packs of 32 MiB, and of 4 MiB for what is in no file.
+const OBJECT: u64 = 4 << 20;
+
+/// How many objects go with a quota. Each takes some 400 bytes of the receiver's memory, whatever its length: the quota alone would let a tenant with 2 TB take 200 GB of that.
+pub fn objects_for(quota: u64) -> u64 {
+    OBJECTS_MIN + quota / OBJECT
+}
 
 /// What the tenant was promised, and who it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +42,8 @@ pub struct Terms {
     pub verify_key: [u8; 32],
     /// Bytes of objects that are kept at most.
     pub quota: u64,
+    /// Objects and receipts that are kept at most ([`objects_for`]).
+    pub objects: u64,
     /// For how long.
     pub keeping: Keeping,
 }
@@ -74,6 +88,8 @@ pub struct Tenant {
     /// Objects that were read with every check of late.
     checked: VecDeque<ObjectName>,
     numbers: Numbers,
+    /// Orders that count, or will.
+    shortened: Vec<Shortened>,
 }
 
 /// A snapshot that was signed for.
@@ -101,6 +117,7 @@ impl Tenant {
             kits: BTreeSet::new(),
             checked: VecDeque::new(),
             numbers: Numbers::default(),
+            shortened: Vec::new(),
         };
         for class in Class::ALL {
             for id in tenant.pool.objects(kept(class)) {
@@ -150,6 +167,10 @@ impl Tenant {
 
     /// One that was lost has its room still: a tenant that is full is healed all the same.
     fn has_room(&self, name: ObjectName, length: u64) -> Result<(), Refused> {
+        let (most, kept) = (self.terms.objects, self.lengths.len() as u64);
+        if kept >= most && !self.lengths.contains_key(&name) {
+            return Err(Refused::TooMany { most });
+        }
         let (quota, used) = (self.terms.quota, self.used - self.lengths.get(&name).copied().map_or(0, room));
         if used.saturating_add(room(length)) > quota { Err(Refused::Quota { quota, used }) } else { Ok(()) }
     }
@@ -274,7 +295,7 @@ impl Tenant {
             previous: previous.map_or([0; 32], |set| *blake3::hash(&set.receipt.encode(&set.signature)).as_bytes()),
             received: now.wall,
             elapsed: now.elapsed,
-            kept_until: now.elapsed.saturating_add(self.terms.keeping.floor()),
+            kept_until: now.elapsed.saturating_add(self.floor(now)),
             packs: packs.len() as u64,
             bytes: packs.iter().map(|pack| pack.length).sum(),
         };
@@ -297,8 +318,8 @@ impl Tenant {
 
     /// Lets go what the promises no longer hold: how many snapshots and packs. Nothing else ever removes an object.
     pub fn expire(&mut self, now: Moment) -> Result<(usize, usize), Refused> {
-        let stamp = |receipt: &Receipt| Stamp { number: receipt.number, received: receipt.elapsed, kept_until: receipt.kept_until };
-        let stamps: Vec<Stamp> = self.sets.values().map(|set| stamp(&set.record.receipt)).collect();
+        let stamps: Vec<Stamp> = self.sets.values().map(|set| self.stamp(&set.record.receipt, now)).collect();
+        let floor = self.floor(now);
         let gone = self.terms.keeping.expired(&stamps, now.elapsed);
         let mut manifests = Vec::new();
         for number in &gone {
@@ -311,7 +332,7 @@ impl Tenant {
             manifests.push(manifest);
         }
         let needed = self.needed_by_all()?;
-        let waits = |seq: &u64| self.waiting.get(seq).is_some_and(|came| came.saturating_add(self.terms.keeping.floor()) > now.elapsed);
+        let waits = |seq: &u64| self.waiting.get(seq).is_some_and(|came| came.saturating_add(floor) > now.elapsed);
         let free: Vec<PackRef> = self.packs.values().filter(|pack| !needed.contains(&pack.seq.0) && !waits(&pack.seq.0)).copied().collect();
         for pack in &free {
             self.remove(ObjectName { class: Kept::Pack, id: ObjectId(pack.id.0) })?;

@@ -6,7 +6,7 @@ mod site;
 
 use keepwell_format::keys::{KitPublic, Slot, SlotKind, Slots};
 use keepwell_format::{Epoch, Gone, PackSeq, SeqRanges, SnapshotId, Tombstone};
-use keepwell_offsite::{Put, Refused, Tenant};
+use keepwell_offsite::{Put, Refused, Tenant, Terms, objects_for};
 use keepwell_storage::{Damage, MemoryDisk, ObjectId};
 use keepwell_wire::Class;
 use keepwell_wire::challenge::{Asked, Challenge};
@@ -115,5 +115,40 @@ fn receipts_and_small_objects_take_room_too() {
     assert_eq!(tenant.answer(&challenge).unwrap().lost(&challenge), [asked]);
     assert!(tenant.wants(Class::Pack, id(lost), lost.len() as u64).unwrap());
     assert!(stored(put(&mut tenant, Class::Pack, lost)));
+    source.restores(&mut tenant, &manifest).unwrap();
+}
+
+#[test]
+fn no_number_of_small_objects_fills_the_receivers_memory() {
+    assert_eq!([objects_for(0), objects_for(2_000_000_000_000)], [131_072, 607_909]);
+    let (disks, mut source) = (memory(2), Source::new());
+    let few = || Terms { objects: 50, ..terms(1 << 30, [0; 4]) };
+    let mut tenant = create(&disks, few());
+    let first = source.pack(1000);
+    let manifest = source.snapshot([first]);
+    source.sends(&mut tenant, &manifest, at(0)).unwrap();
+    let mut taken = (2..1000).filter(|n| put(&mut tenant, Class::Pack, &pack(VAULT, 100 + n, 10)).is_ok()).count();
+    assert_eq!(taken, 50 - 3, "a pack, its manifest and the record of its receipt were there");
+    for start in [false, true] {
+        if start {
+            drop(tenant);
+            tenant = open(&disks, few(), at(0));
+        }
+        let more = pack(VAULT, 5000, 10);
+        let refused = tenant.wants(Class::Pack, id(&more), more.len() as u64).unwrap_err();
+        assert!(matches!(refused, Refused::TooMany { most: 50 }) && refused.code() == "quota", "before a byte of it is taken: {refused}");
+        assert!(matches!(put(&mut tenant, Class::Pack, &more), Err(Refused::TooMany { .. })));
+        source.restores(&mut tenant, &manifest).unwrap();
+    }
+    // One that was lost takes its own place again.
+    let lost = &source.packs[&first];
+    for disk in &disks {
+        let name = ObjectId(id(lost)).to_string();
+        disk.paths().into_iter().filter(|path| path.contains(&name)).for_each(|path| assert!(disk.damage(&path, Damage::FlipBit(4000))));
+    }
+    let asked = Asked { class: Class::Pack, id: id(lost), length: lost.len() as u64, slice: 0 };
+    tenant.answer(&Challenge { nonce: [1; 32], asked: vec![asked] }).unwrap();
+    taken = usize::from(stored(put(&mut tenant, Class::Pack, lost)));
+    assert_eq!(taken, 1);
     source.restores(&mut tenant, &manifest).unwrap();
 }

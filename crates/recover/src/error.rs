@@ -26,6 +26,17 @@ pub enum RecoverError {
     /// The line.
     #[error("the other box can't be asked; what came until now is kept, and the same command goes on from there")]
     Link(#[source] LinkError),
+    /// The line, while an order was given or cancelled.
+    #[error("the other box could not be asked, or did not answer. What it took counts all the same: the same command once more says so")]
+    Unasked(#[source] LinkError),
+    /// It does not take an order, or does not cancel one.
+    #[error("the other box refused: {message} ({code})")]
+    NoOrder {
+        /// The word of the protocol.
+        code: String,
+        /// For people.
+        message: String,
+    },
     /// It knows no vault that these papers speak for.
     #[error(
         "the other box keeps nothing that these two papers speak for: it has another vault, or the papers are of a kit that it never heard of"

@@ -17,6 +17,7 @@ mod order;
 mod peer;
 mod place;
 mod recovery;
+pub mod shorten;
 mod tiers;
 
 pub use error::RecoverError;

@@ -40,6 +40,10 @@ impl Papers {
         Ok(Self { files: [first, second], seed })
     }
 
+    pub(crate) fn seed(&self) -> &KitSeed {
+        &self.seed
+    }
+
     /// The vault that they open.
     pub fn vault(&self) -> VaultId {
         VaultId(self.files[0].vault)

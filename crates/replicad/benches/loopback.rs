@@ -70,7 +70,7 @@ async fn receiver(source: KeyName, spool: &std::path::Path) -> (String, KeyName)
     let identity = Identity::of(&Identity::make().unwrap()).unwrap();
     let name = identity.name();
     let verify_key = Signer::from_seed(&Secret::from_bytes([1; 32])).verify_key();
-    let terms = Terms { receiver: name, verify_key, quota: 1 << 40, keeping: Keeping::new(0, [24, 30, 8, 12]) };
+    let terms = Terms { receiver: name, verify_key, quota: 1 << 40, objects: 1 << 17, keeping: Keeping::new(0, [24, 30, 8, 12]) };
     let now = Moment { wall: 0, elapsed: 0 };
     let receiver = Arc::new(Receiver::new(name, Spool::at(spool, 1 << 30).unwrap(), Arc::new(move || now), |_| [0; 64]));
     receiver.admit(source, Tenant::open(pool(), terms, now).unwrap(), 0);

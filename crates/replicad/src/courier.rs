@@ -1,5 +1,7 @@
 //! What goes to one receiver: round after round, each from where the last one ended. Owns the verified receipts and what is told of the way there; decides by them alone what is safe.
 
+mod heeding;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,6 +22,7 @@ use crate::own::{Own, Wanted};
 use crate::sender::{Listener as _, SendError, Sender, Sent, Store as _};
 use crate::store::{Happened, KnownRow, ReceiverRow, StoreError};
 use crate::way::Way;
+use heeding::Heeded;
 
 /// Without a sign of life for so long, a line is given up.
 pub(crate) const SILENCE: Duration = Duration::from_secs(60);
@@ -38,6 +41,7 @@ struct Notes {
     challenge: Option<ChallengeTold>,
     /// Key slots, keyrings and tombstones that it has.
     few: Vec<KnownRow>,
+    heeded: Heeded,
 }
 
 #[derive(Default)]
@@ -153,6 +157,7 @@ impl Courier {
 
     async fn round(&self, house: &House) -> Result<End, SendError> {
         let Some((wanted, version)) = house.wanted() else { return Ok(End::Done) };
+        let wanted = self.still_wanted(wanted);
         self.lock().busy = true;
         let pool = house.shelves.own().map_err(|error| SendError::Own(keepwell_api::error::chain(&error)))?;
         if pool.vault() != self.row.vault {
@@ -162,7 +167,7 @@ impl Courier {
             let mut vault = Own::look(pool, remembered);
             let signed = self.signed();
             let all = vault.take_on(&wanted, remembered, |manifest| signed.contains(manifest));
-            let promised = vault.covered(signed.iter(), remembered);
+            let promised = vault.covered(self.lasting().iter(), remembered);
             (vault, all, promised)
         });
         let known: Vec<Known> = promised.into_iter().chain(self.few_there(&vault)).collect();
@@ -173,6 +178,9 @@ impl Courier {
         self.lock().notes.contact_at = Some(house.world.wall());
         let sender = Sender::new(&caller, &vault).heard_by(&ear);
         let mut sent = Sent::default();
+        if self.heed(house, &caller).await? {
+            return Ok(End::Anew);
+        }
         let Some(news) = self.news(house, &sender).await? else { return Ok(End::Anew) };
         self.catch_up(house, &sender, news).await?;
         if (self.is_due(house) || self.wants_proof.load(Ordering::Acquire)) && !known.is_empty() {
@@ -189,7 +197,7 @@ impl Courier {
         let signed = self.signed();
         let never = self.lock().notes.challenge.is_none();
         if never && !signed.is_empty() {
-            let covered = house.remembering(|remembered| vault.covered(signed.iter(), remembered));
+            let covered = house.remembering(|remembered| vault.covered(self.lasting().iter(), remembered));
             let known: Vec<Known> = covered.into_iter().chain(few).collect();
             self.challenge(house, &sender, &known, &mut sent).await?;
         }
@@ -266,7 +274,7 @@ impl Courier {
         if receipt.receiver != self.name() || receipt.vault.0 != self.row.vault {
             return bad("a receipt is for another box or vault");
         }
-        if receipt.kept_until - receipt.elapsed < self.row.floor {
+        if receipt.kept_until - receipt.elapsed < self.lock().notes.heeded.floor(self.row.floor) {
             return bad("a receipt promises less than was agreed on");
         }
         let (last, known) = {
@@ -277,7 +285,9 @@ impl Courier {
             return Ok(());
         }
         match last {
-            Some((number, _)) if receipt.number <= number => return bad("a receipt has a number that another one has"),
+            Some((number, _)) if receipt.number <= number && self.has_number(receipt.number) => {
+                return bad("a receipt has a number that another one has");
+            }
             Some((number, hash)) if receipt.number == number + 1 && receipt.previous != hash => {
                 return bad("a receipt does not follow the one before it");
             }
@@ -288,9 +298,27 @@ impl Courier {
         house.store.put_receipt(receipt, signature, &event).map_err(|error| SendError::Own(keepwell_api::error::chain(&error)))?;
         let hash = *blake3::hash(&receipt.encode(signature)).as_bytes();
         let mut progress = self.lock();
-        progress.last = Some((receipt.number, hash));
+        // An older one binds nobody any more, and was dropped here: what it is for is there all the same.
+        if last.is_none_or(|(number, _)| receipt.number > number) {
+            progress.last = Some((receipt.number, hash));
+        }
         progress.signed.insert(receipt.manifest.0, receipt.clone());
         Ok(())
+    }
+
+    fn has_number(&self, number: u64) -> bool {
+        let progress = self.lock();
+        progress.last.is_some_and(|(last, _)| last == number) || progress.signed.values().any(|receipt| receipt.number == number)
+    }
+
+    /// What is to be there, without what an order let go.
+    fn still_wanted(&self, wanted: Arc<Vec<Wanted>>) -> Arc<Vec<Wanted>> {
+        let progress = self.lock();
+        let heeded = &progress.notes.heeded;
+        if heeded.gone.is_empty() {
+            return wanted;
+        }
+        Arc::new(wanted.iter().filter(|one| !heeded.has_let_go(&one.manifest)).cloned().collect())
     }
 
     /// Asks for slices of what is promised; what is not proven is told first, and sent again after the last answer.
@@ -393,7 +421,7 @@ impl Courier {
 
     /// What is told of it.
     pub(crate) fn told(&self, house: &House) -> Told {
-        let wanted = house.wanted().map(|(wanted, _)| wanted).unwrap_or_default();
+        let wanted = house.wanted().map(|(wanted, _)| self.still_wanted(wanted)).unwrap_or_default();
         let progress = self.lock();
         Told {
             name: self.name().to_string(),
@@ -413,6 +441,8 @@ impl Courier {
             contact_at: progress.notes.contact_at,
             failure: progress.notes.failure.clone(),
             challenge: progress.notes.challenge.clone(),
+            second_key: progress.notes.heeded.second_key.clone(),
+            orders: progress.notes.heeded.orders.clone(),
         }
     }
 }

@@ -40,6 +40,12 @@ pub enum Error {
     /// It said no, or what can't be.
     #[error("the other box was not paired; nothing was changed here")]
     Meeting(#[source] SendError),
+    /// No box that keeps for this one has this key.
+    #[error("no box with this key keeps for this one; nothing was changed")]
+    NoReceiver,
+    /// The other box did not cancel an order, or was not reached.
+    #[error("the order was not cancelled at the other box: it counts from its day on, unless that is tried again before")]
+    NotCancelled(#[source] SendError),
     /// No other box has an object.
     #[error("no other box that was asked has it")]
     NotKept,
@@ -62,6 +68,9 @@ impl Error {
             Self::Link(_) => (StatusCode::CONFLICT, "unreachable"),
             Self::Meeting(SendError::Refused { code, .. }) if code == "bad-invitation" => (StatusCode::CONFLICT, "bad-invitation"),
             Self::Meeting(_) => (StatusCode::CONFLICT, "not-paired"),
+            Self::NoReceiver => (StatusCode::NOT_FOUND, "no-receiver"),
+            Self::NotCancelled(SendError::Refused { code, .. }) if code == "no-order" => (StatusCode::CONFLICT, "no-order"),
+            Self::NotCancelled(_) => (StatusCode::CONFLICT, "not-cancelled"),
             Self::NotKept => (StatusCode::NOT_FOUND, "not-kept"),
             Self::NotFetched(SendError::Nonsense(_)) => (StatusCode::CONFLICT, "nonsense"),
             Self::NotFetched(_) => (StatusCode::CONFLICT, "unreachable"),

@@ -8,10 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use keepwell_api::hex;
-use keepwell_api::offsite::{Invite, Invited, Offers, Pair, Paired, Status, TenantTold};
+use keepwell_api::offsite::{CancelOrder, Event, Invite, Invited, Offers, Pair, Paired, Receipts, Status, TenantTold};
 use keepwell_crypt::{Secret, Signer};
 use keepwell_link::{Identity, IdentityError};
 use keepwell_offsite::{Elapsed, Moment, Reading};
+use keepwell_wire::recover::RecoverSecret;
+use keepwell_wire::shorten::{OrderId, OrderSecret};
 use keepwell_wire::{Invitation, KeyName, Token, name};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -21,9 +23,9 @@ use crate::courier::Courier;
 use crate::error::Error;
 use crate::own::{Remembered, Wanted};
 use crate::pairing::{GOOD_FOR, Invitations, Offered};
-use crate::refusals::Refusals;
+use crate::refusals::{Refusals, Returned};
 use crate::shelves::Shelves;
-use crate::store::{Happened, Store, digits};
+use crate::store::{Happened, Store, TenantRow, digits};
 use crate::succession::Challenges;
 use crate::world::World;
 use crate::{Receiver, Spool, meeting};
@@ -79,8 +81,10 @@ pub struct House {
     pub(crate) shelves: Shelves,
     pub(crate) receiver: Arc<Receiver>,
     pub(crate) invitations: Mutex<Invitations>,
-    pub(crate) challenges: Mutex<Challenges>,
+    pub(crate) challenges: Mutex<Challenges<RecoverSecret>>,
+    pub(crate) orders: Mutex<Challenges<OrderSecret>>,
     refusals: Mutex<Refusals>,
+    returned: Mutex<Returned>,
     pub(crate) listening: Mutex<Listening>,
     pub(crate) receiving: watch::Sender<bool>,
     /// Its key is another one than this program began with.
@@ -118,7 +122,9 @@ impl House {
             receiver,
             invitations: Mutex::default(),
             challenges: Mutex::default(),
+            orders: Mutex::default(),
             refusals: Mutex::default(),
+            returned: Mutex::default(),
             listening: Mutex::default(),
             receiving: watch::Sender::new(receiving),
             other_key: watch::Sender::new(false),
@@ -157,18 +163,20 @@ impl House {
         let tenants = self.store.tenants()?.into_iter().map(|row| {
             let name = KeyName(row.name);
             let about = self.receiver.about(name);
-            TenantTold {
+            Ok(TenantTold {
                 vault: hex::encode(&row.vault),
-                practice: row.practice,
+                practice: row.practice.clone(),
                 words: name::words(name, self.identity.name()).join(" "),
                 since: row.since,
                 quota_bytes: row.quota,
                 used_bytes: about.map(|about| about.used),
                 snapshots: about.map(|about| about.snapshots),
                 received_at: about.and_then(|about| about.received),
-            }
+                orders: crate::orders::of_tenant(self, &row)?,
+                second_key: row.second_key,
+            })
         });
-        let tenants = tenants.collect();
+        let tenants = tenants.collect::<Result<Vec<_>, Error>>()?;
         let listening = lock(&self.listening);
         Ok(Status {
             name: self.identity.name().to_string(),
@@ -179,8 +187,14 @@ impl House {
             handed_over: self.wanted().is_some(),
             receivers: couriers.iter().map(|courier| courier.told(self)).collect(),
             tenants,
+            strangers: self.receiver.strangers(),
             last_event: self.store.events(u64::MAX)?.1,
         })
+    }
+
+    /// What happened after a number, for the ledger.
+    pub fn events_after(&self, after: u64) -> Result<Vec<Event>, Error> {
+        Ok(self.store.events(after)?.0)
     }
 
     /// Switches keeping for others on or off.
@@ -205,11 +219,14 @@ impl House {
         if order.quota_bytes == 0 {
             return Err(Error::Invalid("a quota of nothing keeps nothing".into()));
         }
+        if order.second_key.as_ref().is_some_and(|key| hex::decode::<32>(key).is_none()) {
+            return Err(Error::Invalid("the second organisation's key is none: 64 digits, as 'keepwell order key' prints them".into()));
+        }
         // Before anybody can come.
         self.receive(true)?;
         let mut token = Zeroizing::new([0; 16]);
         self.world.random(&mut *token).map_err(Error::Own)?;
-        let terms = Offered { quota: order.quota_bytes, place: order.place };
+        let terms = Offered { quota: order.quota_bytes, place: order.place, second_key: order.second_key };
         lock(&self.invitations).add(Token::from_bytes(*token), terms, self.steady());
         let invitation = Invitation { receiver: self.identity.name(), token: Token::from_bytes(*token), address: order.address };
         let good_for = i64::try_from(GOOD_FOR).unwrap_or(i64::MAX);
@@ -235,6 +252,20 @@ impl House {
         tokio::spawn(courier.run(Arc::clone(self)));
         self.send_now();
         Ok(paired)
+    }
+
+    /// Has a box that keeps for this one cancel an order.
+    pub async fn cancel_order(&self, order: &CancelOrder) -> Result<(), Error> {
+        let id = hex::decode(&order.order).ok_or_else(|| Error::Invalid("an order's name is 32 hexadecimal digits".into()))?;
+        let name = hex::decode(&order.receiver).ok_or_else(|| Error::Invalid("the name of a key is 64 hexadecimal digits".into()))?;
+        let courier = self.couriers().get(&KeyName(name)).cloned().ok_or(Error::NoReceiver)?;
+        courier.cancel(self, OrderId(id)).await.map_err(Error::NotCancelled)
+    }
+
+    /// What others have signed for.
+    pub fn receipts(&self) -> Result<Receipts, Error> {
+        let couriers: Vec<_> = self.couriers().values().cloned().collect();
+        Ok(Receipts { receivers: couriers.iter().map(|courier| courier.receipts(self)).collect::<Result<_, _>>()? })
     }
 
     /// Takes over what is to be sent.
@@ -301,6 +332,11 @@ impl House {
         Ok(now.total)
     }
 
+    /// Seconds that went by for a tenant.
+    pub(crate) fn elapsed_of(&self, row: &TenantRow) -> u64 {
+        lock(&self.elapsed).advance(self.world.reading()).saturating_sub(row.began)
+    }
+
     pub(crate) fn random(&self) -> impl Fn(&mut [u8]) -> io::Result<()> + '_ {
         |bytes| self.world.random(bytes)
     }
@@ -318,6 +354,16 @@ impl House {
         tracing::warn!(%name, why, untold, "somebody was refused");
         let event = Happened::new(self.world.wall(), "tenant-refused").with("tenant", name).with("why", why);
         self.note(&if untold > 0 { event.with("untold-before", untold) } else { event });
+    }
+
+    /// Tells of keys that lost their place to another box, and call all the same: an old box that runs still, or somebody with its key.
+    pub(crate) fn tell_of_replaced(&self) {
+        let told = lock(&self.returned).called(self.receiver.take_calls_of_replaced(), self.steady());
+        for (name, calls) in told {
+            tracing::warn!(%name, calls, "a key called whose place another one has taken; it was refused");
+            let event = Happened::new(self.world.wall(), "tenant-refused").with("tenant", name).with("why", "replaced");
+            self.note(&event.with("calls", calls));
+        }
     }
 
     fn couriers(&self) -> MutexGuard<'_, BTreeMap<KeyName, Arc<Courier>>> {

@@ -10,7 +10,7 @@ use keepwell_wire::KeyName;
 use tokio::net::TcpListener;
 
 use crate::house::{House, lock};
-use crate::meeting;
+use crate::{meeting, orders};
 
 /// Between two looks at what is kept.
 const LOOK: Duration = Duration::from_secs(20);
@@ -68,6 +68,7 @@ pub async fn tend(house: Arc<House>) {
 
 fn look_after(house: &House, is_hour: bool) -> Result<(), crate::error::Error> {
     house.tick()?;
+    house.tell_of_replaced();
     for row in house.store.tenants()? {
         let name = KeyName(row.name);
         let ails = house.receiver.with(name, |tenant, _| tenant.pool().health().disks.iter().any(keepwell_storage::DiskHealth::is_ailing));
@@ -92,10 +93,15 @@ fn look_after(house: &House, is_hour: bool) -> Result<(), crate::error::Error> {
                     break;
                 }
             }
-            if is_hour {
+            let due = orders::due(house, &row);
+            if is_hour || !due.is_empty() || tenant.has_ordered(now) {
                 match tenant.expire(now) {
-                    Ok((0, 0)) => {}
-                    Ok((snapshots, packs)) => tracing::info!(tenant = %name, snapshots, packs, "what was promised for so long was let go"),
+                    Ok(gone) => {
+                        orders::have_counted(house, &row, due);
+                        if gone != (0, 0) {
+                            tracing::info!(tenant = %name, snapshots = gone.0, packs = gone.1, "what was promised for so long was let go");
+                        }
+                    }
                     Err(error) => tracing::warn!(tenant = %name, error = chain(&error), "what is over could not be let go"),
                 }
             }

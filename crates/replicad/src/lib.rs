@@ -11,6 +11,7 @@ mod flight;
 pub mod house;
 pub mod keep;
 mod meeting;
+mod orders;
 mod own;
 pub mod pairing;
 mod place;
@@ -25,6 +26,6 @@ mod succession;
 mod way;
 pub mod world;
 
-pub use receiver::{Admission, Clock, NotNow, Receiver};
+pub use receiver::{Admission, Clock, NotNow, NotTaken, Receiver};
 pub use sender::{Listener, Nobody, SendError, Sender, Sent, Store};
 pub use spool::Spool;

@@ -6,15 +6,17 @@ use keepwell_format::VaultId;
 use keepwell_format::keys::Slots;
 use keepwell_link::Caller;
 use keepwell_offsite::keeping::FLOOR_MIN;
-use keepwell_offsite::{Keeping, Tenant, Terms};
+use keepwell_offsite::{Keeping, Tenant, Terms, objects_for};
 use keepwell_wire::pairing::{Between, PairAnswer, PairRequest, Side};
 use keepwell_wire::recover::{RecoverProof, RecoverRequest};
+use keepwell_wire::shorten::{CancelOrder, GiveOrder, Orders};
 use keepwell_wire::{Invitation, KeyName};
 
 use crate::courier::SILENCE;
 use crate::error::Error;
 use crate::house::{House, lock};
-use crate::receiver::{Admission, NotNow};
+use crate::orders;
+use crate::receiver::{Admission, NotNow, NotTaken};
 use crate::sender::{SendError, taken};
 use crate::store::{Happened, ReceiverRow, TenantRow};
 use crate::succession;
@@ -48,7 +50,15 @@ impl Admission for Door {
         }
         let quota = open.terms.quota;
         let row = match known {
-            Some(row) => TenantRow { quota, practice: request.practice, ..row.clone() },
+            // People at both boxes met again: the papers of now speak for it too. A second key that is known stays.
+            Some(row) => {
+                let second_key = row.second_key.clone().or(open.terms.second_key.clone());
+                let mut recipients = row.recipients.clone();
+                if !recipients.contains(&slots.kit.recipient) {
+                    recipients.push(slots.kit.recipient);
+                }
+                TenantRow { quota, practice: request.practice, recipients, second_key, ..row.clone() }
+            }
             None => TenantRow {
                 name: between.source.0,
                 vault: request.vault.0,
@@ -60,6 +70,7 @@ impl Admission for Door {
                 keepers: KEEPERS,
                 began: house.tick().map_err(failed)?,
                 since: house.world.wall(),
+                second_key: open.terms.second_key.clone(),
             },
         };
         if let Err(error) = take_in(&house, &row, known.is_some()) {
@@ -79,6 +90,22 @@ impl Admission for Door {
 
     fn prove(&self, between: &Between, proof: &RecoverProof) -> Result<bool, NotNow> {
         succession::prove(self.0.upgrade().ok_or(NotNow)?.as_ref(), between, proof)
+    }
+
+    fn order_challenge(&self, between: &Between, request: &RecoverRequest) -> Result<Option<Vec<u8>>, NotNow> {
+        orders::challenge(self.0.upgrade().ok_or(NotNow)?.as_ref(), between, request)
+    }
+
+    fn order(&self, between: &Between, given: &GiveOrder) -> Result<Result<Orders, NotTaken>, NotNow> {
+        orders::take(self.0.upgrade().ok_or(NotNow)?.as_ref(), between, given)
+    }
+
+    fn cancel(&self, between: &Between, cancelled: &CancelOrder) -> Result<Result<Orders, NotTaken>, NotNow> {
+        orders::cancel(self.0.upgrade().ok_or(NotNow)?.as_ref(), between, cancelled)
+    }
+
+    fn orders(&self, name: KeyName) -> Result<Option<Orders>, NotNow> {
+        orders::of_key(self.0.upgrade().ok_or(NotNow)?.as_ref(), name)
     }
 }
 
@@ -103,11 +130,13 @@ pub(crate) fn admit(house: &House, row: &TenantRow, pool: keepwell_storage::Pool
         receiver: house.identity.name(),
         verify_key: row.verify_key,
         quota: row.quota,
+        objects: objects_for(row.quota),
         keeping: Keeping::new(row.floor, row.keepers),
     };
     let elapsed = house.tick()?.saturating_sub(row.began);
     let now = keepwell_offsite::Moment { wall: house.world.wall(), elapsed };
-    let tenant = Tenant::open(pool, terms, now).map_err(|error| Error::Invalid(keepwell_api::error::chain(&error)))?;
+    let mut tenant = Tenant::open(pool, terms, now).map_err(|error| Error::Invalid(keepwell_api::error::chain(&error)))?;
+    orders::shorten(house, row, &mut tenant)?;
     house.receiver.admit(KeyName(row.name), tenant, row.began);
     Ok(())
 }

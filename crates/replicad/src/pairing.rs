@@ -29,6 +29,8 @@ pub struct Offered {
     pub quota: u64,
     /// What this place is called.
     pub place: String,
+    /// The second organisation's key, as digits: with the papers, it can have things kept for a shorter time.
+    pub second_key: Option<String>,
 }
 
 /// All that are open.
@@ -88,7 +90,7 @@ mod tests {
 
     fn with(token: u8) -> Invitations {
         let mut invitations = Invitations::default();
-        invitations.add(Token::from_bytes([token; 16]), Offered { quota: token.into(), place: String::new() }, 100);
+        invitations.add(Token::from_bytes([token; 16]), Offered { quota: token.into(), place: String::new(), second_key: None }, 100);
         invitations
     }
 
@@ -99,7 +101,7 @@ mod tests {
     #[test]
     fn one_source_takes_it_once() {
         let mut open = with(1);
-        open.add(Token::from_bytes([2; 16]), Offered { quota: 2, place: String::new() }, 100);
+        open.add(Token::from_bytes([2; 16]), Offered { quota: 2, place: String::new(), second_key: None }, 100);
         let taken = open.take(&between(7), b"said", &proof(2, 7), 200).map(|open| open.terms.quota);
         assert_eq!((taken, open.count(200)), (Some(2), 1));
         assert!(open.take(&between(7), b"said", &proof(2, 7), 200).is_none(), "used");
@@ -121,7 +123,7 @@ mod tests {
     #[test]
     fn too_many_push_the_oldest_out() {
         let mut open = with(1);
-        (2..=9).for_each(|n| open.add(Token::from_bytes([n; 16]), Offered { quota: 0, place: String::new() }, 100));
+        (2..=9).for_each(|n| open.add(Token::from_bytes([n; 16]), Offered { quota: 0, place: String::new(), second_key: None }, 100));
         assert_eq!(open.count(100), MOST);
         assert!(open.take(&between(7), b"said", &proof(1, 7), 200).is_none());
         assert!(open.take(&between(7), b"said", &proof(9, 7), 200).is_some());

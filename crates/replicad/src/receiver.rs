@@ -1,4 +1,6 @@
-//! What a receiver answers (`docs/wire.md` 4 to 7, 9). Who asks is a key; it gets at the one tenant that this key is, and at nothing else.
+//! What a receiver answers (`docs/wire.md` 4 to 7, 9, 10). Who asks is a key; it gets at the one tenant that this key is, and at nothing else.
+
+mod ordering;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -14,6 +16,7 @@ use keepwell_storage::ObjectId;
 use keepwell_wire::challenge::Challenge;
 use keepwell_wire::pairing::Between;
 use keepwell_wire::recover::{RecoverProof, RecoverRequest};
+use keepwell_wire::shorten::{CancelOrder, GiveOrder, Orders};
 use keepwell_wire::snapshots::{MAX_PACKS, SnapshotRef, encode_missing, encode_packs};
 use keepwell_wire::survey::{Survey, encode_answer};
 use keepwell_wire::uploads::encode_uploads;
@@ -37,6 +40,23 @@ pub trait Admission: Send + Sync {
     fn challenge(&self, between: &Between, request: &RecoverRequest) -> Result<Option<Vec<u8>>, NotNow>;
     /// Whether it is the answer. If it is, the key has taken the place of the vault's before, durably. Blocks.
     fn prove(&self, between: &Between, proof: &RecoverProof) -> Result<bool, NotNow>;
+    /// The same as [`Self::challenge`] for somebody who gives or cancels an order. Blocks.
+    fn order_challenge(&self, between: &Between, request: &RecoverRequest) -> Result<Option<Vec<u8>>, NotNow>;
+    /// Takes an order, durably, or says why not. Blocks.
+    fn order(&self, between: &Between, given: &GiveOrder) -> Result<Result<Orders, NotTaken>, NotNow>;
+    /// Cancels one, durably, or says why not. Blocks.
+    fn cancel(&self, between: &Between, cancelled: &CancelOrder) -> Result<Result<Orders, NotTaken>, NotNow>;
+    /// What there is to be said about orders to the tenant with this key; none where there is none. Blocks.
+    fn orders(&self, name: KeyName) -> Result<Option<Orders>, NotNow>;
+}
+
+/// Why an order is not taken, or not cancelled: a word of the protocol, and for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotTaken {
+    /// The word.
+    pub code: &'static str,
+    /// For people.
+    pub message: String,
 }
 
 /// This box can take nobody in at the moment.
@@ -71,11 +91,21 @@ impl About {
     }
 }
 
+/// Calls of keys that have no place here. Counted in memory, since anybody who finds the port may call as often as they like.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// Of keys that nobody knows, since the program began.
+    pub strangers: u64,
+    /// Of each key whose place another one has taken, since somebody took the count.
+    pub replaced: HashMap<KeyName, u64>,
+}
+
 /// All tenants of a box.
 pub struct Receiver {
     tenants: RwLock<HashMap<KeyName, Place>>,
     /// Keys whose place another one has taken.
     replaced: RwLock<HashSet<KeyName>>,
+    refused: Mutex<Calls>,
     admission: RwLock<Option<Arc<dyn Admission>>>,
     name: KeyName,
     spool: Spool,
@@ -131,6 +161,7 @@ impl Receiver {
         Self {
             tenants: RwLock::default(),
             replaced: RwLock::default(),
+            refused: Mutex::default(),
             admission: RwLock::default(),
             name,
             spool,
@@ -205,10 +236,24 @@ impl Receiver {
 
     fn place_of(&self, name: KeyName) -> Result<Place, No> {
         if self.replaced.read().unwrap_or_else(PoisonError::into_inner).contains(&name) {
+            *lock(&self.refused).replaced.entry(name).or_default() += 1;
             return Err(No::new(StatusCode::FORBIDDEN, "replaced", "another box has taken this one's place"));
         }
         let known = self.tenants.read().unwrap_or_else(PoisonError::into_inner).get(&name).cloned();
-        known.ok_or_else(|| No::new(StatusCode::FORBIDDEN, "stranger", "this box is not paired here"))
+        known.ok_or_else(|| {
+            lock(&self.refused).strangers += 1;
+            No::new(StatusCode::FORBIDDEN, "stranger", "this box is not paired here")
+        })
+    }
+
+    /// Calls of keys that nobody knows, since the program began.
+    pub fn strangers(&self) -> u64 {
+        lock(&self.refused).strangers
+    }
+
+    /// Calls of keys whose place another one has taken, since they were taken last.
+    pub fn take_calls_of_replaced(&self) -> HashMap<KeyName, u64> {
+        std::mem::take(&mut lock(&self.refused).replaced)
     }
 
     fn now(&self, began: u64) -> Moment {
@@ -248,6 +293,9 @@ impl Receiver {
             (&Method::POST, "/v1/pair") => return self.pair(stranger, request).await,
             (&Method::POST, "/v1/recover") => return self.challenge(stranger, request).await,
             (&Method::POST, "/v1/recover/proof") => return self.prove(stranger, request).await,
+            (&Method::POST, "/v1/orders/challenge") => return self.order_challenge(stranger, request).await,
+            (&Method::POST, "/v1/orders") => return self.give_order(stranger, request).await,
+            (&Method::POST, "/v1/orders/cancel") => return self.cancel_order(stranger, request).await,
             _ => {}
         }
         let tenant = self.place_of(stranger.name)?;
@@ -275,6 +323,7 @@ impl Receiver {
                 let after = number_in(&request, "after=")?;
                 self.work(tenant, move |tenant, _| Ok((StatusCode::OK, tenant.receipts(after, MAX_RECEIPTS).concat()))).await
             }
+            (&Method::GET, ["orders"]) => self.tell_orders(stranger.name).await,
             (&Method::GET, ["uploads"]) => {
                 let broken = || No::new(StatusCode::INTERNAL_SERVER_ERROR, "store", "what came before a line was cut can't be read");
                 let here = tokio::task::spawn_blocking(move || self.spool.beginnings(stranger.name)).await;
@@ -411,8 +460,8 @@ impl fmt::Debug for Receiver {
     }
 }
 
-fn lock(tenant: &Mutex<Tenant>) -> MutexGuard<'_, Tenant> {
-    tenant.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn small(request: Request<Incoming>) -> Result<Bytes, No> {

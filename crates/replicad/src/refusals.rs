@@ -1,5 +1,9 @@
 //! How many who were refused are told. Anybody who finds the port can be refused as often as they like, and each that is told is a record in the ledger, for ever.
 
+use std::collections::HashMap;
+
+use keepwell_wire::KeyName;
+
 /// Told in an hour; the others are counted.
 const MOST: u32 = 20;
 const HOUR: u64 = 3600;
@@ -27,9 +31,42 @@ impl Refusals {
     }
 }
 
+/// Calls of keys whose place another one has taken: of each key at most one record an hour, that says how often it called.
+#[derive(Debug, Default)]
+pub(crate) struct Returned(HashMap<KeyName, (u64, u64)>);
+
+impl Returned {
+    /// These keys have called so often since the last time: of which that is told now, with all calls that were not told before.
+    pub(crate) fn called(&mut self, calls: HashMap<KeyName, u64>, now: u64) -> Vec<(KeyName, u64)> {
+        for (name, count) in calls {
+            self.0.entry(name).or_insert((0, 0)).1 += count;
+        }
+        let mut told = Vec::new();
+        for (name, (next, count)) in &mut self.0 {
+            if *count > 0 && now >= *next {
+                told.push((*name, std::mem::take(count)));
+                *next = now + HOUR;
+            }
+        }
+        told
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_that_lost_its_place_is_told_at_once_and_then_once_an_hour() {
+        let (one, other) = (KeyName([1; 32]), KeyName([2; 32]));
+        let mut returned = Returned::default();
+        let mut at = |calls: &[(KeyName, u64)], now| returned.called(calls.iter().copied().collect(), now);
+        assert_eq!(at(&[(one, 1)], 50), [(one, 1)]);
+        assert_eq!(at(&[(one, 1000)], 60), []);
+        assert_eq!(at(&[(one, 5), (other, 2)], 70), [(other, 2)], "another key is told at once");
+        assert_eq!(at(&[], 50 + HOUR), [(one, 1005)], "also where it has gone silent since");
+        assert_eq!(at(&[], 50 + 2 * HOUR), []);
+    }
 
     #[test]
     fn a_flood_is_counted_and_the_next_hour_says_how_many() {

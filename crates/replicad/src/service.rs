@@ -6,7 +6,7 @@ use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use keepwell_api::offsite::{Events, Invite, Lacking, OFFERS_BYTES, Offers, Pair, Receiving, TakePlace};
+use keepwell_api::offsite::{CancelOrder, Events, Invite, Lacking, OFFERS_BYTES, Offers, Pair, Receiving, TakePlace};
 use keepwell_api::{Callers, Refusal};
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,8 @@ pub fn routes(house: Shared, vaultd: u32) -> Router {
             }),
         )
         .route("/v1/offers", post(offers).layer(DefaultBodyLimit::max(OFFERS_BYTES)))
+        .route("/v1/orders/cancel", post(cancel))
+        .route("/v1/receipts", get(async |house: State<Shared>| beside(house, |house| house.receipts()).await))
         .route("/v1/send", post(send))
         .route("/v1/prove", post(prove))
         .route("/v1/lacking", get(lacking))
@@ -58,6 +60,10 @@ async fn events(house: State<Shared>, Query(which): Query<After>) -> Response {
 
 async fn pair(State(house): State<Shared>, Json(order): Json<Pair>) -> Response {
     house.pair(order).await.map(Json).map_err(|error| refusal(&error)).into_response()
+}
+
+async fn cancel(State(house): State<Shared>, Json(order): Json<CancelOrder>) -> Response {
+    done(house.cancel_order(&order).await).map(Json).map_err(|error| refusal(&error)).into_response()
 }
 
 async fn lacking(State(house): State<Shared>) -> Response {

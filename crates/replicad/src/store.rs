@@ -85,6 +85,48 @@ pub(crate) struct TenantRow {
     pub began: u64,
     /// The same for people, seconds since 1970.
     pub since: i64,
+    /// The second organisation's key, without which nothing is kept for a shorter time than was promised; as digits.
+    #[serde(default)]
+    pub second_key: Option<String>,
+}
+
+impl TenantRow {
+    /// The second organisation's key.
+    pub(crate) fn second(&self) -> Option<[u8; 32]> {
+        self.second_key.as_deref().and_then(keepwell_api::hex::decode)
+    }
+}
+
+/// An order that was taken: for good, since an order counts once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OrderRow {
+    #[serde(with = "digits")]
+    pub id: [u8; 16],
+    #[serde(with = "digits")]
+    pub vault: [u8; 16],
+    /// As it was given, as digits.
+    pub signed: String,
+    pub state: OrderIs,
+    /// From when it counts, in the tenant's elapsed seconds.
+    pub from: u64,
+    /// When it was given, seconds since 1970.
+    pub given: i64,
+    /// Receipts that it names.
+    pub receipts: Vec<u64>,
+    /// The floor that it sets.
+    pub floor: Option<u64>,
+    /// Snapshots that it was about when it was given, and when the first and the last one came.
+    pub snapshots: u64,
+    pub came: [i64; 2],
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum OrderIs {
+    Pending,
+    Counts,
+    Cancelled,
 }
 
 /// A box that keeps for this one.
@@ -216,6 +258,26 @@ impl Store {
             transaction.execute("DELETE FROM replaced WHERE name = ?1", [row.name])?;
             let sql = "INSERT OR REPLACE INTO replaced (name, by, at) VALUES (?1, ?2, ?3)";
             transaction.execute(sql, params![before.0, row.name, event.at])?;
+            event.insert(transaction)
+        })
+    }
+
+    /// Orders of a vault's tenant, by when they were given.
+    pub(crate) fn orders(&self, vault: [u8; 16]) -> Result<Vec<OrderRow>, StoreError> {
+        let texts = self.with("read orders", |transaction| {
+            let mut found = transaction.prepare("SELECT row FROM orders WHERE vault = ?1")?;
+            found.query_map([vault], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()
+        })?;
+        let mut orders: Vec<OrderRow> = texts.iter().map(|text| parsed("an order", text)).collect::<Result<_, _>>()?;
+        orders.sort_by_key(|order| (order.given, order.id));
+        Ok(orders)
+    }
+
+    /// One more, or what became of one.
+    pub(crate) fn put_order(&self, row: &OrderRow, event: &Happened) -> Result<(), StoreError> {
+        self.with("keep an order", |transaction| {
+            let sql = "INSERT OR REPLACE INTO orders (vault, id, row) VALUES (?1, ?2, ?3)";
+            transaction.execute(sql, params![row.vault, row.id, text(row)])?;
             event.insert(transaction)
         })
     }
@@ -352,6 +414,7 @@ const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS replaced (name BLOB PRIMARY KEY, by BLOB NOT NULL, at INTEGER NOT NULL) STRICT;
     CREATE TABLE IF NOT EXISTS receivers (name BLOB PRIMARY KEY, row TEXT NOT NULL) STRICT;
     CREATE TABLE IF NOT EXISTS receipts (receiver BLOB NOT NULL, number INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (receiver, number)) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS orders (vault BLOB NOT NULL, id BLOB NOT NULL, row TEXT NOT NULL, PRIMARY KEY (vault, id)) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS events (id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, code TEXT NOT NULL, fields TEXT NOT NULL) STRICT;";
 
 fn text(value: &impl Serialize) -> String {

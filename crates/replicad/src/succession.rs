@@ -18,18 +18,23 @@ const GOOD_FOR: u64 = 600;
 const MOST: usize = 256;
 
 /// A challenge that the right papers answer.
-struct Open {
-    vault: VaultId,
-    secret: RecoverSecret,
+pub(crate) struct Open<S> {
+    pub(crate) vault: VaultId,
+    pub(crate) secret: S,
     since: u64,
 }
 
 /// All that are open, by what tells their connection from every other.
-#[derive(Default)]
-pub(crate) struct Challenges(HashMap<[u8; 32], Open>);
+pub(crate) struct Challenges<S>(HashMap<[u8; 32], Open<S>>);
 
-impl Challenges {
-    fn add(&mut self, connection: [u8; 32], vault: VaultId, secret: RecoverSecret, now: u64) {
+impl<S> Default for Challenges<S> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<S> Challenges<S> {
+    pub(crate) fn add(&mut self, connection: [u8; 32], vault: VaultId, secret: S, now: u64) {
         self.0.retain(|_, open| !is_over(open, now));
         if self.0.len() >= MOST
             && let Some(oldest) = self.0.iter().min_by_key(|(_, open)| open.since).map(|(connection, _)| *connection)
@@ -39,9 +44,16 @@ impl Challenges {
         self.0.insert(connection, Open { vault, secret, since: now });
     }
 
+    /// The one of a connection, which is used with that.
+    pub(crate) fn remove(&mut self, connection: &[u8; 32], now: u64) -> Option<Open<S>> {
+        self.0.remove(connection).filter(|open| !is_over(open, now))
+    }
+}
+
+impl Challenges<RecoverSecret> {
     /// Whether it is the answer. Right or wrong, the challenge is used.
     fn take(&mut self, between: &Between, proof: &RecoverProof, now: u64) -> Answered {
-        match self.0.remove(&between.exporter).filter(|open| open.vault == proof.vault && !is_over(open, now)) {
+        match self.remove(&between.exporter, now).filter(|open| open.vault == proof.vault) {
             None => Answered::Nothing,
             Some(open) if open.secret.is_proven(between, &proof.proof) => Answered::Right,
             Some(_) => Answered::Wrong,
@@ -57,7 +69,7 @@ enum Answered {
     Nothing,
 }
 
-fn is_over(open: &Open, now: u64) -> bool {
+fn is_over<S>(open: &Open<S>, now: u64) -> bool {
     now.saturating_sub(open.since) >= GOOD_FOR
 }
 

@@ -142,7 +142,10 @@ async fn a_cut_costs_what_was_in_the_line_and_what_is_lost_there_too_is_said() {
 
     // From now on over a line that is cut.
     let (address, passed, cuts) = line(keeper.address.clone(), vec![200_000, 40_000, 700_000, 3000]).await;
-    let invited = keeper.house.invite(keepwell_api::offsite::Invite { address, quota_bytes: 1 << 40, place: "elsewhere".into() }).unwrap();
+    let invited = keeper
+        .house
+        .invite(keepwell_api::offsite::Invite { address, quota_bytes: 1 << 40, place: "elsewhere".into(), second_key: None })
+        .unwrap();
     // Pairing again has to come through first.
     let late = std::mem::take(&mut *cuts.lock().unwrap());
     let order = Pair { invitation: invited.invitation, slots: keepwell_api::Base64(home.slots().into()), practice: "a practice".into() };

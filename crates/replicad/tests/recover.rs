@@ -423,7 +423,14 @@ async fn a_receiver_that_is_killed_before_it_answers_lets_in_exactly_one() {
         }
         assert_eq!(is_let_in(&address, new, name).await, "");
     }
+    let told =
+        || keeper.house.events_after(0).unwrap().into_iter().filter(|event| event.fields.get("why").is_some_and(|why| why == "replaced"));
     assert_eq!(is_let_in(&keeper.address, &first, keeper.name()).await, "replaced");
+    assert_eq!(is_let_in(&keeper.address, &fresh(), keeper.name()).await, "stranger");
+    let returned = until("a call with the key of before is told", || told().next()).await;
+    assert!(returned.fields["calls"].parse::<u64>().unwrap() > 0 && returned.fields["tenant"] == first.name().to_string(), "{returned:?}");
+    assert_eq!(told().count(), 1);
+    assert!(keeper.house.status().unwrap().strangers > 0, "strangers are counted, and no more");
     assert_eq!(keeper.house.status().unwrap().tenants[0].snapshots, Some(2), "nothing was removed");
 }
 

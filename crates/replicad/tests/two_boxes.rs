@@ -111,7 +111,13 @@ async fn receiver_that(first: Before, source: KeyName, spool: &std::path::Path) 
     let pool = Pool::create(disks, ids, "2+1".parse().unwrap()).unwrap();
     let identity = Identity::of(&Identity::make().unwrap()).unwrap();
     let name = identity.name();
-    let terms = Terms { receiver: name, verify_key: signer().verify_key(), quota: 1 << 40, keeping: Keeping::new(0, [24, 30, 8, 12]) };
+    let terms = Terms {
+        receiver: name,
+        verify_key: signer().verify_key(),
+        quota: 1 << 40,
+        objects: 1 << 17,
+        keeping: Keeping::new(0, [24, 30, 8, 12]),
+    };
     let now = Moment { wall: 0, elapsed: 0 };
     let tenant = Tenant::open(pool, terms, now).unwrap();
     let receipts = Signer::from_seed(&Secret::from_bytes([2; 32]));

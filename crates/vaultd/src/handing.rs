@@ -55,6 +55,7 @@ pub(crate) fn run(appliance: &Appliance, stop: &AtomicBool) {
 
 fn look(appliance: &Appliance, handed: &mut Handed) -> Result<(), VaultdError> {
     let status: Status = replicad(appliance).get("/v1/status").map_err(VaultdError::of_replicad)?;
+    appliance.watch.glance().strangers = Some(status.strangers);
     events(appliance, &status)?;
     let (shares, now) = (shares(appliance)?, appliance.clock.believed());
     promises::look(appliance, &status, &shares, now);

@@ -6,7 +6,7 @@ use keepwell_duties::status::{Headline, Mark};
 use keepwell_duties::{Severity, Standing, Status};
 
 /// The whole page.
-pub(crate) fn page(status: &Status, unsent: u64) -> String {
+pub(crate) fn page(status: &Status, unsent: u64, strangers: Option<u64>) -> String {
     let mut page = Page(String::new());
     page.family("keepwell_restorable", "Whether a restore today is proven to work: 0 no, 1 not proven, 2 partly, 3 yes.", "gauge");
     page.sample("keepwell_restorable", &[], headline(status.headline));
@@ -52,6 +52,11 @@ pub(crate) fn page(status: &Status, unsent: u64) -> String {
     }
     page.family("keepwell_notices_waiting", "Messages that were not delivered yet.", "gauge");
     page.sample("keepwell_notices_waiting", &[], unsent.cast_signed());
+    if let Some(strangers) = strangers {
+        let help = "Requests of boxes that are not paired here, and were refused, since replicad began.";
+        page.family("keepwell_offsite_strangers_total", help, "counter");
+        page.sample("keepwell_offsite_strangers_total", &[], strangers.cast_signed());
+    }
     page.0
 }
 

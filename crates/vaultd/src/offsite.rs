@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use keepwell_api::grants::Grant;
 use keepwell_api::offsite::{
-    Backlog, CopyOffsite, Invite, Invited, Offsite, PLACE_NAME, Pair, PairWith, Paired, ProveNow, Receiver, ReceiverTold, SendNow, Stands,
-    Status, TierOffsite,
+    Backlog, CancelOrder, CopyOffsite, Invite, Invited, Offsite, PLACE_NAME, Pair, PairWith, Paired, ProveNow, Receipts, Receiver,
+    ReceiverTold, SendNow, Stands, Status, TierOffsite,
 };
 use keepwell_api::vault::Done;
 use keepwell_api::{Client, ClientError};
@@ -84,6 +84,27 @@ pub(crate) fn prove(appliance: &Arc<Appliance>, _: &Grant, _: ProveNow) -> Answe
     replicad(appliance).post::<Done>("/v1/prove", &ProveNow {}).map_err(VaultdError::of_replicad)
 }
 
+/// Has an order cancelled that is pending at a box that keeps for this one.
+pub(crate) fn cancel_order(appliance: &Arc<Appliance>, grant: &Grant, order: CancelOrder) -> Answer<Done> {
+    let fields = vec![("receiver".into(), Value::Text(order.receiver.clone())), ("order".into(), Value::Text(order.order.clone()))];
+    record(appliance, grant, "offsite-order-cancelled", fields)?;
+    replicad(appliance).within(PAIRING).post::<Done>("/v1/orders/cancel", &order).map_err(VaultdError::of_replicad)
+}
+
+/// What other boxes have signed for, for whoever makes an order.
+pub(crate) fn receipts(appliance: &Appliance) -> Answer<Receipts> {
+    let mut receipts: Receipts = replicad(appliance).get("/v1/receipts").map_err(VaultdError::of_replicad)?;
+    // As long as the vault is locked, nobody can say of which shares they are.
+    if let Ok(vault) = appliance.engine.vault() {
+        let names: BTreeMap<String, String> =
+            vault.snapshots()?.into_iter().map(|snapshot| (snapshot.id.to_string(), snapshot.body.name)).collect();
+        for receipt in receipts.receivers.iter_mut().flat_map(|of| &mut of.receipts) {
+            receipt.share = names.get(&receipt.snapshot).cloned();
+        }
+    }
+    Ok(receipts)
+}
+
 /// For the page that says whether anything could be restored today; none where there is no second site.
 pub(crate) fn standing(status: &Status, shares: &BTreeMap<String, ShareHere>, now: i64) -> Option<Standing> {
     // Of several, the best one: each of them has all of it.
@@ -149,6 +170,8 @@ fn of_receiver(receiver: &Receiver, known: bool, shares: &BTreeMap<String, Share
         contact_at: receiver.contact_at,
         failure: receiver.failure.clone(),
         challenge: receiver.challenge.clone(),
+        second_key: receiver.second_key.clone(),
+        orders: receiver.orders.clone(),
     }
 }
 

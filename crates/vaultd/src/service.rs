@@ -47,6 +47,7 @@ pub fn routes(appliance: Shared, callers: Callers) -> Router {
         .route("/v1/disks", get(async |state: State<Shared>| free(state, disks::told).await))
         .route("/v1/pool", get(async |state: State<Shared>| free(state, disks::making).await))
         .route("/v1/offsite", get(async |state: State<Shared>| free(state, offsite::told).await))
+        .route("/v1/offsite/receipts", get(async |state: State<Shared>| free(state, offsite::receipts).await))
         .route("/v1/events", get(events))
         .route("/v1/kit/{paper}", get(kit_question))
         .route("/v1/emergency", get(async |state: State<Shared>| free(state, emergency::told).await))
@@ -96,6 +97,7 @@ pub fn routes(appliance: Shared, callers: Callers) -> Router {
         .route("/v1/deletions/thaw", act(Verb::DeletionsThaw, freezing::thaw))
         .route("/v1/offsite/invite", act(Verb::OffsiteChange, offsite::invite))
         .route("/v1/offsite/pair", act(Verb::OffsiteChange, offsite::pair))
+        .route("/v1/offsite/cancel-order", act(Verb::OffsiteChange, offsite::cancel_order))
         .route("/v1/offsite/send", act(Verb::RunNow, offsite::send))
         .route("/v1/offsite/prove", act(Verb::RunNow, offsite::prove))
         .route("/v1/policies", post(set_policy));
@@ -215,7 +217,10 @@ async fn one_restore(state: State<Shared>, Path(id): Path<u64>) -> Response {
 }
 
 async fn metrics_page(State(appliance): State<Shared>) -> Response {
-    let page = beside(move || Ok::<_, VaultdError>(metrics::page(&told::status(&appliance)?, appliance.state.unsent()?))).await;
+    let page = beside(move || {
+        Ok::<_, VaultdError>(metrics::page(&told::status(&appliance)?, appliance.state.unsent()?, appliance.watch.glance().strangers))
+    })
+    .await;
     page.map(|page| ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page)).into_response()
 }
 

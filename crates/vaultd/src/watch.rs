@@ -44,6 +44,8 @@ pub(crate) struct Seen {
     pub(crate) people: Option<PeopleFacts>,
     /// How the second site stands; none where there is none.
     pub(crate) offsite: Option<Standing>,
+    /// Requests of boxes that nobody knows; none as long as replicad was not asked.
+    pub(crate) strangers: Option<u64>,
 }
 
 impl Watch {

@@ -9,6 +9,7 @@ pub mod name;
 pub mod pairing;
 pub mod receipt;
 pub mod recover;
+pub mod shorten;
 pub mod slice;
 pub mod snapshots;
 pub mod survey;

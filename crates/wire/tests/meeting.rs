@@ -6,6 +6,7 @@ use keepwell_format::VaultId;
 use keepwell_wire::name::words;
 use keepwell_wire::pairing::{Between, PairAnswer, PairRequest, Side};
 use keepwell_wire::recover::RecoverSecret;
+use keepwell_wire::shorten::OrderSecret;
 use keepwell_wire::{Invitation, InvitationError, KeyName, Token};
 
 fn invitation() -> Invitation {
@@ -70,6 +71,13 @@ fn a_proof_is_for_one_connection_one_side_and_one_message() {
         assert!(!secret().is_proven(&other, &proof), "{other:?}");
     }
     assert!(!RecoverSecret::from_bytes([7; 32]).is_proven(&between(), &proof));
+    let order = || OrderSecret::from_bytes([6; 32]);
+    let ordered = order().proof(&between(), b"said");
+    assert!(order().is_proven(&between(), b"said", &ordered) && !order().is_proven(&between(), b"else", &ordered));
+    assert!(elsewhere.iter().all(|other| !order().is_proven(other, b"said", &ordered)));
+    assert!(
+        ordered != proof && OrderSecret::of_payload(&secret().payload()).is_err() && RecoverSecret::of_payload(&order().payload()).is_err()
+    );
 }
 
 #[test]

@@ -248,6 +248,10 @@ fn between_boxes() -> io::Result<()> {
                 "challenge-answer" => b'd',
                 "recover-request" => b'v',
                 "recover-proof" => b'w',
+                "order" => b'o',
+                "order-given" => b'g',
+                "order-cancelled" => b'x',
+                "orders" => b'y',
                 _ => {
                     write("wire_invitation", &format!("{}-{n}", file.trim_end_matches(".json")), &bytes)?;
                     continue;

@@ -3,6 +3,7 @@
 use keepwell_wire::challenge::{Answer, Asked, Challenge};
 use keepwell_wire::pairing::{PairAnswer, PairRequest};
 use keepwell_wire::recover::{RecoverProof, RecoverRequest};
+use keepwell_wire::shorten::{CancelOrder, GiveOrder, Orders, SignedOrder};
 use keepwell_wire::snapshots::{SnapshotRef, decode_missing, decode_packs, encode_missing, encode_packs};
 use keepwell_wire::survey::{Survey, decode_answer, encode_answer};
 use keepwell_wire::uploads::{decode_uploads, encode_uploads};
@@ -28,6 +29,10 @@ pub fn wire_message(data: &[u8]) {
         }),
         b'v' => RecoverRequest::decode(bytes).ok().map(|request| request.encode()),
         b'w' => RecoverProof::decode(bytes).ok().map(|proof| proof.encode()),
+        b'o' => SignedOrder::decode(bytes).ok().map(|signed| signed.encode()),
+        b'g' => GiveOrder::decode(bytes).ok().map(|given| given.encode()),
+        b'x' => CancelOrder::decode(bytes).ok().map(|cancelled| cancelled.encode()),
+        b'y' => Orders::decode(bytes).ok().map(|orders| orders.encode()),
         _ => return,
     };
     if let Some(encoded) = encoded {

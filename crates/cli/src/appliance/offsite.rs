@@ -1,16 +1,29 @@
 //! `keepwell offsite`: the second site. Two people at two boxes pair them; from then on the boxes do the rest.
 
 use keepwell_api::grants::Verb;
-use keepwell_api::offsite::{Backlog, Invite, Invited, Offsite, PORT, PairWith, Paired, ProveNow, ReceiverTold, SendNow, TierOffsite};
+use keepwell_api::hex;
+use keepwell_api::offsite::{
+    Backlog, CancelOrder, Invite, Invited, Offsite, OrderState, OrderTold, PORT, PairWith, Paired, ProveNow, Receipts, ReceiptsOf,
+    ReceiverTold, SendNow, TierOffsite,
+};
 use keepwell_api::vault::Done;
 use keepwell_duties::words::duration;
+use keepwell_format::{SnapshotId, VaultId};
+use keepwell_wire::KeyName;
+use keepwell_wire::shorten::{OrderId, Shorten, SignedOrder, What};
 
-use super::args::{InviteArgs, OffsiteCommand, PairArgs};
+use super::args::{CancelOrderArgs, InviteArgs, MakeOrderArgs, OffsiteCommand, PairArgs};
 use super::json;
 use super::place::Place;
 use crate::exit::{CliError, Exit};
 use crate::output::Answer;
-use crate::text;
+use crate::random::Random;
+use crate::{order, text};
+
+/// Seconds.
+const DAY: u64 = 86_400;
+/// An order can be given for so long after it was made: two weeks of the other box's time.
+const ORDER_GOOD_FOR: u64 = 14 * DAY;
 
 /// Runs it.
 pub(crate) fn run(command: &OffsiteCommand, place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
@@ -23,6 +36,9 @@ pub(crate) fn run(command: &OffsiteCommand, place: &Place, answer: &mut Answer) 
             answer.line("What is not at the second site yet is being sent. 'keepwell offsite status' says how far it is.");
             Ok(Exit::Complete)
         }
+        OffsiteCommand::Receipts => receipts(place, answer),
+        OffsiteCommand::Order(args) => make_order(args, place, answer),
+        OffsiteCommand::Cancel(args) => cancel(args, place, answer),
         OffsiteCommand::Prove => {
             let _: Done = place.granted(Verb::RunNow, "/v1/offsite/prove", &ProveNow {})?;
             answer
@@ -35,7 +51,8 @@ pub(crate) fn run(command: &OffsiteCommand, place: &Place, answer: &mut Answer) 
 fn invite(args: &InviteArgs, place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
     let has_port = args.address.rsplit_once(':').is_some_and(|(host, port)| !host.ends_with(':') && port.parse::<u16>().is_ok());
     let address = if has_port { args.address.clone() } else { format!("{}:{PORT}", args.address) };
-    let order = Invite { address, quota_bytes: args.quota, place: args.place.clone() };
+    let second_key = args.second_key.as_deref().map(order::public_key).transpose()?;
+    let order = Invite { address, quota_bytes: args.quota, place: args.place.clone(), second_key };
     let invited: Invited = place.granted(Verb::OffsiteChange, "/v1/offsite/invite", &order)?;
     let invitation = String::from_utf8_lossy(invited.invitation.as_ref()).into_owned();
     answer.line(format_args!("At the other box, until {} UTC, once:", text::time(invited.expires_at)));
@@ -46,6 +63,109 @@ fn invite(args: &InviteArgs, place: &Place, answer: &mut Answer) -> Result<Exit,
     answer.field("invitation", invitation);
     answer.field("expires_at", invited.expires_at);
     Ok(Exit::Complete)
+}
+
+fn receipts(place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
+    let told: Receipts = place.vaultd().get("/v1/offsite/receipts")?;
+    for of in &told.receivers {
+        answer.line(format_args!("{} ({}):", text::shown(of.place.as_bytes()), of.receiver));
+        for one in &of.receipts {
+            let share = one.share.as_deref().map_or("not here any more".into(), |share| text::shown(share.as_bytes()));
+            let left = days(one.kept_until.saturating_sub(of.elapsed));
+            answer.line(format_args!(
+                "  {}  came {} UTC, kept for {left} more at least  {share}",
+                &one.snapshot,
+                text::time(one.received_at)
+            ));
+        }
+    }
+    answer.field("receivers", json(&told.receivers));
+    Ok(Exit::Complete)
+}
+
+fn make_order(args: &MakeOrderArgs, place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
+    let told: Receipts = place.vaultd().get("/v1/offsite/receipts")?;
+    let wanted = |of: &&ReceiptsOf| args.receiver.as_deref().is_none_or(|name| of.receiver.starts_with(name));
+    let [of] = &told.receivers.iter().filter(wanted).collect::<Vec<_>>()[..] else {
+        return Err(CliError::Refused(
+            "say with --receiver which box is meant: none, or several, keep for this one; no order was made".into(),
+        ));
+    };
+    let nonsense = || CliError::Refused("what the box says of its second site can't be read; no order was made".into());
+    let what = match args.floor_days {
+        Some(days) => What::Floor(u64::from(days) * DAY),
+        None => {
+            let mut named = args.snapshots.iter().map(|id| named(id, of)).collect::<Result<Vec<_>, _>>()?;
+            named.sort_by_key(|one| one.0);
+            named.dedup();
+            What::Snapshots(named)
+        }
+    };
+    let order = Shorten {
+        id: OrderId(Random::new()?.id()),
+        vault: VaultId(hex::decode(&of.vault).ok_or_else(nonsense)?),
+        receiver: KeyName(hex::decode(&of.receiver).ok_or_else(nonsense)?),
+        head: of
+            .head
+            .as_deref()
+            .and_then(hex::decode)
+            .ok_or_else(|| CliError::Refused("the other box has signed for nothing yet; no order was made".into()))?,
+        expires: of.elapsed + ORDER_GOOD_FOR,
+        what,
+    };
+    let order = SignedOrder { order, signature: None };
+    order::write(&args.file, &order, false)?;
+    order::show(&order, answer);
+    answer.line(format_args!(
+        "It is in {}, and does nothing yet. The second organisation signs it ('keepwell order sign'); within {} who has two papers gives it to the other box ('keepwell order give').",
+        args.file.display(),
+        days(ORDER_GOOD_FOR)
+    ));
+    Ok(Exit::Complete)
+}
+
+fn named(id: &str, of: &ReceiptsOf) -> Result<SnapshotId, CliError> {
+    let mut found = of.receipts.iter().filter(|one| !id.is_empty() && one.snapshot.starts_with(id));
+    match (found.next(), found.next()) {
+        (Some(one), None) => hex::decode(&one.snapshot).map(SnapshotId).ok_or_else(|| CliError::Refused("that is no snapshot's id".into())),
+        (None, _) => {
+            Err(CliError::Refused(format!("the other box has no receipt out for {}; no order was made", text::shown(id.as_bytes()))))
+        }
+        (Some(_), Some(_)) => {
+            Err(CliError::Refused(format!("{} is more than one snapshot; no order was made", text::shown(id.as_bytes()))))
+        }
+    }
+}
+
+fn cancel(args: &CancelOrderArgs, place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
+    let told: Offsite = place.vaultd().get("/v1/offsite")?;
+    let has = |receiver: &&ReceiverTold| receiver.orders.iter().any(|order| order.id == args.order);
+    let receiver = told.receivers.iter().find(has);
+    let receiver = receiver
+        .ok_or_else(|| CliError::Refused("no box that keeps for this one has told of such an order; nothing was changed".into()))?;
+    let ask = CancelOrder { receiver: receiver.name.clone(), order: args.order.clone() };
+    let _: Done = place.granted(Verb::OffsiteChange, "/v1/offsite/cancel-order", &ask)?;
+    answer.line(format_args!("The order is cancelled: {} keeps everything as was promised.", text::shown(receiver.place.as_bytes())));
+    Ok(Exit::Complete)
+}
+
+/// One that has no effect yet.
+fn order_line(order: &OrderTold, answer: &mut Answer) {
+    if order.state != OrderState::Pending {
+        return;
+    }
+    let what = match order.floor_s {
+        Some(floor) => {
+            format!("everything is kept for {} only, which {} are older than", days(floor), text::count(order.snapshots, "snapshot"))
+        }
+        None => format!("{} are let go", text::count(order.snapshots, "snapshot")),
+    };
+    answer.line(format_args!(
+        "  ORDER {}: from about {} UTC on, {what}. 'keepwell offsite cancel {}' stops it",
+        order.id,
+        text::time(order.counts_at),
+        order.id
+    ));
 }
 
 fn pair(args: &PairArgs, place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
@@ -79,6 +199,7 @@ fn status(place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
         let came = tenant.received_at.map_or_else(|| "nothing came yet".to_owned(), |at| format!("last snapshot {} UTC", text::time(at)));
         let (practice, quota) = (text::shown(tenant.practice.as_bytes()), text::size(tenant.quota_bytes));
         answer.line(format_args!("Kept here for {practice} ({}): {used} of {quota}; {came}", tenant.words));
+        tenant.orders.iter().for_each(|order| order_line(order, answer));
     }
     if let Some(why) = &told.not_listening {
         answer.line(format_args!("Other boxes can't reach this one: {}", text::shown(why.as_bytes())));
@@ -115,6 +236,7 @@ fn lines(receiver: &ReceiverTold, answer: &mut Answer) {
             answer.line(format_args!("  asked {} UTC for {}: {found}", text::time(one.at), text::count(one.asked, "slice")));
         }
     }
+    receiver.orders.iter().for_each(|order| order_line(order, answer));
     if let Some(failure) = &receiver.failure {
         answer.line(format_args!("  since {} UTC: {}. It is tried again", text::time(failure.at), shown(&failure.text)));
     }

@@ -3,7 +3,7 @@
 
 use axum::http::Method;
 use keepwell_api::grants::{Role, Verb};
-use keepwell_api::offsite::{Invite, Invited, Offsite, PairWith, Paired, ProveNow, SendNow};
+use keepwell_api::offsite::{CancelOrder, Invite, Invited, Offsite, PairWith, Paired, ProveNow, Receipts, SendNow};
 use keepwell_api::vault::{
     Acknowledge, AddDisk, AddShare, BoxDisks, Cancel, ChangeShare, Changes, ChannelTold, CheckShare, ClockConfirmed, CompareSnapshots,
     ConfirmClock, CreatePool, Deletions, Done, Download, DownloadZip, Files, FoundFiles, Gaps, ListFiles, ListGaps, ListSnapshots,
@@ -117,6 +117,7 @@ pub const ROUTES: &[Route] = &[
     get("/v1/log/verify", Who::Told(READING, &[Verb::LogRead], Told::All), "Whether the log is whole", Json(of::<LogVerdict>)),
     get("/v1/disks", Who::Told(RUNNING, &[], Told::All), "The disks", Json(of::<BoxDisks>)),
     get("/v1/offsite", Who::Told(LOOKING, &[], Told::Nothing), "The second site, and what is kept for others", Json(of::<Offsite>)),
+    get("/v1/offsite/receipts", Who::Told(LOOKING, &[], Told::Nothing), "What the second site has signed for", Json(of::<Receipts>)),
     get("/v1/pool", Who::Told(DECIDING, &[], Told::All), "How far the first pool is", Json(of::<PoolMaking>)),
     get("/v1/events", Who::Told(LOOKING, &[], Told::Nothing), "What happens, as server-sent events", Flow(EVENTS)),
     get("/metrics", Who::Told(LOOKING, &[], Told::Nothing), "Metrics for Prometheus", Flow("text/plain")),
@@ -176,6 +177,7 @@ pub const ROUTES: &[Route] = &[
     post("/v1/disks/self-test", Verb::DisksTest, "Has a disk test itself", of::<TestDisk>, Json(of::<Done>)),
     post("/v1/offsite/invite", Verb::OffsiteChange, "Lets another box send its copies here", of::<Invite>, Json(of::<Invited>)),
     post("/v1/offsite/pair", Verb::OffsiteChange, "Sends the copies to another box", of::<PairWith>, Json(of::<Paired>)),
+    post("/v1/offsite/cancel-order", Verb::OffsiteChange, "Cancels an order to keep less there", of::<CancelOrder>, Json(of::<Done>)),
     post("/v1/offsite/send", Verb::RunNow, "Looks at once whether something is to be sent", of::<SendNow>, Json(of::<Done>)),
     post("/v1/offsite/prove", Verb::RunNow, "Has the second site prove at once what it signed for", of::<ProveNow>, Json(of::<Done>)),
     post("/v1/log", Verb::LogRead, "The log", of::<ReadLog>, Json(list::<LogRecord>)),

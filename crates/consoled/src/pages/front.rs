@@ -278,6 +278,10 @@ fn promise(duty: &Duty, status: &Status) -> String {
             Subject::Tenant(_) => format!("{subject} has room left on this box"),
             _ => format!("There is room left at {subject}"),
         },
+        DutyKind::OffsiteOrders => match duty.subject {
+            Subject::Tenant(_) => format!("What is kept here for {subject} is kept as long as was promised"),
+            _ => format!("{subject} keeps everything as long as was promised"),
+        },
         DutyKind::OffsiteDoor => "Nobody tried to get in where other boxes do".into(),
     }
 }

@@ -1,5 +1,8 @@
 //! The sentences about boxes elsewhere: one that keeps copies for this one, and those that this one keeps for.
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use super::duration;
 use crate::duty::DutyKind;
 use crate::incident::Incident;
@@ -12,6 +15,7 @@ pub(super) fn words(incident: &Incident, name: &str, number: &dyn Fn(&str) -> i6
         DutyKind::OffsiteCopy => copy(code, name, &duration(number("age_s")), number("shares")),
         DutyKind::OffsiteLoss => loss(code, name, number("objects")),
         DutyKind::OffsiteRoom => room(code, name, number("percent")),
+        DutyKind::OffsiteOrders => orders(code, name, number("orders"), &day(number("counts_at"))),
         DutyKind::OffsiteDoor => door(code),
         _ => [
             format!("{name} answers and signs what can't be right"),
@@ -113,6 +117,32 @@ fn room(code: &str, name: &str, percent: i64) -> [String; 3] {
     }
 }
 
+fn orders(code: &str, name: &str, orders: i64, day: &str) -> [String; 3] {
+    let ordered = if orders == 1 { "An order".into() } else { format!("{orders} orders") };
+    match code {
+        "tenant" => [
+            format!("{ordered} came to keep copies of {name} for a shorter time than this box promised, signed by both organisations"),
+            format!("Until {day} all of it is kept; from then on, what was ordered counts. Your own copies are not touched"),
+            format!("Call {name}: do they know of it? They can cancel it at their box until {day}"),
+        ],
+        _ => [
+            format!(
+                "{ordered} came to {name} to keep copies of this practice for a shorter time than was promised, with two papers of your kit and the second organisation's key"
+            ),
+            format!("Until {day} all of it is kept there; from then on, what was ordered is let go. All is here"),
+            format!(
+                "If you did not mean it, cancel it before {day}: 'keepwell offsite cancel'. Then two of your papers are in wrong hands: \
+                 call whoever is responsible for security"
+            ),
+        ],
+    }
+}
+
+fn day(at: i64) -> String {
+    let civil = Timestamp::from_second(at).map(|moment| TimeZone::UTC.to_datetime(moment).date());
+    civil.map_or_else(|_| "a day that is not known".into(), |date| date.to_string())
+}
+
 fn door(code: &str) -> [String; 3] {
     match code {
         "replaced" => [
@@ -120,6 +150,16 @@ fn door(code: &str) -> [String; 3] {
             "Your own copies are not touched. All that is kept for that practice can be fetched by the new box, and by the old one no more"
                 .into(),
             "Call that practice. If they did not set up a new box, somebody has their papers".into(),
+        ],
+        "order" => [
+            "Somebody ordered this box to keep a practice's copies for a shorter time, and did not have its papers".into(),
+            "It was refused; all is kept as was promised".into(),
+            "Call the practices that this box keeps copies for. If none of them tried it, tell whoever looks after your network".into(),
+        ],
+        "returned" => [
+            "A box called that has no place here any more: another one took it, with two papers of the kit".into(),
+            "It was refused; nothing was given out, and nothing that is kept was touched".into(),
+            "Call that practice. If their old box still runs, it has to be switched off; if it does not, somebody has its key".into(),
         ],
         "papers" => [
             "A box tried to take the place of one that this box keeps copies for, and did not have its papers".into(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use keepwell_crypt::{Secret, Signer};
 use keepwell_format::{Epoch, Manifest, PackContent, PackHeader, PackId, PackSeq, SeqRanges, SnapshotId, VaultId};
-use keepwell_offsite::{Keeping, Moment, Put, Refused, Tenant, Terms};
+use keepwell_offsite::{Keeping, Moment, Put, Refused, Tenant, Terms, objects_for};
 use keepwell_storage::{Access, Disk, Io, MemoryDisk, Pool, PoolIds};
 use keepwell_wire::snapshots::{PackRef, SnapshotRef, fingerprint};
 use keepwell_wire::{Class, KeyName, Receipt};
@@ -126,7 +126,13 @@ pub fn sign(bytes: &[u8]) -> [u8; 64] {
 }
 
 pub fn terms(quota: u64, keepers: [u32; 4]) -> Terms {
-    Terms { receiver: RECEIVER, verify_key: Source::new().verify_key(), quota, keeping: Keeping::new(0, keepers) }
+    Terms {
+        receiver: RECEIVER,
+        verify_key: Source::new().verify_key(),
+        quota,
+        objects: objects_for(quota),
+        keeping: Keeping::new(0, keepers),
+    }
 }
 
 pub fn memory(count: usize) -> Vec<Arc<MemoryDisk>> {

@@ -1,5 +1,7 @@
 //! Two boxes before a fire: one has a vault with shares and sends them, the other one keeps them. And a line between them that is cut.
 
+#![allow(dead_code, reason = "each test file uses its part")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +13,7 @@ use keepwell_crypt::KitFile;
 use keepwell_format::{Key, Time, VaultId};
 use keepwell_replicad::house::House;
 use keepwell_replicad::keep;
-use keepwell_replicad::world::System;
+use keepwell_replicad::world::{System, World};
 use keepwell_storage::{Access, Layout, Pool, PoolIds, disks_up_to, mounted_in};
 use keepwell_vault::{
     BackupOptions, Clock, Env, GivenFiles, IndexPlace, NewVault, NoProgress, Reread, Sealed, Snapshot, Unlock, Vault, Workers, create,
@@ -142,7 +144,12 @@ pub(crate) struct Keeper {
 
 impl Keeper {
     pub(crate) async fn start(state: &Path, pool: &Path) -> Self {
-        let house = House::start(state, pool, Arc::new(System::new().unwrap())).unwrap();
+        Self::start_in(Arc::new(System::new().unwrap()), state, pool).await
+    }
+
+    /// On a machine whose times are given.
+    pub(crate) async fn start_in(world: Arc<dyn World>, state: &Path, pool: &Path) -> Self {
+        let house = House::start(state, pool, world).unwrap();
         house.receive(true).unwrap();
         let tasks = vec![
             tokio::spawn(keep::listen(Arc::clone(&house), "127.0.0.1:0".parse().unwrap())),
@@ -179,8 +186,14 @@ impl Drop for Keeper {
 
 /// The box that sends: paired, and everything is there.
 pub(crate) async fn send_all(home: &Home, state: &Path, keeper: &Keeper) -> Arc<House> {
+    send_all_with(None, home, state, keeper).await
+}
+
+/// The same, with the key of a second organisation.
+pub(crate) async fn send_all_with(second_key: Option<String>, home: &Home, state: &Path, keeper: &Keeper) -> Arc<House> {
     let house = House::start(state, &home.folder, Arc::new(System::new().unwrap())).unwrap();
-    let invited = keeper.house.invite(Invite { address: keeper.address.clone(), quota_bytes: 1 << 40, place: "elsewhere".into() }).unwrap();
+    let invite = Invite { address: keeper.address.clone(), quota_bytes: 1 << 40, place: "elsewhere".into(), second_key };
+    let invited = keeper.house.invite(invite).unwrap();
     let order = Pair { invitation: invited.invitation, slots: keepwell_api::Base64(home.slots().into()), practice: "a practice".into() };
     house.pair(order).await.unwrap();
     house.hand_over(Offers { snapshots: home.offers.clone() }).unwrap();

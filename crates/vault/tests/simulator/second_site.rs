@@ -91,7 +91,8 @@ impl Sites {
         let index = Arc::new(MemoryIndex::default());
         let vault = open(dynamic(&near), Access::Write, Arc::clone(&index) as _, &env).unwrap();
         let verify_key = vault.slots().unwrap().verify_key;
-        let terms = Terms { receiver: KeyName([4; 32]), verify_key, quota: 1 << 40, keeping: Keeping::new(0, [24, 30, 8, 12]) };
+        let terms =
+            Terms { receiver: KeyName([4; 32]), verify_key, quota: 1 << 40, objects: 1 << 17, keeping: Keeping::new(0, [24, 30, 8, 12]) };
         let disks: Vec<Arc<MemoryDisk>> = (1..=far.width()).map(|n| Arc::new(MemoryDisk::new(format!("far-{n}")))).collect();
         let ids = PoolIds { vault: vault.id().0, disks: (1..=far.width()).map(|n| [n; 16]).collect() };
         drop(Pool::create(dynamic(&disks), ids, far).unwrap());

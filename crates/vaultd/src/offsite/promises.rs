@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use keepwell_api::offsite::{Event, Receiver, Status, TenantTold};
+use keepwell_api::offsite::{Event, OrderState, OrderTold, Receiver, Status, TenantTold};
 use keepwell_duties::{At, Book, Duty, DutyKind, Numbers};
 
 use super::ShareHere;
@@ -38,6 +38,7 @@ pub(crate) fn look(appliance: &Appliance, status: &Status, shares: &BTreeMap<Str
     }
     for (practice, tenant) in names(status.tenants.iter().map(|one| (one.practice.as_str(), one.vault.as_str(), one))) {
         seen.push((Duty::room_of_tenant(&practice), of_tenant(tenant, now)));
+        seen.push((Duty::orders_of_tenant(&practice), orders("tenant", &tenant.orders, now)));
     }
     appliance.watch.elsewhere(seen, appliance);
 }
@@ -47,6 +48,8 @@ pub(crate) fn door(event: &Event) -> Option<&'static str> {
     match (event.code.as_str(), event.fields.get("why").map(String::as_str)) {
         ("tenant-replaced", _) => Some("replaced"),
         ("tenant-refused", Some("papers")) => Some("papers"),
+        ("tenant-refused", Some("replaced")) => Some("returned"),
+        ("tenant-refused", Some("order")) => Some("order"),
         ("tenant-refused", _) => Some("invitation"),
         _ => None,
     }
@@ -54,7 +57,7 @@ pub(crate) fn door(event: &Event) -> Option<&'static str> {
 
 /// How bad it is, of two that nobody has looked at yet.
 pub(crate) fn worse(one: &'static str, other: &str) -> bool {
-    let weight = |code| ["invitation", "papers", "replaced"].iter().position(|known| *known == code);
+    let weight = |code| ["invitation", "order", "papers", "returned", "replaced"].iter().position(|known| *known == code);
     weight(one) > weight(other)
 }
 
@@ -92,6 +95,7 @@ fn of_receiver(place: &str, receiver: &Receiver, shares: Option<&BTreeMap<String
         (duty(DutyKind::OffsiteReceipts), faultless(code, heard_at)),
         (duty(DutyKind::OffsiteRoom), room(code, heard_at)),
         (duty(DutyKind::OffsiteLoss), loss(receiver, now)),
+        (duty(DutyKind::OffsiteOrders), orders("pending", &receiver.orders, heard_at)),
         (duty(DutyKind::OffsiteCopy), of_content(copy)),
     ]
 }
@@ -150,6 +154,18 @@ fn copy(content: &Content, reached: bool, now: i64) -> Seen {
         Some(challenge) if late(challenge.at) => Seen::Broken("unproven", vec![age(challenge.at)]),
         Some(challenge) => Seen::Kept(content.oldest.min(challenge.at).min(now)),
         None => Seen::Silent,
+    }
+}
+
+/// Somebody has to look before it counts. When it does, or was cancelled, that is over.
+fn orders(code: &'static str, orders: &[OrderTold], seen_at: i64) -> Seen {
+    let pending = orders.iter().filter(|order| order.state == OrderState::Pending);
+    match pending.clone().map(|order| order.counts_at).min() {
+        None => Seen::Kept(seen_at),
+        Some(counts_at) => {
+            let count = i64::try_from(pending.count()).unwrap_or(i64::MAX);
+            Seen::Broken(code, vec![("orders".into(), count), ("counts_at".into(), counts_at)])
+        }
     }
 }
 

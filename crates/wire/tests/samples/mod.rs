@@ -4,6 +4,9 @@ use keepwell_format::{FormatError, PackId, PackSeq, SnapshotId, VaultId};
 use keepwell_wire::challenge::{Answer, Asked, Challenge};
 use keepwell_wire::pairing::{Between, PairAnswer, PairRequest, Side};
 use keepwell_wire::recover::{RecoverProof, RecoverRequest, RecoverSecret};
+use keepwell_wire::shorten::{
+    Cancel, CancelOrder, GiveOrder, OrderId, OrderSecret, OrderState, OrderTold, Orders, Right, Shorten, SignedOrder, What,
+};
 use keepwell_wire::snapshots::{PackRef, SnapshotRef, decode_missing, decode_packs, encode_missing, encode_packs, fingerprint};
 use keepwell_wire::survey::{Survey, decode_answer, encode_answer};
 use keepwell_wire::uploads::{Upload, decode_uploads, encode_uploads};
@@ -46,6 +49,21 @@ pub(crate) fn decode(structure: &str, bytes: &[u8]) -> Result<(String, Vec<u8>),
             let proven = RecoverSecret::from_bytes([6; 32]).is_proven(&between(), &proof.proof);
             (format!("{:?}, proven: {proven}", proof.vault), proof.encode())
         }
+        "order" => SignedOrder::decode(bytes).map(|signed| (format!("{signed:?}"), signed.encode()))?,
+        "order-given" => {
+            let given = GiveOrder::decode(bytes)?;
+            let proven = order_secret().is_proven(&between(), &given.signed.order.encode(), &given.proof);
+            (format!("{:?}, proven: {proven}", given.signed.order.id), given.encode())
+        }
+        "order-cancelled" => {
+            let cancelled = CancelOrder::decode(bytes)?;
+            let proven = match cancelled.right {
+                Right::Papers(proof) => order_secret().is_proven(&between(), &cancelled.cancel.encode(), &proof),
+                Right::Tenant | Right::Second(_) => true,
+            };
+            (format!("{:?}, proven: {proven}", cancelled.cancel), cancelled.encode())
+        }
+        "orders" => Orders::decode(bytes).map(|orders| (format!("{orders:?}"), orders.encode()))?,
         other => panic!("no structure {other}"),
     })
 }
@@ -98,7 +116,42 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<u8>)> {
         ("challenge-answer", Answer { nonce: challenge().nonce, proofs }.encode()),
         ("recover-request", RecoverRequest { vault: VaultId([0x11; 16]), recipient: "age1qqqq".into() }.encode()),
         ("recover-proof", RecoverProof { vault: VaultId([0x11; 16]), proof }.encode()),
+        ("order", order().encode()),
+        ("order", SignedOrder { order: Shorten { what: What::Floor(30 * 86_400), ..order().order }, signature: None }.encode()),
+        ("order-given", GiveOrder { proof: order_secret().proof(&between(), &order().order.encode()), signed: order() }.encode()),
+        (
+            "order-cancelled",
+            CancelOrder { cancel: cancel(), right: Right::Papers(order_secret().proof(&between(), &cancel().encode())) }.encode(),
+        ),
+        ("orders", orders().encode()),
     ]
+}
+
+fn order() -> SignedOrder {
+    let what = What::Snapshots(vec![SnapshotId([0x55; 32]), SnapshotId([0x56; 32])]);
+    let (vault, receiver) = (VaultId([0x11; 16]), KeyName([0x44; 32]));
+    let order = Shorten { id: OrderId([0xaa; 16]), vault, receiver, head: [0x66; 32], expires: 9 * 86_400, what };
+    SignedOrder { order, signature: Some([0x77; 64]) }
+}
+
+fn cancel() -> Cancel {
+    Cancel { id: OrderId([0xaa; 16]), vault: VaultId([0x11; 16]), receiver: KeyName([0x44; 32]) }
+}
+
+fn orders() -> Orders {
+    let told = OrderTold {
+        signed: order(),
+        state: OrderState::Pending,
+        from: 14 * 86_400,
+        given: 1_790_000_000,
+        snapshots: 2,
+        came: [1_780_000_000, 1_781_000_000],
+    };
+    Orders { second_key: Some([0x88; 32]), elapsed: 7 * 86_400, orders: vec![told] }
+}
+
+fn order_secret() -> OrderSecret {
+    OrderSecret::from_bytes([6; 32])
 }
 
 fn token() -> Token {

@@ -15,6 +15,12 @@ pub(crate) enum OffsiteCommand {
     Send,
     /// Have the second site prove now, and not within the day, that it has what it signed for
     Prove,
+    /// What other boxes have signed for: what an order can name
+    Receipts,
+    /// Make an order to have something kept for a shorter time there than was promised. A second organisation signs it ('keepwell order sign'), and who has two papers gives it ('keepwell order give')
+    Order(MakeOrderArgs),
+    /// Cancel an order that is pending at the other box: all is kept as was promised
+    Cancel(CancelOrderArgs),
 }
 
 impl OffsiteCommand {
@@ -26,6 +32,9 @@ impl OffsiteCommand {
             Self::Pair(_) => "offsite pair",
             Self::Send => "offsite send",
             Self::Prove => "offsite prove",
+            Self::Receipts => "offsite receipts",
+            Self::Order(_) => "offsite order",
+            Self::Cancel(_) => "offsite cancel",
         }
     }
 }
@@ -42,6 +51,35 @@ pub(crate) struct InviteArgs {
     /// What this place is called at the other box
     #[arg(long, value_name = "NAME")]
     pub(crate) place: String,
+    /// The key of a second organisation, as 'keepwell order key' prints it, or a file with it: with it and two papers of that practice something can be kept for a shorter time than was promised; without one, never. It stays
+    #[arg(long, value_name = "KEY")]
+    pub(crate) second_key: Option<String>,
+}
+
+/// `offsite order`.
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["snapshots", "floor_days"])))]
+pub(crate) struct MakeOrderArgs {
+    /// Where the order goes: a file that does not exist
+    #[arg(value_name = "FILE")]
+    pub(crate) file: std::path::PathBuf,
+    /// Snapshots that are to be kept no longer, as 'keepwell offsite receipts' lists them; as many digits as tell them apart
+    #[arg(long = "snapshot", value_name = "ID")]
+    pub(crate) snapshots: Vec<String>,
+    /// Every snapshot is to be kept for so many days at least, and no longer; the keepers of weeks and months stay
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) floor_days: Option<u32>,
+    /// Which box, by the beginning of its key's name, where several keep for this one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) receiver: Option<String>,
+}
+
+/// `offsite cancel`.
+#[derive(Debug, Args)]
+pub(crate) struct CancelOrderArgs {
+    /// The order's name, as 'keepwell offsite status' says it
+    #[arg(value_name = "ORDER")]
+    pub(crate) order: String,
 }
 
 /// `offsite pair`.

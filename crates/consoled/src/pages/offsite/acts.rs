@@ -69,8 +69,12 @@ pub(crate) async fn invite(visit: Visit) -> Response {
         visit.look_at(&["room"]);
         return show_invite(&visit, Some("The room is a whole number, of gigabytes or terabytes. Nobody was invited.".into()));
     };
-    let ask =
-        Invite { address: with_port(visit.form.text("address").trim()), quota_bytes, place: visit.form.text("place").trim().to_owned() };
+    let ask = Invite {
+        address: with_port(visit.form.text("address").trim()),
+        quota_bytes,
+        place: visit.form.text("place").trim().to_owned(),
+        second_key: None,
+    };
     match visit.granted::<Invited>(Verb::OffsiteChange, "/v1/offsite/invite", &ask).await {
         Ok(made) => {
             let invitation = String::from_utf8_lossy(made.invitation.as_ref()).into_owned();

@@ -1,6 +1,6 @@
 //! What each state of another box makes of the promises, and what people hear of it.
 
-use keepwell_api::offsite::{ChallengeTold, Failure, Signed};
+use keepwell_api::offsite::{ChallengeTold, Failure, OrderState, OrderTold, Signed};
 use keepwell_duties::{Announcement, Incidents, Said, Severity, words};
 
 use super::super::Newest;
@@ -44,6 +44,8 @@ fn well() -> Receiver {
         contact_at: Some(NOW - 600),
         failure: None,
         challenge: Some(ChallengeTold { at: NOW - 10 * HOUR, asked: 40, lost: 0, mended: 0, lost_at: None }),
+        second_key: None,
+        orders: Vec::new(),
     }
 }
 
@@ -187,6 +189,8 @@ fn a_tenant_is_told_of_before_it_is_refused() {
         used_bytes: used,
         snapshots: None,
         received_at: None,
+        second_key: None,
+        orders: Vec::new(),
     };
     assert_eq!(of_tenant(&tenant(Some(949)), NOW), Seen::Kept(NOW));
     assert_eq!(of_tenant(&tenant(Some(950)), NOW), Seen::Broken("tenant", vec![("percent".into(), 95)]));
@@ -212,8 +216,39 @@ fn what_happens_at_the_door_is_told_and_a_scan_does_not_hide_a_theft() {
     assert_eq!(door(&event("tenant-replaced", None)), Some("replaced"));
     assert_eq!(door(&event("tenant-refused", Some("papers"))), Some("papers"));
     assert_eq!(door(&event("tenant-refused", Some("invitation"))), Some("invitation"));
+    assert_eq!(door(&event("tenant-refused", Some("replaced"))), Some("returned"));
     for quiet in ["tenant-paired", "receipt", "challenge", "failure"] {
         assert_eq!(door(&event(quiet, None)), None);
     }
+    assert!(worse("replaced", "returned") && worse("returned", "papers"));
     assert!(worse("replaced", "papers") && worse("papers", "invitation") && !worse("invitation", "papers") && !worse("papers", "papers"));
+}
+
+#[test]
+fn an_order_is_told_until_it_counts_or_was_cancelled() {
+    let order = |state| OrderTold {
+        id: "01".repeat(16),
+        state,
+        snapshots: 3,
+        floor_s: None,
+        given_at: NOW - HOUR,
+        counts_at: NOW + 7 * DAY,
+        oldest_at: NOW - 60 * DAY,
+        newest_at: NOW - 50 * DAY,
+    };
+    let with = |states: &[OrderState]| Receiver { orders: states.iter().map(|state| order(*state)).collect(), ..well() };
+    use OrderState::{Cancelled, Counts, Pending};
+    assert_eq!(broken(&with(&[Counts, Cancelled])), []);
+    assert_eq!(broken(&with(&[Cancelled, Pending])), [(DutyKind::OffsiteOrders, "pending")]);
+    let (mut book, mut incidents) = (Book::begin(At(NOW - 90 * DAY)), Incidents::default());
+    enter(&mut book, of_receiver(PLACE, &with(&[Pending]), Some(&here()), NOW), At(NOW));
+    let said: Vec<Announcement> = incidents.review(&book, At(NOW));
+    let told = said.iter().find(|one| one.incident.duty.kind == DutyKind::OffsiteOrders).unwrap();
+    assert_eq!((told.kind, told.incident.severity), (Said::Opened, Severity::Critical));
+    let text = words::text(&told.incident, &|_| None);
+    let all = format!("{text:?}");
+    assert!(all.contains(PLACE) && all.contains("2027-01-22") && all.contains("keepwell offsite cancel"), "{all}");
+    enter(&mut book, of_receiver(PLACE, &with(&[Cancelled]), Some(&here()), NOW + HOUR), At(NOW + HOUR));
+    let said = incidents.review(&book, At(NOW + HOUR));
+    assert!(said.iter().any(|one| one.incident.duty.kind == DutyKind::OffsiteOrders && one.kind != Said::Opened), "it is over");
 }
