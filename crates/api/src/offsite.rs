@@ -2,9 +2,12 @@
 //!
 //! Times are Unix seconds, lengths bytes. Names of keys and ids of vaults and snapshots are lower-case hexadecimal digits. Nothing here opens data.
 
+mod promised;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Base64;
+pub use promised::{CancelOrder, ChallengeTold, EndTenant, OrderState, OrderTold, ReceiptTold, Receipts, ReceiptsOf, Unpair};
 
 /// replicad's socket.
 pub const SOCKET: &str = "/run/keepwell/replicad.sock";
@@ -197,57 +200,6 @@ pub struct Failure {
     pub text: String,
 }
 
-/// What a challenge found.
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChallengeTold {
-    /// When it ended.
-    pub at: i64,
-    /// Slices that were asked for.
-    pub asked: u64,
-    /// Objects that were not proven, or not there: lost.
-    pub lost: u64,
-    /// Of them sent again since.
-    pub mended: u64,
-    /// When a loss was last found, in this challenge or before.
-    pub lost_at: Option<i64>,
-}
-
-/// An order by which something is kept for a shorter time than was promised, as the box that keeps it tells of it.
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OrderTold {
-    /// Its name, 32 digits.
-    pub id: String,
-    /// What became of it.
-    pub state: OrderState,
-    /// Snapshots that it names, or that are older than the new floor.
-    pub snapshots: u64,
-    /// Seconds for which everything is kept from then on; none where it names snapshots.
-    pub floor_s: Option<u64>,
-    /// When it was given, by the clock of the box that keeps.
-    pub given_at: i64,
-    /// About when it begins to count.
-    pub counts_at: i64,
-    /// When the oldest of those snapshots had come there.
-    pub oldest_at: i64,
-    /// When the newest of them had.
-    pub newest_at: i64,
-}
-
-/// What became of an order.
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OrderState {
-    /// It does not count yet: whoever has a key can cancel it.
-    Pending,
-    /// It counts.
-    Counts,
-    /// It was cancelled, and never counts.
-    Cancelled,
-}
-
 /// A box that this one keeps for.
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -274,6 +226,9 @@ pub struct TenantTold {
     /// Orders to keep something for a shorter time: the newest ones, and all that are pending.
     #[serde(default)]
     pub orders: Vec<OrderTold>,
+    /// Since when nothing more is taken of it; none as long as something is.
+    #[serde(default)]
+    pub ended_at: Option<i64>,
 }
 
 impl TenantTold {
@@ -396,61 +351,6 @@ pub struct SendNow {}
 pub struct Lacking {
     /// Names, as `packs/` and 64 digits.
     pub objects: Vec<String>,
-}
-
-/// `POST /v1/orders/cancel`, and vaultd's `POST /v1/offsite/cancel-order`, verb `offsite-change`: has a box that keeps for this one cancel an order that is pending there.
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CancelOrder {
-    /// Name of that box's key.
-    pub receiver: String,
-    /// Name of the order, 32 digits.
-    pub order: String,
-}
-
-/// `GET /v1/receipts` answers, and vaultd's `GET /v1/offsite/receipts`: what boxes have signed for and are bound by, for whoever makes an order.
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Receipts {
-    /// Of each box.
-    pub receivers: Vec<ReceiptsOf>,
-}
-
-/// Of one box.
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReceiptsOf {
-    /// Name of its key.
-    pub receiver: String,
-    /// What people there call the place.
-    pub place: String,
-    /// The vault.
-    pub vault: String,
-    /// Seconds of its time that have gone by for this box, as it last said.
-    pub elapsed: u64,
-    /// Hash of the newest receipt; none as long as there is none.
-    pub head: Option<String>,
-    /// By number, ascending.
-    pub receipts: Vec<ReceiptTold>,
-}
-
-/// A receipt.
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReceiptTold {
-    /// Its number.
-    pub number: u64,
-    /// The snapshot.
-    pub snapshot: String,
-    /// The share, by name; none where this box has the snapshot no more.
-    pub share: Option<String>,
-    /// When it was whole there, by the receiver's clock.
-    pub received_at: i64,
-    /// The same in seconds of the receiver's time.
-    pub elapsed: u64,
-    /// Until when of that it is kept, at least.
-    pub kept_until: u64,
 }
 
 /// `POST /v1/prove`, and vaultd's `POST /v1/offsite/prove`, verb `run-now`: has those that keep for this box prove now, and not within the day, that they have what they signed for.

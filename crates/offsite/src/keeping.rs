@@ -29,12 +29,17 @@ impl Keeping {
 
     /// Receipts that may go, of all that there are by ascending number. The newest one never goes.
     pub fn expired(&self, stamps: &[Stamp], now: u64) -> Vec<u64> {
+        let newest = stamps.last().map(|stamp| stamp.number);
+        self.over(stamps, now).into_iter().filter(|number| Some(*number) != newest).collect()
+    }
+
+    /// The same of a tenant of whom nothing more is taken: the newest goes in its time too.
+    pub fn over(&self, stamps: &[Stamp], now: u64) -> Vec<u64> {
         // What an order names is the first of no hour any more: another one takes that place, and none loses its own.
         let kept: Vec<Stamp> = stamps.iter().filter(|stamp| !stamp.ordered).copied().collect();
         let keepers = self.keepers_of(&kept, now);
-        let older = stamps.split_last().map_or(&[][..], |(_, older)| older);
         let is_over = |stamp: &&Stamp| stamp.ordered || stamp.kept_until <= now && !keepers.contains(&stamp.number);
-        older.iter().filter(is_over).map(|stamp| stamp.number).collect()
+        stamps.iter().filter(is_over).map(|stamp| stamp.number).collect()
     }
 
     /// The first of each hour, day, week and month that still counts.

@@ -43,6 +43,9 @@ pub enum Refused {
         /// So many.
         most: u64,
     },
+    /// Nothing more is taken of this tenant.
+    #[error("this box takes nothing more from this one: what is here stays until its time is over, and can be read until then")]
+    Ended,
     /// Packs of a snapshot that are not there; the first ones.
     #[error("{} or more packs of the snapshot are not here", .0.len())]
     Missing(Vec<PackSeq>),
@@ -66,6 +69,7 @@ impl Refused {
             }
             Self::Quota { .. } | Self::TooMany { .. } => "quota",
             Self::Missing(_) | Self::OtherPacks => "missing",
+            Self::Ended => "ended",
             Self::NotHere => "not-here",
             Self::Store(PoolError::Full { .. }) => "full",
             Self::Store(_) => "store",

@@ -90,6 +90,8 @@ pub struct Tenant {
     numbers: Numbers,
     /// Orders that count, or will.
     shortened: Vec<Shortened>,
+    /// Nothing more is taken.
+    ended: bool,
 }
 
 /// A snapshot that was signed for.
@@ -118,6 +120,7 @@ impl Tenant {
             checked: VecDeque::new(),
             numbers: Numbers::default(),
             shortened: Vec::new(),
+            ended: false,
         };
         for class in Class::ALL {
             for id in tenant.pool.objects(kept(class)) {
@@ -154,6 +157,16 @@ impl Tenant {
         }
     }
 
+    /// Nothing more is taken from now on. What was promised is kept, and can be read, until it is over.
+    pub fn end(&mut self) {
+        self.ended = true;
+    }
+
+    /// Whether nothing is kept any more that was promised, as all disks say: what is left is nobody's.
+    pub fn is_over(&self) -> bool {
+        self.ended && self.sets.is_empty() && self.pool.objects(Kept::Set).is_empty() && self.pool.health().is_whole()
+    }
+
     /// Bytes of objects that are kept.
     pub fn used(&self) -> u64 {
         self.used
@@ -168,6 +181,10 @@ impl Tenant {
     /// One that was lost has its room still: a tenant that is full is healed all the same.
     fn has_room(&self, name: ObjectName, length: u64) -> Result<(), Refused> {
         let (most, kept) = (self.terms.objects, self.lengths.len() as u64);
+        // What was lost of what is promised is taken still.
+        if self.ended && !self.lengths.contains_key(&name) {
+            return Err(Refused::Ended);
+        }
         if kept >= most && !self.lengths.contains_key(&name) {
             return Err(Refused::TooMany { most });
         }
@@ -320,7 +337,8 @@ impl Tenant {
     pub fn expire(&mut self, now: Moment) -> Result<(usize, usize), Refused> {
         let stamps: Vec<Stamp> = self.sets.values().map(|set| self.stamp(&set.record.receipt, now)).collect();
         let floor = self.floor(now);
-        let gone = self.terms.keeping.expired(&stamps, now.elapsed);
+        let keeping = self.terms.keeping;
+        let gone = if self.ended { keeping.over(&stamps, now.elapsed) } else { keeping.expired(&stamps, now.elapsed) };
         let mut manifests = Vec::new();
         for number in &gone {
             // The record goes first: what it needed is needed by nobody then, and a crash in between leaves something to remove, never something that is promised and not there.

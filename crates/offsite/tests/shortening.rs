@@ -172,3 +172,23 @@ fn an_order_for_another_state_of_things_is_not_taken() {
     assert_eq!(refused(floor(FLOOR_MIN), now), "not-shorter");
     assert!(matches!(tenant.look_at(&floor(FLOOR_MIN + 1), at(now)), Err(NoOrder::NotShorter { floor: FLOOR_MIN })));
 }
+
+#[test]
+fn an_ended_tenant_ages_out_by_its_promises_and_the_newest_too() {
+    let (disks, mut source) = (memory(2), Source::new());
+    let mut tenant = create(&disks, terms(1 << 30, [0, 0, 0, 12]));
+    let made = daily(&mut source, &mut tenant, 5);
+    tenant.end();
+    let own = source.pack(300);
+    let next = source.snapshot([own]);
+    let refused = source.sends(&mut tenant, &next, at(5 * DAY)).unwrap_err();
+    assert_eq!(refused.code(), "ended");
+    assert_eq!(tenant.expire(at(90 * DAY - 1)).unwrap(), (0, 0));
+    made.iter().for_each(|manifest| source.restores(&mut tenant, manifest).unwrap());
+    // The keeper of the month outlives the others, and the newest.
+    assert_eq!(tenant.expire(at(100 * DAY)).unwrap().0, 4);
+    source.restores(&mut tenant, &made[0]).unwrap();
+    assert!(!tenant.is_over());
+    assert_eq!(tenant.expire(at(400 * DAY)).unwrap().0, 1);
+    assert!(tenant.is_over());
+}

@@ -468,7 +468,7 @@ fn newest(wanted: &[Wanted], signed: &HashMap<[u8; 32], Receipt>) -> Vec<Signed>
     first.map(told).collect()
 }
 
-fn document(name: KeyName) -> String {
+pub(crate) fn document(name: KeyName) -> String {
     format!("receiver-{name}")
 }
 

@@ -43,6 +43,9 @@ pub enum Error {
     /// No box that keeps for this one has this key.
     #[error("no box with this key keeps for this one; nothing was changed")]
     NoReceiver,
+    /// Nothing is kept for such a vault.
+    #[error("this box keeps nothing for a box with this vault; nothing was changed")]
+    NoTenant,
     /// The other box did not cancel an order, or was not reached.
     #[error("the order was not cancelled at the other box: it counts from its day on, unless that is tried again before")]
     NotCancelled(#[source] SendError),
@@ -69,6 +72,7 @@ impl Error {
             Self::Meeting(SendError::Refused { code, .. }) if code == "bad-invitation" => (StatusCode::CONFLICT, "bad-invitation"),
             Self::Meeting(_) => (StatusCode::CONFLICT, "not-paired"),
             Self::NoReceiver => (StatusCode::NOT_FOUND, "no-receiver"),
+            Self::NoTenant => (StatusCode::NOT_FOUND, "no-tenant"),
             Self::NotCancelled(SendError::Refused { code, .. }) if code == "no-order" => (StatusCode::CONFLICT, "no-order"),
             Self::NotCancelled(_) => (StatusCode::CONFLICT, "not-cancelled"),
             Self::NotKept => (StatusCode::NOT_FOUND, "not-kept"),

@@ -174,6 +174,7 @@ impl House {
                 received_at: about.and_then(|about| about.received),
                 orders: crate::orders::of_tenant(self, &row)?,
                 second_key: row.second_key,
+                ended_at: row.ended_at,
             })
         });
         let tenants = tenants.collect::<Result<Vec<_>, Error>>()?;
@@ -366,7 +367,7 @@ impl House {
         }
     }
 
-    fn couriers(&self) -> MutexGuard<'_, BTreeMap<KeyName, Arc<Courier>>> {
+    pub(crate) fn couriers(&self) -> MutexGuard<'_, BTreeMap<KeyName, Arc<Courier>>> {
         lock(&self.couriers)
     }
 }

@@ -16,8 +16,8 @@ use crate::{meeting, orders};
 const LOOK: Duration = Duration::from_secs(20);
 /// Before an address that can't be had is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
-/// Looks between two rounds of expiry: once an hour, and after a start, since a box may be switched off each night.
-const HOURLY: u64 = 180;
+/// Elapsed seconds between two rounds of expiry. One after a start, too: a box may be switched off each night.
+const HOUR: u64 = 3600;
 /// Objects that are brought to their full redundancy in one look.
 const MENDED_AT_ONCE: usize = 64;
 
@@ -56,21 +56,34 @@ fn set(house: &House, at: Option<SocketAddr>, failed: Option<String>) {
 
 /// Looks after what is kept for others until the program ends.
 pub async fn tend(house: Arc<House>) {
-    for look in 0_u64.. {
+    let mut next = None;
+    loop {
         let home = Arc::clone(&house);
-        let done = tokio::task::spawn_blocking(move || look_after(&home, look % HOURLY == 0)).await;
-        if let Ok(Err(error)) = done {
-            tracing::error!(error = chain(&error), "what is kept for others could not be looked after; it is tried again soon");
+        let done = tokio::task::spawn_blocking(move || {
+            let now = home.tick()?;
+            let due = *next.get_or_insert(now);
+            look_after(&home, now >= due).map(|()| if now >= due { now + HOUR } else { due })
+        });
+        match done.await {
+            Ok(Ok(due)) => next = Some(due),
+            Ok(Err(error)) => {
+                tracing::error!(error = chain(&error), "what is kept for others could not be looked after; it is tried again soon");
+            }
+            Err(_) => {}
         }
         tokio::time::sleep(LOOK).await;
     }
 }
 
 fn look_after(house: &House, is_hour: bool) -> Result<(), crate::error::Error> {
-    house.tick()?;
     house.tell_of_replaced();
     for row in house.store.tenants()? {
         let name = KeyName(row.name);
+        // It went, and the program ended before it could say so.
+        if row.ended_at.is_some() && house.shelves.is_gone(row.vault) {
+            house.let_go(&row)?;
+            continue;
+        }
         let ails = house.receiver.with(name, |tenant, _| tenant.pool().health().disks.iter().any(keepwell_storage::DiskHealth::is_ailing));
         if ails != Some(false) {
             // Closed first: a pool has one writer. Who is being answered keeps it open until then.
@@ -106,6 +119,11 @@ fn look_after(house: &House, is_hour: bool) -> Result<(), crate::error::Error> {
                 }
             }
         });
+        if house.receiver.with(name, |tenant, _| tenant.is_over()) == Some(true)
+            && let Err(error) = house.let_go(&row)
+        {
+            tracing::warn!(tenant = %name, error = chain(&error), "a tenant of whom nothing is kept could not be let go; it is tried again");
+        }
     }
     if is_hour && let Err(error) = house.receiver.tidy(SystemTime::now()) {
         tracing::warn!(%error, "beginnings of objects could not be tidied up");

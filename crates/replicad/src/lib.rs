@@ -5,6 +5,7 @@
 
 pub mod courier;
 mod ear;
+mod ending;
 pub mod error;
 mod fetching;
 mod flight;

@@ -57,7 +57,7 @@ impl Admission for Door {
                 if !recipients.contains(&slots.kit.recipient) {
                     recipients.push(slots.kit.recipient);
                 }
-                TenantRow { quota, practice: request.practice, recipients, second_key, ..row.clone() }
+                TenantRow { quota, practice: request.practice, recipients, second_key, ended_at: None, ..row.clone() }
             }
             None => TenantRow {
                 name: between.source.0,
@@ -71,6 +71,7 @@ impl Admission for Door {
                 began: house.tick().map_err(failed)?,
                 since: house.world.wall(),
                 second_key: open.terms.second_key.clone(),
+                ended_at: None,
             },
         };
         if let Err(error) = take_in(&house, &row, known.is_some()) {
@@ -137,6 +138,9 @@ pub(crate) fn admit(house: &House, row: &TenantRow, pool: keepwell_storage::Pool
     let now = keepwell_offsite::Moment { wall: house.world.wall(), elapsed };
     let mut tenant = Tenant::open(pool, terms, now).map_err(|error| Error::Invalid(keepwell_api::error::chain(&error)))?;
     orders::shorten(house, row, &mut tenant)?;
+    if row.ended_at.is_some() {
+        tenant.end();
+    }
     house.receiver.admit(KeyName(row.name), tenant, row.began);
     Ok(())
 }

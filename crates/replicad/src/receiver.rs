@@ -22,7 +22,10 @@ use keepwell_wire::survey::{Survey, encode_answer};
 use keepwell_wire::uploads::encode_uploads;
 use keepwell_wire::{Class, KeyName, MAX_BODY, MAX_OBJECT};
 
+pub use ordering::NotTaken;
+
 use crate::Spool;
+use crate::refusals::Calls;
 
 /// Receipts in one answer.
 const MAX_RECEIPTS: usize = 1024;
@@ -48,15 +51,6 @@ pub trait Admission: Send + Sync {
     fn cancel(&self, between: &Between, cancelled: &CancelOrder) -> Result<Result<Orders, NotTaken>, NotNow>;
     /// What there is to be said about orders to the tenant with this key; none where there is none. Blocks.
     fn orders(&self, name: KeyName) -> Result<Option<Orders>, NotNow>;
-}
-
-/// Why an order is not taken, or not cancelled: a word of the protocol, and for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotTaken {
-    /// The word.
-    pub code: &'static str,
-    /// For people.
-    pub message: String,
 }
 
 /// This box can take nobody in at the moment.
@@ -89,15 +83,6 @@ impl About {
     fn of(tenant: &Tenant) -> Self {
         Self { used: tenant.used(), snapshots: tenant.snapshots() as u64, received: tenant.newest().map(|receipt| receipt.received) }
     }
-}
-
-/// Calls of keys that have no place here. Counted in memory, since anybody who finds the port may call as often as they like.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Calls {
-    /// Of keys that nobody knows, since the program began.
-    pub strangers: u64,
-    /// Of each key whose place another one has taken, since somebody took the count.
-    pub replaced: HashMap<KeyName, u64>,
 }
 
 /// All tenants of a box.
@@ -138,6 +123,7 @@ impl From<Refused> for No {
         let status = match refused.code() {
             "other-bytes" => StatusCode::UNPROCESSABLE_ENTITY,
             "quota" | "full" => StatusCode::INSUFFICIENT_STORAGE,
+            "ended" => StatusCode::FORBIDDEN,
             "missing" => StatusCode::CONFLICT,
             "not-here" => StatusCode::NOT_FOUND,
             _ => {
@@ -209,6 +195,11 @@ impl Receiver {
     /// Another key has taken this one's place before.
     pub fn refuse(&self, name: KeyName) {
         self.replaced.write().unwrap_or_else(PoisonError::into_inner).insert(name);
+    }
+
+    /// This key is no tenant any more.
+    pub fn dismiss(&self, name: KeyName) {
+        self.tenants.write().unwrap_or_else(PoisonError::into_inner).remove(&name);
     }
 
     /// Whether a tenant's disks can be used now.

@@ -8,6 +8,15 @@ use keepwell_wire::KeyName;
 const MOST: u32 = 20;
 const HOUR: u64 = 3600;
 
+/// Calls of keys that have no place here. Counted in memory, since anybody who finds the port may call as often as they like.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Calls {
+    /// Of keys that nobody knows, since the program began.
+    pub(crate) strangers: u64,
+    /// Of each key whose place another one has taken, since somebody took the count.
+    pub(crate) replaced: HashMap<KeyName, u64>,
+}
+
 /// Of this start of the program.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals {

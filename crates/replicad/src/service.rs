@@ -6,7 +6,7 @@ use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use keepwell_api::offsite::{CancelOrder, Events, Invite, Lacking, OFFERS_BYTES, Offers, Pair, Receiving, TakePlace};
+use keepwell_api::offsite::{CancelOrder, EndTenant, Events, Invite, Lacking, OFFERS_BYTES, Offers, Pair, Receiving, TakePlace, Unpair};
 use keepwell_api::{Callers, Refusal};
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,14 @@ pub fn routes(house: Shared, vaultd: u32) -> Router {
         )
         .route("/v1/offers", post(offers).layer(DefaultBodyLimit::max(OFFERS_BYTES)))
         .route("/v1/orders/cancel", post(cancel))
+        .route(
+            "/v1/unpair",
+            post(async |house: State<Shared>, Json(order): Json<Unpair>| beside(house, move |house| done(house.unpair(&order))).await),
+        )
+        .route(
+            "/v1/end",
+            post(async |house: State<Shared>, Json(order): Json<EndTenant>| beside(house, move |house| done(house.end(&order))).await),
+        )
         .route("/v1/receipts", get(async |house: State<Shared>| beside(house, |house| house.receipts()).await))
         .route("/v1/send", post(send))
         .route("/v1/prove", post(prove))

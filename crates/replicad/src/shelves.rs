@@ -114,6 +114,36 @@ impl Shelves {
         self.open(vault, random)
     }
 
+    /// Removes a tenant's folders from all disks. Called again, it goes on where it was.
+    pub(crate) fn remove(&self, vault: [u8; 16]) -> Result<(), ShelfError> {
+        let (there, missing) = self.disks()?;
+        if missing > 0 {
+            return Err(ShelfError::NotAllThere { missing });
+        }
+        let tenant = hex::encode(&vault);
+        let gone = format!("{tenant}.gone");
+        for disk in &there {
+            let folder = disk.join(TENANTS);
+            // All of it at once: half a folder would be a damaged tenant.
+            if folder.join(&tenant).exists() {
+                rename(&folder, &tenant, &gone)?;
+            }
+            match fs::remove_dir_all(folder.join(&gone)) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(ShelfError::Own { path: folder.join(&gone), source });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether no disk has anything of a tenant any more, and all of them are there to say so.
+    pub(crate) fn is_gone(&self, vault: [u8; 16]) -> bool {
+        let tenant = hex::encode(&vault);
+        self.disks().is_ok_and(|(there, missing)| missing == 0 && there.iter().all(|disk| !disk.join(TENANTS).join(&tenant).exists()))
+    }
+
     /// Folders of the own pool's disks that are there, and how many are not.
     fn disks(&self) -> Result<(Vec<PathBuf>, usize), ShelfError> {
         let health = self.own()?.health();

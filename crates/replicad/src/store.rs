@@ -88,6 +88,9 @@ pub(crate) struct TenantRow {
     /// The second organisation's key, without which nothing is kept for a shorter time than was promised; as digits.
     #[serde(default)]
     pub second_key: Option<String>,
+    /// Since when nothing more is taken of it, seconds since 1970.
+    #[serde(default)]
+    pub ended_at: Option<i64>,
 }
 
 impl TenantRow {
@@ -258,6 +261,24 @@ impl Store {
             transaction.execute("DELETE FROM replaced WHERE name = ?1", [row.name])?;
             let sql = "INSERT OR REPLACE INTO replaced (name, by, at) VALUES (?1, ?2, ?3)";
             transaction.execute(sql, params![before.0, row.name, event.at])?;
+            event.insert(transaction)
+        })
+    }
+
+    /// A tenant of whom nothing is kept any more. Its orders stay: each is good once.
+    pub(crate) fn drop_tenant(&self, name: KeyName, event: &Happened) -> Result<(), StoreError> {
+        self.with("let a tenant go", |transaction| {
+            transaction.execute("DELETE FROM tenants WHERE name = ?1", [name.0])?;
+            event.insert(transaction)
+        })
+    }
+
+    /// A box that keeps for this one no more, with its receipts and what is known of it.
+    pub(crate) fn drop_receiver(&self, name: KeyName, document: &str, event: &Happened) -> Result<(), StoreError> {
+        self.with("let a receiver go", |transaction| {
+            transaction.execute("DELETE FROM receivers WHERE name = ?1", [name.0])?;
+            transaction.execute("DELETE FROM receipts WHERE receiver = ?1", [name.0])?;
+            transaction.execute("DELETE FROM documents WHERE name = ?1", [document])?;
             event.insert(transaction)
         })
     }

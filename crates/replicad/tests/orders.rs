@@ -12,7 +12,7 @@ use std::time::Duration;
 use fire::{Content, Home, Keeper, VAULT, new_pool, noise, send_all_with, until};
 use hyper::{HeaderMap, Method};
 use keepwell_api::hex;
-use keepwell_api::offsite::{CancelOrder as CancelHere, OrderState, TenantTold};
+use keepwell_api::offsite::{CancelOrder as CancelHere, EndTenant, Offered, Offers, OrderState, TenantTold, Unpair};
 use keepwell_crypt::{KitFile, Secret, Signer, combine, kit_recipient, unwrap_with_seed};
 use keepwell_format::{SnapshotId, VaultId};
 use keepwell_link::{Caller, Identity};
@@ -320,4 +320,52 @@ async fn the_box_cancels_what_its_people_did_not_mean() {
     scene.machine.goes_on(30 * 86_400);
     let scene = scene.starts_again().await;
     assert_eq!(of_vault(&scene.keeper, VAULT).snapshots, Some(3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_is_ended_ages_out_and_is_none_then() {
+    let scene = Scene::new().await;
+    let mine = Practice::new(scene.folder.path(), VAULT, &scene.keeper, None).await;
+    let theirs = Practice::new(scene.folder.path(), OTHER, &scene.keeper, None).await;
+    let folders = || {
+        let tenants = (1..=2).map(|n| scene.folder.path().join(format!("elsewhere/disk-{n}/tenants")));
+        tenants.flat_map(|folder| std::fs::read_dir(folder).unwrap()).map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>()
+    };
+    assert_eq!(folders().len(), 4);
+    scene.keeper.house.end(&EndTenant { vault: hex::encode(&VAULT.0) }).unwrap();
+    assert!(scene.keeper.house.end(&EndTenant { vault: "00".repeat(16) }).is_err());
+    // Nothing newer is taken, and what is there is proven as before.
+    let mut offers = mine.home.offers.clone();
+    let newer = {
+        let vault = mine.home.open();
+        let given = keepwell_vault::GivenFiles::new("records").with_bytes("patients", noise("newer", 200_000).into());
+        let options =
+            keepwell_vault::BackupOptions { name: "records".into(), level: 1, reread: keepwell_vault::Reread::NONE, intended: true };
+        vault.backup(&given, &options, &keepwell_vault::NoProgress).unwrap().snapshot.to_string()
+    };
+    offers.push(Offered { snapshot: newer, share: "records".into(), tier: 1, taken_at: 99 });
+    mine.sender.hand_over(Offers { snapshots: offers }).unwrap();
+    let receiver = || mine.sender.status().unwrap().receivers[0].clone();
+    until("it is told", || receiver().failure.filter(|failure| failure.code == "ended")).await;
+    mine.sender.prove_now();
+    assert_eq!(until("what is there is proven", || receiver().challenge).await.lost, 0);
+    assert_eq!((of_vault(&scene.keeper, VAULT).snapshots, of_vault(&scene.keeper, OTHER).snapshots), (Some(3), Some(3)));
+    // The one that sends leaves: the other one is told nothing.
+    let unpair = Unpair { receiver: scene.keeper.name().to_string() };
+    theirs.sender.unpair(&unpair).unwrap();
+    assert!(theirs.sender.unpair(&unpair).is_err() && theirs.sender.status().unwrap().receivers.is_empty());
+    drop(theirs);
+    let again =
+        House::start(&scene.folder.path().join("8-state"), &scene.folder.path().join("8-home"), Arc::new(Machine::default())).unwrap();
+    assert!(again.status().unwrap().receivers.is_empty() && again.receipts().unwrap().receivers.is_empty(), "for good");
+
+    // Three years: no promise is left. Who was not ended keeps its newest.
+    scene.machine.goes_on(1_100 * 86_400);
+    let scene = scene.starts_again().await;
+    scene.machine.goes_on(2 * 3600);
+    until("it is no tenant any more", || (scene.keeper.house.status().unwrap().tenants.len() == 1).then_some(())).await;
+    assert_eq!(of_vault(&scene.keeper, OTHER).snapshots.map(|count| count > 0), Some(true));
+    let left = (1..=2).map(|n| scene.folder.path().join(format!("elsewhere/disk-{n}/tenants")));
+    let left: Vec<_> = left.flat_map(|folder| std::fs::read_dir(folder).unwrap()).map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, vec![std::ffi::OsString::from(hex::encode(&OTHER.0)); 2], "its folders are gone, and nobody else's");
 }

@@ -470,3 +470,13 @@ async fn whoever_had_the_lost_box_is_in_nobodys_way() {
     let first = vault.snapshots().unwrap().into_iter().find(|snapshot| snapshot.body.name == "records").unwrap();
     assert!(holds(&vault, &first, &good), "the oldest is the good one");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_for_a_box_that_was_ended_comes_back_all_the_same() {
+    let small = Content::from([("records", vec![("patients", noise("patients", 100_000))])]);
+    let practice = Practice::new(&small).await;
+    practice.keeper.house.end(&keepwell_api::offsite::EndTenant { vault: keepwell_api::hex::encode(&VAULT.0) }).unwrap();
+    let blank = Blank::new(papers(&practice.home));
+    assert!(blank.fetch(&practice.keeper.address, practice.keeper.name(), false).await.unwrap().all);
+    blank.has(&practice.home.unlock(), &small);
+}

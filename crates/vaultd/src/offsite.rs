@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use keepwell_api::grants::Grant;
 use keepwell_api::offsite::{
-    Backlog, CancelOrder, CopyOffsite, Invite, Invited, Offsite, PLACE_NAME, Pair, PairWith, Paired, ProveNow, Receipts, Receiver,
-    ReceiverTold, SendNow, Stands, Status, TierOffsite,
+    Backlog, CancelOrder, CopyOffsite, EndTenant, Invite, Invited, Offsite, PLACE_NAME, Pair, PairWith, Paired, ProveNow, Receipts,
+    Receiver, ReceiverTold, SendNow, Stands, Status, TierOffsite, Unpair,
 };
 use keepwell_api::vault::Done;
 use keepwell_api::{Client, ClientError};
@@ -89,6 +89,23 @@ pub(crate) fn cancel_order(appliance: &Arc<Appliance>, grant: &Grant, order: Can
     let fields = vec![("receiver".into(), Value::Text(order.receiver.clone())), ("order".into(), Value::Text(order.order.clone()))];
     record(appliance, grant, "offsite-order-cancelled", fields)?;
     replicad(appliance).within(PAIRING).post::<Done>("/v1/orders/cancel", &order).map_err(VaultdError::of_replicad)
+}
+
+/// Sends nothing more to a box that keeps for this one. It keeps what it promised.
+pub(crate) fn unpair(appliance: &Arc<Appliance>, grant: &Grant, order: Unpair) -> Answer<Done> {
+    record(appliance, grant, "offsite-unpaired", vec![("receiver".into(), Value::Text(order.receiver.clone()))])?;
+    let done = replicad(appliance).post::<Done>("/v1/unpair", &order).map_err(VaultdError::of_replicad)?;
+    place::forget(appliance, &order.receiver)?;
+    appliance.changed();
+    Ok(done)
+}
+
+/// Takes nothing more from a box that this one keeps for. What is kept ages out.
+pub(crate) fn end(appliance: &Arc<Appliance>, grant: &Grant, order: EndTenant) -> Answer<Done> {
+    record(appliance, grant, "offsite-tenant-ended", vec![("vault".into(), Value::Text(order.vault.clone()))])?;
+    let done = replicad(appliance).post::<Done>("/v1/end", &order).map_err(VaultdError::of_replicad)?;
+    appliance.changed();
+    Ok(done)
 }
 
 /// What other boxes have signed for, for whoever makes an order.

@@ -32,6 +32,13 @@ pub(crate) fn remember(appliance: &Appliance, status: &Status) -> Result<(), Vau
     Ok(())
 }
 
+/// With one of them it is paired no more.
+pub(crate) fn forget(appliance: &Appliance, name: &str) -> Result<(), VaultdError> {
+    let known = appliance.state.document::<Vec<KeptReceiver>>(RECEIVERS)?.unwrap_or_default();
+    let kept: Vec<KeptReceiver> = known.into_iter().filter(|known| known.name != name).collect();
+    Ok(appliance.state.set_document(RECEIVERS, &kept)?)
+}
+
 fn kept(receiver: &Receiver) -> KeptReceiver {
     KeptReceiver {
         name: receiver.name.clone(),

@@ -97,6 +97,8 @@ pub fn routes(appliance: Shared, callers: Callers) -> Router {
         .route("/v1/deletions/thaw", act(Verb::DeletionsThaw, freezing::thaw))
         .route("/v1/offsite/invite", act(Verb::OffsiteChange, offsite::invite))
         .route("/v1/offsite/pair", act(Verb::OffsiteChange, offsite::pair))
+        .route("/v1/offsite/unpair", act(Verb::OffsiteChange, offsite::unpair))
+        .route("/v1/offsite/end", act(Verb::OffsiteChange, offsite::end))
         .route("/v1/offsite/cancel-order", act(Verb::OffsiteChange, offsite::cancel_order))
         .route("/v1/offsite/send", act(Verb::RunNow, offsite::send))
         .route("/v1/offsite/prove", act(Verb::RunNow, offsite::prove))

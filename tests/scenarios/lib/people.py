@@ -23,7 +23,11 @@ class People:
         self.box = box
         owner = box.ready["owner"]
         with open(owner["totp_file"], encoding="utf-8") as file:
-            self.telephones = {owner["user"]: Telephone(file.read().strip(), used=True)}
+            telephone = Telephone(file.read().strip(), used=True)
+        # Of the code that the commands showed last, which may be one step ahead.
+        with open(owner["session_file"], encoding="utf-8") as file:
+            telephone.last = max(telephone.last, json.load(file).get("period", 0))
+        self.telephones = {owner["user"]: telephone}
         with open(owner["password_file"], encoding="utf-8") as file:
             self.passwords = {owner["user"]: file.read().strip()}
         self.owner = owner["user"]

@@ -3,8 +3,8 @@
 use keepwell_api::grants::Verb;
 use keepwell_api::hex;
 use keepwell_api::offsite::{
-    Backlog, CancelOrder, Invite, Invited, Offsite, OrderState, OrderTold, PORT, PairWith, Paired, ProveNow, Receipts, ReceiptsOf,
-    ReceiverTold, SendNow, TierOffsite,
+    Backlog, CancelOrder, EndTenant, Invite, Invited, Offsite, OrderState, OrderTold, PORT, PairWith, Paired, ProveNow, Receipts,
+    ReceiptsOf, ReceiverTold, SendNow, TierOffsite, Unpair,
 };
 use keepwell_api::vault::Done;
 use keepwell_duties::words::duration;
@@ -12,7 +12,7 @@ use keepwell_format::{SnapshotId, VaultId};
 use keepwell_wire::KeyName;
 use keepwell_wire::shorten::{OrderId, Shorten, SignedOrder, What};
 
-use super::args::{CancelOrderArgs, InviteArgs, MakeOrderArgs, OffsiteCommand, PairArgs};
+use super::args::{CancelOrderArgs, EndArgs, InviteArgs, MakeOrderArgs, OffsiteCommand, PairArgs, UnpairArgs};
 use super::json;
 use super::place::Place;
 use crate::exit::{CliError, Exit};
@@ -36,6 +36,8 @@ pub(crate) fn run(command: &OffsiteCommand, place: &Place, answer: &mut Answer) 
             answer.line("What is not at the second site yet is being sent. 'keepwell offsite status' says how far it is.");
             Ok(Exit::Complete)
         }
+        OffsiteCommand::Unpair(args) => unpair(args, place, answer),
+        OffsiteCommand::End(args) => end(args, place, answer),
         OffsiteCommand::Receipts => receipts(place, answer),
         OffsiteCommand::Order(args) => make_order(args, place, answer),
         OffsiteCommand::Cancel(args) => cancel(args, place, answer),
@@ -63,6 +65,37 @@ fn invite(args: &InviteArgs, place: &Place, answer: &mut Answer) -> Result<Exit,
     answer.field("invitation", invitation);
     answer.field("expires_at", invited.expires_at);
     Ok(Exit::Complete)
+}
+
+fn unpair(args: &UnpairArgs, place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
+    let told: Offsite = place.vaultd().get("/v1/offsite")?;
+    let names = told.receivers.iter().map(|one| (one.place.as_str(), one.name.as_str()));
+    let receiver = meant(&args.place, names, "box that keeps for this one")?;
+    let _: Done = place.granted(Verb::OffsiteChange, "/v1/offsite/unpair", &Unpair { receiver })?;
+    answer
+        .line("Nothing is sent there any more. What is there stays for as long as was promised, and two papers bring it back until then.");
+    answer.line("Where no other box keeps a copy, one fire loses everything from now on.");
+    Ok(Exit::Complete)
+}
+
+fn end(args: &EndArgs, place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
+    let told: Offsite = place.vaultd().get("/v1/offsite")?;
+    let names = told.tenants.iter().map(|one| (one.practice.as_str(), one.vault.as_str()));
+    let vault = meant(&args.practice, names, "practice that this box keeps for")?;
+    let _: Done = place.granted(Verb::OffsiteChange, "/v1/offsite/end", &EndTenant { vault })?;
+    answer.line("Nothing more is taken from there. What is kept stays for as long as was promised, and can be read until then; its room is free after that.");
+    Ok(Exit::Complete)
+}
+
+/// The one with this name, or with a key or id that begins so.
+fn meant<'a>(typed: &str, all: impl Iterator<Item = (&'a str, &'a str)>, what: &str) -> Result<String, CliError> {
+    let found: Vec<&str> =
+        all.filter(|(name, id)| *name == typed || !typed.is_empty() && id.starts_with(typed)).map(|(_, id)| id).collect();
+    match found[..] {
+        [one] => Ok(one.to_owned()),
+        [] => Err(CliError::Refused(format!("there is no {what} with that name; nothing was changed"))),
+        _ => Err(CliError::Refused(format!("more than one {what} has that name: give the beginning of its id; nothing was changed"))),
+    }
 }
 
 fn receipts(place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {

@@ -43,6 +43,12 @@ fn contact(code: &str, place: &str, age: &str) -> [String; 3] {
             "Nothing was sent to it, and nothing is lost; nothing newer gets to the second site meanwhile".into(),
             "Have both boxes run the same release. If they do, somebody may stand between: tell whoever looks after your network".into(),
         ],
+        "ended" => [
+            format!("{place} takes no newer copies of this practice any more"),
+            "What is there stays for as long as was promised, and two papers bring it back until then; newer copies are in this building alone"
+                .into(),
+            "Ask the people there. Pair with another box, and then leave this one".into(),
+        ],
         "stranger" => [
             format!("{place} does not know this box any more"),
             "Nothing newer goes there, and what was there may be gone; all is here".into(),

@@ -156,6 +156,7 @@ impl Courier {
         let caller = Caller::connect(&self.row.address, &house.identity, self.name(), SILENCE).await?;
         let cancel = Cancel { id, vault: keepwell_format::VaultId(self.row.vault), receiver: self.name() };
         let body = CancelOrder { cancel, right: Right::Tenant }.encode();
+        self.lock().notes.contact_at = Some(house.world.wall());
         taken(caller.ask(Method::POST, "/v1/orders/cancel", HeaderMap::new(), body.into()).await?)?;
         self.heed(house, &caller).await.map(drop)
     }

@@ -8,7 +8,16 @@ use keepwell_wire::pairing::Between;
 use keepwell_wire::recover::RecoverRequest;
 use keepwell_wire::shorten::{CancelOrder, GiveOrder, Orders};
 
-use super::{Answered, No, NotTaken, Receiver, small};
+use super::{Answered, No, Receiver, small};
+
+/// Why an order is not taken, or not cancelled: a word of the protocol, and for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotTaken {
+    /// The word.
+    pub code: &'static str,
+    /// For people.
+    pub message: String,
+}
 
 impl Receiver {
     pub(super) async fn order_challenge(&self, stranger: Stranger, request: Request<Incoming>) -> Answered {

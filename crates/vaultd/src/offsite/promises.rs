@@ -107,6 +107,7 @@ fn contact(code: Option<&str>, heard_at: i64, now: i64) -> Seen {
         Some("other-key") => Seen::Broken("other-key", Numbers::new()),
         Some("replaced") => Seen::Broken("replaced", Numbers::new()),
         Some("stranger") => Seen::Broken("stranger", Numbers::new()),
+        Some("ended") => Seen::Broken("ended", Numbers::new()),
         Some("unreachable" | "cut" | "handshake" | "own") => Seen::Silent,
         _ => Seen::Kept(heard_at),
     }

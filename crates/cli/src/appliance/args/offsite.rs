@@ -15,6 +15,10 @@ pub(crate) enum OffsiteCommand {
     Send,
     /// Have the second site prove now, and not within the day, that it has what it signed for
     Prove,
+    /// Send nothing more to a box that keeps for this one. It keeps what it promised; two papers bring it back until then
+    Unpair(UnpairArgs),
+    /// Take nothing more from a box that this one keeps for. What is kept ages out by what was promised
+    End(EndArgs),
     /// What other boxes have signed for: what an order can name
     Receipts,
     /// Make an order to have something kept for a shorter time there than was promised. A second organisation signs it ('keepwell order sign'), and who has two papers gives it ('keepwell order give')
@@ -32,6 +36,8 @@ impl OffsiteCommand {
             Self::Pair(_) => "offsite pair",
             Self::Send => "offsite send",
             Self::Prove => "offsite prove",
+            Self::Unpair(_) => "offsite unpair",
+            Self::End(_) => "offsite end",
             Self::Receipts => "offsite receipts",
             Self::Order(_) => "offsite order",
             Self::Cancel(_) => "offsite cancel",
@@ -54,6 +60,22 @@ pub(crate) struct InviteArgs {
     /// The key of a second organisation, as 'keepwell order key' prints it, or a file with it: with it and two papers of that practice something can be kept for a shorter time than was promised; without one, never. It stays
     #[arg(long, value_name = "KEY")]
     pub(crate) second_key: Option<String>,
+}
+
+/// `offsite unpair`.
+#[derive(Debug, Args)]
+pub(crate) struct UnpairArgs {
+    /// What people there call the place, or the beginning of its key's name
+    #[arg(value_name = "PLACE")]
+    pub(crate) place: String,
+}
+
+/// `offsite end`.
+#[derive(Debug, Args)]
+pub(crate) struct EndArgs {
+    /// What people there call the practice, or the beginning of its vault's id
+    #[arg(value_name = "PRACTICE")]
+    pub(crate) practice: String,
 }
 
 /// `offsite order`.

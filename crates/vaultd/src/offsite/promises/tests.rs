@@ -173,7 +173,7 @@ fn who_keeps_for_this_box_no_more_owes_nothing() {
     let others = book.owed().len();
     enter(&mut book, of_receiver(PLACE, &well(), Some(&here()), NOW), At(NOW));
     book.owe(Duty::of_box(DutyKind::OffsiteDoor), At(NOW));
-    assert_eq!(book.owed().len(), others + 6);
+    assert_eq!(book.owed().len(), others + 7);
     enter(&mut book, Vec::new(), At(NOW));
     assert_eq!(book.owed().len(), others + 1, "what happened at the door stays until somebody looks");
 }
@@ -191,6 +191,7 @@ fn a_tenant_is_told_of_before_it_is_refused() {
         received_at: None,
         second_key: None,
         orders: Vec::new(),
+        ended_at: None,
     };
     assert_eq!(of_tenant(&tenant(Some(949)), NOW), Seen::Kept(NOW));
     assert_eq!(of_tenant(&tenant(Some(950)), NOW), Seen::Broken("tenant", vec![("percent".into(), 95)]));
@@ -248,7 +249,8 @@ fn an_order_is_told_until_it_counts_or_was_cancelled() {
     let text = words::text(&told.incident, &|_| None);
     let all = format!("{text:?}");
     assert!(all.contains(PLACE) && all.contains("2027-01-22") && all.contains("keepwell offsite cancel"), "{all}");
-    enter(&mut book, of_receiver(PLACE, &with(&[Cancelled]), Some(&here()), NOW + HOUR), At(NOW + HOUR));
-    let said = incidents.review(&book, At(NOW + HOUR));
-    assert!(said.iter().any(|one| one.incident.duty.kind == DutyKind::OffsiteOrders && one.kind != Said::Opened), "it is over");
+    let heard = Receiver { contact_at: Some(NOW + HOUR - 60), ..with(&[Cancelled]) };
+    enter(&mut book, of_receiver(PLACE, &heard, Some(&here()), NOW + HOUR), At(NOW + HOUR));
+    let owed = book.get(&Duty::of_peer(DutyKind::OffsiteOrders, PLACE)).unwrap();
+    assert!(owed.failed.is_none(), "it is over");
 }
