@@ -26,7 +26,7 @@ use crate::shelves::Shelves;
 use crate::store::{Happened, Store, digits};
 use crate::succession::Challenges;
 use crate::world::World;
-use crate::{Receiver, Spool, meeting};
+use crate::{MemoryLimits, Receiver, Spool, meeting};
 
 /// Bytes of beginnings that are kept of one tenant.
 const SPOOL: u64 = 1 << 30;
@@ -102,7 +102,7 @@ impl House {
         let signer = Signer::from_seed(&Secret::from_bytes(keys.receipt));
         let receipt_key = signer.verify_key();
         let elapsed = Arc::new(Mutex::new(elapsed(&store, world.reading())?));
-        let spool = Spool::at(state.join("spool"), SPOOL).map_err(Error::Own)?;
+        let spool = Spool::at(state.join("spool"), SPOOL, MemoryLimits::default()).map_err(Error::Own)?;
         let (ticking, machine) = (Arc::clone(&elapsed), Arc::clone(&world));
         let clock = Arc::new(move || Moment { wall: machine.wall(), elapsed: lock(&ticking).advance(machine.reading()) });
         let receiver = Arc::new(Receiver::new(identity.name(), spool, clock, move |bytes| signer.sign(bytes)));

@@ -11,6 +11,7 @@ mod flight;
 pub mod house;
 pub mod keep;
 mod meeting;
+mod memory;
 mod own;
 pub mod pairing;
 mod place;
@@ -25,6 +26,7 @@ mod succession;
 mod way;
 pub mod world;
 
+pub use memory::MemoryLimits;
 pub use receiver::{Admission, Clock, NotNow, Receiver};
 pub use sender::{Listener, Nobody, SendError, Sender, Sent, Store};
 pub use spool::Spool;
