@@ -15,6 +15,7 @@ mod refused;
 pub mod sampling;
 mod set;
 mod tenant;
+mod timetable;
 
 pub use elapsed::{Elapsed, Reading};
 pub use keeping::{Keeping, Stamp};
@@ -22,3 +23,4 @@ pub use plan::{Backlog, Offer, Step};
 pub use refused::Refused;
 pub use set::SetRecord;
 pub use tenant::{Moment, Put, Tenant, Terms, kept};
+pub use timetable::Timetable;

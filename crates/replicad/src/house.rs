@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use keepwell_api::hex;
-use keepwell_api::offsite::{Invite, Invited, Offers, Pair, Paired, Status, TenantTold};
+use keepwell_api::offsite::{Invite, Invited, Offers, Pace, Pair, Paired, Status, TenantTold};
 use keepwell_crypt::{Secret, Signer};
 use keepwell_link::{Identity, IdentityError};
 use keepwell_offsite::{Elapsed, Moment, Reading};
@@ -26,7 +26,7 @@ use crate::shelves::Shelves;
 use crate::store::{Happened, Store, digits};
 use crate::succession::Challenges;
 use crate::world::World;
-use crate::{MemoryLimits, Receiver, Spool, meeting};
+use crate::{MemoryLimits, Receiver, Spool, line, meeting};
 
 /// Bytes of beginnings that are kept of one tenant.
 const SPOOL: u64 = 1 << 30;
@@ -89,6 +89,8 @@ pub struct House {
     wanted: RwLock<Option<Arc<Vec<Wanted>>>>,
     version: AtomicU64,
     remembered: Mutex<Remembered>,
+    /// What may be sent, and when.
+    pub(crate) pace: Mutex<Pace>,
     couriers: Mutex<BTreeMap<KeyName, Arc<Courier>>>,
     start: String,
 }
@@ -109,6 +111,7 @@ impl House {
         let mut start = [0; 8];
         world.random(&mut start).map_err(Error::Own)?;
         let receiving = store.document(RECEIVING)?.unwrap_or(false);
+        let pace = store.document(line::PACE)?.unwrap_or_else(line::usual);
         let house = Arc::new(Self {
             store,
             world,
@@ -126,6 +129,7 @@ impl House {
             wanted: RwLock::default(),
             version: AtomicU64::new(0),
             remembered: Mutex::default(),
+            pace: Mutex::new(pace),
             couriers: Mutex::default(),
             start: hex::encode(&start),
         });
@@ -140,6 +144,7 @@ impl House {
             let courier = Courier::take_up(&house, row)?;
             house.couriers().insert(courier.name(), courier);
         }
+        house.keep_pace();
         Ok(house)
     }
 
@@ -232,6 +237,7 @@ impl House {
         if let Some(before) = self.couriers().insert(name, Arc::clone(&courier)) {
             before.retire();
         }
+        self.keep_pace();
         tokio::spawn(courier.run(Arc::clone(self)));
         self.send_now();
         Ok(paired)
@@ -320,7 +326,7 @@ impl House {
         self.note(&if untold > 0 { event.with("untold-before", untold) } else { event });
     }
 
-    fn couriers(&self) -> MutexGuard<'_, BTreeMap<KeyName, Arc<Courier>>> {
+    pub(crate) fn couriers(&self) -> MutexGuard<'_, BTreeMap<KeyName, Arc<Courier>>> {
         lock(&self.couriers)
     }
 }

@@ -69,6 +69,7 @@ pub async fn tend(house: Arc<House>) {
 fn look_after(house: &House, is_hour: bool) -> Result<(), crate::error::Error> {
     house.tick()?;
     house.receiver.rest();
+    house.keep_pace();
     for row in house.store.tenants()? {
         let name = KeyName(row.name);
         let ails = house.receiver.with(name, |tenant, _| tenant.pool().health().disks.iter().any(keepwell_storage::DiskHealth::is_ailing));

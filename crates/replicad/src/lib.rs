@@ -3,6 +3,7 @@
 //! Faces the network and holds no key but its own transport and receipt keys: neither what it keeps for others nor this box's own vault can it read. Takes orders from vaultd alone,
 //! and asks no other program of the box for anything.
 
+mod arriving;
 pub mod courier;
 mod ear;
 pub mod error;
@@ -10,6 +11,7 @@ mod fetching;
 mod flight;
 pub mod house;
 pub mod keep;
+mod line;
 mod meeting;
 mod memory;
 mod own;

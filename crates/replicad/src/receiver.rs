@@ -19,11 +19,11 @@ use keepwell_wire::snapshots::{MAX_PACKS, SnapshotRef, encode_missing, encode_pa
 use keepwell_wire::survey::{Survey, encode_answer};
 use keepwell_wire::uploads::encode_uploads;
 use keepwell_wire::{Class, KeyName, MAX_BODY, MAX_OBJECT};
-use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::Spool;
-use crate::spool::{Growing, Item, NotBegun, Upload};
+use crate::arriving::Arriving;
+use crate::spool::NotBegun;
 
 /// Without more of an object for so long, what came is put aside: its memory is needed.
 const STALLED: Duration = Duration::from_secs(300);
@@ -86,7 +86,7 @@ pub struct Receiver {
     replaced: RwLock<HashSet<KeyName>>,
     admission: RwLock<Option<Arc<dyn Admission>>>,
     name: KeyName,
-    spool: Spool,
+    pub(crate) spool: Spool,
     clock: Clock,
     sign: Sign,
 }
@@ -384,19 +384,19 @@ impl Receiver {
         let (receiver, item) = (Arc::clone(&self), (name, class, id));
         let begun = tokio::task::spawn_blocking(move || receiver.spool.begin(item, from, memory)).await;
         let upload = begun.map_err(|error| No::new(StatusCode::INTERNAL_SERVER_ERROR, "store", error))??;
-        let arriving = Arriving { receiver: Arc::clone(&self), item, upload };
+        let arriving = Arriving::new(Arc::clone(&self), item, upload);
         let mut body = request.into_body();
         while let Ok(Some(Ok(frame))) = timeout(STALLED, body.frame()).await {
             let data = frame.into_data().unwrap_or_default();
-            if arriving.upload.len() + data.len() as u64 > length {
+            if arriving.upload().len() + data.len() as u64 > length {
                 arriving.end();
                 return Err(No::malformed("more came than was said"));
             }
-            if !self.spool.extend(&arriving.upload, &data) {
+            if !self.spool.extend(arriving.upload(), &data) {
                 return Err(No::malformed("another connection has taken the object up"));
             }
         }
-        if arriving.upload.len() < length {
+        if arriving.upload().len() < length {
             // What came is kept for the next line.
             return Err(No::malformed("the object is cut short"));
         }
@@ -428,29 +428,6 @@ impl Receiver {
         let (tenant, now) = (place.tenant.ok_or_else(away)?, self.now(place.began));
         let done = tokio::task::spawn_blocking(move || task(&mut lock(&tenant), now)).await;
         done.unwrap_or_else(|error| Err(No::new(StatusCode::INTERNAL_SERVER_ERROR, "store", error)))
-    }
-}
-
-/// An object that is coming. What came of it is kept if nobody waits for the rest any more: its line was cut, or its sender wants something else first.
-struct Arriving {
-    receiver: Arc<Receiver>,
-    item: Item,
-    upload: Upload,
-}
-
-impl Arriving {
-    fn end(&self) -> Option<Growing> {
-        self.receiver.spool.end(self.item, &self.upload)
-    }
-}
-
-impl Drop for Arriving {
-    fn drop(&mut self) {
-        // Without a runtime the program ends.
-        if let Ok(runtime) = Handle::try_current() {
-            let (receiver, item, upload) = (Arc::clone(&self.receiver), self.item, self.upload.clone());
-            runtime.spawn_blocking(move || receiver.spool.put_aside(item, &upload));
-        }
     }
 }
 

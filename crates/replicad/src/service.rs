@@ -6,7 +6,7 @@ use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use keepwell_api::offsite::{Events, Invite, Lacking, OFFERS_BYTES, Offers, Pair, Receiving, TakePlace};
+use keepwell_api::offsite::{Events, Invite, Lacking, OFFERS_BYTES, Offers, Pace, Pair, Receiving, TakePlace};
 use keepwell_api::{Callers, Refusal};
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,10 @@ pub fn routes(house: Shared, vaultd: u32) -> Router {
             }),
         )
         .route("/v1/offers", post(offers).layer(DefaultBodyLimit::max(OFFERS_BYTES)))
+        .route(
+            "/v1/pace",
+            post(async |house: State<Shared>, Json(order): Json<Pace>| beside(house, move |house| done(house.set_pace(order))).await),
+        )
         .route("/v1/send", post(send))
         .route("/v1/prove", post(prove))
         .route("/v1/lacking", get(lacking))

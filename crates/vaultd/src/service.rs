@@ -96,6 +96,7 @@ pub fn routes(appliance: Shared, callers: Callers) -> Router {
         .route("/v1/deletions/thaw", act(Verb::DeletionsThaw, freezing::thaw))
         .route("/v1/offsite/invite", act(Verb::OffsiteChange, offsite::invite))
         .route("/v1/offsite/pair", act(Verb::OffsiteChange, offsite::pair))
+        .route("/v1/offsite/line", act(Verb::OffsiteChange, offsite::line::change))
         .route("/v1/offsite/send", act(Verb::RunNow, offsite::send))
         .route("/v1/offsite/prove", act(Verb::RunNow, offsite::prove))
         .route("/v1/policies", post(set_policy));

@@ -3,7 +3,7 @@
 
 use axum::http::Method;
 use keepwell_api::grants::{Role, Verb};
-use keepwell_api::offsite::{Invite, Invited, Offsite, PairWith, Paired, ProveNow, SendNow};
+use keepwell_api::offsite::{Invite, Invited, Line, Offsite, PairWith, Paired, ProveNow, SendNow};
 use keepwell_api::vault::{
     Acknowledge, AddDisk, AddShare, BoxDisks, Cancel, ChangeShare, Changes, ChannelTold, CheckShare, ClockConfirmed, CompareSnapshots,
     ConfirmClock, CreatePool, Deletions, Done, Download, DownloadZip, Files, FoundFiles, Gaps, ListFiles, ListGaps, ListSnapshots,
@@ -176,6 +176,7 @@ pub const ROUTES: &[Route] = &[
     post("/v1/disks/self-test", Verb::DisksTest, "Has a disk test itself", of::<TestDisk>, Json(of::<Done>)),
     post("/v1/offsite/invite", Verb::OffsiteChange, "Lets another box send its copies here", of::<Invite>, Json(of::<Invited>)),
     post("/v1/offsite/pair", Verb::OffsiteChange, "Sends the copies to another box", of::<PairWith>, Json(of::<Paired>)),
+    post("/v1/offsite/line", Verb::OffsiteChange, "Says what copies may take of the line, and when", of::<Line>, Json(of::<Done>)),
     post("/v1/offsite/send", Verb::RunNow, "Looks at once whether something is to be sent", of::<SendNow>, Json(of::<Done>)),
     post("/v1/offsite/prove", Verb::RunNow, "Has the second site prove at once what it signed for", of::<ProveNow>, Json(of::<Done>)),
     post("/v1/log", Verb::LogRead, "The log", of::<ReadLog>, Json(list::<LogRecord>)),
