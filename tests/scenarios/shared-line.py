@@ -55,7 +55,7 @@ def main():
     with checks.part("others go first"):
         set_limit(near, "--no-limits", "--courteous", "yes")
         alone, wait = look(line)
-        checks.check("without a limit, the line is used", alone >= 0.75, f"{alone:.1%} of the line")
+        checks.check("without a limit, the line is used", alone >= 0.6, f"{alone:.1%} of the line")
         checks.check("and its router's memory is not filled", wait <= FULL / 2, f"{wait:.3f} s")
         line.others_send(OTHERS)
         beside, wait = look(line)
@@ -64,7 +64,7 @@ def main():
         checks.check("go on", beside > 0.02, f"{beside:.1%} of the line")
         checks.check("and have nobody wait for them", wait <= FULL / 2, f"{wait:.3f} s")
         after, _ = look(line)
-        checks.check("afterwards they take the line again", after >= 0.75, f"{after:.1%} of the line")
+        checks.check("afterwards they take the line again", after >= 0.6, f"{after:.1%} of the line")
         print(f"           of the line: {held:.1%} with a limit, {alone:.1%} alone, {beside:.1%} beside somebody else, who waits {wait * 1000:.0f} ms of {FULL * 1000:.0f}, {after:.1%} afterwards")
     checks.finish()
 

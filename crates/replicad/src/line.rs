@@ -11,7 +11,7 @@ pub(crate) const PACE: &str = "pace";
 
 /// Before anybody said anything.
 pub(crate) fn usual() -> Pace {
-    Pace { courteous: true, limits: Vec::new() }
+    Pace { courteous: false, limits: Vec::new() }
 }
 
 impl House {

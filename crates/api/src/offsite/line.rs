@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What copies may take of the practice's line: vaultd's `POST /v1/offsite/line`, verb `offsite-change`, and part of what `GET /v1/offsite` says.
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = offsite::Line))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Line {
@@ -22,7 +22,7 @@ pub const LINE_KBIT_MIN: u32 = 64;
 
 impl Default for Line {
     fn default() -> Self {
-        Self { courteous: true, hours: Vec::new(), tz: "UTC".into() }
+        Self { courteous: false, hours: Vec::new(), tz: "UTC".into() }
     }
 }
 
