@@ -2,11 +2,13 @@
 //!
 //! Times are Unix seconds, lengths bytes. Names of keys and ids of vaults and snapshots are lower-case hexadecimal digits. Nothing here opens data.
 
+mod line;
 mod promised;
 
 use serde::{Deserialize, Serialize};
 
 use crate::Base64;
+pub use line::{LINE_HOURS_MAX, LINE_KBIT_MIN, LimitFrom, Line, LineHours, Pace};
 pub use promised::{CancelOrder, ChallengeTold, EndTenant, OrderState, OrderTold, ReceiptTold, Receipts, ReceiptsOf, Unpair};
 
 /// replicad's socket.
@@ -146,6 +148,9 @@ pub struct Receiver {
     pub backlog: Vec<Backlog>,
     /// Bytes a second, of what was sent lately; none as long as nothing was.
     pub rate: Option<u64>,
+    /// Bytes a second to which it is held back at the moment, by the hour's limit or for others that need the line.
+    #[serde(default)]
+    pub held_to: Option<u64>,
     /// When it last answered.
     pub contact_at: Option<i64>,
     /// What kept the last attempt from its end.
@@ -184,7 +189,7 @@ pub struct Backlog {
     pub tier: Option<u8>,
     /// Bytes.
     pub bytes: u64,
-    /// Seconds that it takes at the rate of late; none where none is known.
+    /// Seconds that it takes at the rate of late, and with the limits of the hours to come; none where no rate is known.
     pub forecast_s: Option<u64>,
 }
 
@@ -391,6 +396,9 @@ pub struct Offsite {
     pub listening: Option<String>,
     /// Why it does not although it is to.
     pub not_listening: Option<String>,
+    /// What copies may take of the line.
+    #[serde(default)]
+    pub line: Line,
     /// Boxes that keep for this one.
     pub receivers: Vec<ReceiverTold>,
     /// Boxes that this one keeps for.
@@ -421,6 +429,9 @@ pub struct ReceiverTold {
     pub receipts: u64,
     /// Bytes a second, of what was sent lately; none as long as nothing was.
     pub rate: Option<u64>,
+    /// Bytes a second to which sending is held back at the moment, by the hour's limit or for others that need the line.
+    #[serde(default)]
+    pub held_to: Option<u64>,
     /// Snapshots that it has not signed for.
     pub waiting: u64,
     /// How what is there stands.

@@ -39,6 +39,7 @@ async fn every_form_of_the_console_gives_back_what_was_typed_and_no_secret() {
         "/shares/00000000000000a1/remove",
         "/emergency",
         "/disks/act",
+        "/offsite",
         "/offsite/invite",
         "/offsite/pair",
         "/people",

@@ -126,6 +126,34 @@ async fn who_pairs_is_asked_to_compare_the_words() {
 }
 
 #[tokio::test]
+async fn what_copies_take_of_the_line_is_said_and_changed_by_an_owner() {
+    let desk = Desk::new().await;
+    let mut owner = Browser::of(&desk, "owner").await;
+    let page = owner.get("/offsite").await.body;
+    assert!(page.contains("At all hours: the whole line") && page.contains("action=\"/offsite/line\""), "{page}");
+    let form = "courteous=on&limited=on&day=0&day=1&from=07%3A00&to=19%3A00&most=2.5&zone=Europe%2FBerlin&code=123456";
+    owner.post("/offsite/line", form).await;
+    let (verb, order) = desk.vaultd.done().pop().unwrap();
+    assert_eq!(verb, "offsite-change");
+    let hours = json!([{ "days": [0, 1], "from_min": 420, "to_min": 1140, "kbit": 2500 }]);
+    assert_eq!(order, json!({ "courteous": true, "hours": hours, "tz": "Europe/Berlin" }));
+    let mut set = with(&[offsite::receiver(now())]);
+    set["line"] = order;
+    desk.vaultd.has_offsite(set);
+    let page = owner.get("/offsite").await.body;
+    assert!(
+        page.contains("Mon, Tue, 07:00 to 19:00: at most 2.5 Mbit/s") && page.contains("Whoever else needs the line goes first"),
+        "{page}"
+    );
+    owner.post("/offsite/line", "limited=on&day=0&from=07%3A00&to=19%3A00&most=0.01&code=123456").await;
+    assert_eq!(desk.vaultd.done().len(), 1, "nothing would ever be whole there");
+    assert!(owner.get("/offsite").await.body.contains("Nothing was changed"));
+    let mut operator = Browser::of(&desk, "operator").await;
+    assert!(!operator.get("/offsite").await.body.contains("action=\"/offsite/line\""));
+    assert_eq!(operator.post("/offsite/line", form).await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
 async fn only_an_owner_pairs_and_only_who_runs_the_box_sends() {
     let desk = Desk::new().await;
     for role in ["operator", "technician", "auditor", "security", "restore-only"] {

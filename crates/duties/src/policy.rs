@@ -166,7 +166,11 @@ impl Policy {
 }
 
 impl Weekly {
-    fn check(&self) -> Result<(), PolicyError> {
+    /// Whether there are such days, times and such a time zone.
+    ///
+    /// # Errors
+    /// What there is not.
+    pub fn check(&self) -> Result<(), PolicyError> {
         let times = self.from_min < 1_440 && self.to_min <= 1_440;
         if !times || self.days.is_empty() || self.days.len() > 7 || self.days.iter().any(|day| *day > 6) {
             return Err(PolicyError::Hours);
@@ -186,6 +190,20 @@ impl Weekly {
             }
         }
         Some(end)
+    }
+
+    /// When the next hours begin, after `at`. None where nobody knows the time zone, or there are no days.
+    pub fn begins(&self, at: At) -> Option<At> {
+        let zone = ZONES.get(&self.tz).ok()?;
+        let mut day = zone.to_datetime(Timestamp::from_second(at.0).ok()?).date();
+        for _ in 0..9 {
+            let begins = moment(&zone, day.to_datetime(Time::midnight()), self.from_min)?;
+            if self.has(day.weekday()) && begins > at {
+                return Some(begins);
+            }
+            day = day.tomorrow().ok()?;
+        }
+        None
     }
 
     /// The end of the one day's hours that `at` lies in: those that began today, or yesterday and go on over midnight.

@@ -12,6 +12,7 @@ use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use keepwell_wire::pairing::Between;
 use keepwell_wire::{ALPN, KeyName, MAX_OBJECT, pairing, recover, shorten};
+use tokio::io::BufReader;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -19,8 +20,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::outgoing::{Handed, Outgoing};
-use crate::server::{FRAME, WINDOW};
-use crate::{Identity, pin};
+use crate::paced::Paced;
+use crate::server::{FRAME, READ, WINDOW};
+use crate::{Identity, Pacer, pin};
 
 /// Of a body that lies here, after it was handed over and before the line takes it.
 const BUFFER: usize = 256 << 10;
@@ -83,6 +85,27 @@ pub struct Caller {
 impl Caller {
     /// Connects to the box with this key. Without an answer or a sign of life for `silence`, a request is given up.
     pub async fn connect(address: &str, identity: &Identity, receiver: KeyName, silence: Duration) -> Result<Self, LinkError> {
+        Self::connect_at(address, identity, receiver, silence, None).await
+    }
+
+    /// The same, and sends at a pace.
+    pub async fn connect_paced(
+        address: &str,
+        identity: &Identity,
+        receiver: KeyName,
+        silence: Duration,
+        pacer: Arc<Pacer>,
+    ) -> Result<Self, LinkError> {
+        Self::connect_at(address, identity, receiver, silence, Some(pacer)).await
+    }
+
+    async fn connect_at(
+        address: &str,
+        identity: &Identity,
+        receiver: KeyName,
+        silence: Duration,
+        pacer: Option<Arc<Pacer>>,
+    ) -> Result<Self, LinkError> {
         let unreachable = |source| LinkError::Unreachable { address: address.to_owned(), source };
         let handshake = |source| LinkError::Handshake { address: address.to_owned(), source };
         let tcp = timeout(silence, TcpStream::connect(address)).await.map_err(|late| unreachable(late.into()))?.map_err(unreachable)?;
@@ -90,7 +113,7 @@ impl Caller {
         let config = pin::client(identity, receiver).map_err(|error| handshake(io::Error::other(error)))?;
         // A name is needed and sent nowhere.
         let nobody = ServerName::try_from("keepwell.invalid").map_err(|error| handshake(io::Error::other(error)))?;
-        let connecting = TlsConnector::from(Arc::new(config)).connect(nobody, tcp);
+        let connecting = TlsConnector::from(Arc::new(config)).connect(nobody, BufReader::with_capacity(READ, Paced::new(tcp, pacer)));
         let tls =
             timeout(silence, connecting).await.map_err(|late| handshake(late.into()))?.map_err(|error| match is_other_key(&error) {
                 true => LinkError::OtherKey { address: address.to_owned() },

@@ -5,10 +5,14 @@
 mod client;
 mod identity;
 mod outgoing;
+mod pace;
+mod paced;
 mod pin;
+mod round_trip;
 mod server;
 
 pub use client::{Answered, Caller, LinkError};
 pub use identity::{Identity, IdentityError};
 pub use outgoing::Handed;
+pub use paced::Pacer;
 pub use server::{Limits, Stranger, serve};

@@ -13,6 +13,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use keepwell_wire::{ALPN, KeyName, pairing, recover, shorten};
+use tokio::io::BufReader;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -57,6 +58,9 @@ pub struct Stranger {
 pub(crate) const WINDOW: u32 = 8 << 20;
 /// Of one frame. What a cut leaves of one is lost, and what is urgent waits for its end: no longer than a slow line takes a moment for.
 pub(crate) const FRAME: u32 = 32 << 10;
+
+/// Taken from the system at a time: TLS alone asks for 4 KiB.
+pub(crate) const READ: usize = 64 << 10;
 
 /// Answers until `told` is there.
 pub async fn serve<A, F>(
@@ -105,7 +109,7 @@ where
     F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
 {
     stream.set_nodelay(true)?;
-    let stream = timeout(limits.handshake, acceptor.accept(stream)).await??;
+    let stream = timeout(limits.handshake, acceptor.accept(BufReader::with_capacity(READ, stream))).await??;
     let stranger = stranger(&stream)?;
     let service = service_fn(move |request| {
         let answered = answer(stranger, request);
@@ -118,7 +122,7 @@ where
     http.serve_connection(TokioIo::new(stream), service).await.map_err(io::Error::other)
 }
 
-fn stranger(stream: &TlsStream<TcpStream>) -> io::Result<Stranger> {
+fn stranger(stream: &TlsStream<BufReader<TcpStream>>) -> io::Result<Stranger> {
     let (_, connection) = stream.get_ref();
     if connection.alpn_protocol() != Some(ALPN) {
         return Err(io::Error::other("another protocol was asked for"));

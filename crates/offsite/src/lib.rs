@@ -16,6 +16,7 @@ mod refused;
 pub mod sampling;
 mod set;
 mod tenant;
+mod timetable;
 
 pub use elapsed::{Elapsed, Reading};
 pub use keeping::{Keeping, Stamp};
@@ -23,3 +24,4 @@ pub use plan::{Backlog, Offer, Step};
 pub use refused::Refused;
 pub use set::SetRecord;
 pub use tenant::{Moment, NoOrder, Ordered, Put, Shortened, Tenant, Terms, WAIT, kept, objects_for};
+pub use timetable::Timetable;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use keepwell_format::keys::Slots;
 use keepwell_format::{Manifest, PackHeader, PackSeq, SeqRanges, SnapshotId, Tombstone, VaultId};
-use keepwell_storage::{Class as Kept, ObjectId, ObjectName, Pool, PoolError};
+use keepwell_storage::{Class as Kept, Hashed, ObjectId, ObjectName, Pool, PoolError};
 use keepwell_wire::challenge::{Answer, Challenge};
 use keepwell_wire::snapshots::{MAX_MISSING, PackRef, SnapshotRef, fingerprint};
 use keepwell_wire::survey::Survey;
@@ -198,34 +198,47 @@ impl Tenant {
         self.lengths.get(&name).copied().filter(|_| self.has(name)).ok_or(Refused::NotHere)
     }
 
+    /// Bytes of memory in which an object of this length is best taken: as many as its shards need.
+    pub fn memory_for(&self, class: Class, length: u64) -> u64 {
+        let layout = self.pool.plan_spread(kept(class).spread(), usize::try_from(length).unwrap_or(usize::MAX));
+        layout.coded_len(length)
+    }
+
     /// Takes an object whole. When it answers `Ok`, it is durable.
     pub fn put(&mut self, class: Class, id: [u8; 32], bytes: &[u8], now: Moment) -> Result<Put, Refused> {
+        self.take(class, id, bytes.into(), now).map(|(put, _)| put)
+    }
+
+    /// The same with one that was hashed when it came; its memory is given back.
+    pub fn take(&mut self, class: Class, id: [u8; 32], object: Hashed, now: Moment) -> Result<(Put, Vec<u8>), Refused> {
         let name = ObjectName { class: kept(class), id: ObjectId(id) };
         if self.has(name) {
-            return Ok(Put::Known);
+            return Ok((Put::Known, object.into_memory()));
         }
-        if ObjectId::of(bytes) != name.id {
+        if object.id() != name.id {
             return Err(Refused::OtherBytes(name.id.short()));
         }
-        let pack = self.looked_at(class, name.id, bytes)?;
-        let length = bytes.len() as u64;
+        let pack = self.looked_at(class, name.id, object.bytes())?;
+        let length = object.bytes().len() as u64;
         self.has_room(name, length)?;
-        if self.pool.contains(name) {
-            self.pool.put_back(name, bytes)?;
+        let told = if matches!(class, Class::Slots | Class::Tombstone) { object.bytes().to_vec() } else { Vec::new() };
+        let memory = if self.pool.contains(name) {
+            self.pool.put_back(name, object.bytes())?;
+            object.into_memory()
         } else {
-            self.pool.put(name.class, name.class.spread(), bytes)?;
-        }
+            self.pool.put_hashed(name.class, name.class.spread(), object)?
+        };
         self.lost.remove(&name);
         self.know_length(name, length);
         match class {
-            Class::Slots => self.know_kit(bytes)?,
-            Class::Tombstone => self.know_tombstone(bytes)?,
+            Class::Slots => self.know_kit(&told)?,
+            Class::Tombstone => self.know_tombstone(&told)?,
             _ => {}
         }
         if let Some(header) = pack {
             self.know_pack(header, name.id, length, now);
         }
-        Ok(Put::Stored)
+        Ok((Put::Stored, memory))
     }
 
     /// That it is what it is called, as far as anybody without a key can tell.

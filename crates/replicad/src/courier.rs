@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use keepwell_api::hex;
 use keepwell_api::offsite::{ChallengeTold, Failure, Receiver as Told, Signed};
-use keepwell_link::{Caller, LinkError};
+use keepwell_link::{Caller, LinkError, Pacer};
 use keepwell_offsite::Backlog;
 use keepwell_offsite::sampling::{FOUND, Known, sample, sample_size};
 use keepwell_wire::{KeyName, Receipt, name};
@@ -59,6 +59,7 @@ struct Progress {
 pub struct Courier {
     row: ReceiverRow,
     bell: Notify,
+    pacer: Arc<Pacer>,
     progress: Mutex<Progress>,
     /// Another one goes there in its place.
     retired: AtomicBool,
@@ -89,6 +90,7 @@ impl Courier {
         Ok(Arc::new(Self {
             row,
             bell: Notify::new(),
+            pacer: Arc::default(),
             progress: Mutex::new(progress),
             retired: AtomicBool::new(false),
             wants_proof: AtomicBool::new(false),
@@ -98,6 +100,11 @@ impl Courier {
     /// Name of its key.
     pub fn name(&self) -> KeyName {
         KeyName(self.row.name)
+    }
+
+    /// How fast it sends.
+    pub(crate) fn pacer(&self) -> &Pacer {
+        &self.pacer
     }
 
     /// There is something to send, or somebody wants it sent now.
@@ -174,7 +181,8 @@ impl Courier {
         let ear = Ear::new(self, house, &wanted, version, &known, vault.offers());
         // As far as it can be told from here, for as long as nobody answers.
         ear.planned(&Backlog::of(vault.offers(), |class, id| ear.is_promised(class, id), |_| false));
-        let caller = Caller::connect(&self.row.address, &house.identity, self.name(), SILENCE).await?;
+        let pacer = Arc::clone(&self.pacer);
+        let caller = Caller::connect_paced(&self.row.address, &house.identity, self.name(), SILENCE, pacer).await?;
         self.lock().notes.contact_at = Some(house.world.wall());
         let sender = Sender::new(&caller, &vault).heard_by(&ear);
         let mut sent = Sent::default();
@@ -421,6 +429,7 @@ impl Courier {
 
     /// What is told of it.
     pub(crate) fn told(&self, house: &House) -> Told {
+        let (limits, now) = (house.timetable(), house.world.wall());
         let wanted = house.wanted().map(|(wanted, _)| self.still_wanted(wanted)).unwrap_or_default();
         let progress = self.lock();
         Told {
@@ -436,8 +445,9 @@ impl Courier {
             signed: newest(&wanted, &progress.signed),
             receipts: progress.signed.len() as u64,
             waiting: wanted.iter().filter(|one| !progress.signed.contains_key(&one.manifest)).count() as u64,
-            backlog: progress.way.left(),
+            backlog: progress.way.left(&limits, now),
             rate: progress.way.rate(),
+            held_to: self.pacer.rate(),
             contact_at: progress.notes.contact_at,
             failure: progress.notes.failure.clone(),
             challenge: progress.notes.challenge.clone(),

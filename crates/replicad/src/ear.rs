@@ -54,7 +54,8 @@ impl Listener for Ear<'_> {
     }
 
     fn stored(&self, bytes: u64) {
-        self.courier.on_the_way(|way| way.stored(bytes));
+        let limit = self.courier.pacer().rate();
+        self.courier.on_the_way(|way| way.stored(bytes, limit));
     }
 
     fn signed(&self, receipt: &Receipt, signature: &[u8; 64]) -> Result<(), SendError> {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use keepwell_api::hex;
-use keepwell_api::offsite::{CancelOrder, Event, Invite, Invited, Offers, Pair, Paired, Receipts, Status, TenantTold};
+use keepwell_api::offsite::{CancelOrder, Event, Invite, Invited, Offers, Pace, Pair, Paired, Receipts, Status, TenantTold};
 use keepwell_crypt::{Secret, Signer};
 use keepwell_link::{Identity, IdentityError};
 use keepwell_offsite::{Elapsed, Moment, Reading};
@@ -28,7 +28,7 @@ use crate::shelves::Shelves;
 use crate::store::{Happened, Store, TenantRow, digits};
 use crate::succession::Challenges;
 use crate::world::World;
-use crate::{Receiver, Spool, meeting};
+use crate::{MemoryLimits, Receiver, Spool, line, meeting};
 
 /// Bytes of beginnings that are kept of one tenant.
 const SPOOL: u64 = 1 << 30;
@@ -93,6 +93,8 @@ pub struct House {
     wanted: RwLock<Option<Arc<Vec<Wanted>>>>,
     version: AtomicU64,
     remembered: Mutex<Remembered>,
+    /// What may be sent, and when.
+    pub(crate) pace: Mutex<Pace>,
     couriers: Mutex<BTreeMap<KeyName, Arc<Courier>>>,
     start: String,
 }
@@ -106,13 +108,14 @@ impl House {
         let signer = Signer::from_seed(&Secret::from_bytes(keys.receipt));
         let receipt_key = signer.verify_key();
         let elapsed = Arc::new(Mutex::new(elapsed(&store, world.reading())?));
-        let spool = Spool::at(state.join("spool"), SPOOL).map_err(Error::Own)?;
+        let spool = Spool::at(state.join("spool"), SPOOL, MemoryLimits::default()).map_err(Error::Own)?;
         let (ticking, machine) = (Arc::clone(&elapsed), Arc::clone(&world));
         let clock = Arc::new(move || Moment { wall: machine.wall(), elapsed: lock(&ticking).advance(machine.reading()) });
         let receiver = Arc::new(Receiver::new(identity.name(), spool, clock, move |bytes| signer.sign(bytes)));
         let mut start = [0; 8];
         world.random(&mut start).map_err(Error::Own)?;
         let receiving = store.document(RECEIVING)?.unwrap_or(false);
+        let pace = store.document(line::PACE)?.unwrap_or_else(line::usual);
         let house = Arc::new(Self {
             store,
             world,
@@ -132,6 +135,7 @@ impl House {
             wanted: RwLock::default(),
             version: AtomicU64::new(0),
             remembered: Mutex::default(),
+            pace: Mutex::new(pace),
             couriers: Mutex::default(),
             start: hex::encode(&start),
         });
@@ -146,6 +150,7 @@ impl House {
             let courier = Courier::take_up(&house, row)?;
             house.couriers().insert(courier.name(), courier);
         }
+        house.keep_pace();
         Ok(house)
     }
 
@@ -250,6 +255,7 @@ impl House {
         if let Some(before) = self.couriers().insert(name, Arc::clone(&courier)) {
             before.retire();
         }
+        self.keep_pace();
         tokio::spawn(courier.run(Arc::clone(self)));
         self.send_now();
         Ok(paired)

@@ -77,6 +77,8 @@ pub async fn tend(house: Arc<House>) {
 
 fn look_after(house: &House, is_hour: bool) -> Result<(), crate::error::Error> {
     house.tell_of_replaced();
+    house.receiver.rest();
+    house.keep_pace();
     for row in house.store.tenants()? {
         let name = KeyName(row.name);
         // It went, and the program ended before it could say so.

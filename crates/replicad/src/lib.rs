@@ -3,6 +3,7 @@
 //! Faces the network and holds no key but its own transport and receipt keys: neither what it keeps for others nor this box's own vault can it read. Takes orders from vaultd alone,
 //! and asks no other program of the box for anything.
 
+mod arriving;
 pub mod courier;
 mod ear;
 mod ending;
@@ -11,7 +12,9 @@ mod fetching;
 mod flight;
 pub mod house;
 pub mod keep;
+mod line;
 mod meeting;
+mod memory;
 mod orders;
 mod own;
 pub mod pairing;
@@ -27,6 +30,7 @@ mod succession;
 mod way;
 pub mod world;
 
+pub use memory::MemoryLimits;
 pub use receiver::{Admission, Clock, NotNow, NotTaken, Receiver};
 pub use sender::{Listener, Nobody, SendError, Sender, Sent, Store};
 pub use spool::Spool;

@@ -172,9 +172,9 @@ impl Store for Own {
         ids
     }
 
-    fn read(&self, class: Class, id: &[u8; 32]) -> Result<Vec<u8>, SendError> {
+    fn read(&self, class: Class, id: &[u8; 32], memory: Vec<u8>) -> Result<Vec<u8>, SendError> {
         let name = ObjectName { class: kept(class), id: ObjectId(*id) };
-        self.pool.read_object(name).map(|(bytes, _)| bytes).map_err(|error| SendError::Own(error.to_string()))
+        self.pool.read_object_into(name, memory).map(|(bytes, _)| bytes).map_err(|error| SendError::Own(error.to_string()))
     }
 
     fn offers(&self) -> Vec<Offer> {

@@ -5,6 +5,7 @@ mod ordering;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -21,12 +22,19 @@ use keepwell_wire::snapshots::{MAX_PACKS, SnapshotRef, encode_missing, encode_pa
 use keepwell_wire::survey::{Survey, encode_answer};
 use keepwell_wire::uploads::encode_uploads;
 use keepwell_wire::{Class, KeyName, MAX_BODY, MAX_OBJECT};
+use tokio::time::timeout;
 
 pub use ordering::NotTaken;
 
 use crate::Spool;
+use crate::arriving::Arriving;
 use crate::refusals::Calls;
+use crate::spool::NotBegun;
 
+/// Without more of an object for so long, what came is put aside: its memory is needed.
+const STALLED: Duration = Duration::from_secs(300);
+/// Seconds after which an object that there was no memory for may be sent.
+const AGAIN: u64 = 2;
 /// Receipts in one answer.
 const MAX_RECEIPTS: usize = 1024;
 
@@ -93,7 +101,7 @@ pub struct Receiver {
     refused: Mutex<Calls>,
     admission: RwLock<Option<Arc<dyn Admission>>>,
     name: KeyName,
-    spool: Spool,
+    pub(crate) spool: Spool,
     clock: Clock,
     sign: Sign,
 }
@@ -103,14 +111,14 @@ struct No {
     status: StatusCode,
     code: &'static str,
     message: String,
-    /// How much of an object is here.
-    from: Option<u64>,
+    /// A header that goes with it.
+    header: Option<(&'static str, u64)>,
     body: Option<Vec<u8>>,
 }
 
 impl No {
     fn new(status: StatusCode, code: &'static str, message: impl fmt::Display) -> Self {
-        Self { status, code, message: message.to_string(), from: None, body: None }
+        Self { status, code, message: message.to_string(), header: None, body: None }
     }
 
     fn malformed(message: impl fmt::Display) -> Self {
@@ -135,7 +143,22 @@ impl From<Refused> for No {
         let message =
             if status == StatusCode::INTERNAL_SERVER_ERROR { "the receiver's own disks failed".to_owned() } else { refused.to_string() };
         let body = if let Refused::Missing(seqs) = &refused { Some(encode_missing(seqs)) } else { None };
-        Self { status, code: refused.code(), message, from: None, body }
+        Self { status, code: refused.code(), message, header: None, body }
+    }
+}
+
+impl From<NotBegun> for No {
+    fn from(why: NotBegun) -> Self {
+        match why {
+            NotBegun::Here(here) => Self {
+                header: Some(("keepwell-from", here)),
+                ..Self::new(StatusCode::CONFLICT, "from", format!("{here} bytes of it are here"))
+            },
+            NotBegun::Busy => Self {
+                header: Some(("retry-after", AGAIN)),
+                ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "others are sending so much that there is no memory for it now")
+            },
+        }
     }
 }
 
@@ -252,6 +275,11 @@ impl Receiver {
         Moment { elapsed: now.elapsed.saturating_sub(began), ..now }
     }
 
+    /// Lets go memory that nobody needs.
+    pub fn rest(&self) {
+        self.spool.rest();
+    }
+
     /// Beginnings of objects that nobody came back for go.
     pub fn tidy(&self, now: std::time::SystemTime) -> std::io::Result<()> {
         self.spool.tidy(now)
@@ -264,7 +292,7 @@ impl Receiver {
             Err(no) => {
                 let said = serde_json::json!({ "code": no.code, "message": no.message }).to_string().into_bytes();
                 let headers =
-                    [("keepwell-code", no.code.to_owned())].into_iter().chain(no.from.map(|from| ("keepwell-from", from.to_string())));
+                    [("keepwell-code", no.code.to_owned())].into_iter().chain(no.header.map(|(name, value)| (name, value.to_string())));
                 (no.status, headers.collect(), no.body.unwrap_or(said))
             }
         };
@@ -387,44 +415,42 @@ impl Receiver {
         if length > MAX_OBJECT {
             return Err(No::new(StatusCode::PAYLOAD_TOO_LARGE, "too-long", "no object is so long"));
         }
-        // Before a byte is taken: is it wanted, and is there room?
-        let wanted = self.work(tenant.clone(), move |tenant, _| Ok(tenant.wants(class, id, length)?)).await?;
-        if !wanted {
-            return Ok((StatusCode::OK, Vec::new()));
+        if from > length {
+            return Err(No::malformed("it is taken up behind its end"));
         }
+        // Before a byte is taken: is it wanted, and is there room?
+        let wants = move |tenant: &mut Tenant, _| Ok(tenant.wants(class, id, length)?.then(|| tenant.memory_for(class, length)));
+        let Some(memory) = self.work(tenant.clone(), wants).await? else { return Ok((StatusCode::OK, Vec::new())) };
         let (receiver, item) = (Arc::clone(&self), (name, class, id));
-        let begun = tokio::task::spawn_blocking(move || receiver.spool.begin(item, from)).await;
-        let upload = begun
-            .map_err(|error| No::new(StatusCode::INTERNAL_SERVER_ERROR, "store", error))?
-            .map_err(|here| No { from: Some(here), ..No::new(StatusCode::CONFLICT, "from", format!("{here} bytes of it are here")) })?;
+        let begun = tokio::task::spawn_blocking(move || receiver.spool.begin(item, from, memory)).await;
+        let upload = begun.map_err(|error| No::new(StatusCode::INTERNAL_SERVER_ERROR, "store", error))??;
+        let arriving = Arriving::new(Arc::clone(&self), item, upload);
         let mut body = request.into_body();
-        while let Some(Ok(frame)) = body.frame().await {
+        while let Ok(Some(Ok(frame))) = timeout(STALLED, body.frame()).await {
             let data = frame.into_data().unwrap_or_default();
-            if upload.len() + data.len() as u64 > length {
-                self.spool.end(item, &upload);
+            if arriving.upload().len() + data.len() as u64 > length {
+                arriving.end();
                 return Err(No::malformed("more came than was said"));
             }
-            if !upload.extend(&data) {
-                break;
+            if !self.spool.extend(arriving.upload(), &data) {
+                return Err(No::malformed("another connection has taken the object up"));
             }
         }
-        let Some(bytes) = self.spool.end(item, &upload) else {
+        if arriving.upload().len() < length {
+            // What came is kept for the next line.
+            return Err(No::malformed("the object is cut short"));
+        }
+        let Some(came) = arriving.end() else {
             return Err(No::malformed("another connection has taken the object up"));
         };
         let receiver = Arc::clone(&self);
-        if (bytes.len() as u64) < length {
-            // The line was cut: what came is kept for the next one.
-            let kept = tokio::task::spawn_blocking(move || receiver.spool.keep(item, &bytes)).await;
-            if let Ok(Err(error)) = kept {
-                tracing::warn!(%error, "the beginning of an object could not be kept");
-            }
-            return Err(No::malformed("the object is cut short"));
-        }
         // Another box may have taken its place meanwhile.
         self.place_of(name)?;
         self.work(tenant, move |tenant, now| {
             receiver.spool.drop(item);
-            let put = tenant.put(class, id, &bytes, now)?;
+            let (put, memory) = tenant.take(class, id, came.object.end(), now)?;
+            receiver.spool.give_back(memory);
+            drop(came.claim);
             Ok((if put == Put::Stored { StatusCode::CREATED } else { StatusCode::OK }, Vec::new()))
         })
         .await

@@ -16,12 +16,19 @@ use keepwell_wire::uploads::decode_uploads;
 use keepwell_wire::{Class, Receipt};
 
 use crate::flight::Flight;
+use crate::memory::{Buffers, Lent};
 
 /// Slices that are asked for at a time: the receiver reads each of their objects whole, and does nothing else for this box meanwhile.
 const AT_ONCE: usize = 32;
 
 /// How often an object is taken up where an earlier line ended, if that place moves meanwhile. The last attempt begins anew.
 const ATTEMPTS: u32 = 4;
+
+/// Memory that lies ready for the next objects of a round.
+const READY: usize = 64 << 20;
+
+/// How long is waited for a receiver that is busy, at a time and in all.
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(900));
 
 /// How often somebody is asked whether it is to go on, while nothing arrives.
 const GLANCE: Duration = Duration::from_secs(1);
@@ -30,8 +37,8 @@ const GLANCE: Duration = Duration::from_secs(1);
 pub trait Store: Sync {
     /// Ids of a class, ascending.
     fn ids(&self, class: Class) -> Vec<[u8; 32]>;
-    /// An object, with every check.
-    fn read(&self, class: Class, id: &[u8; 32]) -> Result<Vec<u8>, SendError>;
+    /// An object, with every check; best in memory that is there already, whatever is in it.
+    fn read(&self, class: Class, id: &[u8; 32], memory: Vec<u8>) -> Result<Vec<u8>, SendError>;
     /// Snapshots that have to get to the other box.
     fn offers(&self) -> Vec<Offer>;
 }
@@ -127,12 +134,13 @@ pub struct Sender<'a, S> {
     caller: &'a Caller,
     store: &'a S,
     listener: &'a dyn Listener,
+    buffers: Arc<Buffers>,
 }
 
 impl<'a, S: Store> Sender<'a, S> {
     /// Over this connection.
     pub fn new(caller: &'a Caller, store: &'a S) -> Self {
-        Self { caller, store, listener: &Nobody }
+        Self { caller, store, listener: &Nobody, buffers: Arc::new(Buffers::new(READY)) }
     }
 
     /// The same with somebody who hears of it.
@@ -212,9 +220,10 @@ impl<'a, S: Store> Sender<'a, S> {
             {
                 match task {
                     Task::Accept(snapshot) => complete.push_back((place, snapshot)),
-                    Task::Put { class, id, .. } => {
-                        let object = match self.store.read(class, &id) {
-                            Ok(object) => Bytes::from(object),
+                    Task::Put { class, id, length } => {
+                        let memory = self.buffers.lend(usize::try_from(length).unwrap_or(0));
+                        let object = match self.store.read(class, &id, memory) {
+                            Ok(object) => Lent::bytes(object, &self.buffers),
                             Err(error) => {
                                 unread.get_or_insert(error);
                                 continue;
@@ -270,11 +279,18 @@ impl<'a, S: Store> Sender<'a, S> {
     /// Sends an object from there on.
     async fn put(&self, class: Class, id: [u8; 32], object: Bytes, mut from: usize, handed: Arc<Handed>) -> Result<Landed, SendError> {
         let path = format!("/v1/objects/{}/{}", class.folder(), ObjectId(id));
-        for attempt in 1.. {
+        let (mut attempt, mut waited) = (0, Duration::ZERO);
+        loop {
             let mut headers = HeaderMap::new();
             headers.insert("keepwell-length", object.len().into());
             headers.insert("keepwell-from", from.into());
             let answered = self.caller.hand_over(&path, headers, object.slice(from..), Arc::clone(&handed)).await?;
+            if let Some(pause) = busy_for(&answered).filter(|_| waited < PATIENCE.1) {
+                tokio::time::sleep(pause).await;
+                waited += pause;
+                continue;
+            }
+            attempt += 1;
             // The end of an earlier line has become known there meanwhile.
             let Some(here) = goes_on_from(&answered).filter(|_| from > 0) else {
                 taken(answered)?;
@@ -350,6 +366,15 @@ fn goes_on_from(answered: &Answered) -> Option<u64> {
         "other-bytes" => Some(0),
         _ => None,
     }
+}
+
+/// How long a receiver that has no memory for an object now wants to be left alone with it.
+fn busy_for(answered: &Answered) -> Option<Duration> {
+    if answered.headers.get("keepwell-code")? != "busy" {
+        return None;
+    }
+    let seconds = answered.headers.get("retry-after").and_then(|after| after.to_str().ok()?.parse().ok());
+    Some(Duration::from_secs(seconds.unwrap_or(1).max(1)).min(PATIENCE.0))
 }
 
 fn plain(status: StatusCode) -> String {

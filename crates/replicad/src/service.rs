@@ -6,7 +6,9 @@ use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use keepwell_api::offsite::{CancelOrder, EndTenant, Events, Invite, Lacking, OFFERS_BYTES, Offers, Pair, Receiving, TakePlace, Unpair};
+use keepwell_api::offsite::{
+    CancelOrder, EndTenant, Events, Invite, Lacking, OFFERS_BYTES, Offers, Pace, Pair, Receiving, TakePlace, Unpair,
+};
 use keepwell_api::{Callers, Refusal};
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +51,10 @@ pub fn routes(house: Shared, vaultd: u32) -> Router {
             post(async |house: State<Shared>, Json(order): Json<EndTenant>| beside(house, move |house| done(house.end(&order))).await),
         )
         .route("/v1/receipts", get(async |house: State<Shared>| beside(house, |house| house.receipts()).await))
+        .route(
+            "/v1/pace",
+            post(async |house: State<Shared>, Json(order): Json<Pace>| beside(house, move |house| done(house.set_pace(order))).await),
+        )
         .route("/v1/send", post(send))
         .route("/v1/prove", post(prove))
         .route("/v1/lacking", get(lacking))

@@ -1,24 +1,29 @@
 //! What came of an object before the line was cut: kept until the rest comes. Owns these files; anybody may remove them, which costs sending again and nothing else.
 
 use std::collections::HashMap;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
-use keepwell_storage::ObjectId;
+use keepwell_storage::{Hashing, ObjectId};
 use keepwell_wire::uploads::{MAX_UPLOADS, Upload as Beginning};
 use keepwell_wire::{Class, KeyName};
 
+use crate::house::lock;
+use crate::memory::{Buffers, Claim, Claims, MemoryLimits};
+
 /// How long a rest is waited for.
 const KEPT: Duration = Duration::from_secs(7 * 86_400);
+/// Memory that lies ready for the next objects.
+const READY: usize = 128 << 20;
 
 /// An object of a tenant.
 pub(crate) type Item = (KeyName, Class, [u8; 32]);
 
 /// What came of an object until now; none once somebody else has taken it up.
-type Coming = Arc<Mutex<Option<Vec<u8>>>>;
+type Coming = Arc<Mutex<Option<Growing>>>;
 
 /// A folder of beginnings, and those that are growing.
 #[derive(Debug)]
@@ -27,46 +32,114 @@ pub struct Spool {
     /// Bytes of one tenant at most.
     most: u64,
     coming: Mutex<HashMap<Item, Coming>>,
+    claims: Arc<Claims>,
+    buffers: Buffers,
+    /// Held while a beginning is written: each has to fit in with the others.
+    writing: Mutex<()>,
+}
+
+/// What came of an object, and the memory that it has.
+#[derive(Debug)]
+pub(crate) struct Growing {
+    pub(crate) object: Hashing,
+    /// Bytes that it will need.
+    room: usize,
+    pub(crate) claim: Claim,
 }
 
 /// An object that is coming.
-#[derive(Debug)]
-pub struct Upload(Coming);
+#[derive(Clone, Debug)]
+pub(crate) struct Upload(Coming);
+
+/// Why an object can't be taken up.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum NotBegun {
+    /// So much of it is here: it goes on from there.
+    Here(u64),
+    /// There is no memory for it now.
+    Busy,
+}
 
 impl Upload {
-    /// More of it came. False when another line has taken it up: this one is no longer listened to.
-    pub fn extend(&self, data: &[u8]) -> bool {
-        lock(&self.0).as_mut().map(|bytes| bytes.extend_from_slice(data)).is_some()
-    }
-
     /// How much of it is here.
-    pub fn len(&self) -> u64 {
-        lock(&self.0).as_ref().map_or(0, |bytes| bytes.len() as u64)
+    pub(crate) fn len(&self) -> u64 {
+        lock(&self.0).as_ref().map_or(0, |growing| growing.object.bytes().len() as u64)
     }
+}
+
+fn empty(mut memory: Vec<u8>) -> Hashing {
+    memory.clear();
+    Hashing::from(memory)
 }
 
 impl Spool {
     /// In this folder, which is made.
-    pub fn at(folder: impl Into<PathBuf>, most: u64) -> io::Result<Self> {
+    pub fn at(folder: impl Into<PathBuf>, most: u64, memory: MemoryLimits) -> io::Result<Self> {
         let folder = folder.into();
         fs::create_dir_all(&folder)?;
-        Ok(Self { folder, most, coming: Mutex::default() })
+        Ok(Self {
+            folder,
+            most,
+            coming: Mutex::default(),
+            claims: Claims::new(memory),
+            buffers: Buffers::new(READY),
+            writing: Mutex::default(),
+        })
     }
 
-    /// An object is taken up from there, or what is here of it instead. Whoever was sending it on another line no longer does.
-    pub fn begin(&self, item: Item, from: u64) -> Result<Upload, u64> {
+    /// An object is where it belongs: others may have its memory.
+    pub(crate) fn give_back(&self, memory: Vec<u8>) {
+        self.buffers.give_back(memory);
+    }
+
+    /// Lets go memory that nobody needs.
+    pub(crate) fn rest(&self) {
+        self.buffers.tidy();
+    }
+
+    /// An object that needs so many bytes of memory is taken up from there, or what is here of it instead. Whoever was sending it on another line no longer does.
+    pub(crate) fn begin(&self, item: Item, from: u64, room: u64) -> Result<Upload, NotBegun> {
         let here = self.length(item);
-        let bytes = if from > 0 { fs::read(self.path(item)).unwrap_or_default() } else { Vec::new() };
-        if bytes.len() as u64 != from {
-            return Err(here);
+        if from > 0 && from != here {
+            return Err(NotBegun::Here(here));
         }
-        let coming = Arc::new(Mutex::new(Some(bytes)));
+        let claim = self.claims.claim(item.0, room).ok_or(NotBegun::Busy)?;
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
+        let object = if from > 0 { Hashing::from(self.read(item, room)) } else { Hashing::from(Vec::new()) };
+        let came = object.bytes().len() as u64;
+        if came != from {
+            return Err(NotBegun::Here(self.length(item)));
+        }
+        let coming = Arc::new(Mutex::new(Some(Growing { object, room, claim })));
         lock(&self.coming).insert(item, Arc::clone(&coming));
         Ok(Upload(coming))
     }
 
+    /// The beginning of an object; nothing where it can't be read.
+    fn read(&self, item: Item, room: usize) -> Vec<u8> {
+        let mut bytes = self.buffers.lend(room);
+        bytes.clear();
+        let read = File::open(self.path(item)).and_then(|mut file| file.read_to_end(&mut bytes));
+        if read.is_err() {
+            bytes.clear();
+        }
+        bytes
+    }
+
+    /// More of it came. False when another line has taken it up: this one is no longer listened to.
+    pub(crate) fn extend(&self, upload: &Upload, data: &[u8]) -> bool {
+        let mut coming = lock(&upload.0);
+        let Some(growing) = coming.as_mut() else { return false };
+        // Who has announced much and sent nothing has cost nothing.
+        if growing.object.bytes().is_empty() && !data.is_empty() {
+            growing.object = empty(self.buffers.lend(growing.room));
+        }
+        growing.object.extend(data);
+        true
+    }
+
     /// All that came; none when another line has taken it up.
-    pub fn end(&self, item: Item, upload: &Upload) -> Option<Vec<u8>> {
+    pub(crate) fn end(&self, item: Item, upload: &Upload) -> Option<Growing> {
         let mut coming = lock(&self.coming);
         if coming.get(&item).is_some_and(|one| Arc::ptr_eq(one, &upload.0)) {
             coming.remove(&item);
@@ -75,9 +148,10 @@ impl Spool {
     }
 
     /// What is here of a tenant's objects, ascending. Asks who wants to go on: a line that they were still coming on is one that nobody has noticed the end of.
-    pub fn beginnings(&self, tenant: KeyName) -> io::Result<Vec<Beginning>> {
+    pub(crate) fn beginnings(&self, tenant: KeyName) -> io::Result<Vec<Beginning>> {
         let coming: Vec<Item> = lock(&self.coming).keys().filter(|item| item.0 == tenant).copied().collect();
         coming.into_iter().for_each(|item| self.take_over(item));
+        let _nobody_writes = lock(&self.writing);
         let files = match fs::read_dir(self.folder.join(tenant.to_string())) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             files => files?,
@@ -104,21 +178,43 @@ impl Spool {
 
     /// Ends an upload that is coming, and keeps what came.
     fn take_over(&self, item: Item) {
+        let held = lock(&self.writing);
         let coming = lock(&self.coming).remove(&item);
-        if let Some(bytes) = coming.and_then(|coming| lock(&coming).take())
-            && let Err(error) = self.keep(item, &bytes)
-        {
-            tracing::warn!(%error, "the beginning of an object could not be kept");
+        if let Some(growing) = coming.and_then(|coming| lock(&coming).take()) {
+            self.keep(item, growing, &held);
         }
     }
 
-    /// Keeps a beginning, while there is room for one more.
-    pub fn keep(&self, item: Item, bytes: &[u8]) -> io::Result<()> {
+    /// Keeps what came of an object that nobody sends any more. Until it is kept, it is coming: nobody finds it gone in between.
+    pub(crate) fn put_aside(&self, item: Item, upload: &Upload) {
+        let held = lock(&self.writing);
+        if let Some(growing) = self.end(item, upload) {
+            self.keep(item, growing, &held);
+        }
+    }
+
+    fn keep(&self, item: Item, growing: Growing, held: &MutexGuard<'_, ()>) {
+        if let Err(error) = self.write(item, growing.object.bytes(), held) {
+            tracing::warn!(%error, "the beginning of an object could not be kept");
+        }
+        self.buffers.give_back(growing.object.into_bytes());
+    }
+
+    /// While there is room for one more beginning.
+    fn write(&self, item: Item, bytes: &[u8], _: &MutexGuard<'_, ()>) -> io::Result<()> {
         let path = self.path(item);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        if self.used(item.0)? + bytes.len() as u64 > self.most {
+        // What is here of this object gives way.
+        let (mut files, mut used) = (0, 0);
+        for file in fs::read_dir(self.folder.join(item.0.to_string()))? {
+            let file = file?;
+            if file.path() != path {
+                (files, used) = (files + 1, used + file.metadata()?.len());
+            }
+        }
+        if bytes.is_empty() || files >= MAX_UPLOADS || used + bytes.len() as u64 > self.most {
             return Ok(());
         }
         let part = path.with_extension("new");
@@ -127,7 +223,7 @@ impl Spool {
     }
 
     /// It is whole, or was wrong.
-    pub fn drop(&self, item: Item) {
+    pub(crate) fn drop(&self, item: Item) {
         if let Err(error) = fs::remove_file(self.path(item))
             && error.kind() != io::ErrorKind::NotFound
         {
@@ -136,7 +232,7 @@ impl Spool {
     }
 
     /// Removes what nobody came back for.
-    pub fn tidy(&self, now: SystemTime) -> io::Result<()> {
+    pub(crate) fn tidy(&self, now: SystemTime) -> io::Result<()> {
         for tenant in fs::read_dir(&self.folder)? {
             for file in fs::read_dir(tenant?.path())? {
                 let file = file?;
@@ -149,21 +245,9 @@ impl Spool {
         Ok(())
     }
 
-    fn used(&self, tenant: KeyName) -> io::Result<u64> {
-        let mut used = 0;
-        for file in fs::read_dir(self.folder.join(tenant.to_string()))? {
-            used += file?.metadata()?.len();
-        }
-        Ok(used)
-    }
-
     fn path(&self, (tenant, class, id): Item) -> PathBuf {
         self.folder.join(tenant.to_string()).join(format!("{}-{}.part", class.folder(), ObjectId(id)))
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -173,50 +257,96 @@ mod tests {
     use super::*;
 
     const ITEM: Item = (KeyName([1; 32]), Class::Pack, [2; 32]);
+    const OTHER: Item = (KeyName([1; 32]), Class::Pack, [3; 32]);
+    const LIMITS: MemoryLimits = MemoryLimits { all: 4000, tenant: 2000 };
+
+    fn spool() -> (tempfile::TempDir, Spool) {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Spool::at(folder.path(), 1000, LIMITS).unwrap();
+        (folder, spool)
+    }
+
+    impl Spool {
+        /// An object of which so much comes on a line that is cut then.
+        fn cut(&self, item: Item, came: usize) {
+            let upload = self.begin(item, 0, 1000).unwrap();
+            assert!(self.extend(&upload, &vec![1; came]));
+            self.put_aside(item, &upload);
+        }
+    }
 
     #[test]
     fn who_goes_on_takes_over_what_an_unnoticed_line_has_brought() {
-        let folder = tempfile::tempdir().unwrap();
-        let spool = Spool::at(folder.path(), 1000).unwrap();
-        let dead = spool.begin(ITEM, 0).unwrap();
-        assert!(dead.extend(&[7; 300]));
+        let (_folder, spool) = spool();
+        let dead = spool.begin(ITEM, 0, 1000).unwrap();
+        assert!(spool.extend(&dead, &[7; 300]));
         assert_eq!(spool.length(ITEM), 300);
-        assert!(!dead.extend(&[7; 10]), "nobody listens to the old line");
-        let next = spool.begin(ITEM, 300).unwrap();
-        assert_eq!(spool.end(ITEM, &dead), None, "and its end ends nothing");
-        assert!(next.extend(&[8; 50]));
-        assert_eq!(spool.end(ITEM, &next).unwrap().len(), 350);
+        assert!(!spool.extend(&dead, &[7; 10]), "nobody listens to the old line");
+        let next = spool.begin(ITEM, 300, 1000).unwrap();
+        assert!(spool.end(ITEM, &dead).is_none(), "and its end ends nothing");
+        assert!(spool.extend(&next, &[8; 50]));
+        let came = spool.end(ITEM, &next).unwrap().object.end();
+        assert_eq!(came.bytes(), [[7; 300].as_slice(), &[8; 50]].concat());
+        assert_eq!(came.id(), ObjectId::of(came.bytes()), "its hash is that of both lines' bytes");
     }
 
     #[test]
     fn what_is_here_is_said_and_a_full_spool_begins_anew() {
-        let folder = tempfile::tempdir().unwrap();
-        let spool = Spool::at(folder.path(), 1000).unwrap();
-        spool.keep(ITEM, &[1; 600]).unwrap();
-        assert_eq!(spool.begin(ITEM, 200).unwrap_err(), 600);
-        assert_eq!(spool.begin(ITEM, 0).unwrap().len(), 0, "from the start is always taken");
-        let other = (ITEM.0, Class::Pack, [3; 32]);
-        spool.keep(other, &[1; 600]).unwrap();
-        assert_eq!(spool.length(other), 0, "there was no room");
+        let (_folder, spool) = spool();
+        spool.cut(ITEM, 600);
+        assert_eq!(spool.begin(ITEM, 200, 1000).unwrap_err(), NotBegun::Here(600));
+        spool.cut(OTHER, 600);
+        assert_eq!(spool.length(OTHER), 0, "there was no room");
+        spool.cut(ITEM, 900);
+        assert_eq!(spool.length(ITEM), 900, "what was here of the same object gives way");
+        assert_eq!(spool.begin(ITEM, 0, 1000).unwrap().len(), 0, "from the start is always taken");
         spool.drop(ITEM);
         assert_eq!(spool.length(ITEM), 0);
         spool.tidy(SystemTime::now()).unwrap();
     }
 
     #[test]
+    fn no_more_beginnings_are_kept_than_can_be_told() {
+        let (_folder, spool) = spool();
+        let item = |n: usize| (ITEM.0, Class::Pack, std::array::from_fn(|at| if at < 2 { n.to_le_bytes()[at] } else { 0 }));
+        let roomy = Spool { most: 1 << 20, ..spool };
+        roomy.cut(item(0), 0);
+        assert_eq!(roomy.beginnings(ITEM.0).unwrap(), [], "of nothing there is no beginning");
+        (0..MAX_UPLOADS + 5).for_each(|n| roomy.cut(item(n), 1));
+        assert_eq!(roomy.beginnings(ITEM.0).unwrap().len(), MAX_UPLOADS);
+        roomy.cut((KeyName([9; 32]), Class::Pack, [0; 32]), 1);
+        assert_eq!(roomy.beginnings(KeyName([9; 32])).unwrap().len(), 1, "another tenant has its own");
+    }
+
+    #[test]
+    fn who_is_too_much_waits_and_what_is_only_announced_takes_no_memory() {
+        let (_folder, spool) = spool();
+        let first = spool.begin(ITEM, 0, 2000).unwrap();
+        assert_eq!(lock(&first.0).as_ref().unwrap().object.capacity(), 0);
+        assert_eq!(spool.begin(OTHER, 0, 1).unwrap_err(), NotBegun::Busy);
+        let stranger = spool.begin((KeyName([9; 32]), Class::Pack, [0; 32]), 0, 2000).unwrap();
+        assert!(spool.extend(&first, &[1; 10]));
+        assert_eq!(lock(&first.0).as_ref().unwrap().object.capacity(), 2000, "it grows without being moved");
+        // Its line is cut, and what came of it is no longer in memory.
+        spool.put_aside(ITEM, &first);
+        assert!(spool.begin(OTHER, 0, 1).is_ok());
+        assert_eq!(spool.beginnings(ITEM.0).unwrap().len(), 1);
+        drop(stranger);
+    }
+
+    #[test]
     fn what_is_here_of_a_tenant_is_listed_and_taken_over_all_at_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let spool = Spool::at(folder.path(), 1000).unwrap();
+        let (_folder, spool) = spool();
         assert_eq!(spool.beginnings(ITEM.0).unwrap(), []);
         let manifest = (ITEM.0, Class::Manifest, [1; 32]);
         let other = (KeyName([9; 32]), Class::Pack, [2; 32]);
-        let dead = [spool.begin(manifest, 0).unwrap(), spool.begin(ITEM, 0).unwrap()];
-        let alive = spool.begin(other, 0).unwrap();
-        assert!(dead.iter().all(|upload| upload.extend(&[7; 40])) && alive.extend(&[7; 9]));
+        let dead = [spool.begin(manifest, 0, 100).unwrap(), spool.begin(ITEM, 0, 100).unwrap()];
+        let alive = spool.begin(other, 0, 100).unwrap();
+        assert!(dead.iter().all(|upload| spool.extend(upload, &[7; 40])) && spool.extend(&alive, &[7; 9]));
         let begun = |item: Item, here| Beginning { class: item.1, id: item.2, here };
         assert_eq!(spool.beginnings(ITEM.0).unwrap(), [begun(ITEM, 40), begun(manifest, 40)]);
-        assert!(!dead.iter().any(|upload| upload.extend(&[7; 1])), "nobody listens to the old line");
-        assert!(alive.extend(&[7; 1]), "and nobody else is meant");
-        assert_eq!(spool.begin(ITEM, 40).unwrap().len(), 40);
+        assert!(!dead.iter().any(|upload| spool.extend(upload, &[7; 1])), "nobody listens to the old line");
+        assert!(spool.extend(&alive, &[7; 1]), "and nobody else is meant");
+        assert_eq!(spool.begin(ITEM, 40, 100).unwrap().len(), 40);
     }
 }

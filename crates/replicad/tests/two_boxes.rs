@@ -12,7 +12,7 @@ use keepwell_crypt::{Secret, Signer};
 use keepwell_format::{Epoch, Manifest, PackContent, PackHeader, PackId, PackSeq, SnapshotId, VaultId};
 use keepwell_link::{Caller, Identity, Limits, serve};
 use keepwell_offsite::{Keeping, Moment, Offer, Tenant, Terms};
-use keepwell_replicad::{Listener, Receiver, SendError, Sender, Sent, Spool, Store};
+use keepwell_replicad::{Listener, MemoryLimits, Receiver, SendError, Sender, Sent, Spool, Store};
 use keepwell_storage::{Disk, MemoryDisk, Pool, PoolIds};
 use keepwell_wire::snapshots::PackRef;
 use keepwell_wire::{Class, KeyName};
@@ -83,7 +83,7 @@ impl Store for Vault {
         self.objects.keys().filter(|(one, _)| *one == class).map(|(_, id)| *id).collect()
     }
 
-    fn read(&self, class: Class, id: &[u8; 32]) -> Result<Vec<u8>, SendError> {
+    fn read(&self, class: Class, id: &[u8; 32], _: Vec<u8>) -> Result<Vec<u8>, SendError> {
         let readable = self.objects.get(&(class, *id)).filter(|_| !self.unreadable.contains(id));
         readable.cloned().ok_or_else(|| SendError::Own("it is not there".into()))
     }
@@ -121,8 +121,8 @@ async fn receiver_that(first: Before, source: KeyName, spool: &std::path::Path) 
     let now = Moment { wall: 0, elapsed: 0 };
     let tenant = Tenant::open(pool, terms, now).unwrap();
     let receipts = Signer::from_seed(&Secret::from_bytes([2; 32]));
-    let receiver =
-        Arc::new(Receiver::new(name, Spool::at(spool, 1 << 30).unwrap(), Arc::new(move || now), move |bytes| receipts.sign(bytes)));
+    let spool = Spool::at(spool, 1 << 30, MemoryLimits::default()).unwrap();
+    let receiver = Arc::new(Receiver::new(name, spool, Arc::new(move || now), move |bytes| receipts.sign(bytes)));
     receiver.admit(source, tenant, 0);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();

@@ -3,12 +3,12 @@
 //! Pure functions for worker threads: no I/O, no disk, no state. Data shards are slices of the object; only parity is computed.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use reed_solomon_simd::ReedSolomonEncoder;
 
+use crate::hashed::Hashed;
 use crate::layout::Layout;
-use crate::object::{Class, ObjectId, ObjectName};
+use crate::object::{Class, ObjectName};
 use crate::shard::{HEADER_LEN, ShardHeader};
 
 /// Bytes of each shard that are coded at a time.
@@ -16,17 +16,15 @@ const STRIP: usize = 128 << 10;
 
 /// An object cut into shards. Keeps the object, so that another layout costs only new parity.
 pub struct EncodedObject {
-    /// The object, with zeros up to `k` whole shards.
-    padded: Vec<u8>,
-    parity: Vec<Vec<u8>>,
+    /// The object with zeros up to `k` whole shards, and parity behind it.
+    shards: Vec<u8>,
     headers: Vec<ShardHeader>,
 }
 
-/// Cuts an object into shards. A `Vec` is taken over without a copy when its capacity holds the padding too
-/// (`layout.shard_len(len) * k` bytes).
-pub fn encode_object(layout: Layout, vault: [u8; 16], class: Class, object: impl Into<Vec<u8>>) -> EncodedObject {
-    let object = object.into();
-    let id = ObjectId::of(&object);
+/// Cuts an object into shards. A `Vec` is taken over without a copy when its capacity holds the other shards too
+/// ([`Layout::coded_len`] bytes). What was hashed before is not hashed again.
+pub fn encode_object(layout: Layout, vault: [u8; 16], class: Class, object: impl Into<Hashed>) -> EncodedObject {
+    let (id, object) = object.into().into_parts();
     cut(layout, vault, ObjectName { class, id }, object)
 }
 
@@ -49,15 +47,27 @@ impl EncodedObject {
     /// Header and payload of shard `index` (below the layout's width): what the file holds.
     pub fn shard(&self, index: u8) -> ([u8; HEADER_LEN], &[u8]) {
         let header = &self.headers[usize::from(index)];
-        (header.encode(), payload(&self.padded, &self.parity, header.layout, index.into()))
+        (header.encode(), payload(&self.shards, header, index))
+    }
+
+    /// Cuts the same object in another layout.
+    pub(crate) fn change_layout(&mut self, layout: Layout) {
+        let ShardHeader { vault, object, object_len, .. } = self.headers[0];
+        let mut shards = std::mem::take(&mut self.shards);
+        shards.truncate(object_len as usize);
+        *self = cut(layout, vault, object, shards);
     }
 
     /// The same object in another layout.
-    pub fn in_layout(self, layout: Layout) -> Self {
-        let ShardHeader { vault, object, object_len, .. } = self.headers[0];
-        let mut padded = self.padded;
-        padded.truncate(object_len as usize);
-        cut(layout, vault, object, padded)
+    #[must_use]
+    pub fn in_layout(mut self, layout: Layout) -> Self {
+        self.change_layout(layout);
+        self
+    }
+
+    /// The memory that it took: its content means nothing.
+    pub(crate) fn into_memory(self) -> Vec<u8> {
+        self.shards
     }
 }
 
@@ -102,44 +112,52 @@ pub fn decode(layout: Layout, object_len: u64, shards: &[(u8, &[u8])]) -> Option
     Some(object)
 }
 
-fn cut(layout: Layout, vault: [u8; 16], object: ObjectName, mut padded: Vec<u8>) -> EncodedObject {
-    let object_len = padded.len() as u64;
+fn cut(layout: Layout, vault: [u8; 16], object: ObjectName, mut shards: Vec<u8>) -> EncodedObject {
+    let object_len = shards.len() as u64;
     let shard_len = layout.shard_len(object_len) as usize;
-    padded.resize(shard_len * usize::from(layout.k), 0);
-    let parity = if layout.k == 1 || layout.m == 0 { Vec::new() } else { parity(layout, &padded, shard_len) };
-    let mut headers: Vec<ShardHeader> = Vec::with_capacity(layout.width().into());
-    for index in 0..layout.width() {
-        let payload_hash = match headers.first() {
-            Some(first) if layout.k == 1 => first.payload_hash,
-            _ => blake3::hash(payload(&padded, &parity, layout, index.into())).into(),
-        };
-        headers.push(ShardHeader { vault, object, index, layout, object_len, payload_hash });
-    }
-    EncodedObject { padded, parity, headers }
+    shards.resize(shard_len * usize::from(layout.k), 0);
+    let hashes = if layout.k == 1 || layout.m == 0 { hashes(&shards, shard_len) } else { add_parity(layout, &mut shards, shard_len) };
+    let header = |index: u8| {
+        // Whole copies are one payload.
+        let payload_hash = hashes[if layout.k == 1 { 0 } else { usize::from(index) }];
+        ShardHeader { vault, object, index, layout, object_len, payload_hash }
+    };
+    EncodedObject { headers: (0..layout.width()).map(header).collect(), shards }
 }
 
-/// Equal strips of shards are coded independently, which keeps the coder's own memory small.
-fn parity(layout: Layout, padded: &[u8], shard_len: usize) -> Vec<Vec<u8>> {
+/// Of shards that lie one behind the other.
+fn hashes(shards: &[u8], shard_len: usize) -> Vec<[u8; 32]> {
+    shards.chunks_exact(shard_len).map(|shard| blake3::hash(shard).into()).collect()
+}
+
+/// Puts parity behind `k` shards, and hashes all of them. Equal strips of shards are coded independently, which keeps the coder's own memory small, and what is hashed near.
+fn add_parity(layout: Layout, shards: &mut Vec<u8>, shard_len: usize) -> Vec<[u8; 32]> {
     const BOUNDS: &str = "counts are within the format's bounds and strips are multiples of 64 bytes";
     let (k, m) = (layout.k.into(), layout.m.into());
-    let mut parity: Vec<Vec<u8>> = (0..m).map(|_| Vec::with_capacity(shard_len)).collect();
+    let mut hashers = vec![blake3::Hasher::new(); k + m];
+    shards.resize(shard_len * (k + m), 0);
+    let (data, parity) = shards.split_at_mut(shard_len * k);
     let mut encoder = ReedSolomonEncoder::new(k, m, STRIP.min(shard_len)).expect(BOUNDS);
     for start in (0..shard_len).step_by(STRIP) {
         let end = shard_len.min(start + STRIP);
         encoder.reset(k, m, end - start).expect(BOUNDS);
-        padded.chunks_exact(shard_len).for_each(|shard| encoder.add_original_shard(&shard[start..end]).expect(BOUNDS));
+        for (shard, hasher) in data.chunks_exact(shard_len).zip(&mut hashers) {
+            encoder.add_original_shard(&shard[start..end]).expect(BOUNDS);
+            hasher.update(&shard[start..end]);
+        }
         let strips = encoder.encode().expect(BOUNDS);
-        parity.iter_mut().zip(strips.recovery_iter()).for_each(|(shard, strip)| shard.extend_from_slice(strip));
+        for ((shard, strip), hasher) in parity.chunks_exact_mut(shard_len).zip(strips.recovery_iter()).zip(&mut hashers[k..]) {
+            shard[start..end].copy_from_slice(strip);
+            hasher.update(strip);
+        }
     }
-    parity
+    hashers.iter().map(|hasher| hasher.finalize().into()).collect()
 }
 
-fn payload<'a>(padded: &'a [u8], parity: &'a [Vec<u8>], layout: Layout, index: usize) -> &'a [u8] {
-    let (k, shard_len) = (usize::from(layout.k), padded.len() / usize::from(layout.k));
-    let range = |i: usize| -> Range<usize> { i * shard_len..(i + 1) * shard_len };
-    match index {
-        _ if k == 1 => padded,
-        i if i < k => &padded[range(i)],
-        i => &parity[i - k],
+fn payload<'a>(shards: &'a [u8], header: &ShardHeader, index: u8) -> &'a [u8] {
+    if header.layout.k == 1 {
+        return shards;
     }
+    let shard_len = header.shard_len() as usize;
+    &shards[usize::from(index) * shard_len..][..shard_len]
 }

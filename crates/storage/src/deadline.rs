@@ -17,8 +17,9 @@ use crate::disk::{Disk, DiskError, DiskErrorKind, DiskLock, FileInfo, Space};
 const THREADS: usize = 4;
 /// Operations that may wait: more than there are callers.
 const QUEUE: usize = 256;
-/// Bytes that go to a thread, or come from it, at a time.
-const CHUNK: usize = 1 << 20;
+/// Bytes that come from a thread at a time, and that go to it: those are copied, and stay in the processor's cache until they are written.
+const PIECE: usize = 1 << 20;
+const CHUNK: usize = 256 << 10;
 /// Chunks of a write that may be under way.
 const AHEAD: usize = 2;
 
@@ -163,7 +164,7 @@ impl Disk for DeadlineDisk {
         let mut at = offset;
         // An empty read has an answer too.
         let empty = buffer.is_empty();
-        for part in buffer.chunks_mut(CHUNK).chain(empty.then_some(&mut [][..])) {
+        for part in buffer.chunks_mut(PIECE).chain(empty.then_some(&mut [][..])) {
             let (from, len) = (at, part.len());
             let bytes = self.call(path, move |disk, path| {
                 let mut bytes = vec![0; len];
@@ -181,25 +182,29 @@ impl Disk for DeadlineDisk {
 
     fn write(&self, path: &str, parts: &[&[u8]]) -> Result<(), DiskError> {
         let (chunks, feed) = mpsc::channel::<Vec<u8>>();
-        let (took, taken) = mpsc::channel();
+        let (took, taken) = mpsc::channel::<Vec<u8>>();
         let mut ticket = self.submit(path, move |disk, path| {
-            disk.write_chunks(path, &mut || {
+            disk.write_chunks(path, &mut |spent| {
                 // Who has given up takes no notice.
-                let _ = took.send(());
+                let _ = took.send(spent);
                 feed.recv().ok()
             })
         })?;
-        let mut under_way = 0;
+        let (mut under_way, mut spent) = (0, Vec::new());
         for chunk in parts.iter().flat_map(|part| part.chunks(CHUNK)) {
             while under_way >= AHEAD {
                 match taken.recv_timeout(self.limit) {
-                    Ok(()) => (under_way, ticket.seen_running) = (under_way - 1, false),
+                    // Its memory is used again: fresh memory costs more than the copy.
+                    Ok(memory) => (under_way, ticket.seen_running, spent) = (under_way - 1, false, memory),
                     Err(RecvTimeoutError::Timeout) => self.be_patient(path, &mut ticket)?,
                     // It has ended early, with an error.
                     Err(RecvTimeoutError::Disconnected) => return self.result(path, &mut ticket),
                 }
             }
-            if chunks.send(chunk.to_vec()).is_err() {
+            let mut memory = std::mem::take(&mut spent);
+            memory.clear();
+            memory.extend_from_slice(chunk);
+            if chunks.send(memory).is_err() {
                 break;
             }
             under_way += 1;

@@ -103,10 +103,12 @@ impl Disk for DirectoryDisk {
         Ok(())
     }
 
-    fn write_chunks(&self, path: &str, next: &mut dyn FnMut() -> Option<Vec<u8>>) -> Result<(), DiskError> {
+    fn write_chunks(&self, path: &str, next: &mut dyn FnMut(Vec<u8>) -> Option<Vec<u8>>) -> Result<(), DiskError> {
         let mut file = self.open_to_write(path)?;
-        while let Some(chunk) = next() {
-            file.write_all(&chunk).map_err(|e| self.error(path, e))?;
+        let mut chunk = Vec::new();
+        while let Some(next) = next(chunk) {
+            file.write_all(&next).map_err(|e| self.error(path, e))?;
+            chunk = next;
         }
         self.handles().insert(path.into(), file);
         Ok(())

@@ -20,9 +20,9 @@ pub trait Disk: Send + Sync {
     fn len(&self, path: &str) -> Result<u64, DiskError>;
     /// Creates a file, or empties the one there, and writes the parts one after the other. Not durable before [`Disk::sync_file`].
     fn write(&self, path: &str, parts: &[&[u8]]) -> Result<(), DiskError>;
-    /// The same with parts that are asked for one after the other until there is none. What came before an early end may be there.
-    fn write_chunks(&self, path: &str, next: &mut dyn FnMut() -> Option<Vec<u8>>) -> Result<(), DiskError> {
-        let chunks: Vec<Vec<u8>> = std::iter::from_fn(next).collect();
+    /// The same with parts that are asked for one after the other until there is none, each with the memory of the one before. What came before an early end may be there.
+    fn write_chunks(&self, path: &str, next: &mut dyn FnMut(Vec<u8>) -> Option<Vec<u8>>) -> Result<(), DiskError> {
+        let chunks: Vec<Vec<u8>> = std::iter::from_fn(|| next(Vec::new())).collect();
         self.write(path, &chunks.iter().map(Vec::as_slice).collect::<Vec<_>>())
     }
     /// Makes the content of a file durable; its name is so only after [`Disk::sync_folder`].

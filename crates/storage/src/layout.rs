@@ -48,6 +48,12 @@ impl Layout {
         self.k + self.m
     }
 
+    /// Bytes of memory in which an object of `len` bytes is cut into shards. Whole copies are cut in the object's own.
+    pub fn coded_len(self, len: u64) -> u64 {
+        let shards = if self.k == 1 { 1 } else { self.width() };
+        self.shard_len(len).saturating_mul(shards.into())
+    }
+
     /// Whole copies on so many disks, at most [`Layout::MAX_WIDTH`].
     pub fn copies(count: usize) -> Option<Self> {
         let count = u8::try_from(count.min(Self::MAX_WIDTH.into())).ok()?;

@@ -22,6 +22,7 @@ mod disk;
 mod error;
 mod faulty;
 mod folders;
+mod hashed;
 mod label;
 mod layout;
 pub mod life;
@@ -37,6 +38,7 @@ pub use disk::{Disk, DiskError, DiskErrorKind, DiskLock, FileInfo, FileKind, Spa
 pub use error::PoolError;
 pub use faulty::{Condition, FaultyDisk, Machine, Op, OpKind};
 pub use folders::{TENANTS, disk_at, disk_folder, disk_number, disks_in, disks_up_to, mounted_in};
+pub use hashed::{Hashed, Hashing};
 pub use label::{LABEL_FILE, Label, LabelError, Member, Role};
 pub use layout::{Layout, LayoutError, SMALL};
 pub use memory::{Bytes, Damage, MemoryDisk};

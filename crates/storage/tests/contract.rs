@@ -51,7 +51,7 @@ fn large_files_are_written_and_read_in_one() {
         disk.write("a", &[b"head", &large, b"tail"]).unwrap();
         assert_eq!(content(disk, "a"), [b"head", &large[..], b"tail"].concat());
         let mut chunks = large.chunks(1_000_000).map(<[u8]>::to_vec);
-        disk.write_chunks("a", &mut || chunks.next()).unwrap();
+        disk.write_chunks("a", &mut |_| chunks.next()).unwrap();
         assert_eq!(content(disk, "a"), large);
     });
 }

@@ -13,7 +13,7 @@ use keepwell_vault::Vault;
 
 use crate::appliance::Appliance;
 use crate::error::VaultdError;
-use crate::offsite::{promises, replicad, shares, standing};
+use crate::offsite::{line, promises, replicad, shares, standing};
 use crate::place;
 
 /// Often enough to end soon when the program does.
@@ -30,6 +30,8 @@ struct Handed {
     start: String,
     shown: u64,
     at: Option<Instant>,
+    /// When replicad was told what it may take of the line.
+    paced: Option<(String, Instant)>,
 }
 
 /// Runs until told to end.
@@ -70,6 +72,10 @@ fn look(appliance: &Appliance, handed: &mut Handed) -> Result<(), VaultdError> {
     if status.receivers.is_empty() {
         return Ok(());
     }
+    if !handed.paced.as_ref().is_some_and(|(start, at)| *start == status.start && at.elapsed() < HOUR) {
+        line::tell(appliance)?;
+        handed.paced = Some((status.start.clone(), Instant::now()));
+    }
     let Ok(vault) = appliance.engine.vault() else { return Ok(()) };
     let shown = shown(&vault);
     let known = handed.start == status.start && status.handed_over && handed.shown == shown;
@@ -77,7 +83,7 @@ fn look(appliance: &Appliance, handed: &mut Handed) -> Result<(), VaultdError> {
         return Ok(());
     }
     give(appliance, &vault)?;
-    *handed = Handed { start: status.start, shown, at: Some(Instant::now()) };
+    (handed.start, handed.shown, handed.at) = (status.start, shown, Some(Instant::now()));
     Ok(())
 }
 

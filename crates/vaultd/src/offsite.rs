@@ -2,6 +2,7 @@
 //! decided here.
 
 mod content;
+pub(crate) mod line;
 pub(crate) mod promises;
 
 use std::collections::BTreeMap;
@@ -45,6 +46,7 @@ pub(crate) fn told(appliance: &Appliance) -> Answer<Offsite> {
         name: status.name,
         listening: status.listening,
         not_listening: status.not_listening,
+        line: line::set(appliance)?,
         tenants: status.tenants,
     })
 }
@@ -184,6 +186,7 @@ fn of_receiver(receiver: &Receiver, known: bool, shares: &BTreeMap<String, Share
         tiers: tiers.collect(),
         backlog: backlog(receiver, None),
         rate: receiver.rate,
+        held_to: receiver.held_to,
         contact_at: receiver.contact_at,
         failure: receiver.failure.clone(),
         challenge: receiver.challenge.clone(),

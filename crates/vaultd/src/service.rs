@@ -100,6 +100,7 @@ pub fn routes(appliance: Shared, callers: Callers) -> Router {
         .route("/v1/offsite/unpair", act(Verb::OffsiteChange, offsite::unpair))
         .route("/v1/offsite/end", act(Verb::OffsiteChange, offsite::end))
         .route("/v1/offsite/cancel-order", act(Verb::OffsiteChange, offsite::cancel_order))
+        .route("/v1/offsite/line", act(Verb::OffsiteChange, offsite::line::change))
         .route("/v1/offsite/send", act(Verb::RunNow, offsite::send))
         .route("/v1/offsite/prove", act(Verb::RunNow, offsite::prove))
         .route("/v1/policies", post(set_policy));

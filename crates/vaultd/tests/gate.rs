@@ -58,6 +58,7 @@ fn granted() -> Vec<(&'static str, Verb, Value)> {
         ("/v1/disks/self-test", Verb::DisksTest, json!({ "serial": "S1", "kind": "short" })),
         ("/v1/offsite/invite", Verb::OffsiteChange, json!({ "address": "h:1", "quota_bytes": 1, "place": "p" })),
         ("/v1/offsite/pair", Verb::OffsiteChange, json!({ "invitation": "YQ==", "practice": "p" })),
+        ("/v1/offsite/line", Verb::OffsiteChange, json!({ "courteous": true, "hours": [], "tz": "UTC" })),
         ("/v1/offsite/send", Verb::RunNow, json!({})),
         ("/v1/offsite/prove", Verb::RunNow, json!({})),
         ("/v1/policies", Verb::PolicyChange, json!("no policy")),

@@ -129,6 +129,8 @@ class Wan:
         self._number = 0
         self._dark_until = 0.0
         self._cut_at = None
+        # What others send beside, of the line; and how long packets would have waited in the router's memory, summed up over the line's time.
+        self._others, self._waited, self._went = 0.0, 0.0, 0.0
         self._clock, self._seen = 0.0, time.monotonic()
         self._ends = [device(name) for name in ("wan-near", "wan-far")]
         ip("link", "set", "wan-far", "netns", far.pid)
@@ -159,6 +161,21 @@ class Wan:
         with self._lock:
             self.loss = loss
 
+    def others_send(self, load):
+        """So much of the line is taken by somebody else from now on."""
+        with self._lock:
+            self._others = load
+
+    def look(self, seconds):
+        """For so many seconds of the line's time: how much of it the near end used, and for how many seconds a packet waited on average. None if the line's time stands still."""
+        with self._lock:
+            began, waited, took = self._clock, self._waited, self.counts.new + self.counts.repeated
+        if not until(lambda: self._clock >= began + seconds, 300):
+            return None
+        with self._lock:
+            went = self._clock - began
+            return (self.counts.new + self.counts.repeated - took) * 8 / self.rate / went, (self._waited - waited) / went
+
     # The router
 
     def _run(self):
@@ -170,6 +187,7 @@ class Wan:
                 return
             with self._lock:
                 now = self._now()
+                self._share(now)
                 while self._on_the_way and self._on_the_way[0][0] <= now:
                     _, _, sink, packet = heapq.heappop(self._on_the_way)
                     deliver(sink, packet)
@@ -183,6 +201,14 @@ class Wan:
         self._clock += min(seen - self._seen, STEP)
         self._seen = seen
         return self._clock
+
+    def _share(self, now):
+        """What others sent since it was last looked."""
+        went, self._went = now - self._went, now
+        waits = max(0.0, self.up.free_at - now)
+        self._waited += waits * went
+        if self._others:
+            self.up.free_at = max(self.up.free_at, now) + min(self._others * went, max(0.0, QUEUE * 8 / self.rate - waits))
 
     def _take(self, packet, way, now):
         if now < self._dark_until:

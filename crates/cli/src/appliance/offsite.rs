@@ -3,7 +3,7 @@
 use keepwell_api::grants::Verb;
 use keepwell_api::hex;
 use keepwell_api::offsite::{
-    Backlog, CancelOrder, EndTenant, Invite, Invited, Offsite, OrderState, OrderTold, PORT, PairWith, Paired, ProveNow, Receipts,
+    Backlog, CancelOrder, EndTenant, Invite, Invited, Line, Offsite, OrderState, OrderTold, PORT, PairWith, Paired, ProveNow, Receipts,
     ReceiptsOf, ReceiverTold, SendNow, TierOffsite, Unpair,
 };
 use keepwell_api::vault::Done;
@@ -12,7 +12,7 @@ use keepwell_format::{SnapshotId, VaultId};
 use keepwell_wire::KeyName;
 use keepwell_wire::shorten::{OrderId, Shorten, SignedOrder, What};
 
-use super::args::{CancelOrderArgs, EndArgs, InviteArgs, MakeOrderArgs, OffsiteCommand, PairArgs, UnpairArgs};
+use super::args::{CancelOrderArgs, EndArgs, InviteArgs, LineArgs, MakeOrderArgs, OffsiteCommand, PairArgs, UnpairArgs};
 use super::json;
 use super::place::Place;
 use crate::exit::{CliError, Exit};
@@ -41,6 +41,7 @@ pub(crate) fn run(command: &OffsiteCommand, place: &Place, answer: &mut Answer) 
         OffsiteCommand::Receipts => receipts(place, answer),
         OffsiteCommand::Order(args) => make_order(args, place, answer),
         OffsiteCommand::Cancel(args) => cancel(args, place, answer),
+        OffsiteCommand::Line(args) => line(args, place, answer),
         OffsiteCommand::Prove => {
             let _: Done = place.granted(Verb::RunNow, "/v1/offsite/prove", &ProveNow {})?;
             answer
@@ -219,6 +220,42 @@ fn pair(args: &PairArgs, place: &Place, answer: &mut Answer) -> Result<Exit, Cli
     Ok(Exit::Complete)
 }
 
+fn line(args: &LineArgs, place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
+    let mut line = place.vaultd().get::<Offsite>("/v1/offsite")?.line;
+    if args.no_limits || !args.limits.is_empty() {
+        line.hours.clone_from(&args.limits);
+    }
+    line.tz = args.zone.clone().unwrap_or(line.tz);
+    line.courteous = args.courteous.unwrap_or(line.courteous);
+    let _: Done = place.granted(Verb::OffsiteChange, "/v1/offsite/line", &line)?;
+    of_line(&line, answer);
+    answer.field("line", json(&line));
+    Ok(Exit::Complete)
+}
+
+fn of_line(line: &Line, answer: &mut Answer) {
+    let clock = |minutes: u16| format!("{:02}:{:02}", minutes / 60, minutes % 60);
+    for hours in &line.hours {
+        let days: Vec<&str> = hours.days.iter().filter_map(|day| DAYS.get(usize::from(*day)).copied()).collect();
+        let (from, to) = (clock(hours.from_min), clock(hours.to_min));
+        let days = days.join(", ");
+        answer.line(format_args!("Of the line, {days} {from} to {to} ({}): at most {}", line.tz, bits(u64::from(hours.kbit) * 1000)));
+    }
+    let others = if line.courteous { "; whoever else needs it goes first" } else { "" };
+    answer.line(format_args!("Of the line, {}: all of it{others}", if line.hours.is_empty() { "at all hours" } else { "at other hours" }));
+}
+
+const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+
+/// As lines are sold.
+fn bits(a_second: u64) -> String {
+    match a_second / 1000 {
+        kbit @ ..1000 => format!("{kbit} kbit/s"),
+        kbit if kbit % 1000 == 0 || kbit >= 100_000 => format!("{} Mbit/s", kbit / 1000),
+        kbit => format!("{}.{} Mbit/s", kbit / 1000, kbit % 1000 / 100),
+    }
+}
+
 fn status(place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
     let told: Offsite = place.vaultd().get("/v1/offsite")?;
     if told.receivers.is_empty() {
@@ -226,6 +263,9 @@ fn status(place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
     }
     for receiver in &told.receivers {
         lines(receiver, answer);
+    }
+    if !told.receivers.is_empty() {
+        of_line(&told.line, answer);
     }
     for tenant in &told.tenants {
         let used = tenant.used_bytes.map_or_else(|| "its folders can't be used now".to_owned(), text::size);
@@ -262,6 +302,9 @@ fn lines(receiver: &ReceiverTold, answer: &mut Answer) {
         text::count(receiver.waiting, "snapshot") + " on the way"
     };
     answer.line(format_args!("  {all}{}; {} verified", left(&receiver.backlog), text::count(receiver.receipts, "receipt")));
+    if let Some(held) = receiver.held_to.filter(|_| receiver.busy) {
+        answer.line(format_args!("  held back to {} at the moment, by the hour's limit or for others that need the line", bits(held * 8)));
+    }
     match &receiver.challenge {
         None => answer.line("  not asked yet whether it has what it signed for"),
         Some(one) => {

@@ -3,7 +3,9 @@
 
 use axum::http::Method;
 use keepwell_api::grants::{Role, Verb};
-use keepwell_api::offsite::{CancelOrder, EndTenant, Invite, Invited, Offsite, PairWith, Paired, ProveNow, Receipts, SendNow, Unpair};
+use keepwell_api::offsite::{
+    CancelOrder, EndTenant, Invite, Invited, Line, Offsite, PairWith, Paired, ProveNow, Receipts, SendNow, Unpair,
+};
 use keepwell_api::vault::{
     Acknowledge, AddDisk, AddShare, BoxDisks, Cancel, ChangeShare, Changes, ChannelTold, CheckShare, ClockConfirmed, CompareSnapshots,
     ConfirmClock, CreatePool, Deletions, Done, Download, DownloadZip, Files, FoundFiles, Gaps, ListFiles, ListGaps, ListSnapshots,
@@ -180,6 +182,7 @@ pub const ROUTES: &[Route] = &[
     post("/v1/offsite/unpair", Verb::OffsiteChange, "Sends nothing more to a box", of::<Unpair>, Json(of::<Done>)),
     post("/v1/offsite/end", Verb::OffsiteChange, "Takes nothing more from a box", of::<EndTenant>, Json(of::<Done>)),
     post("/v1/offsite/cancel-order", Verb::OffsiteChange, "Cancels an order to keep less there", of::<CancelOrder>, Json(of::<Done>)),
+    post("/v1/offsite/line", Verb::OffsiteChange, "Says what copies may take of the line, and when", of::<Line>, Json(of::<Done>)),
     post("/v1/offsite/send", Verb::RunNow, "Looks at once whether something is to be sent", of::<SendNow>, Json(of::<Done>)),
     post("/v1/offsite/prove", Verb::RunNow, "Has the second site prove at once what it signed for", of::<ProveNow>, Json(of::<Done>)),
     post("/v1/log", Verb::LogRead, "The log", of::<ReadLog>, Json(list::<LogRecord>)),

@@ -1,6 +1,7 @@
 //! The second site: what of this box is there, how old that is and when it was proven; and what this box keeps for others. Pairing is [`acts`]; what a failure means, [`words`].
 
 pub mod acts;
+pub mod line;
 mod words;
 
 use askama::Template;
@@ -24,6 +25,7 @@ struct OffsitePage {
     frame: Frame,
     known: Result<Known, Trouble>,
     may_change: bool,
+    needs_code: bool,
     may_send: bool,
 }
 
@@ -34,6 +36,7 @@ struct Known {
     listening: Option<String>,
     /// Why others can't reach this box although they should.
     deaf: Option<String>,
+    line: line::LineForm,
     receivers: Vec<Receiver>,
     tenants: Vec<Tenant>,
 }
@@ -75,14 +78,16 @@ pub(crate) async fn page(visit: Visit) -> Response {
     let told = visit.app.neighbours.get::<Offsite>(ROUTE).await;
     visit.show(&OffsitePage {
         frame: visit.frame("Second site").reloading(60),
-        known: told.map(|told| known(told, &times)),
+        known: told.map(|told| known(told, &times, visit.app.settings.zone.iana_name())),
         may_change: visit.may(Verb::OffsiteChange),
+        needs_code: visit.needs_code(Verb::OffsiteChange),
         may_send: visit.may(Verb::RunNow),
     })
 }
 
-fn known(told: Offsite, times: &Times) -> Known {
+fn known(told: Offsite, times: &Times, zone: Option<&str>) -> Known {
     Known {
+        line: line::shown(&told.line, zone.unwrap_or("UTC")),
         name: told.name,
         listening: told.listening,
         deaf: told.not_listening.map(|why| view::name(why.as_bytes())),
@@ -135,6 +140,11 @@ fn facts(told: &ReceiverTold, times: &Times) -> Vec<(&'static str, String)> {
         ("Still to be sent", left(told)),
     ];
     facts.extend(told.rate.map(|rate| ("Speed of late", format!("{} a second", view::size(rate)))));
+    let held = told
+        .held_to
+        .filter(|_| told.busy)
+        .map(|rate| format!("{} a second, by the hour's limit or for others that need the line", view::size(rate)));
+    facts.extend(held.map(|held| ("Held back to", held)));
     facts.push(("Last challenge", told.challenge.as_ref().map_or_else(|| "not asked yet".into(), |one| challenge(one, times))));
     facts
         .push(("Receipts", format!("{}, each verified", view::count(told.receipts, "snapshot is signed for", "snapshots are signed for"))));

@@ -112,6 +112,7 @@ impl Vaultd {
             .route("/v1/offsite", get(offsite_told))
             .route("/v1/offsite/invite", post(invite))
             .route("/v1/offsite/pair", post(pair))
+            .route("/v1/offsite/line", post(act))
             .route("/v1/offsite/send", post(act))
             .route("/v1/events", get(events))
             .with_state(self.clone())

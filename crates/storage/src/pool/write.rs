@@ -10,6 +10,7 @@ use super::{Pool, on_disks};
 use crate::coding::{EncodedObject, encode_object};
 use crate::disk::{Disk, DiskError};
 use crate::error::PoolError;
+use crate::hashed::Hashed;
 use crate::layout::Layout;
 use crate::object::{Class, ObjectId, ObjectName, Spread};
 
@@ -89,14 +90,25 @@ impl Pool {
 
     /// Encodes, stages and commits one object.
     pub fn put(&self, class: Class, spread: Spread, bytes: &[u8]) -> Result<ObjectId, PoolError> {
-        let object = encode_object(self.plan_spread(spread, bytes.len()), self.vault, class, bytes);
-        let id = object.name().id;
-        let staged = self.stage_spread(spread, object)?;
+        let object = Hashed::from(bytes);
+        let id = object.id();
+        self.put_hashed(class, spread, object).map(|_| id)
+    }
+
+    /// The same with what was hashed before, in its own memory, which is given back: what is in it then means nothing.
+    pub fn put_hashed(&self, class: Class, spread: Spread, object: Hashed) -> Result<Vec<u8>, PoolError> {
+        let layout = self.plan_spread(spread, object.bytes().len());
+        let mut object = encode_object(layout, self.vault, class, object);
+        let staged = self.stage_in_place(spread, &mut object)?;
         self.commit(vec![staged])?;
-        Ok(id)
+        Ok(object.into_memory())
     }
 
     pub(super) fn stage_spread(&self, spread: Spread, mut object: EncodedObject) -> Result<Staged, PoolError> {
+        self.stage_in_place(spread, &mut object)
+    }
+
+    fn stage_in_place(&self, spread: Spread, object: &mut EncodedObject) -> Result<Staged, PoolError> {
         self.check_write()?;
         let (name, len) = (object.name(), object.object_len());
         let full = self.full_layout(spread, len);
@@ -107,10 +119,10 @@ impl Pool {
             let disks = self.with_room(name.id, spread, len)?;
             let layout = self.layout_on(spread, len, disks.len()).ok_or_else(|| self.too_few_writable())?;
             if layout != object.layout() {
-                object = object.in_layout(layout);
+                object.change_layout(layout);
             }
             let places = (0..layout.width()).zip(disks).collect();
-            let (shards, failures) = self.write_shards(&object, places);
+            let (shards, failures) = self.write_shards(object, places);
             let staged = Staged { name, spread, len, layout, shards, kept: 0 };
             if failures.is_empty() {
                 return Ok(staged);

@@ -1,6 +1,7 @@
 //! The shape of `keepwell offsite`. Parses; never opens a file.
 
 use clap::{Args, Subcommand};
+use keepwell_api::offsite::LineHours;
 
 /// `offsite`.
 #[derive(Debug, Subcommand)]
@@ -13,6 +14,8 @@ pub(crate) enum OffsiteCommand {
     Pair(PairArgs),
     /// Look at once whether something is to be sent
     Send,
+    /// Say how much of the practice's line copies may take, and when; what is not said stays
+    Line(LineArgs),
     /// Have the second site prove now, and not within the day, that it has what it signed for
     Prove,
     /// Send nothing more to a box that keeps for this one. It keeps what it promised; two papers bring it back until then
@@ -35,6 +38,7 @@ impl OffsiteCommand {
             Self::Invite(_) => "offsite invite",
             Self::Pair(_) => "offsite pair",
             Self::Send => "offsite send",
+            Self::Line(_) => "offsite line",
             Self::Prove => "offsite prove",
             Self::Unpair(_) => "offsite unpair",
             Self::End(_) => "offsite end",
@@ -115,6 +119,81 @@ pub(crate) struct PairArgs {
     pub(crate) practice: String,
 }
 
+/// `offsite line`.
+#[derive(Debug, Args)]
+pub(crate) struct LineArgs {
+    /// Hours in which copies take no more than so much, in place of those before: such as 'mon-fri 07:00-19:00 2Mbit'. May be given several times
+    #[arg(long = "limit", value_name = "HOURS", value_parser = limit, conflicts_with = "no_limits")]
+    pub(crate) limits: Vec<LineHours>,
+    /// The whole line at all hours
+    #[arg(long)]
+    pub(crate) no_limits: bool,
+    /// Time zone of the hours, such as Europe/Berlin
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) zone: Option<String>,
+    /// Whether copies leave the line to whoever else needs it
+    #[arg(long, value_name = "yes|no", value_parser = yes_or_no)]
+    pub(crate) courteous: Option<bool>,
+}
+
+fn yes_or_no(text: &str) -> Result<bool, String> {
+    match text {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err("say yes or no".into()),
+    }
+}
+
+const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+/// Days, hours and a rate.
+fn limit(text: &str) -> Result<LineHours, String> {
+    let parsed = || {
+        let text = text.to_ascii_lowercase();
+        let mut words = text.split_whitespace();
+        let (days, times, rate) = (words.next()?, words.next()?, words.collect::<String>());
+        let (from, to) = times.split_once('-')?;
+        Some(LineHours { days: these_days(days)?, from_min: minute(from)?, to_min: minute(to)?, kbit: kbit(&rate)? })
+    };
+    parsed().ok_or_else(|| "give days, hours and a rate, such as 'mon-fri 07:00-19:00 2Mbit' or 'sat,sun 10:00-12:00 500kbit'".into())
+}
+
+fn these_days(text: &str) -> Option<Vec<u8>> {
+    if text == "daily" {
+        return Some((0..7).collect());
+    }
+    let day = |name: &str| (0_u8..).zip(DAYS).find(|(_, day)| *day == name).map(|(day, _)| day);
+    let mut days = Vec::new();
+    for part in text.split(',') {
+        match part.split_once('-') {
+            None => days.push(day(part)?),
+            Some((first, last)) => {
+                let (first, last) = (day(first)?, day(last)?);
+                // Over the end of the week as well.
+                days.extend((first..first + 7).map(|day| day % 7).take(usize::from((last + 7 - first) % 7) + 1));
+            }
+        }
+    }
+    days.sort_unstable();
+    days.dedup();
+    Some(days)
+}
+
+fn minute(text: &str) -> Option<u16> {
+    let (hours, minutes) = text.split_once(':')?;
+    let (hours, minutes): (u16, u16) = (hours.parse().ok()?, minutes.parse().ok()?);
+    (minutes < 60 && hours * 60 + minutes <= 1_440 && hours <= 24).then_some(hours * 60 + minutes)
+}
+
+fn kbit(text: &str) -> Option<u32> {
+    let (number, factor) = match (text.strip_suffix("kbit"), text.strip_suffix("mbit")) {
+        (Some(number), _) => (number, 1),
+        (_, Some(number)) => (number, 1_000),
+        _ => return None,
+    };
+    number.parse::<u32>().ok()?.checked_mul(factor)
+}
+
 /// Bytes, with a unit of decimal thousands, as disks are sold.
 fn size(text: &str) -> Result<u64, String> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -133,6 +212,26 @@ fn size(text: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_are_days_hours_and_a_rate() {
+        let of = |days: &[u8], from_min, to_min, kbit| Ok(LineHours { days: days.to_vec(), from_min, to_min, kbit });
+        assert_eq!(limit("mon-fri 07:00-19:00 2Mbit"), of(&[0, 1, 2, 3, 4], 420, 1140, 2000));
+        assert_eq!(limit("Sat,Sun 22:30-06:00 500 kbit"), of(&[5, 6], 1350, 360, 500));
+        assert_eq!(limit("fri-mon 00:00-24:00 1mbit"), of(&[0, 4, 5, 6], 0, 1440, 1000));
+        assert_eq!(limit("daily 12:00-13:00 64kbit"), of(&[0, 1, 2, 3, 4, 5, 6], 720, 780, 64));
+        for bad in [
+            "",
+            "mon-fri",
+            "mon 07:00 2Mbit",
+            "mon 07:00-25:00 2Mbit",
+            "mon 07:60-08:00 2Mbit",
+            "mon 07:00-08:00 2",
+            "moon 07:00-08:00 2Mbit",
+        ] {
+            assert!(limit(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn sizes_have_units_or_none() {

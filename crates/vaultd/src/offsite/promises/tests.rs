@@ -41,6 +41,7 @@ fn well() -> Receiver {
         waiting: 0,
         backlog: Vec::new(),
         rate: None,
+        held_to: None,
         contact_at: Some(NOW - 600),
         failure: None,
         challenge: Some(ChallengeTold { at: NOW - 10 * HOUR, asked: 40, lost: 0, mended: 0, lost_at: None }),
