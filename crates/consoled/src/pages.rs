@@ -115,6 +115,7 @@ pub const PAGES: &[Page] = &[
     Page { path: "/disks/add", who: DECIDING, routes: || post(disks::acts::add) },
     Page { path: "/disks/remove", who: DECIDING, routes: || post(disks::acts::remove) },
     Page { path: "/offsite", who: LOOKING, routes: || get(offsite::page) },
+    Page { path: "/offsite/sheet", who: LOOKING, routes: || get(offsite::sheet::page) },
     Page { path: "/offsite/send", who: RUNNING, routes: || post(offsite::acts::send) },
     Page { path: "/offsite/invite", who: OWNING, routes: || get(offsite::acts::invite_form).post(offsite::acts::invite) },
     Page { path: "/offsite/pair", who: OWNING, routes: || get(offsite::acts::pair_form).post(offsite::acts::pair) },

@@ -1,12 +1,17 @@
 //! `keepwell offsite`: the second site. Two people at two boxes pair them; from then on the boxes do the rest.
 
+use std::io::Write as _;
+
 use keepwell_api::grants::Verb;
 use keepwell_api::offsite::{Backlog, Invite, Invited, Offsite, PORT, PairWith, Paired, ProveNow, ReceiverTold, SendNow, TierOffsite};
 use keepwell_api::vault::Done;
 use keepwell_duties::words::duration;
+use keepwell_paper::{PlaceSheet, place_pdf, place_text};
+use keepwell_wire::PlaceCode;
 
-use super::args::{InviteArgs, OffsiteCommand, PairArgs};
+use super::args::{InviteArgs, OffsiteCommand, PairArgs, SheetArgs};
 use super::json;
+use super::new_file::NewFile;
 use super::place::Place;
 use crate::exit::{CliError, Exit};
 use crate::output::Answer;
@@ -18,6 +23,7 @@ pub(crate) fn run(command: &OffsiteCommand, place: &Place, answer: &mut Answer) 
         OffsiteCommand::Status => status(place, answer),
         OffsiteCommand::Invite(args) => invite(args, place, answer),
         OffsiteCommand::Pair(args) => pair(args, place, answer),
+        OffsiteCommand::Sheet(args) => sheet(args, place, answer),
         OffsiteCommand::Send => {
             let _: Done = place.granted(Verb::RunNow, "/v1/offsite/send", &SendNow {})?;
             answer.line("What is not at the second site yet is being sent. 'keepwell offsite status' says how far it is.");
@@ -63,6 +69,35 @@ fn pair(args: &PairArgs, place: &Place, answer: &mut Answer) -> Result<Exit, Cli
     }
     answer.field("quota_bytes", paired.quota_bytes);
     answer.field("floor_s", paired.floor_s);
+    Ok(Exit::Complete)
+}
+
+fn sheet(args: &SheetArgs, place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
+    let told: Offsite = place.vaultd().get("/v1/offsite")?;
+    let mut wanted = told.receivers.iter().filter(|one| args.place.as_ref().is_none_or(|name| one.place == *name));
+    let (Some(receiver), None) = (wanted.next(), wanted.next()) else {
+        let names: Vec<String> = told.receivers.iter().map(|one| text::shown(one.place.as_bytes())).collect();
+        return Err(CliError::Refused(if names.is_empty() {
+            "there is no second site: 'keepwell offsite pair' makes one".into()
+        } else {
+            format!("choose one with --place: {}", names.join(", "))
+        }));
+    };
+    let code = receiver.code.as_deref().and_then(|code| PlaceCode::parse(code).ok());
+    let code = code.ok_or_else(|| CliError::Refused("the vault is not open, so the sheet can't name it: try again when it is".into()))?;
+    let sheet = PlaceSheet { place: &receiver.place, address: &receiver.address, key: &receiver.name, code: &code.to_groups() };
+    answer.field("code", code.to_text());
+    answer.field("address", &*receiver.address);
+    answer.field("name", &*receiver.name);
+    match &args.out {
+        Some(out) => {
+            let mut file = NewFile::begin(out, false)?;
+            file.write_all(&place_pdf(&sheet)).map_err(CliError::file("write", out))?;
+            file.finish()?;
+            answer.line(format_args!("The sheet is in {}: print it, and keep a copy with each paper of the recovery kit.", out.display()));
+        }
+        None => place_text(&sheet).lines().for_each(|line| answer.line(line)),
+    }
     Ok(Exit::Complete)
 }
 

@@ -1,5 +1,7 @@
 //! The shape of `keepwell offsite`. Parses; never opens a file.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 /// `offsite`.
@@ -11,6 +13,8 @@ pub(crate) enum OffsiteCommand {
     Invite(InviteArgs),
     /// Send this box's backups to the one that made an invitation
     Pair(PairArgs),
+    /// Print the sheet that says where the second site is: a new box finds it by that after a fire. Keep it with the papers
+    Sheet(SheetArgs),
     /// Look at once whether something is to be sent
     Send,
     /// Have the second site prove now, and not within the day, that it has what it signed for
@@ -24,6 +28,7 @@ impl OffsiteCommand {
             Self::Status => "offsite status",
             Self::Invite(_) => "offsite invite",
             Self::Pair(_) => "offsite pair",
+            Self::Sheet(_) => "offsite sheet",
             Self::Send => "offsite send",
             Self::Prove => "offsite prove",
         }
@@ -53,6 +58,17 @@ pub(crate) struct PairArgs {
     /// What this practice is called at the other box
     #[arg(long, value_name = "NAME")]
     pub(crate) practice: String,
+}
+
+/// `offsite sheet`.
+#[derive(Debug, Args)]
+pub(crate) struct SheetArgs {
+    /// File for the sheet as PDF, which must not be there yet; text on the screen if left out
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Which one, if there are several: what its place is called
+    #[arg(long, value_name = "NAME")]
+    pub(crate) place: Option<String>,
 }
 
 /// Bytes, with a unit of decimal thousands, as disks are sold.
