@@ -13,7 +13,7 @@ export CARGO_TERM_COLOR ?= auto
 export PYTHONDONTWRITEBYTECODE := 1
 
 stage = tests/stage
-programs = cli keyd diskd vaultd authd ingestd notifyd replicad consoled tty
+programs = cli keyd diskd vaultd authd ingestd notifyd replicad recoverd consoled tty
 # What scenarios need beside them.
 testers = hostile-box
 # What `make test` runs of tests/scenarios and qemu/scenarios: the longest ones first, so that two lanes end together.
@@ -30,7 +30,7 @@ help:  ## this list
 setup:  ## install what the build and the tests need (Debian; root or sudo, only if something is missing)
 	@tests/setup build test demo image qemu
 
-build:  ## the programs: target/release/keepwell and keepwell-{vaultd,consoled,tty,ingestd,authd,notifyd,replicad,keyd,diskd,smart}
+build:  ## the programs: target/release/keepwell and keepwell-{vaultd,consoled,tty,ingestd,authd,notifyd,replicad,recoverd,keyd,diskd,smart}
 	cargo build --release --locked $(patsubst %,--package keepwell-%,$(programs) $(testers))
 
 man: build  ## the pages of the manual, in target/man; keepwell completions makes what shells want

@@ -35,7 +35,7 @@ const LAYERS: [(&str, &[&str]); 32] = [
     ("keepwell-authd", &["keepwell-api"]),
     ("keepwell-notifyd", &["keepwell-api"]),
     ("keepwell-consoled", &["keepwell-duties", "keepwell-api"]),
-    ("keepwell-tty", &["keepwell-format", "keepwell-crypt", "keepwell-duties", "keepwell-wire", "keepwell-api"]),
+    ("keepwell-tty", &["keepwell-crypt", "keepwell-duties", "keepwell-wire", "keepwell-api"]),
     ("keepwell-vaultd", VAULTD),
     ("keepwell-cli", CLI),
     ("keepwell-fuzz", FUZZ),

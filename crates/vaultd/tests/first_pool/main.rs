@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests end where something is not as they made it")]
 
+mod recovery;
+#[path = "../stage/mod.rs"]
 mod stage;
 
 use std::fs;
@@ -42,6 +44,7 @@ struct Script {
     /// Slots that the pool is to get, and those that it said it has.
     newer: Option<Slots>,
     stored: Vec<Slots>,
+    claimed: bool,
 }
 
 type Shared = Arc<Mutex<Script>>;
@@ -78,6 +81,15 @@ impl Script {
 
 fn failed() -> Response {
     StatusCode::INTERNAL_SERVER_ERROR.into_response()
+}
+
+/// Grants, and whether somebody owns the box.
+fn authd_of(socket: &Path, script: Shared) -> SigningKey {
+    let status = async |State(script): State<Shared>| {
+        let claimed = script.lock().unwrap().claimed;
+        Json(json!({ "boot": "", "public_key": "", "users": 0, "claimed": claimed }))
+    };
+    authd(socket, Router::new().route("/v1/status", get(status)).with_state(script))
 }
 
 fn diskd(script: Shared) -> Router {
@@ -231,12 +243,21 @@ impl Carton {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let (folder_of_disks, fails) = (at("disks"), String::new());
-        let mut script = Script { folder: folder_of_disks, disks: vec![], asked: vec![], fails, made: None, newer: None, stored: vec![] };
+        let mut script = Script {
+            folder: folder_of_disks,
+            disks: vec![],
+            asked: vec![],
+            fails,
+            made: None,
+            newer: None,
+            stored: vec![],
+            claimed: false,
+        };
         for serial in ["A", "B", "C"] {
             script.plug(serial);
         }
         let script = Arc::new(Mutex::new(script));
-        let authd = authd(&at("authd"));
+        let authd = authd_of(&at("authd"), Arc::clone(&script));
         serve(&at("keyd"), keyd(Arc::clone(&script)), mine());
         serve(&at("diskd"), diskd(Arc::clone(&script)), mine());
         let appliance = Appliance::start(config(folder.path(), Some(Diskd { socket: at("diskd"), has_pool: true }))).unwrap();
