@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests end where something is not as they made it")]
 
+mod keys;
 mod recovery;
 #[path = "../stage/mod.rs"]
 mod stage;
@@ -21,18 +22,17 @@ use keepwell_api::grants::{Role, SigningKey, Verb};
 use keepwell_api::keys::{InPool, NewVault, OpenVault, ToStore, VaultMade};
 use keepwell_api::vault::{BoxDisks, LogRecord, Membership, PoolMaking, PoolPhase, VaultState};
 use keepwell_api::{Client, ClientError, Refusal};
-use keepwell_format::keys::{ChunkSizes, KeyringBody, Slots};
-use keepwell_format::{Epoch, Time, VaultId};
+use keepwell_format::VaultId;
+use keepwell_format::keys::Slots;
 use keepwell_storage::{Access, Layout, Pool, PoolIds, disk_at};
-use keepwell_vault::{Clock, Env, Sealed, Workers};
 use keepwell_vaultd::Household;
 use keepwell_vaultd::appliance::Appliance;
 use keepwell_vaultd::bays::Diskd;
 use keepwell_vaultd::service::routes;
+use keys::{keyring, keys_of};
 use serde_json::{Value, json};
 use stage::{authd, config, grant, mine, serve};
 use tempfile::TempDir;
-use zeroize::Zeroizing;
 
 /// What diskd and keyd have, what they were asked to do, and what of it fails.
 struct Script {
@@ -202,31 +202,6 @@ async fn stored(State(script): State<Shared>, Json(request): Json<InPool>) -> Js
     script.newer.take_if(|newer| newer.revision == there.revision);
     script.stored.push(there);
     Json(ToStore { slots: script.newer.as_ref().map(|slots| slots.encode().into()) })
-}
-
-/// Key slots and keyring of a vault, by a pool that is made and thrown away.
-fn keys_of(vault: &str) -> VaultMade {
-    struct Stopped;
-    impl Clock for Stopped {
-        fn now(&self) -> Time {
-            Time { seconds: 0, nanos: 0 }
-        }
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let vault: VaultId = vault.parse().unwrap();
-    let ids = PoolIds { vault: vault.0, disks: vec![[1; 16]] };
-    let pool = Pool::create(vec![disk_at("x", folder.path())], ids, Layout::SINGLE).unwrap();
-    keepwell_vault::create(&pool, &keepwell_vault::NewVault::new(vault), &mut |bytes| getrandom::fill(bytes).unwrap()).unwrap();
-    let sealed = Sealed::open(Arc::new(pool), Env::new(Arc::new(Stopped), Workers::Threads(1))).unwrap();
-    let (slots, keyring) = sealed.locks().unwrap();
-    VaultMade { set: slots.kit.set, slots: slots.encode().into(), keyring: keyring.encode().into() }
-}
-
-fn keyring() -> Vec<u8> {
-    let key = |byte: u8| Zeroizing::new([byte; 32]);
-    let chunk = ChunkSizes { min: 256 << 10, avg: 1 << 20, max: 4 << 20 };
-    let (blob_id_key, gear_key, page_key, signing_seed) = (key(1), key(2), key(3), key(4));
-    KeyringBody { blob_id_key, gear_key, page_key, signing_seed, chunk, epochs: vec![(Epoch(1), key(5))] }.encode().to_vec()
 }
 
 /// A box that came out of its carton, with blank disks A, B and C.

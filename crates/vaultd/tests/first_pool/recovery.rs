@@ -12,8 +12,9 @@ use keepwell_storage::{Access, Pool, disk_at};
 use keepwell_vault::create_with;
 use serde_json::{Value, json};
 
+use super::keys::keys_of;
 use super::stage::grant;
-use super::{Carton, is_whole, keys_of};
+use super::{Carton, is_whole};
 
 impl Carton {
     fn recover(&self, vault: &str, serials: &[&str]) -> Result<PoolPlaces, String> {
