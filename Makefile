@@ -13,13 +13,13 @@ export CARGO_TERM_COLOR ?= auto
 export PYTHONDONTWRITEBYTECODE := 1
 
 stage = tests/stage
-programs = cli keyd diskd vaultd authd ingestd notifyd replicad consoled tty
+programs = cli keyd diskd vaultd authd ingestd notifyd replicad recoverd consoled tty
 # What scenarios need beside them.
 testers = hostile-box
 # What `make test` runs of tests/scenarios and qemu/scenarios: the longest ones first, so that two lanes end together.
 scenarios = \
   boot roundtrip pages console-attacks kills box-kills box-state server-dies first-day hostile-server disk-life box-slow \
-  bad-line restore-by-hand fire box-people restore-resumes box-disks roles downtime text-console nfs-exact smb-exact \
+  bad-line restore-by-hand fire blank-box box-people restore-resumes box-disks roles downtime text-console nfs-exact smb-exact \
   box-commands passkeys lying-peer root-attacker damage new-box own-disk-full first-pool alerts open-files notices tpm-seal box-year kit
 
 .PHONY: help setup build man demo test test-long check bench scenario fuzz clean image qemu-test
@@ -30,7 +30,7 @@ help:  ## this list
 setup:  ## install what the build and the tests need (Debian; root or sudo, only if something is missing)
 	@tests/setup build test demo image qemu
 
-build:  ## the programs: target/release/keepwell and keepwell-{vaultd,consoled,tty,ingestd,authd,notifyd,replicad,keyd,diskd,smart}
+build:  ## the programs: target/release/keepwell and keepwell-{vaultd,consoled,tty,ingestd,authd,notifyd,replicad,recoverd,keyd,diskd,smart}
 	cargo build --release --locked $(patsubst %,--package keepwell-%,$(programs) $(testers))
 
 man: build  ## the pages of the manual, in target/man; keepwell completions makes what shells want

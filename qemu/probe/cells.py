@@ -130,7 +130,7 @@ def programs(pool):
                 has=["socket inet stream", "connect inet SERVER", "bind tcp 8484", "open read /etc/resolv.conf", f"create {STATE}/replicad", *(f"list {at}/packs" for at in pool), *(f"create {at}/tenants" for at in pool)]),
         Program("consoled", "keepwell-consoled.service", sockets=KEEPWELL, writes={f"{STATE}/consoled", "/run/keepwell-consoled"},
                 has=[f"create {STATE}/consoled", *(f"ask /run/keepwell/{name}.sock GET /v1/status" for name in ("vaultd", "authd", "keyd"))]),
-        Program("tty", "keepwell-tty@tty1.service", own_network=False, netlink=True, devices={"/dev/tty1:rw"}, sockets=KEEPWELL, writes={f"{STATE}/tty", "/run/keepwell-tty"},
+        Program("tty", "keepwell-tty@tty1.service", own_network=False, netlink=True, devices={"/dev/tty1:rw"}, sockets=KEEPWELL | {"/run/keepwell/recoverd.sock"}, writes={f"{STATE}/tty", "/run/keepwell-tty"},
                 has=[f"create {STATE}/tty", *(f"ask /run/keepwell/{name}.sock GET /v1/status" for name in ("vaultd", "authd", "keyd")), "socket netlink raw"]),
     ]
 

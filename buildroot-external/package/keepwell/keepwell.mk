@@ -23,7 +23,7 @@ KEEPWELL_DEPENDENCIES = \
 	tpm2-tss
 
 # What a box has; the command line client of a workstation is not among it.
-KEEPWELL_PROGRAMS = authd consoled diskd ingestd keyd notifyd replicad tty vaultd
+KEEPWELL_PROGRAMS = authd consoled diskd ingestd keyd notifyd recoverd replicad tty vaultd
 
 KEEPWELL_CARGO_BUILD_OPTS = \
 	$(addprefix --package=keepwell-,$(KEEPWELL_PROGRAMS)) \

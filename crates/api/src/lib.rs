@@ -13,6 +13,7 @@ pub mod keys;
 pub mod notices;
 pub mod offsite;
 pub mod outflow;
+pub mod recovery;
 pub mod secret;
 pub mod server;
 pub mod state_locked;

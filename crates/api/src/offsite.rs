@@ -417,6 +417,9 @@ pub struct ReceiverTold {
     pub address: String,
     /// What both screens showed when they were paired.
     pub words: String,
+    /// What a new box is told after a fire, beside two papers: whose vault is where (`docs/wire.md` 8). No secret.
+    #[serde(default)]
+    pub code: Option<String>,
     /// When.
     pub paired_at: i64,
     /// What it keeps at most.

@@ -82,6 +82,10 @@ fn start(args: &DevArgs, home: &Home, answer: &mut Answer) -> Result<Running, Cl
     running.add(&programs::ingestd(home)?, home)?;
     running.add(&programs::replicad(home, args.offsite, args.diskd.as_ref().map(|_| args.mounts.as_path()))?, home)?;
     running.add(&programs::vaultd(home, args.runs, args.diskd.as_deref())?, home)?;
+    if args.without_pool && args.diskd.is_some() {
+        // On a box the screen starts it; here it waits for that.
+        running.add(&programs::recoverd(home)?, home)?;
+    }
     if args.unclaimed {
         running.claim_code = first::claim_code(home)?;
     } else {

@@ -12,7 +12,7 @@ use keepwell_format::VaultId;
 use keepwell_recover::{Joined, Listener, Order, Papers, Patience, Recovered, is_unfinished, recover};
 use keepwell_storage::{Access, Layout, Pool, PoolError, PoolIds, disks_in, disks_up_to};
 use keepwell_vault::{IndexPlace, Progress as _, Snapshot, Step};
-use keepwell_wire::KeyName;
+use keepwell_wire::{KeyName, PlaceCode, PlaceCodeError};
 use serde_json::json;
 
 use crate::exit::{CliError, Exit};
@@ -28,12 +28,15 @@ const NOTES: &str = "recover";
 /// `recover`.
 #[derive(Debug, Args)]
 pub(crate) struct RecoverArgs {
-    /// The box that keeps the vault, as it is found from here
+    /// The code on the sheet that is kept with the papers, which says both of the following; blanks do not matter
+    #[arg(long, value_name = "CODE", required_unless_present_all = ["from", "key"], conflicts_with = "key")]
+    pub(crate) place: Option<PlaceArg>,
+    /// The box that keeps the vault, as it is found from here; with --place, where it is found now
     #[arg(long, value_name = "HOST:PORT")]
-    pub(crate) from: String,
+    pub(crate) from: Option<String>,
     /// The name of its key, 64 hexadecimal digits: nobody else is asked
-    #[arg(long, value_name = "NAME")]
-    pub(crate) key: KeyArg,
+    #[arg(long, value_name = "NAME", requires = "from")]
+    pub(crate) key: Option<KeyArg>,
     /// Two of the three kit files; they are read and go nowhere
     #[arg(long, value_name = "FILE,FILE")]
     pub(crate) papers: PapersArg,
@@ -64,6 +67,31 @@ impl FromStr for KeyArg {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let plain: String = text.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect();
         hex::decode(&plain).map(|name| Self(KeyName(name))).ok_or("wanted is the name of the other box's key: 64 hexadecimal digits")
+    }
+}
+
+/// What the sheet of the second site says.
+#[derive(Clone, Debug)]
+pub(crate) struct PlaceArg(PlaceCode);
+
+impl FromStr for PlaceArg {
+    type Err = PlaceCodeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        PlaceCode::parse(text).map(Self)
+    }
+}
+
+/// Who is asked, and where.
+fn receiver(args: &RecoverArgs, vault: VaultId) -> Result<(String, KeyName), CliError> {
+    match (&args.place, &args.from, &args.key) {
+        (Some(PlaceArg(code)), ..) if code.vault != vault => Err(CliError::Refused(format!(
+            "the papers are of vault {vault}, and the code is of where vault {} is kept; nothing was asked for",
+            code.vault
+        ))),
+        (Some(PlaceArg(code)), from, _) => Ok((from.clone().unwrap_or_else(|| code.address.clone()), code.receiver)),
+        (None, Some(from), Some(KeyArg(key))) => Ok((from.clone(), *key)),
+        _ => Err(CliError::Usage("give --place, or --from and --key".into())),
     }
 }
 
@@ -109,6 +137,7 @@ pub(crate) fn refuse_unfinished(vault: &Path) -> Result<(), CliError> {
 pub(crate) fn run(args: &RecoverArgs, answer: &mut Answer) -> Result<Exit, CliError> {
     memory::seclude();
     let papers = Papers::new(unlock::kit_file(&args.papers.0)?, unlock::kit_file(&args.papers.1)?)?;
+    let (address, receiver) = receiver(args, papers.vault())?;
     let random = Random::new()?;
     let notes = args.to.join(NOTES);
     let begun = notes.exists();
@@ -119,8 +148,8 @@ pub(crate) fn run(args: &RecoverArgs, answer: &mut Answer) -> Result<Exit, CliEr
     let (layout, disks) = init::shape(args.layout, args.disks.or(there(&args.to)))?;
     opening::make_disks(&args.to, disks)?;
     let order = Order {
-        address: &args.from,
-        receiver: args.key.0,
+        address: &address,
+        receiver,
         papers: &papers,
         notes: &notes,
         index: index(&args.to),
@@ -239,7 +268,10 @@ fn show(answer: &mut Answer, args: &RecoverArgs, done: &Recovered) -> Exit {
     answer.field("tiers_known", done.tiers > 0);
     let to = args.to.display();
     let snapshots = text::count(done.snapshots as u64, "snapshot");
-    if done.all {
+    answer.field("before", done.before);
+    if done.before {
+        answer.line(format_args!("All that the other box kept of this vault is in {to} already: nothing was asked for."));
+    } else if done.all {
         answer.line(format_args!("All that the other box keeps of this vault is in {to}: {snapshots}."));
     } else {
         answer.line(format_args!("{snapshots} can be restored from {to}. The same command without --until-first brings the rest."));

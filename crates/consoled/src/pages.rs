@@ -115,6 +115,7 @@ pub const PAGES: &[Page] = &[
     Page { path: "/disks/add", who: DECIDING, routes: || post(disks::acts::add) },
     Page { path: "/disks/remove", who: DECIDING, routes: || post(disks::acts::remove) },
     Page { path: "/offsite", who: LOOKING, routes: || get(offsite::page) },
+    Page { path: "/offsite/sheet", who: LOOKING, routes: || get(offsite::sheet::page) },
     Page { path: "/offsite/send", who: RUNNING, routes: || post(offsite::acts::send) },
     Page { path: "/offsite/line", who: OWNING, routes: || post(offsite::line::change) },
     Page { path: "/offsite/invite", who: OWNING, routes: || get(offsite::acts::invite_form).post(offsite::acts::invite) },

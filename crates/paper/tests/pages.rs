@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use keepwell_crypt::{CryptError, KitFile, KitSeed, combine, split};
-use keepwell_paper::{Facts, pdf, read, text};
+use keepwell_paper::{Facts, PlaceSheet, pdf, place_pdf, place_text, read, text};
 
 fn kit() -> [KitFile; 3] {
     let mut next = 0u8;
@@ -78,16 +78,15 @@ fn the_pdf_comes_back_as_text_and_as_code() {
     }
     let folder = tempfile::tempdir().unwrap();
     let sheets = kit();
-    let (texts, codes): (Vec<String>, Vec<String>) = sheets.iter().map(|sheet| by_tools(folder.path(), sheet)).unzip();
+    let (texts, codes): (Vec<String>, Vec<String>) = sheets.iter().map(|sheet| by_tools(folder.path(), &pdf(sheet, &facts()))).unzip();
     opens([&texts[0], &texts[1]]);
     opens([&codes[1], &codes[2]]);
     opens([&texts[2], &codes[0]]);
     assert!(texts[0].contains("Müller") && texts[0].contains("SHEET 1 OF 3") && texts[0].contains("KW-17"));
 }
 
-fn by_tools(folder: &Path, sheet: &KitFile) -> (String, String) {
-    let file = folder.join("sheet.pdf");
-    std::fs::write(&file, &*pdf(sheet, &facts())).unwrap();
+fn by_tools(folder: &Path, page: &[u8]) -> (String, String) {
+    std::fs::write(folder.join("sheet.pdf"), page).unwrap();
     let run = |program: &str, arguments: &[&str]| {
         let done = Command::new(program).args(arguments).current_dir(folder).output().unwrap();
         assert!(done.status.success(), "{program}: {}", String::from_utf8_lossy(&done.stderr));
@@ -100,4 +99,22 @@ fn by_tools(folder: &Path, sheet: &KitFile) -> (String, String) {
 
 fn has(program: &str) -> bool {
     Command::new(program).arg("-h").output().is_ok()
+}
+
+#[test]
+fn the_sheet_of_a_place_has_its_code_in_words_and_as_a_picture() {
+    let code: Vec<String> = (10..40).map(|n| format!("kw{n}")).collect();
+    let sheet = PlaceSheet { place: "The other house", address: "box.example.org:8484", key: &"4f".repeat(32), code: &code };
+    let page = place_text(&sheet);
+    assert!(page.lines().all(|line| line.chars().count() <= 80), "{page}");
+    let dense: String = page.split_whitespace().collect();
+    assert!(dense.contains(&code.concat()) && dense.contains(&"4f".repeat(16)) && page.contains("box.example.org:8484"), "{page}");
+    if !(has("pdftotext") && has("pdftoppm") && has("zbarimg")) {
+        println!("skipped: poppler-utils or zbar-tools is not installed");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (printed, seen) = by_tools(folder.path(), &place_pdf(&sheet));
+    assert!(printed.split_whitespace().collect::<String>().contains(&code.concat()), "{printed}");
+    assert!(seen.contains(&code.concat().to_uppercase()), "{seen}");
 }

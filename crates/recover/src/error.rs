@@ -58,6 +58,12 @@ pub enum RecoverError {
     /// It said what can't be.
     #[error("the other box's answer makes no sense: {0}; nothing of it was stored")]
     Nonsense(String),
+    /// The folder's is there.
+    #[error("all of another vault ({there}) was brought back here already; nothing was asked for. Give another folder")]
+    OtherVault {
+        /// That one.
+        there: String,
+    },
     /// No slots that the papers open.
     #[error("of {slots} key slots and {keyrings} keyrings that the other box gave, none are opened by these two papers: {first}")]
     NoLocks {

@@ -1,10 +1,12 @@
 //! What is kept of a recovery under way, in a folder of its own: the new box's key, beginnings of packs, and that it is not done. Anybody may remove the beginnings, which costs fetching again and nothing else.
+//! When all is there the key lies sealed in the vault: it is gone from here then, and what stays says that it is finished.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use keepwell_format::VaultId;
 use keepwell_link::Identity;
 use keepwell_storage::ObjectId;
 use zeroize::Zeroizing;
@@ -13,6 +15,8 @@ use crate::RecoverError;
 
 const KEY: &str = "key.pem";
 const UNFINISHED: &str = "unfinished";
+/// Holds the vault's id. A further run with a new key would take the place from the box that has it by now.
+const FINISHED: &str = "finished";
 
 /// Whether a recovery with notes in this folder is not done: the vault must take nothing new until it is, or numbers of packs would be given twice.
 pub fn is_unfinished(folder: &Path) -> bool {
@@ -70,19 +74,33 @@ impl Notes {
         fs::write(&path, bytes).map_err(failed(&path))
     }
 
-    /// All is there.
-    pub(crate) fn finish(&self) -> Result<(), RecoverError> {
+    /// The vault all of which is there.
+    pub(crate) fn finished(&self) -> Result<Option<VaultId>, RecoverError> {
+        let path = self.folder.join(FINISHED);
+        match fs::read_to_string(&path) {
+            Ok(text) => text.trim().parse().map(Some).map_err(|_| failed(&path)(io::ErrorKind::InvalidData.into())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(&path)(error)),
+        }
+    }
+
+    /// All is there, the place too. What was cut in the middle of it is done again.
+    pub(crate) fn finish(&self, vault: VaultId) -> Result<(), RecoverError> {
+        self.write(FINISHED, format!("{vault}\n").as_bytes())?;
         for entry in fs::read_dir(&self.folder).map_err(failed(&self.folder))? {
             let path = entry.map_err(failed(&self.folder))?.path();
             if path.extension().is_some_and(|extension| extension == "part" || extension == "object") {
                 fs::remove_file(&path).map_err(failed(&path))?;
             }
         }
-        let path = self.folder.join(UNFINISHED);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&path)(error)),
-            _ => File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(failed(&self.folder)),
+        for name in [KEY.to_owned(), format!("{KEY}.new"), UNFINISHED.to_owned()] {
+            let path = self.folder.join(name);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(&path)(error)),
+                _ => File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(failed(&self.folder))?,
+            }
         }
+        Ok(())
     }
 
     /// Whole or not at all, and durable.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use keepwell_crypt::{KitFile, KitSeed, combine};
+use keepwell_format::keys::{Keyring, Slots};
 use keepwell_format::{Tombstone, VaultId};
 use keepwell_keys::{open_keyring, open_kit};
 use keepwell_link::Identity;
@@ -84,6 +85,10 @@ pub trait Listener: Send + Sync {
     fn joined(&self, joined: Joined) {
         let _ = joined;
     }
+    /// The papers open these, and these open what was backed up.
+    fn opened(&self, slots: &Slots, keyring: &Keyring) {
+        let _ = (slots, keyring);
+    }
     /// There are so many snapshots; packs of so many bytes are still to come, `first` of them for the newest snapshot of each share.
     fn planned(&self, snapshots: usize, packs: usize, bytes: u64, first: u64) {
         let _ = (snapshots, packs, bytes, first);
@@ -105,6 +110,8 @@ pub trait Listener: Send + Sync {
 pub struct Recovered {
     /// Everything that the other box has of the vault is here.
     pub all: bool,
+    /// It was so before this run, which asked for nothing.
+    pub before: bool,
     /// How the place was had.
     pub joined: Option<Joined>,
     /// Snapshots that can be restored.
@@ -129,11 +136,19 @@ pub async fn recover(
 ) -> Result<Recovered, RecoverError> {
     let vault = order.papers.vault();
     let notes = Notes::at(order.notes)?;
+    if let Some(there) = notes.finished()? {
+        return if there == vault {
+            notes.finish(vault).map(|()| Recovered { all: true, before: true, ..Recovered::default() })
+        } else {
+            Err(RecoverError::OtherVault { there: there.to_string() })
+        };
+    }
     let key = notes.key()?;
     let peer = Peer::new(order.address, order.receiver, Identity::of(&key)?, order.patience.clone());
     let joined = join(&peer, vault, &order.papers.seed).await?;
     listener.joined(joined);
     let locks = locks(&peer, order.papers).await?;
+    listener.opened(&locks.slots, &locks.keyring);
     notes.begin()?;
     let fetch = Fetch { peer: Arc::new(peer), pool: Arc::new(pool(vault)?), notes, listener };
     // In the order of a new vault: what opens it is there before anything else.
@@ -152,7 +167,7 @@ pub async fn recover(
         let place =
             KeptPlace { key: key.as_bytes().to_vec().into(), receiver: order.receiver.to_string(), address: order.address.to_owned() };
         run.with_vault(move |vault| place::keep(vault, &place)).await?;
-        fetch.notes.finish()?;
+        fetch.notes.finish(vault)?;
     }
     Ok(run.done)
 }

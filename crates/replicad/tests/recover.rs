@@ -162,11 +162,18 @@ async fn all_comes_back_over_a_line_that_is_cut_twenty_times() {
     let passed_before = passed.load(Ordering::Relaxed);
     assert!(passed_before < unique + 20 * (1 << 20), "{passed_before} bytes for {unique}");
 
-    // Again: nothing is to do, and a few thousand bytes say so.
-    let again = blank.fetch(&address, practice.keeper.name(), false).await.unwrap();
-    assert_eq!((again.all, again.joined), (true, Some(Joined::Before)));
-    let more = passed.load(Ordering::Relaxed) - passed_before;
-    assert!(more < 50_000, "{more} bytes for nothing");
+    // The key lies sealed in the vault, and nowhere else. Again: nothing is to do, and nobody is asked.
+    let notes = blank.folder.path().join("recover");
+    let left = || std::fs::read_dir(&notes).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+    assert_eq!(left(), ["finished"]);
+    let again = || blank.fetch(&address, practice.keeper.name(), false);
+    let done = again().await.unwrap();
+    assert_eq!((done.all, done.before, done.joined), (true, true, None));
+    // The end was cut: it is ended again.
+    std::fs::write(notes.join("key.pem"), "a key").unwrap();
+    std::fs::write(notes.join("unfinished"), "").unwrap();
+    assert!(again().await.unwrap().before && !blank.is_unfinished());
+    assert_eq!((left().len(), passed.load(Ordering::Relaxed)), (1, passed_before), "nobody was asked");
 
     // The lost box's key opens nothing any more.
     practice.sender.send_now();
@@ -277,7 +284,7 @@ async fn the_new_box_goes_on_in_the_lost_ones_place() {
     let blank = Blank::new(papers(&practice.home));
     blank.fetch(address, name, true).await.unwrap();
     assert!(blank.fetch(address, name, false).await.unwrap().all);
-    assert!(blank.fetch(address, name, false).await.unwrap().all);
+    assert!(blank.fetch(address, name, false).await.unwrap().before);
     let disks = blank.folder.path().join("disks");
     let (kept, snapshots) = {
         let vault = open(&disks, &practice.home.unlock());
@@ -461,10 +468,12 @@ async fn whoever_had_the_lost_box_is_in_nobodys_way() {
     let first = Blank::new(papers(&practice.home));
     let done = first.fetch(address, name, false).await.unwrap();
     assert_eq!((done.all, done.snapshots, done.forgotten), (true, 2, 1), "its people may have forgotten it");
+    let halted = Blank { forgotten: true, ..Blank::new(papers(&practice.home)) };
+    assert!(!halted.fetch(address, name, true).await.unwrap().all);
     let blank = Blank { forgotten: true, ..Blank::new(papers(&practice.home)) };
     let done = blank.fetch(address, name, false).await.unwrap();
     assert_eq!((done.all, done.snapshots, done.forgotten, done.joined), (true, 3, 0, Some(Joined::Now)), "and somebody else may have");
-    let back = first.fetch(address, name, false).await.unwrap();
+    let back = halted.fetch(address, name, false).await.unwrap();
     assert_eq!((back.all, back.joined), (true, Some(Joined::Back)), "who has papers takes the place back, and is told so");
     let vault = open(&blank.folder.path().join("disks"), &practice.home.unlock());
     let first = vault.snapshots().unwrap().into_iter().find(|snapshot| snapshot.body.name == "records").unwrap();

@@ -20,6 +20,8 @@ pub(crate) enum Whom {
     Keyd,
     /// Disks.
     Diskd,
+    /// What brings a vault back to a blank box.
+    Recoverd,
 }
 
 /// What an answer is for.
@@ -63,6 +65,16 @@ pub(crate) enum About {
     Strangers,
     /// Those of another box become this one's.
     TakeOver,
+    /// Whether the box has a pool; asked again and again.
+    Pool,
+    /// How far a vault is that comes back; asked again and again, as long as one does.
+    Recovery,
+    /// The box that keeps the backups is asked for them.
+    BeginRecovery,
+    /// Its papers open the keys of a vault that comes back.
+    AwayKeys,
+    /// It comes, onto these disks.
+    GoOn,
     /// One paper is good.
     Rehearse,
     /// Whether the downtime share is open.
@@ -84,7 +96,9 @@ pub(crate) enum About {
 impl About {
     /// Asked by the screen itself, and no person waits for it.
     pub(crate) fn is_background(self) -> bool {
-        matches!(self, Self::Status | Self::People | Self::ClaimCode | Self::Keys | Self::Strangers | Self::Progress | Self::SignOut)
+        let of_the_box =
+            matches!(self, Self::Status | Self::People | Self::ClaimCode | Self::Keys | Self::Strangers | Self::Pool | Self::Recovery);
+        of_the_box || matches!(self, Self::Progress | Self::SignOut)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The state of the screen and what each key makes of it: pure, so that all of it is tested without a terminal. Owns who is signed in here and when that is over; what is to
 //! be asked or done goes out as orders, and what came of them comes back. Never shows a file's name.
 
+pub(crate) mod away;
 mod emergency;
 mod machine;
 mod papers;
@@ -59,6 +60,8 @@ pub(crate) struct Console {
     pending: Option<Box<Ask>>,
     draft: restore::Draft,
     papers: papers::Typing,
+    /// What was typed of where the backups are.
+    away: away::Away,
     /// The page about papers is shown, and changes with what it tells of.
     papers_page: bool,
     /// Disks of another box that were taken over just now.
@@ -88,6 +91,7 @@ impl Console {
             pending: None,
             draft: restore::Draft::default(),
             papers: papers::Typing::default(),
+            away: away::Away::default(),
             papers_page: false,
             taken: None,
             address: None,
@@ -192,6 +196,7 @@ impl Console {
             Pick::Home => self.home(),
             Pick::SignIn | Pick::SignOut => self.pick_sign_in(&pick),
             Pick::Papers | Pick::TwoPapers(_) | Pick::OnePaper(_) | Pick::Passphrase | Pick::Strangers(_) => self.pick_papers(pick),
+            Pick::Away => self.pick_away(),
             Pick::Emergency | Pick::WithSealedCode | Pick::AsPerson | Pick::Close(_) | Pick::NewSealedCode => self.pick_emergency(&pick),
             Pick::Restore | Pick::Share(_) | Pick::Snapshot(_) | Pick::ToOrigin | Pick::ToUsb | Pick::UsbDisk(_) => self.pick_restore(pick),
             Pick::Rule(_) | Pick::Begin | Pick::Restores | Pick::Watch(_) => self.pick_restore(pick),
@@ -217,6 +222,8 @@ impl Console {
             Purpose::Paper { vault, rehearsal } => self.typed_paper(form, &vault, rehearsal),
             Purpose::NewPassphrase => self.typed_new_passphrase(form),
             Purpose::Passphrase => self.typed_passphrase(&form),
+            Purpose::Place => self.typed_place(form),
+            Purpose::PlaceDisks => self.typed_place_disks(form),
             Purpose::Strangers(key) => self.typed_stranger(&form, &key),
             Purpose::WritingAccount => self.typed_account(form),
             Purpose::Usb(serial) => self.typed_usb(form, &serial),
@@ -231,6 +238,7 @@ impl Console {
             About::Session => self.known(answer),
             About::Unlock | About::Passphrase | About::Rehearse => self.papers_answered(ask, answer),
             About::TakeOver => self.took_over(answer),
+            About::BeginRecovery | About::AwayKeys | About::GoOn => self.away_answered(ask, answer),
             About::Emergency | About::OpenEmergency | About::CloseEmergency | About::SealedCode => self.emergency_answered(ask, answer),
             About::Disks | About::Locate | About::Address => self.machine_answered(ask, answer),
             _ => self.restore_answered(ask, answer),
@@ -256,6 +264,7 @@ impl Console {
             return;
         }
         self.draft.forget_password();
+        self.away = away::Away::default();
         if let Some(session) = self.entering.take() {
             self.end(session);
         }
@@ -267,6 +276,7 @@ impl Console {
         let back = match ask.about {
             About::SignIn | About::Session => Pick::SignIn,
             About::Unlock | About::Rehearse | About::Passphrase | About::TakeOver => Pick::Papers,
+            About::BeginRecovery | About::AwayKeys | About::GoOn => Pick::Papers,
             About::DryRun | About::Restore | About::Prepare => Pick::Restore,
             About::OpenEmergency | About::CloseEmergency => Pick::Emergency,
             _ => Pick::Home,
@@ -299,7 +309,8 @@ impl Console {
     fn ask(&mut self, mut ask: Ask, what: &str) {
         self.numbers += 1;
         ask.number = self.numbers;
-        let to_the_end = matches!(ask.about, About::OpenEmergency | About::SealedCode | About::Unlock | About::Prepare | About::TakeOver);
+        let to_the_end = matches!(ask.about, About::OpenEmergency | About::SealedCode | About::Unlock | About::Prepare | About::TakeOver)
+            || matches!(ask.about, About::BeginRecovery | About::AwayKeys | About::GoOn);
         self.screen = Screen::Waiting { number: self.numbers, what: what.to_owned(), since: self.up, to_the_end };
         self.orders.push(Order::Ask(ask));
     }
@@ -331,6 +342,7 @@ impl Console {
         self.pending = None;
         self.draft = restore::Draft::default();
         self.papers = papers::Typing::default();
+        self.away = away::Away::default();
         self.address = None;
     }
 

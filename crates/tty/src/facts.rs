@@ -4,6 +4,8 @@
 use keepwell_api::auth::{ClaimCode, Status as People};
 use keepwell_api::disks::Disks;
 use keepwell_api::keys::Status as Keys;
+use keepwell_api::recovery::RecoveryStatus;
+use keepwell_api::vault::PoolMaking;
 use keepwell_duties::Status;
 use serde_json::Value;
 
@@ -63,6 +65,9 @@ pub(crate) struct Facts {
     pub(crate) claim: Known<ClaimCode>,
     /// As long as the box has no vault of its own.
     pub(crate) disks: Known<Disks>,
+    pub(crate) pool: Known<PoolMaking>,
+    /// As long as one comes back.
+    pub(crate) recovery: Known<RecoveryStatus>,
     pub(crate) local: Local,
     looked: Option<u64>,
 }
@@ -79,6 +84,9 @@ impl Facts {
         ask(unclaimed && self.claim.is_due(up), About::ClaimCode, Whom::Authd, "/v1/claim-code");
         let no_vault = self.keys.now(up).is_some_and(|keys| keys.vaults.is_empty());
         ask(no_vault && self.disks.is_due(up), About::Strangers, Whom::Diskd, "/v1/disks");
+        ask(self.pool.is_due(up), About::Pool, Whom::Vaultd, "/v1/pool");
+        let comes = self.pool.now(up).is_some_and(|pool| pool.recovering.is_some());
+        ask(comes && self.recovery.is_due(up), About::Recovery, Whom::Recoverd, "/v1/recovery");
         if self.looked.is_none_or(|looked| up.saturating_sub(looked) >= EVERY_S) {
             self.looked = Some(up);
             orders.push(Order::Do(Deed::Look));
@@ -93,6 +101,8 @@ impl Facts {
             About::People => self.people.tell(up, answer.and_then(read)),
             About::Keys => self.keys.tell(up, answer.and_then(read)),
             About::Strangers => self.disks.tell(up, answer.and_then(read)),
+            About::Pool => self.pool.tell(up, answer.and_then(read)),
+            About::Recovery => self.recovery.tell(up, answer.and_then(read)),
             About::ClaimCode => self.claim.tell(up, answer.and_then(read)),
             _ => {}
         }

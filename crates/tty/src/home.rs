@@ -10,7 +10,7 @@ use keepwell_duties::status::{Answer, Mark, Question};
 use keepwell_duties::words;
 use keepwell_duties::{Duty, DutyKind, Headline, Incident};
 
-use crate::console::{Console, strangers};
+use crate::console::{Console, away, strangers};
 use crate::facts::Facts;
 use crate::screen::{Line, Look, Menu, Pick};
 
@@ -23,6 +23,7 @@ pub(crate) fn lines(console: &Console, up: u64) -> Vec<Line> {
         if facts.keys.now(up).is_none_or(|keys| keys.phase != Phase::Open) {
             lines.extend(locked_state(why));
             lines.extend(strangers::first(facts, up));
+            lines.extend(away::lines(facts, up));
             return lines;
         }
     }
@@ -31,6 +32,9 @@ pub(crate) fn lines(console: &Console, up: u64) -> Vec<Line> {
     lines.extend(own_disk(facts, up));
     lines.push(Line::of(""));
     lines.extend(strangers::first(facts, up));
+    let coming = away::lines(facts, up);
+    let comes = !coming.is_empty();
+    lines.extend(coming);
     if let Some(keys) = facts.keys.now(up)
         && keys.phase == Phase::Locked
     {
@@ -50,6 +54,10 @@ pub(crate) fn lines(console: &Console, up: u64) -> Vec<Line> {
         None => lines.push(Line::looking(Look::Muted, "The console has not made its certificate authority yet.")),
     }
     let keys_first = facts.keys.now(up).is_some_and(|keys| !keys.may_be_claimed());
+    // People come back with it.
+    if comes {
+        return lines;
+    }
     if facts.is_unclaimed(up) && console.state_locked.is_none() && facts.claim.now(up).is_none() && keys_first {
         lines.push(Line::looking(Look::Strong, "This box has a vault, but none of its people."));
         lines.push(Line::of(

@@ -22,7 +22,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use jiff::tz::TimeZone;
 use keepwell_api::state_locked::{self, StateLocked};
-use keepwell_api::{auth, disks, keys, vault};
+use keepwell_api::{auth, disks, keys, recovery, vault};
 use zeroizing_alloc::ZeroAlloc;
 
 use crate::console::Console;
@@ -51,6 +51,9 @@ struct Program {
     /// Socket of keepwell-diskd.
     #[arg(long, default_value = disks::SOCKET)]
     diskd: PathBuf,
+    /// Socket of keepwell-recoverd.
+    #[arg(long, default_value = recovery::SOCKET)]
+    recoverd: PathBuf,
     /// Certificate of the console's authority, whose fingerprint is shown.
     #[arg(long, value_name = "PEM")]
     authority: Option<PathBuf>,
@@ -94,6 +97,6 @@ fn main() -> anyhow::Result<()> {
         network: program.network_command,
         authority: program.authority,
     };
-    let neighbours = Neighbours::new([program.vaultd, program.authd, program.keyd, program.diskd]);
+    let neighbours = Neighbours::new([program.vaultd, program.authd, program.keyd, program.diskd, program.recoverd]);
     terminal::run(&mut console, Hands { neighbours, machine }, looks).context("the box's own screen can't be shown")
 }

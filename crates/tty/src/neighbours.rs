@@ -14,6 +14,8 @@ use crate::ask::{About, Ask, Leave, SILENT, Told, Trouble, Whom};
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Longest wait for a file system on a large, slow disk.
 const PREPARING: Duration = Duration::from_secs(2_400);
+/// Longest wait for a box at the end of a bad line.
+const ELSEWHERE: Duration = Duration::from_secs(600);
 /// Longest wait for what the screen asks by itself.
 const GLANCE: Duration = Duration::from_secs(10);
 
@@ -24,17 +26,19 @@ pub(crate) struct Neighbours {
     authd: Client,
     keyd: Client,
     diskd: Client,
+    recoverd: Client,
 }
 
 impl Neighbours {
-    /// At these sockets: of vaultd, authd, keyd, diskd.
-    pub(crate) fn new([vaultd, authd, keyd, diskd]: [PathBuf; 4]) -> Self {
+    /// At these sockets: of vaultd, authd, keyd, diskd, recoverd.
+    pub(crate) fn new([vaultd, authd, keyd, diskd, recoverd]: [PathBuf; 5]) -> Self {
         let client = |name, socket| Client::new(name, socket, PATIENCE);
         Self {
             vaultd: client("keepwell-vaultd", vaultd),
             authd: client("keepwell-authd", authd),
             keyd: client("keepwell-keyd", keyd),
             diskd: client("keepwell-diskd", diskd),
+            recoverd: client("keepwell-recoverd", recoverd),
         }
     }
 
@@ -50,9 +54,11 @@ impl Neighbours {
             Whom::Authd => &self.authd,
             Whom::Keyd => &self.keyd,
             Whom::Diskd => &self.diskd,
+            Whom::Recoverd => &self.recoverd,
         };
         let client = match ask.about {
             About::Prepare => client.within(PREPARING),
+            About::BeginRecovery => client.within(ELSEWHERE),
             about if about.is_background() => client.within(GLANCE),
             _ => client.clone(),
         };

@@ -80,6 +80,8 @@ pub(crate) enum Pick {
     /// Disks with the labels of this key.
     Strangers(String),
     Passphrase,
+    /// The backups are at another site.
+    Away,
     Emergency,
     WithSealedCode,
     AsPerson,
@@ -189,6 +191,10 @@ pub(crate) enum Purpose {
     },
     NewPassphrase,
     Passphrase,
+    /// The code of the sheet of the second site.
+    Place,
+    /// Blank disks are taken.
+    PlaceDisks,
     /// A serial number for the disks with the labels of this key.
     Strangers(String),
     WritingAccount,

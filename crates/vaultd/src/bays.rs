@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keepwell_api::disks::{Disk as Known, Disks, Mounted, Serial, Standing, Typed};
+use keepwell_api::recovery::COMING;
 use keepwell_api::{Client, ClientError};
 use keepwell_storage::{Disk, TENANTS, disk_at, disk_number};
 
@@ -40,6 +41,11 @@ pub(crate) struct Bay {
 impl Bay {
     pub(crate) fn disk(&self) -> Arc<dyn Disk> {
         disk_at(&self.name, &self.at)
+    }
+
+    /// Whether a vault is still being fetched onto it.
+    pub(crate) fn is_coming(&self) -> bool {
+        self.at.join(COMING).exists()
     }
 
     /// Makes the folder in which replicad keeps what other boxes send. On the box its group is the disk's, which is replicad's too; only vaultd can make folders there.

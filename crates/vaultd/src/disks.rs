@@ -6,6 +6,7 @@ mod first;
 mod leaving;
 mod look;
 mod mending;
+mod recovery;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,8 +27,9 @@ use crate::appliance::Appliance;
 use crate::bays::Diskd;
 use crate::error::VaultdError;
 pub(crate) use adding::add;
-pub(crate) use first::{create, opened, phase, told as making};
+pub(crate) use first::{create, is_coming, opened, phase, told as making};
 pub(crate) use leaving::prepare as prepare_outward;
+pub(crate) use recovery::recover;
 
 /// Document: serial numbers by what the pool's labels call their disks, for when one is not there to be asked.
 const DOCUMENT: &str = "disks";

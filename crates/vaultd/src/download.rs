@@ -53,7 +53,7 @@ pub(crate) struct Several {
 
 /// Finds the file, and whether it may be sent.
 pub(crate) fn one_file(appliance: &Arc<Appliance>, grant: &Grant, order: Download, place: Place) -> Result<OneFile, VaultdError> {
-    let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
+    let vault = appliance.engine.readable().map_err(VaultdError::Unready)?;
     let snapshot = scope::snapshot(appliance, grant, &vault, &order.snapshot)?;
     reading::of_a_share(&snapshot)?;
     let file = vault.open_file(&snapshot, &restore::key(order.path.as_ref())?)?;
@@ -65,7 +65,7 @@ pub(crate) fn one_file(appliance: &Arc<Appliance>, grant: &Grant, order: Downloa
 
 /// Finds all, counts it, and whether it may be sent.
 pub(crate) fn several(appliance: &Arc<Appliance>, grant: &Grant, order: DownloadZip, place: Place) -> Result<Several, VaultdError> {
-    let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
+    let vault = appliance.engine.readable().map_err(VaultdError::Unready)?;
     if !PATHS.contains(&order.paths.len()) {
         return Err(VaultdError::Invalid("an archive is made of 1 to 200 files and folders".into()));
     }

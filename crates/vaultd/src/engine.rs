@@ -6,16 +6,17 @@ use std::io;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use keepwell_api::error::chain;
 use keepwell_api::keys::OpenVault;
+use keepwell_api::recovery::COMING;
 use keepwell_api::vault::Unready;
 use keepwell_api::{Client, ClientError};
-use keepwell_format::Time;
 use keepwell_format::keys::KeyringBody;
+use keepwell_format::{Time, VaultId};
 use keepwell_storage::{Access, Disk, DiskState, Pool, PoolError, mounted_in};
 use keepwell_vault::{Clock, Env, IndexPlace, NoProgress, Sealed, Unlock, Vault, VaultError, Workers};
 
@@ -59,6 +60,10 @@ pub(crate) enum NotOpen {
     Keyd(#[source] ClientError),
     #[error("the vault can't be opened")]
     Vault(#[source] VaultError),
+    #[error(
+        "the vault is still being fetched from the other box: what is whole can be restored, and nothing new is backed up until all is there"
+    )]
+    Coming,
 }
 
 impl NotOpen {
@@ -69,6 +74,7 @@ impl NotOpen {
             Self::Keyd(ClientError::Refused(_)) => "locked",
             Self::Keyd(_) => "keyd-silent",
             Self::Vault(_) => "damaged",
+            Self::Coming => COMING,
         }
     }
 }
@@ -81,6 +87,17 @@ pub struct Engine {
     opening: Mutex<()>,
     was_open: AtomicBool,
     making: AtomicBool,
+    coming: Mutex<Option<Coming>>,
+}
+
+/// A vault that is not all there yet.
+struct Coming {
+    /// Its id.
+    vault: String,
+    /// What the marks on its disks said when it was read.
+    marks: String,
+    /// For reading what is whole; none as long as the keys, or the first of it, are not here.
+    vault_now: Option<Arc<Vault>>,
 }
 
 /// What the vault may be opened with.
@@ -88,6 +105,8 @@ struct There {
     disks: Vec<Arc<dyn Disk>>,
     /// Disks of the box that are connected and can't be read.
     unreadable: Option<String>,
+    /// What the marks say, where each disk has one: the vault is still being fetched.
+    coming: Option<String>,
 }
 
 /// Nobody opens the vault as long as this lives: it is being made.
@@ -116,12 +135,36 @@ impl Engine {
             opening: Mutex::new(()),
             was_open: AtomicBool::new(false),
             making: AtomicBool::new(false),
+            coming: Mutex::default(),
         }
     }
 
     /// The vault, or why it is not open.
     pub fn vault(&self) -> Result<Arc<Vault>, Unready> {
         self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The vault for reading: while it is still being fetched too, as far as it is whole.
+    pub(crate) fn readable(&self) -> Result<Arc<Vault>, Unready> {
+        let unready = match self.vault() {
+            Ok(vault) => return Ok(vault),
+            Err(unready) => unready,
+        };
+        self.arriving().ok_or(unready)
+    }
+
+    /// One that is still being fetched, as far as it is whole.
+    pub(crate) fn arriving(&self) -> Option<Arc<Vault>> {
+        self.came().as_ref().and_then(|coming| coming.vault_now.clone())
+    }
+
+    /// The id of one that is still being fetched.
+    pub(crate) fn coming(&self) -> Option<String> {
+        self.came().as_ref().map(|coming| coming.vault.clone())
+    }
+
+    fn came(&self) -> MutexGuard<'_, Option<Coming>> {
+        self.coming.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it was open since the program started.
@@ -186,7 +229,10 @@ impl Engine {
     }
 
     fn try_open(&self) -> Result<Vault, NotOpen> {
-        let There { disks, unreadable } = self.disks()?;
+        let There { disks, unreadable, coming } = self.disks()?;
+        if let Some(marks) = coming {
+            return Err(self.arrives(disks, marks));
+        }
         let pool = Pool::open(disks, Access::Write).map_err(|error| match unreadable {
             Some(disks) => NotOpen::Unreadable(disks, Some(error)),
             None => NotOpen::Pool(error),
@@ -203,7 +249,40 @@ impl Engine {
             tracing::warn!(%error, "no folder for the index");
         }
         let index = IndexPlace::File(self.places.cache.join("index.sqlite"));
-        sealed.unlock(&Unlock::Keyring(Box::new(keyring)), index, &NoProgress).map_err(NotOpen::Vault)
+        let vault = sealed.unlock(&Unlock::Keyring(Box::new(keyring)), index, &NoProgress).map_err(NotOpen::Vault)?;
+        *self.came() = None;
+        Ok(vault)
+    }
+
+    /// Opens what is there of a vault that is still being fetched, for reading alone. Whoever wants to write is told to wait.
+    fn arrives(&self, disks: Vec<Arc<dyn Disk>>, marks: String) -> NotOpen {
+        if self.came().as_ref().is_some_and(|coming| coming.marks == marks && coming.vault_now.is_some()) {
+            return NotOpen::Coming;
+        }
+        let pool = match Pool::open(disks, Access::Read) {
+            Ok(pool) => pool,
+            Err(error) => return NotOpen::Pool(error),
+        };
+        let id = VaultId(pool.vault()).to_string();
+        let open = || {
+            let env = Env::new(Arc::clone(&self.clock) as Arc<dyn Clock>, Workers::Threads(2));
+            let sealed = Sealed::open(Arc::new(pool), env).map_err(NotOpen::Vault)?;
+            let keyring = self.keyring(&sealed)?;
+            sealed.unlock(&Unlock::Keyring(Box::new(keyring)), IndexPlace::Memory, &NoProgress).map_err(NotOpen::Vault)
+        };
+        let vault_now = match open() {
+            Ok(vault) => Some(Arc::new(vault)),
+            // It may have come no further than its labels.
+            Err(error) => {
+                tracing::debug!(error = chain(&error), "nothing can be read yet of the vault that is being fetched");
+                None
+            }
+        };
+        let mut came = self.came();
+        // What could be read before still can.
+        let vault_now = vault_now.or_else(|| came.take().and_then(|before| before.vault_now));
+        *came = Some(Coming { vault: id, marks, vault_now });
+        NotOpen::Coming
     }
 
     /// All disks that there are.
@@ -211,7 +290,11 @@ impl Engine {
         let Some(diskd) = self.places.diskd.as_ref().filter(|diskd| diskd.has_pool) else {
             let folder = &self.places.pool;
             let disks = mounted_in(folder).map_err(|source| NotOpen::Folder { path: folder.clone(), source })?;
-            return if disks.is_empty() { Err(NotOpen::NoDisks(folder.clone())) } else { Ok(There { disks, unreadable: None }) };
+            return if disks.is_empty() {
+                Err(NotOpen::NoDisks(folder.clone()))
+            } else {
+                Ok(There { disks, unreadable: None, coming: None })
+            };
         };
         let known = diskd.ask().map_err(NotOpen::Diskd)?;
         let mut bays = bays::mounted(&known);
@@ -226,7 +309,11 @@ impl Engine {
         match (bays.is_empty(), unreadable) {
             (true, Some(disks)) => Err(NotOpen::Unreadable(disks, None)),
             (true, None) => Err(NotOpen::NoneMounted),
-            (false, unreadable) => Ok(There { disks: bays.iter().map(Bay::disk).collect(), unreadable }),
+            (false, unreadable) => {
+                // One that was away when the marks went has one still: the others know better.
+                let coming = bays.iter().all(Bay::is_coming).then(|| marks(&bays));
+                Ok(There { disks: bays.iter().map(Bay::disk).collect(), unreadable, coming })
+            }
         }
     }
 
@@ -237,6 +324,11 @@ impl Engine {
         let body = keyd.post_for_bytes("/v1/open", &request).map_err(NotOpen::Keyd)?;
         KeyringBody::decode(&body).map_err(|source| NotOpen::Vault(VaultError::Format { what: "keyd's answer", source }))
     }
+}
+
+/// What stands in the marks.
+fn marks(bays: &[Bay]) -> String {
+    bays.iter().map(|bay| std::fs::read_to_string(bay.at.join(COMING)).unwrap_or_default()).collect()
 }
 
 impl Clock for BoxClock {

@@ -72,6 +72,15 @@ pub(crate) fn adopt(appliance: &Appliance, vault: &Vault) -> Result<bool, Vaultd
     Ok(adopted)
 }
 
+/// The same while the vault is still being fetched: as soon as its newest state is here, so that people can sign in and restore. The place is found when all is.
+pub(crate) fn adopt_early(appliance: &Appliance, vault: &Vault) -> Result<(), VaultdError> {
+    if appliance.state.is_blank()? && take_over(appliance, vault)? {
+        appliance.state.note(SETTLED, &true)?;
+        appliance.changed();
+    }
+    Ok(())
+}
+
 fn take_over(appliance: &Appliance, vault: &Vault) -> Result<bool, VaultdError> {
     let snapshots = vault.snapshots()?;
     let Some(newest) = snapshots.iter().rfind(|s| s.body.name == NAME && s.body.outcome != Outcome::Held) else {

@@ -28,7 +28,7 @@ pub(crate) fn ask(appliance: &Appliance) -> Result<(), VaultdError> {
     let authd = Client::new("keepwell-authd", &appliance.config.authd, PATIENCE);
     match keyd.get::<keys::Status>("/v1/status") {
         Ok(status) => {
-            about_claims(&authd, &status);
+            about_claims(appliance, &authd, &status);
             about_keys(appliance, &status);
         }
         Err(error) => silent(appliance, &error, |seen| seen.keys = None),
@@ -49,14 +49,16 @@ fn silent(appliance: &Appliance, error: &ClientError, forget: impl FnOnce(&mut c
 pub(crate) fn say_claims(appliance: &Appliance) {
     let keyd = Client::new("keepwell-keyd", &appliance.config.places.keyd, PATIENCE);
     match keyd.get::<keys::Status>("/v1/status") {
-        Ok(status) => about_claims(&Client::new("keepwell-authd", &appliance.config.authd, PATIENCE), &status),
+        Ok(status) => about_claims(appliance, &Client::new("keepwell-authd", &appliance.config.authd, PATIENCE), &status),
         Err(error) => tracing::debug!(error = chain(&error), "keyd could not be asked whether the box may be claimed"),
     }
 }
 
 /// A box whose people are lost, and whose keys are not, must not become the first comer's.
-fn about_claims(authd: &Client, status: &keys::Status) {
-    let open = status.may_be_claimed();
+fn about_claims(appliance: &Appliance, authd: &Client, status: &keys::Status) {
+    // People come back with the vault: nobody is to be there before them.
+    let comes = crate::disks::is_coming(appliance).unwrap_or(true);
+    let open = status.may_be_claimed() && !comes;
     if let Err(error) = authd.post::<()>("/v1/claims", &MayClaim { open }) {
         tracing::debug!(error = chain(&error), "authd could not be told whether the box may be claimed; it is told again soon");
     }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keepwell_api::grants::Grant;
+use keepwell_api::hex;
 use keepwell_api::offsite::{
     Backlog, CancelOrder, CopyOffsite, EndTenant, Invite, Invited, Offsite, PLACE_NAME, Pair, PairWith, Paired, ProveNow, Receipts,
     Receiver, ReceiverTold, SendNow, Stands, Status, TierOffsite, Unpair,
@@ -18,6 +19,8 @@ use keepwell_api::vault::Done;
 use keepwell_api::{Client, ClientError};
 use keepwell_audit::{Event, Value};
 use keepwell_duties::Standing;
+use keepwell_format::VaultId;
+use keepwell_wire::{KeyName, PlaceCode};
 
 use crate::appliance::Appliance;
 use crate::error::VaultdError;
@@ -41,8 +44,16 @@ pub(crate) fn told(appliance: &Appliance) -> Answer<Offsite> {
     let shares = shares(appliance)?;
     let now = appliance.clock.believed();
     let known = status.handed_over;
+    let vault = appliance.engine.vault().ok().map(|vault| vault.id());
     Ok(Offsite {
-        receivers: status.receivers.iter().map(|receiver| of_receiver(receiver, known, &shares, now)).collect(),
+        receivers: status
+            .receivers
+            .iter()
+            .map(|receiver| ReceiverTold {
+                code: vault.and_then(|vault| code(vault, receiver)),
+                ..of_receiver(receiver, known, &shares, now)
+            })
+            .collect(),
         name: status.name,
         listening: status.listening,
         not_listening: status.not_listening,
@@ -175,6 +186,7 @@ fn of_receiver(receiver: &Receiver, known: bool, shares: &BTreeMap<String, Share
         place: receiver.place.clone(),
         address: receiver.address.clone(),
         words: receiver.words.clone(),
+        code: None,
         paired_at: receiver.paired_at,
         quota_bytes: receiver.quota_bytes,
         floor_s: receiver.floor_s,
@@ -193,6 +205,12 @@ fn of_receiver(receiver: &Receiver, known: bool, shares: &BTreeMap<String, Share
         second_key: receiver.second_key.clone(),
         orders: receiver.orders.clone(),
     }
+}
+
+/// What a new box is told of it after a fire.
+fn code(vault: VaultId, receiver: &Receiver) -> Option<String> {
+    let receiver_key = KeyName(hex::decode(&receiver.name)?);
+    Some(PlaceCode { vault, receiver: receiver_key, address: receiver.address.clone() }.to_text())
 }
 
 fn of_tier(receiver: &Receiver, tier: u8, shares: &BTreeMap<String, ShareHere>, now: i64) -> TierOffsite {

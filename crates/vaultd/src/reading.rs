@@ -60,7 +60,7 @@ pub(crate) fn note(
 }
 
 pub(crate) fn snapshots(appliance: &Arc<Appliance>, grant: &Grant, order: ListSnapshots) -> Answer<Vec<Told>> {
-    let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
+    let vault = appliance.engine.readable().map_err(VaultdError::Unready)?;
     if let Some(share) = &order.share {
         scope::share(appliance, grant, share)?;
     }
@@ -79,7 +79,7 @@ pub(crate) fn snapshots(appliance: &Arc<Appliance>, grant: &Grant, order: ListSn
 }
 
 pub(crate) fn files(appliance: &Arc<Appliance>, grant: &Grant, order: ListFiles) -> Answer<Files> {
-    let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
+    let vault = appliance.engine.readable().map_err(VaultdError::Unready)?;
     let snapshot = scope::snapshot(appliance, grant, &vault, &order.snapshot)?;
     let folder = restore::key(order.path.as_ref())?;
     note(appliance, grant, "files", Some(&snapshot), vec![sealed(&vault, "path", order.path.as_ref())])?;
@@ -102,7 +102,7 @@ pub(crate) fn page(vault: &Vault, snapshot: &Snapshot, folder: &Key, after: Opti
 }
 
 pub(crate) fn search(appliance: &Arc<Appliance>, grant: &Grant, order: SearchFiles) -> Answer<FoundFiles> {
-    let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
+    let vault = appliance.engine.readable().map_err(VaultdError::Unready)?;
     let text = order.text.as_ref();
     if !TEXT.contains(&String::from_utf8_lossy(text).chars().count()) {
         return Err(VaultdError::Invalid("what is searched for has 2 to 100 characters".into()));
@@ -120,7 +120,7 @@ pub(crate) fn search(appliance: &Arc<Appliance>, grant: &Grant, order: SearchFil
 
 pub(crate) fn versions(appliance: &Arc<Appliance>, grant: &Grant, order: ListVersions) -> Answer<Versions> {
     scope::share(appliance, grant, &order.share)?;
-    let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
+    let vault = appliance.engine.readable().map_err(VaultdError::Unready)?;
     let _place = appliance.doors.search()?;
     let key = restore::key(order.path.as_ref())?;
     let share = ("share".to_owned(), Value::Text(order.share.clone()));
@@ -192,7 +192,7 @@ fn same_bytes(a: Option<&Node>, b: Option<&Node>) -> bool {
 }
 
 pub(crate) fn compare(appliance: &Arc<Appliance>, grant: &Grant, order: CompareSnapshots) -> Answer<Changes> {
-    let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
+    let vault = appliance.engine.readable().map_err(VaultdError::Unready)?;
     let _place = appliance.doors.search()?;
     let snapshot = |id: &str| scope::snapshot(appliance, grant, &vault, id);
     let (older, newer) = (snapshot(&order.older)?, snapshot(&order.newer)?);
@@ -223,7 +223,7 @@ fn change(change: vault::Change) -> Change {
 }
 
 pub(crate) fn gaps(appliance: &Arc<Appliance>, grant: &Grant, order: ListGaps) -> Answer<Gaps> {
-    let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
+    let vault = appliance.engine.readable().map_err(VaultdError::Unready)?;
     let run = appliance.state.run(order.run)?.ok_or(VaultdError::NoSuch("run"))?;
     let snapshot = match &run.snapshot {
         Some(id) => Some(scope::snapshot(appliance, grant, &vault, id)?),

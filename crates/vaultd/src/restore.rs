@@ -38,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(1_800);
 
 /// Begins it in a thread of its own, once the ledger has it.
 pub(crate) fn start(appliance: &Arc<Appliance>, grant: &Grant, mut order: Restore) -> Result<u64, VaultdError> {
-    let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
+    let vault = appliance.engine.readable().map_err(VaultdError::Unready)?;
     let snapshot = scope::snapshot(appliance, grant, &vault, &order.snapshot)?;
     order.snapshot = snapshot.id.to_string();
     reading::of_a_share(&snapshot)?;
@@ -268,7 +268,7 @@ impl Begun {
     }
 
     fn keep(&self) {
-        let kept = self.appliance.engine.vault().map_err(VaultdError::Unready);
+        let kept = self.appliance.engine.readable().map_err(VaultdError::Unready);
         if let Err(error) = kept.and_then(|vault| self.course.keep(&vault, &self.appliance.state, &self.state)) {
             tracing::error!(restore = self.state.id, error = chain(&error), "where a restore stands could not be kept");
         }
@@ -277,7 +277,7 @@ impl Begun {
 
     fn wait_for_password(&mut self) -> Result<(), VaultdError> {
         resume::wait(&mut self.state, &self.course);
-        let vault = self.appliance.engine.vault().map_err(VaultdError::Unready)?;
+        let vault = self.appliance.engine.readable().map_err(VaultdError::Unready)?;
         self.course.keep(&vault, &self.appliance.state, &self.state)
     }
 

@@ -30,7 +30,7 @@ pub(crate) fn restore(appliance: &Appliance, grant: &Grant, id: u64) -> Result<(
     if only_restores && restore.by != grant.user {
         return refused(appliance, grant, VaultdError::NotYours);
     }
-    let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
+    let vault = appliance.engine.readable().map_err(VaultdError::Unready)?;
     snapshot(appliance, grant, &vault, &restore.snapshot).map(drop)
 }
 

@@ -104,7 +104,13 @@ pub fn routes(appliance: Shared, callers: Callers) -> Router {
         .route("/v1/offsite/send", act(Verb::RunNow, offsite::send))
         .route("/v1/offsite/prove", act(Verb::RunNow, offsite::prove))
         .route("/v1/policies", post(set_policy));
-    callers.guard(open.merge(granted).with_state(appliance))
+    // recoverd is this program's user: what it writes to the pool is this one's when it is there.
+    let own = Callers::only([nix::unistd::geteuid().as_raw()]).guard(
+        Router::new()
+            .route("/v1/pool/recovery", get(async |state: State<Shared>| free(state, disks::making).await).post(recover_pool))
+            .with_state(Arc::clone(&appliance)),
+    );
+    callers.guard(open.merge(granted).with_state(appliance)).merge(own)
 }
 
 /// A route for something that takes a grant for this verb.
@@ -153,6 +159,11 @@ async fn change_share(state: State<Shared>, headers: HeaderMap, body: Bytes) -> 
 
 async fn set_policy(state: State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
     granted_for(state, verbs::policy_verb, headers, body, verbs::set_policy).await
+}
+
+async fn recover_pool(State(appliance): State<Shared>, body: Bytes) -> Response {
+    let done = beside_refusing(move || disks::recover(&appliance, &parsed(&body)?).map_err(|error| Refusal::from(&error)));
+    done.await.map(Json).into_response()
 }
 
 async fn kit_question(state: State<Shared>, Path(paper): Path<u8>) -> Response {

@@ -104,7 +104,11 @@ impl Steward {
                 self.next_minute = Instant::now();
             }
             // A box that has no pool yet lacks none.
-            Err(_) if disks::phase(&self.appliance)? != PoolPhase::There => {}
+            Err(_) if disks::phase(&self.appliance)? != PoolPhase::There => {
+                if let Some(vault) = self.appliance.engine.arriving() {
+                    keeping::adopt_early(&self.appliance, &vault)?;
+                }
+            }
             Err(unready) => self.unready(&unready),
         }
         Ok(())

@@ -158,7 +158,7 @@ impl Stage {
             script.plug(serial, standing);
         }
         let script = Arc::new(Mutex::new(script));
-        let authd = authd(&at("authd"));
+        let authd = authd(&at("authd"), Router::new());
         serve(&at("keyd"), Router::new().route("/v1/open", post(async || keyring())), mine());
         serve(&at("diskd"), diskd(Arc::clone(&script)), mine());
         let diskd = has_pool.then(|| Diskd { socket: at("diskd"), has_pool });
@@ -403,7 +403,7 @@ fn a_member_is_not_erased_to_leave_while_the_vault_is_closed() {
     script.plug("P", Standing::Blank);
     script.plug("X", Standing::Blank);
     let script = Arc::new(Mutex::new(script));
-    let authd = authd(&at("authd"));
+    let authd = authd(&at("authd"), Router::new());
     serve(&at("diskd"), diskd(Arc::clone(&script)), mine());
     let config = config(folder.path(), Some(Diskd { socket: at("diskd"), has_pool: true }));
     fs::create_dir(&config.state).unwrap();

@@ -79,7 +79,7 @@ impl Stage {
     fn new(callers: Callers) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        let authd = authd(&at("authd"));
+        let authd = authd(&at("authd"), axum::Router::new());
         let config = config(folder.path(), None);
         let appliance: Arc<Appliance> = Appliance::start(config).unwrap();
         serve(&at("vaultd"), routes(appliance, callers), mine());

@@ -12,7 +12,7 @@ use crate::KeyName;
 const WHAT: &str = "invitation";
 const PREFIX: &str = "kwpair";
 const VERSION: u8 = 1;
-const MAX_ADDRESS: usize = 255;
+pub(crate) const MAX_ADDRESS: usize = 255;
 
 /// Shows that who pairs has seen the invitation. Wiped when it goes, and in no message.
 #[derive(PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What two boxes say to each other (`docs/wire.md`): messages and their bytes, invitations, and proofs that an object is there.
+//! What two boxes say to each other (`docs/wire.md`): messages and their bytes, invitations, codes of places, and proofs that an object is there.
 //!
 //! Pure: no I/O, no clock, no randomness and no key but a token that is passed in. Every message is strict and bounded before anything is allocated.
 
@@ -7,6 +7,7 @@ pub mod class;
 pub mod invitation;
 pub mod name;
 pub mod pairing;
+pub mod place;
 pub mod receipt;
 pub mod recover;
 pub mod shorten;
@@ -18,6 +19,7 @@ pub mod uploads;
 pub use class::Class;
 pub use invitation::{Invitation, InvitationError, Token};
 pub use name::KeyName;
+pub use place::{PlaceCode, PlaceCodeError};
 pub use receipt::Receipt;
 pub use slice::{SLICE, SliceProof};
 pub use survey::{Branch, Prefix};

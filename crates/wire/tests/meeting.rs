@@ -7,7 +7,7 @@ use keepwell_wire::name::words;
 use keepwell_wire::pairing::{Between, PairAnswer, PairRequest, Side};
 use keepwell_wire::recover::RecoverSecret;
 use keepwell_wire::shorten::OrderSecret;
-use keepwell_wire::{Invitation, InvitationError, KeyName, Token};
+use keepwell_wire::{Invitation, InvitationError, KeyName, PlaceCode, PlaceCodeError, Token};
 
 fn invitation() -> Invitation {
     Invitation { receiver: KeyName([7; 32]), token: Token::from_bytes([9; 16]), address: "keepwell.example.org:8443".into() }
@@ -40,6 +40,27 @@ fn one_wrong_character_is_always_found() {
     for no in ["", "kwpair1", "kwpair", &text[..text.len() - 1], &text.replacen("kwpair", "kwpay", 1)] {
         assert_eq!(Invitation::parse(no), Err(InvitationError::NotOne), "{no}");
     }
+}
+
+#[test]
+fn the_code_of_a_place_is_read_as_it_was_printed() {
+    let place = PlaceCode { vault: VaultId([5; 16]), receiver: KeyName([7; 32]), address: "keepwell.example.org:8484".into() };
+    let (text, printed) = (place.to_text(), place.to_groups());
+    assert!(text.starts_with("kwplace1") && printed.iter().all(|group| group.len() <= 4), "{text}");
+    for typed in [text.clone(), text.to_uppercase(), printed.join(" "), printed.join("\n").to_uppercase()] {
+        assert_eq!(PlaceCode::parse(&typed).as_ref(), Ok(&place), "{typed}");
+    }
+    for at in 0..text.len() {
+        for other in ["q", "z", "b", "1"] {
+            let mut bent = text.clone();
+            bent.replace_range(at..=at, other);
+            assert!(bent == text || PlaceCode::parse(&bent) == Err(PlaceCodeError::NotOne), "{bent}");
+        }
+    }
+    // An invitation has a right in it, and is none.
+    assert_eq!(PlaceCode::parse(&invitation().to_text()), Err(PlaceCodeError::NotOne));
+    let nowhere = PlaceCode { address: String::new(), ..place };
+    assert!(matches!(PlaceCode::parse(&nowhere.to_text()), Err(PlaceCodeError::Inside(_))));
 }
 
 #[test]

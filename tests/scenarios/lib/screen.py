@@ -30,7 +30,7 @@ class Screen(Hands):
         self.raw = b""
         self.ours, self.theirs = os.openpty()
         fcntl.ioctl(self.theirs, termios.TIOCSWINSZ, struct.pack("HHHH", SIZE[1], SIZE[0], 0, 0))
-        places = {name: box.folder / "run" / f"{name}.sock" for name in ("vaultd", "authd", "keyd", "diskd")}
+        places = {name: box.folder / "run" / f"{name}.sock" for name in ("vaultd", "authd", "keyd", "diskd", "recoverd")}
         places["diskd"] = diskd or places["diskd"]
         sockets = [word for name, place in places.items() for word in (f"--{name}", str(place))]
         environment = {**os.environ, "TERM": "xterm", "LANG": "C.UTF-8"}

@@ -8,7 +8,7 @@ use cargo_metadata::{Dependency, DependencyKind, MetadataCommand};
 use super::Complaint;
 
 /// Crate, and what of ours it may use.
-const LAYERS: [(&str, &[&str]); 31] = [
+const LAYERS: [(&str, &[&str]); 32] = [
     ("keepwell-format", &[]),
     ("keepwell-crypt", &[]),
     ("keepwell-storage", &[]),
@@ -26,6 +26,8 @@ const LAYERS: [(&str, &[&str]); 31] = [
     ("keepwell-link", &["keepwell-wire"]),
     ("keepwell-replicad", REPLICAD),
     ("keepwell-recover", RECOVER),
+    // Has the network, and what two papers open: for as long as a vault comes back to a box that has none.
+    ("keepwell-recoverd", RECOVERD),
     ("keepwell-offsite", &["keepwell-format", "keepwell-crypt", "keepwell-storage", "keepwell-wire"]),
     ("keepwell-audit", &[]),
     ("keepwell-duties", &[]),
@@ -33,7 +35,7 @@ const LAYERS: [(&str, &[&str]); 31] = [
     ("keepwell-authd", &["keepwell-api"]),
     ("keepwell-notifyd", &["keepwell-api"]),
     ("keepwell-consoled", &["keepwell-duties", "keepwell-api"]),
-    ("keepwell-tty", &["keepwell-crypt", "keepwell-duties", "keepwell-api"]),
+    ("keepwell-tty", &["keepwell-crypt", "keepwell-duties", "keepwell-wire", "keepwell-api"]),
     ("keepwell-vaultd", VAULTD),
     ("keepwell-cli", CLI),
     ("keepwell-fuzz", FUZZ),
@@ -45,6 +47,7 @@ const LAYERS: [(&str, &[&str]); 31] = [
 ];
 
 const VAULTD: &[&str] = &[
+    "keepwell-wire",
     "keepwell-format",
     "keepwell-crypt",
     "keepwell-storage",
@@ -66,6 +69,8 @@ const RECOVER: &[&str] = &[
     "keepwell-offsite",
     "keepwell-api",
 ];
+const RECOVERD: &[&str] =
+    &["keepwell-format", "keepwell-crypt", "keepwell-storage", "keepwell-vault", "keepwell-wire", "keepwell-recover", "keepwell-api"];
 const CLI: &[&str] = &[
     "keepwell-format",
     "keepwell-crypt",

@@ -60,4 +60,7 @@ pub struct PoolMaking {
     pub ready: Vec<Serial>,
     /// Why one that was begun is not there yet, in words for people; none when nobody knows, as after a power cut.
     pub failed: Option<String>,
+    /// The vault that is being fetched from another box into it, if so.
+    #[serde(default)]
+    pub recovering: Option<String>,
 }

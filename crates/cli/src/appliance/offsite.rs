@@ -1,5 +1,7 @@
 //! `keepwell offsite`: the second site. Two people at two boxes pair them; from then on the boxes do the rest.
 
+use std::io::Write as _;
+
 use keepwell_api::grants::Verb;
 use keepwell_api::hex;
 use keepwell_api::offsite::{
@@ -9,11 +11,13 @@ use keepwell_api::offsite::{
 use keepwell_api::vault::Done;
 use keepwell_duties::words::duration;
 use keepwell_format::{SnapshotId, VaultId};
-use keepwell_wire::KeyName;
+use keepwell_paper::{PlaceSheet, place_pdf, place_text};
 use keepwell_wire::shorten::{OrderId, Shorten, SignedOrder, What};
+use keepwell_wire::{KeyName, PlaceCode};
 
-use super::args::{CancelOrderArgs, EndArgs, InviteArgs, LineArgs, MakeOrderArgs, OffsiteCommand, PairArgs, UnpairArgs};
+use super::args::{CancelOrderArgs, EndArgs, InviteArgs, LineArgs, MakeOrderArgs, OffsiteCommand, PairArgs, SheetArgs, UnpairArgs};
 use super::json;
+use super::new_file::NewFile;
 use super::place::Place;
 use crate::exit::{CliError, Exit};
 use crate::output::Answer;
@@ -31,6 +35,7 @@ pub(crate) fn run(command: &OffsiteCommand, place: &Place, answer: &mut Answer) 
         OffsiteCommand::Status => status(place, answer),
         OffsiteCommand::Invite(args) => invite(args, place, answer),
         OffsiteCommand::Pair(args) => pair(args, place, answer),
+        OffsiteCommand::Sheet(args) => sheet(args, place, answer),
         OffsiteCommand::Send => {
             let _: Done = place.granted(Verb::RunNow, "/v1/offsite/send", &SendNow {})?;
             answer.line("What is not at the second site yet is being sent. 'keepwell offsite status' says how far it is.");
@@ -254,6 +259,35 @@ fn bits(a_second: u64) -> String {
         kbit if kbit % 1000 == 0 || kbit >= 100_000 => format!("{} Mbit/s", kbit / 1000),
         kbit => format!("{}.{} Mbit/s", kbit / 1000, kbit % 1000 / 100),
     }
+}
+
+fn sheet(args: &SheetArgs, place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {
+    let told: Offsite = place.vaultd().get("/v1/offsite")?;
+    let mut wanted = told.receivers.iter().filter(|one| args.place.as_ref().is_none_or(|name| one.place == *name));
+    let (Some(receiver), None) = (wanted.next(), wanted.next()) else {
+        let names: Vec<String> = told.receivers.iter().map(|one| text::shown(one.place.as_bytes())).collect();
+        return Err(CliError::Refused(if names.is_empty() {
+            "there is no second site: 'keepwell offsite pair' makes one".into()
+        } else {
+            format!("choose one with --place: {}", names.join(", "))
+        }));
+    };
+    let code = receiver.code.as_deref().and_then(|code| PlaceCode::parse(code).ok());
+    let code = code.ok_or_else(|| CliError::Refused("the vault is not open, so the sheet can't name it: try again when it is".into()))?;
+    let sheet = PlaceSheet { place: &receiver.place, address: &receiver.address, key: &receiver.name, code: &code.to_groups() };
+    answer.field("code", code.to_text());
+    answer.field("address", &*receiver.address);
+    answer.field("name", &*receiver.name);
+    match &args.out {
+        Some(out) => {
+            let mut file = NewFile::begin(out, false)?;
+            file.write_all(&place_pdf(&sheet)).map_err(CliError::file("write", out))?;
+            file.finish()?;
+            answer.line(format_args!("The sheet is in {}: print it, and keep a copy with each paper of the recovery kit.", out.display()));
+        }
+        None => place_text(&sheet).lines().for_each(|line| answer.line(line)),
+    }
+    Ok(Exit::Complete)
 }
 
 fn status(place: &Place, answer: &mut Answer) -> Result<Exit, CliError> {

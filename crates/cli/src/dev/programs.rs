@@ -153,6 +153,13 @@ pub(crate) fn vaultd(home: &Home, runs: u8, diskd: Option<&Path>) -> Result<Prog
     Ok(program)
 }
 
+/// What brings a vault back to a blank box.
+pub(crate) fn recoverd(home: &Home) -> Result<Program, CliError> {
+    let mut program = with_state(ours("recoverd", home)?, home);
+    program.arguments.extend(["--vaultd".into(), home.socket("vaultd").into()]);
+    Ok(program)
+}
+
 /// The web console: where browsers find it, too.
 pub(crate) fn consoled(home: &Home, at: SocketAddrV4) -> Result<(Program, SocketAddrV4), CliError> {
     if !at.ip().is_loopback() {
@@ -180,7 +187,8 @@ pub(crate) fn fingerprint(consoled: &Program, home: &Home) -> Result<String, Cli
 /// The command that shows the box's own screen on a terminal. It restarts and switches off nothing: this is somebody's own machine.
 pub(crate) fn screen(home: &Home, console: Option<&str>) -> String {
     let binary = beside("keepwell-tty").map_or_else(|_| "keepwell-tty".into(), |path| path.display().to_string());
-    let sockets = ["vaultd", "authd", "keyd", "diskd"].map(|name| format!(" --{name} {}", home.socket(name).display())).concat();
+    let sockets =
+        ["vaultd", "authd", "keyd", "diskd", "recoverd"].map(|name| format!(" --{name} {}", home.socket(name).display())).concat();
     let authority = home.at("state/consoled/authority.pem");
     let console = console.map_or_else(String::new, |url| format!(" --console {url} --authority {}", authority.display()));
     format!("{binary}{sockets}{console} --power-command /bin/true")

@@ -237,8 +237,8 @@ mod tests {
     use super::*;
 
     const API: &str = include_str!("../../../../docs/api.md");
-    /// Routes of vaultd that are not for programs elsewhere: those of the downtime share have their own door, papers are a person's, and the screen asks for its own.
-    const NOT_HERE: &[&str] = &["/v1/emergency", "/v1/kit/", "/v1/disks/outward", "/v1/address"];
+    /// Routes of vaultd that are not for programs elsewhere: those of the downtime share have their own door, papers are a person's, the screen asks for its own, and recoverd for its disks.
+    const NOT_HERE: &[&str] = &["/v1/emergency", "/v1/kit/", "/v1/disks/outward", "/v1/address", "/v1/pool/recovery"];
 
     #[test]
     fn a_path_is_one_route_or_none() {

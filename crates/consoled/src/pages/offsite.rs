@@ -2,6 +2,7 @@
 
 pub mod acts;
 pub mod line;
+pub mod sheet;
 mod words;
 
 use askama::Template;
@@ -43,6 +44,7 @@ struct Known {
 
 /// A box that keeps copies for this one.
 struct Receiver {
+    number: usize,
     place: String,
     mark: Mark,
     words: String,
@@ -91,7 +93,7 @@ fn known(told: Offsite, times: &Times, zone: Option<&str>) -> Known {
         name: told.name,
         listening: told.listening,
         deaf: told.not_listening.map(|why| view::name(why.as_bytes())),
-        receivers: told.receivers.iter().map(|receiver| of_receiver(receiver, times)).collect(),
+        receivers: (1..).zip(&told.receivers).map(|(number, receiver)| Receiver { number, ..of_receiver(receiver, times) }).collect(),
         tenants: (1..).zip(&told.tenants).map(|(number, tenant)| of_tenant(number, tenant, times)).collect(),
     }
 }
@@ -100,6 +102,7 @@ fn of_receiver(told: &ReceiverTold, times: &Times) -> Receiver {
     let place = view::name(told.place.as_bytes());
     let (mark, words) = stands(told, times);
     Receiver {
+        number: 0,
         mark,
         words,
         trouble: told.failure.as_ref().map(|failure| words::of(failure, &place, times)),

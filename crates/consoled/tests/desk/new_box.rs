@@ -111,7 +111,7 @@ async fn vault(State(new): State<NewBox>) -> Json<VaultState> {
 
 async fn pool(State(new): State<NewBox>) -> Json<PoolMaking> {
     let phase = if new.0.lock().unwrap().pool { PoolPhase::There } else { PoolPhase::None };
-    Json(PoolMaking { phase, disks: Vec::new(), ready: Vec::new(), failed: None })
+    Json(PoolMaking { phase, disks: Vec::new(), ready: Vec::new(), failed: None, recovering: None })
 }
 
 async fn make_pool(State(new): State<NewBox>, headers: HeaderMap, body: Bytes) -> Response {

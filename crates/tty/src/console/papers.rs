@@ -46,6 +46,7 @@ impl Console {
             }
             _ => {
                 self.papers = Typing::default();
+                self.away = super::away::Away::default();
                 self.papers_page = true;
                 self.screen = Screen::Menu(self.papers_menu());
             }
@@ -77,6 +78,7 @@ impl Console {
         if status.phase == Phase::Locked && status.keeper == Keeper::StandIn {
             menu = menu.item("Open the keys with the passphrase", Pick::Passphrase);
         }
+        menu = self.away_items(menu);
         if status.vaults.is_empty() {
             return self.strange_items(menu, status);
         }
@@ -88,7 +90,7 @@ impl Console {
         menu
     }
 
-    fn type_paper(&mut self, vault: String, rehearsal: bool) {
+    pub(super) fn type_paper(&mut self, vault: String, rehearsal: bool) {
         let (title, how) = match (rehearsal, &self.papers.first) {
             (true, _) => ("Rehearse a paper", "Type the four rows of words of one paper. That it is good is remembered with the date."),
             (false, None) => ("First paper of two", "Type the four rows of words of one paper."),
@@ -159,6 +161,9 @@ impl Console {
 
     fn send_papers(&mut self, passphrase: Option<Base64>) {
         let Some(papers) = self.papers.both.take() else { return self.home() };
+        if self.away.is_under_way() {
+            return self.begin_away(papers, passphrase);
+        }
         let body = UnlockByKit { papers, slots: None, keyring: None, passphrase };
         self.ask(Ask::post(About::Unlock, Whom::Keyd, "/v1/unlock-by-kit", &body), "The papers are being tried");
     }

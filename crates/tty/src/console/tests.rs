@@ -1,5 +1,6 @@
 //! The screen without a terminal and without a box: keys go in, scripted answers come back, and what is asked and shown is looked at.
 
+mod away;
 mod full;
 mod new_box;
 

@@ -25,33 +25,40 @@ use super::{Answer, DOCUMENT, changed, diskd_of_pool};
 use crate::appliance::Appliance;
 use crate::bays::{self, Bay, Diskd, mounted_at};
 use crate::error::VaultdError;
+use crate::place;
+use crate::state::SETTLED;
 
 /// Document: what is being made.
-const PLAN: &str = "first-pool";
+pub(super) const PLAN: &str = "first-pool";
 const DISKS_MAX: usize = 24;
 const OWNER_MAX: usize = 200;
 /// keyd may have to ask the TPM, several times.
-const KEYD_PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const KEYD_PATIENCE: Duration = Duration::from_secs(120);
+/// What authd knows without asking anybody.
+pub(super) const MOMENT: Duration = Duration::from_secs(10);
 
 /// What was begun.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Plan {
-    vault: String,
-    disks: Vec<Serial>,
-    data: u8,
-    parity: u8,
+pub(super) struct Plan {
+    pub(super) vault: String,
+    pub(super) disks: Vec<Serial>,
+    pub(super) data: u8,
+    pub(super) parity: u8,
     /// Whose data it is.
-    owner: String,
+    pub(super) owner: String,
     /// The pool has its labels. From here on nothing is erased.
-    pooled: bool,
+    pub(super) pooled: bool,
     /// Disks that were empty when the pool was about to be made on them, until it is there: all that is on them came from this plan.
     #[serde(default)]
-    before: Vec<Serial>,
+    pub(super) before: Vec<Serial>,
+    /// The vault comes from another box, with its keys: none are made here.
+    #[serde(default)]
+    pub(super) recovering: bool,
 }
 
 /// A disk that is mounted, with the label of the pool if it has one.
-struct Ready {
-    bay: Bay,
+pub(super) struct Ready {
+    pub(super) bay: Bay,
     label: Option<Label>,
     /// There is something on it.
     used: bool,
@@ -60,7 +67,9 @@ struct Ready {
 /// `GET /v1/pool`.
 pub(crate) fn told(appliance: &Appliance) -> Answer<PoolMaking> {
     let phase = phase(appliance)?;
-    let disks = plan(appliance)?.filter(|_| phase != PoolPhase::There).map(|plan| plan.disks).unwrap_or_default();
+    let plan = plan(appliance)?.filter(|_| phase != PoolPhase::There);
+    let recovering = plan.as_ref().filter(|plan| plan.recovering).map(|plan| plan.vault.clone()).or_else(|| appliance.engine.coming());
+    let disks = plan.map(|plan| plan.disks).unwrap_or_default();
     let seen = appliance.disks.seen();
     let is_ready = |serial: &&Serial| {
         let known = seen.known.as_ref().and_then(|known| known.disks.iter().find(|disk| disk.serial == **serial));
@@ -68,7 +77,7 @@ pub(crate) fn told(appliance: &Appliance) -> Answer<PoolMaking> {
     };
     let ready = disks.iter().filter(is_ready).cloned().collect();
     let failed = appliance.disks.making_failed().filter(|_| phase == PoolPhase::Begun);
-    Ok(PoolMaking { phase, disks, ready, failed })
+    Ok(PoolMaking { phase, disks, ready, failed, recovering })
 }
 
 /// How far the box is. What can't be told is taken for a box that has a pool.
@@ -80,12 +89,17 @@ pub(crate) fn phase(appliance: &Appliance) -> Answer<PoolPhase> {
     if engine.is_being_made() {
         return Ok(PoolPhase::Making);
     }
-    if plan(appliance)?.is_some() {
+    if plan(appliance)?.is_some() || engine.coming().is_some() {
         return Ok(PoolPhase::Begun);
     }
     let had_disks = appliance.state.document::<serde_json::Value>(DOCUMENT)?.is_some();
     let none = !had_disks && engine.vault().is_err_and(|unready| unready.code == "no-pool");
     Ok(if none { PoolPhase::None } else { PoolPhase::There })
+}
+
+/// Whether a vault comes back from another box.
+pub(crate) fn is_coming(appliance: &Appliance) -> Answer<bool> {
+    Ok(appliance.engine.coming().is_some() || plan(appliance)?.is_some_and(|plan| plan.recovering))
 }
 
 /// `POST /v1/pool`.
@@ -124,7 +138,7 @@ fn make(appliance: &Arc<Appliance>, grant: &Grant, order: CreatePool) -> Answer<
     appliance.changed();
     // Before anything is erased: a box whose keys can't be made keeps its disks as they are.
     let made = if plan.pooled { None } else { Some(keys(&keyd, &plan)?) };
-    let ready = all_ready(appliance, diskd, grant, &disks, looked, &plan)?;
+    let ready = all_ready(appliance, diskd, &grant.user, &disks, looked, &plan)?;
     let pool = pooled(appliance, &ready, &mut plan)?;
     if !has_locks(&pool)? {
         let made = made.map_or_else(|| keys(&keyd, &plan), Ok)?;
@@ -142,23 +156,30 @@ fn make(appliance: &Arc<Appliance>, grant: &Grant, order: CreatePool) -> Answer<
 /// The layout, if the request makes sense.
 fn checked(order: &CreatePool) -> Answer<Layout> {
     let invalid = |text: &str| Err(VaultdError::Invalid(text.to_owned()));
-    let count = order.disks.len();
-    if !(1..=DISKS_MAX).contains(&count) {
-        return invalid("a pool is made of 1 to 24 disks");
-    }
-    for (n, disk) in order.disks.iter().enumerate() {
+    for disk in &order.disks {
         if disk.typed_serial.trim() != disk.serial.as_str() {
             let text = format!("the serial number that was typed is not that of disk {}. Nothing was changed", disk.serial);
             return Err(VaultdError::Disk { code: "wrong-serial".into(), text });
-        }
-        if order.disks[..n].iter().any(|other| other.serial == disk.serial) {
-            return invalid("a disk was named twice");
         }
     }
     if order.owner.as_ref().is_some_and(|owner| owner.len() > OWNER_MAX || owner.contains(char::is_control)) {
         return invalid("whose data it is, is one line of at most 200 bytes");
     }
-    let layout = match (order.data, order.parity, count) {
+    let disks: Vec<Serial> = order.disks.iter().map(|disk| disk.serial.clone()).collect();
+    layout_for(&disks, order.data, order.parity)
+}
+
+/// What is asked for, or usual for so many disks.
+pub(super) fn layout_for(disks: &[Serial], data: Option<u8>, parity: Option<u8>) -> Answer<Layout> {
+    let invalid = |text: &str| Err(VaultdError::Invalid(text.to_owned()));
+    let count = disks.len();
+    if !(1..=DISKS_MAX).contains(&count) {
+        return invalid("a pool is made of 1 to 24 disks");
+    }
+    if disks.iter().enumerate().any(|(n, disk)| disks[..n].contains(disk)) {
+        return invalid("a disk was named twice");
+    }
+    let layout = match (data, parity, count) {
         (Some(k), Some(m), _) => Layout { k, m },
         (None, None, count) => Layout::usual(count),
         _ => return invalid("data and parity belong together"),
@@ -175,7 +196,7 @@ pub(super) fn planned(appliance: &Appliance) -> Answer<Vec<Serial>> {
     Ok(plan(appliance)?.map(|plan| plan.disks).unwrap_or_default())
 }
 
-fn plan(appliance: &Appliance) -> Answer<Option<Plan>> {
+pub(super) fn plan(appliance: &Appliance) -> Answer<Option<Plan>> {
     Ok(appliance.state.document::<Option<Plan>>(PLAN)?.flatten())
 }
 
@@ -183,6 +204,11 @@ fn plan(appliance: &Appliance) -> Answer<Option<Plan>> {
 fn decided(appliance: &Appliance, keyd: &Client, order: &CreatePool, layout: Layout) -> Answer<Plan> {
     let disks: Vec<Serial> = order.disks.iter().map(|disk| disk.serial.clone()).collect();
     let begun = plan(appliance)?;
+    if let Some(plan) = begun.as_ref().filter(|plan| plan.recovering) {
+        let text =
+            format!("the vault {} is being brought back on this box: its own screen says how far it is. Nothing was changed", plan.vault);
+        return Err(VaultdError::Disk { code: "recovering".into(), text });
+    }
     if let Some(plan) = begun.as_ref().filter(|plan| plan.pooled) {
         let same = plan.disks.len() == disks.len() && plan.disks.iter().all(|serial| disks.contains(serial));
         return if same { Ok(plan.clone()) } else { Err(other_disks(&plan.disks)) };
@@ -201,11 +227,11 @@ fn decided(appliance: &Appliance, keyd: &Client, order: &CreatePool, layout: Lay
     let before = begun.as_ref().map(|plan| plan.before.clone()).unwrap_or_default();
     let vault = begun.map_or_else(|| random().map(|id| VaultId(id).to_string()), |plan| Ok(plan.vault))?;
     let owner = order.owner.clone().filter(|owner| !owner.trim().is_empty()).unwrap_or_else(|| appliance.config.name.clone());
-    Ok(Plan { vault, disks, data: layout.k, parity: layout.m, owner, pooled: false, before })
+    Ok(Plan { vault, disks, data: layout.k, parity: layout.m, owner, pooled: false, before, recovering: false })
 }
 
 /// Disks of this box that are not asked for and have a label: of a pool that is there, or of this one when it was begun with other disks.
-fn strangers(known: &keepwell_api::disks::Disks, plan: &Plan) -> Answer<()> {
+pub(super) fn strangers(known: &keepwell_api::disks::Disks, plan: &Plan) -> Answer<()> {
     for bay in bays::mounted(known).iter().filter(|bay| plan.disks.iter().all(|serial| serial.as_str() != bay.name)) {
         match label_of(bay)? {
             Some(label) if VaultId(label.vault).to_string() == plan.vault => {
@@ -225,10 +251,10 @@ fn keys(keyd: &Client, plan: &Plan) -> Answer<VaultMade> {
 }
 
 /// All disks of the plan, prepared beside each other and mounted.
-fn all_ready(
+pub(super) fn all_ready(
     appliance: &Appliance,
     diskd: &Diskd,
-    grant: &Grant,
+    by: &str,
     disks: &[&Known],
     looked: Vec<Option<Ready>>,
     plan: &Plan,
@@ -244,7 +270,7 @@ fn all_ready(
         let work = looked.into_iter().zip(disks).map(|(ready, disk)| {
             let work = move || match ready {
                 Some(ready) if !ready.used || !anew => Ok(ready),
-                ready => prepared(appliance, diskd, grant, disk, ready.is_some()),
+                ready => prepared(appliance, diskd, by, disk, ready.is_some(), plan.recovering),
             };
             scope.spawn(work)
         });
@@ -255,7 +281,7 @@ fn all_ready(
 }
 
 /// A disk that was prepared before, if it was; one with another pool's label is refused.
-fn as_it_is(diskd: &Diskd, disk: &Known, plan: &Plan) -> Answer<Option<Ready>> {
+pub(super) fn as_it_is(diskd: &Diskd, disk: &Known, plan: &Plan) -> Answer<Option<Ready>> {
     if !matches!(disk.standing, Standing::Prepared { .. }) {
         return Ok(None);
     }
@@ -274,12 +300,14 @@ fn as_it_is(diskd: &Diskd, disk: &Known, plan: &Plan) -> Answer<Option<Ready>> {
     Ok(Some(Ready { bay, label, used }))
 }
 
-fn prepared(appliance: &Appliance, diskd: &Diskd, grant: &Grant, disk: &Known, again: bool) -> Answer<Ready> {
+fn prepared(appliance: &Appliance, diskd: &Diskd, by: &str, disk: &Known, again: bool, blank: bool) -> Answer<Ready> {
     if again {
         let _: DiskDetail = diskd.have(disk, "unmount", &Typed::default()).map_err(VaultdError::of_diskd)?;
     }
-    changed(appliance, &grant.user, "disk-prepared", disk.serial.as_str(), None)?;
-    let typed = Typed { typed_serial: Some(disk.serial.to_string()), retired: again, asked_by: Some(grant.user.clone()) };
+    changed(appliance, by, "disk-prepared", disk.serial.as_str(), None)?;
+    // Where nobody typed it, diskd looks whether there is anything on the disk.
+    let typed_serial = (again || !blank).then(|| disk.serial.to_string());
+    let typed = Typed { typed_serial, retired: again, asked_by: Some(by.to_owned()) };
     let _: DiskDetail = diskd.have(disk, "prepare", &typed).map_err(VaultdError::of_diskd)?;
     let bay = diskd.mount(disk).map_err(VaultdError::of_diskd)?;
     match label_of(&bay)? {
@@ -292,7 +320,7 @@ fn prepared(appliance: &Appliance, diskd: &Diskd, grant: &Grant, disk: &Known, a
 }
 
 /// The label of a pool, in its file. One that can't be read is no reason to take the disk for an empty one.
-fn label_of(bay: &Bay) -> Answer<Option<Label>> {
+pub(super) fn label_of(bay: &Bay) -> Answer<Option<Label>> {
     match fs::read(bay.at.join(LABEL_FILE)) {
         Ok(bytes) => Label::parse(&bytes).map(Some).map_err(|_| in_a_pool(bay)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -307,7 +335,7 @@ fn in_a_pool(bay: &Bay) -> VaultdError {
 }
 
 /// The pool on these disks: made, or taken up. The plan says before which disks it writes to, and after that it is there.
-fn pooled(appliance: &Appliance, ready: &[Ready], plan: &mut Plan) -> Answer<Pool> {
+pub(super) fn pooled(appliance: &Appliance, ready: &[Ready], plan: &mut Plan) -> Answer<Pool> {
     if !plan.pooled {
         let empty = ready.iter().filter(|ready| !ready.used).filter_map(|ready| Serial::parse(&ready.bay.name));
         let more: Vec<_> = empty.filter(|serial| !plan.before.contains(serial)).collect();
@@ -346,12 +374,12 @@ fn random() -> Answer<[u8; 16]> {
     Ok(id)
 }
 
-fn pool_exists() -> VaultdError {
+pub(super) fn pool_exists() -> VaultdError {
     let text = "this box has a pool already: disks are added to it one at a time. Nothing was changed";
     VaultdError::Disk { code: "pool-exists".into(), text: text.into() }
 }
 
-fn other_disks(begun: &[Serial]) -> VaultdError {
+pub(super) fn other_disks(begun: &[Serial]) -> VaultdError {
     let names: Vec<&str> = begun.iter().map(Serial::as_str).collect();
     let text = format!("this pool was begun with other disks: plug in and choose {}. Nothing was changed", names.join(", "));
     VaultdError::Disk { code: "other-disks".into(), text }
@@ -360,7 +388,15 @@ fn other_disks(begun: &[Serial]) -> VaultdError {
 /// What is left of a making that was cut after its pool was opened.
 pub(crate) fn opened(appliance: &Appliance) {
     let dropped = plan(appliance).and_then(|plan| match plan {
-        Some(_) => Ok(appliance.state.note(PLAN, &None::<Plan>)?),
+        Some(plan) => {
+            // All of it is here: also the place that was taken with the papers.
+            if plan.recovering {
+                let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
+                place::found(appliance, &vault)?;
+                appliance.state.note(SETTLED, &true)?;
+            }
+            Ok(appliance.state.note(PLAN, &None::<Plan>)?)
+        }
         None => Ok(()),
     });
     if let Err(error) = dropped {

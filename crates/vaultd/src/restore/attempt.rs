@@ -32,7 +32,7 @@ pub(super) struct Attempt<'a> {
 impl Attempt<'_> {
     /// Works until all is written, or nothing further can be. `state` and `course` are as of the last mark when it fails; how many entries could not be given all.
     pub(super) fn go(&self, course: &mut Course, state: &mut RestoreState) -> Result<u64, RunError> {
-        let vault = self.appliance.engine.vault().map_err(RunError::Unready)?;
+        let vault = self.appliance.engine.readable().map_err(RunError::Unready)?;
         let snapshot = vault.resolve(&state.snapshot)?;
         let mut options = RestoreOptions {
             path: Some(self.path.clone()).filter(|path| !path.is_root()),

@@ -54,7 +54,7 @@ fn take_up_one(appliance: &Arc<Appliance>, vault: &Vault, id: u64) -> Result<(),
 pub(crate) fn resume(appliance: &Arc<Appliance>, grant: &Grant, order: ResumeRestore) -> Result<Started, VaultdError> {
     let _one_at_a_time = appliance.starting();
     scope::restore(appliance, grant, order.id)?;
-    let vault = appliance.engine.vault().map_err(VaultdError::Unready)?;
+    let vault = appliance.engine.readable().map_err(VaultdError::Unready)?;
     let waiting = appliance.state.restore(order.id)?.filter(|restore| restore.finished_at.is_none());
     let restore = waiting.ok_or(VaultdError::NoSuch("restore that waits"))?;
     if appliance.works.get(Kind::Restore, order.id).is_some() {

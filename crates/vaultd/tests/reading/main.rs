@@ -55,7 +55,7 @@ impl Stage {
         let at = |name: &str| folder.path().join(name);
         let [first, second, other, own] = make_vault(&at("disks"));
         spoil(folder.path(), &first);
-        let authd = authd(&at("authd"));
+        let authd = authd(&at("authd"), Router::new());
         serve(&at("keyd"), Router::new().route("/v1/open", post(async || keyring().encode().to_vec())), mine());
         servers::serve(&at("ingest"));
         let config = config(folder.path(), None);

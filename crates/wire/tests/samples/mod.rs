@@ -10,7 +10,7 @@ use keepwell_wire::shorten::{
 use keepwell_wire::snapshots::{PackRef, SnapshotRef, decode_missing, decode_packs, encode_missing, encode_packs, fingerprint};
 use keepwell_wire::survey::{Survey, decode_answer, encode_answer};
 use keepwell_wire::uploads::{Upload, decode_uploads, encode_uploads};
-use keepwell_wire::{Branch, Class, Invitation, KeyName, Prefix, Receipt, SliceProof, Token};
+use keepwell_wire::{Branch, Class, Invitation, KeyName, PlaceCode, Prefix, Receipt, SliceProof, Token};
 
 /// Of a structure: what the bytes say, in words, and their encoding.
 pub(crate) fn decode(structure: &str, bytes: &[u8]) -> Result<(String, Vec<u8>), FormatError> {
@@ -29,6 +29,10 @@ pub(crate) fn decode(structure: &str, bytes: &[u8]) -> Result<(String, Vec<u8>),
         "invitation" => {
             let invitation = Invitation::parse(text()?).map_err(|_| FormatError::Id("invitation"))?;
             (format!("{invitation:?}"), invitation.to_text().into_bytes())
+        }
+        "place" => {
+            let place = PlaceCode::parse(text()?).map_err(|_| FormatError::Id("place"))?;
+            (format!("{place:?}"), place.to_text().into_bytes())
         }
         "survey" => Survey::decode(bytes).map(|survey| (format!("{survey:?}"), survey.encode()))?,
         "survey-answer" => decode_answer(bytes, &survey()).map(|branches| (format!("{branches:?}"), encode_answer(&branches)))?,
@@ -104,6 +108,12 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<u8>)> {
         (
             "invitation",
             Invitation { receiver: KeyName([0x44; 32]), token: token(), address: "192.0.2.7:8443".into() }.to_text().into_bytes(),
+        ),
+        (
+            "place",
+            PlaceCode { vault: VaultId([0x11; 16]), receiver: KeyName([0x44; 32]), address: "192.0.2.7:8484".into() }
+                .to_text()
+                .into_bytes(),
         ),
         ("survey", survey().encode()),
         ("survey-answer", encode_answer(&survey().prefixes.iter().map(|prefix| Branch::of(*prefix, &ids())).collect::<Vec<_>>())),

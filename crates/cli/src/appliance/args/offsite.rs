@@ -1,5 +1,7 @@
 //! The shape of `keepwell offsite`. Parses; never opens a file.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use keepwell_api::offsite::LineHours;
 
@@ -12,6 +14,8 @@ pub(crate) enum OffsiteCommand {
     Invite(InviteArgs),
     /// Send this box's backups to the one that made an invitation
     Pair(PairArgs),
+    /// Print the sheet that says where the second site is: a new box finds it by that after a fire. Keep it with the papers
+    Sheet(SheetArgs),
     /// Look at once whether something is to be sent
     Send,
     /// Say how much of the practice's line copies may take, and when; what is not said stays
@@ -37,6 +41,7 @@ impl OffsiteCommand {
             Self::Status => "offsite status",
             Self::Invite(_) => "offsite invite",
             Self::Pair(_) => "offsite pair",
+            Self::Sheet(_) => "offsite sheet",
             Self::Send => "offsite send",
             Self::Line(_) => "offsite line",
             Self::Prove => "offsite prove",
@@ -88,7 +93,7 @@ pub(crate) struct EndArgs {
 pub(crate) struct MakeOrderArgs {
     /// Where the order goes: a file that does not exist
     #[arg(value_name = "FILE")]
-    pub(crate) file: std::path::PathBuf,
+    pub(crate) file: PathBuf,
     /// Snapshots that are to be kept no longer, as 'keepwell offsite receipts' lists them; as many digits as tell them apart
     #[arg(long = "snapshot", value_name = "ID")]
     pub(crate) snapshots: Vec<String>,
@@ -192,6 +197,17 @@ fn kbit(text: &str) -> Option<u32> {
         _ => return None,
     };
     number.parse::<u32>().ok()?.checked_mul(factor)
+}
+
+/// `offsite sheet`.
+#[derive(Debug, Args)]
+pub(crate) struct SheetArgs {
+    /// File for the sheet as PDF, which must not be there yet; text on the screen if left out
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Which one, if there are several: what its place is called
+    #[arg(long, value_name = "NAME")]
+    pub(crate) place: Option<String>,
 }
 
 /// Bytes, with a unit of decimal thousands, as disks are sold.

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "tests end where something is not as they made it")]
 
+mod keys;
+mod recovery;
+#[path = "../stage/mod.rs"]
 mod stage;
 
 use std::fs;
@@ -19,18 +22,17 @@ use keepwell_api::grants::{Role, SigningKey, Verb};
 use keepwell_api::keys::{InPool, NewVault, OpenVault, ToStore, VaultMade};
 use keepwell_api::vault::{BoxDisks, LogRecord, Membership, PoolMaking, PoolPhase, VaultState};
 use keepwell_api::{Client, ClientError, Refusal};
-use keepwell_format::keys::{ChunkSizes, KeyringBody, Slots};
-use keepwell_format::{Epoch, Time, VaultId};
+use keepwell_format::VaultId;
+use keepwell_format::keys::Slots;
 use keepwell_storage::{Access, Layout, Pool, PoolIds, disk_at};
-use keepwell_vault::{Clock, Env, Sealed, Workers};
 use keepwell_vaultd::Household;
 use keepwell_vaultd::appliance::Appliance;
 use keepwell_vaultd::bays::Diskd;
 use keepwell_vaultd::service::routes;
+use keys::{keyring, keys_of};
 use serde_json::{Value, json};
 use stage::{authd, config, grant, mine, serve};
 use tempfile::TempDir;
-use zeroize::Zeroizing;
 
 /// What diskd and keyd have, what they were asked to do, and what of it fails.
 struct Script {
@@ -42,6 +44,7 @@ struct Script {
     /// Slots that the pool is to get, and those that it said it has.
     newer: Option<Slots>,
     stored: Vec<Slots>,
+    claimed: bool,
 }
 
 type Shared = Arc<Mutex<Script>>;
@@ -78,6 +81,15 @@ impl Script {
 
 fn failed() -> Response {
     StatusCode::INTERNAL_SERVER_ERROR.into_response()
+}
+
+/// Grants, and whether somebody owns the box.
+fn authd_of(socket: &Path, script: Shared) -> SigningKey {
+    let status = async |State(script): State<Shared>| {
+        let claimed = script.lock().unwrap().claimed;
+        Json(json!({ "boot": "", "public_key": "", "users": 0, "claimed": claimed }))
+    };
+    authd(socket, Router::new().route("/v1/status", get(status)).with_state(script))
 }
 
 fn diskd(script: Shared) -> Router {
@@ -192,31 +204,6 @@ async fn stored(State(script): State<Shared>, Json(request): Json<InPool>) -> Js
     Json(ToStore { slots: script.newer.as_ref().map(|slots| slots.encode().into()) })
 }
 
-/// Key slots and keyring of a vault, by a pool that is made and thrown away.
-fn keys_of(vault: &str) -> VaultMade {
-    struct Stopped;
-    impl Clock for Stopped {
-        fn now(&self) -> Time {
-            Time { seconds: 0, nanos: 0 }
-        }
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let vault: VaultId = vault.parse().unwrap();
-    let ids = PoolIds { vault: vault.0, disks: vec![[1; 16]] };
-    let pool = Pool::create(vec![disk_at("x", folder.path())], ids, Layout::SINGLE).unwrap();
-    keepwell_vault::create(&pool, &keepwell_vault::NewVault::new(vault), &mut |bytes| getrandom::fill(bytes).unwrap()).unwrap();
-    let sealed = Sealed::open(Arc::new(pool), Env::new(Arc::new(Stopped), Workers::Threads(1))).unwrap();
-    let (slots, keyring) = sealed.locks().unwrap();
-    VaultMade { set: slots.kit.set, slots: slots.encode().into(), keyring: keyring.encode().into() }
-}
-
-fn keyring() -> Vec<u8> {
-    let key = |byte: u8| Zeroizing::new([byte; 32]);
-    let chunk = ChunkSizes { min: 256 << 10, avg: 1 << 20, max: 4 << 20 };
-    let (blob_id_key, gear_key, page_key, signing_seed) = (key(1), key(2), key(3), key(4));
-    KeyringBody { blob_id_key, gear_key, page_key, signing_seed, chunk, epochs: vec![(Epoch(1), key(5))] }.encode().to_vec()
-}
-
 /// A box that came out of its carton, with blank disks A, B and C.
 struct Carton {
     folder: TempDir,
@@ -231,12 +218,21 @@ impl Carton {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let (folder_of_disks, fails) = (at("disks"), String::new());
-        let mut script = Script { folder: folder_of_disks, disks: vec![], asked: vec![], fails, made: None, newer: None, stored: vec![] };
+        let mut script = Script {
+            folder: folder_of_disks,
+            disks: vec![],
+            asked: vec![],
+            fails,
+            made: None,
+            newer: None,
+            stored: vec![],
+            claimed: false,
+        };
         for serial in ["A", "B", "C"] {
             script.plug(serial);
         }
         let script = Arc::new(Mutex::new(script));
-        let authd = authd(&at("authd"));
+        let authd = authd_of(&at("authd"), Arc::clone(&script));
         serve(&at("keyd"), keyd(Arc::clone(&script)), mine());
         serve(&at("diskd"), diskd(Arc::clone(&script)), mine());
         let appliance = Appliance::start(config(folder.path(), Some(Diskd { socket: at("diskd"), has_pool: true }))).unwrap();
