@@ -1,5 +1,6 @@
 //! What a receiver answers (`docs/wire.md` 4 to 7, 9, 10). Who asks is a key; it gets at the one tenant that this key is, and at nothing else.
 
+mod no;
 mod ordering;
 
 use std::collections::{HashMap, HashSet};
@@ -12,13 +13,13 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
 use keepwell_link::Stranger;
-use keepwell_offsite::{Moment, Put, Refused, Tenant};
+use keepwell_offsite::{Moment, Put, Tenant};
 use keepwell_storage::ObjectId;
 use keepwell_wire::challenge::Challenge;
 use keepwell_wire::pairing::Between;
 use keepwell_wire::recover::{RecoverProof, RecoverRequest};
 use keepwell_wire::shorten::{CancelOrder, GiveOrder, Orders};
-use keepwell_wire::snapshots::{MAX_PACKS, SnapshotRef, encode_missing, encode_packs};
+use keepwell_wire::snapshots::{MAX_PACKS, SnapshotRef, encode_packs};
 use keepwell_wire::survey::{Survey, encode_answer};
 use keepwell_wire::uploads::encode_uploads;
 use keepwell_wire::{Class, KeyName, MAX_BODY, MAX_OBJECT};
@@ -26,15 +27,14 @@ use tokio::time::timeout;
 
 pub use ordering::NotTaken;
 
+use no::No;
+
 use crate::Spool;
 use crate::arriving::Arriving;
 use crate::refusals::Calls;
-use crate::spool::NotBegun;
 
 /// Without more of an object for so long, what came is put aside: its memory is needed.
 const STALLED: Duration = Duration::from_secs(300);
-/// Seconds after which an object that there was no memory for may be sent.
-const AGAIN: u64 = 2;
 /// Receipts in one answer.
 const MAX_RECEIPTS: usize = 1024;
 
@@ -104,62 +104,6 @@ pub struct Receiver {
     pub(crate) spool: Spool,
     clock: Clock,
     sign: Sign,
-}
-
-/// An answer that is no.
-struct No {
-    status: StatusCode,
-    code: &'static str,
-    message: String,
-    /// A header that goes with it.
-    header: Option<(&'static str, u64)>,
-    body: Option<Vec<u8>>,
-}
-
-impl No {
-    fn new(status: StatusCode, code: &'static str, message: impl fmt::Display) -> Self {
-        Self { status, code, message: message.to_string(), header: None, body: None }
-    }
-
-    fn malformed(message: impl fmt::Display) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "malformed", message)
-    }
-}
-
-impl From<Refused> for No {
-    fn from(refused: Refused) -> Self {
-        let status = match refused.code() {
-            "other-bytes" => StatusCode::UNPROCESSABLE_ENTITY,
-            "quota" | "full" => StatusCode::INSUFFICIENT_STORAGE,
-            "ended" => StatusCode::FORBIDDEN,
-            "missing" => StatusCode::CONFLICT,
-            "not-here" => StatusCode::NOT_FOUND,
-            _ => {
-                tracing::error!(error = &refused as &dyn std::error::Error, "what a tenant sent or asked for met a fault of this box");
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
-        };
-        // What this box's disks are called is nobody else's business.
-        let message =
-            if status == StatusCode::INTERNAL_SERVER_ERROR { "the receiver's own disks failed".to_owned() } else { refused.to_string() };
-        let body = if let Refused::Missing(seqs) = &refused { Some(encode_missing(seqs)) } else { None };
-        Self { status, code: refused.code(), message, header: None, body }
-    }
-}
-
-impl From<NotBegun> for No {
-    fn from(why: NotBegun) -> Self {
-        match why {
-            NotBegun::Here(here) => Self {
-                header: Some(("keepwell-from", here)),
-                ..Self::new(StatusCode::CONFLICT, "from", format!("{here} bytes of it are here"))
-            },
-            NotBegun::Busy => Self {
-                header: Some(("retry-after", AGAIN)),
-                ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "others are sending so much that there is no memory for it now")
-            },
-        }
-    }
 }
 
 type Answered = Result<(StatusCode, Vec<u8>), No>;
