@@ -101,7 +101,7 @@ class Program:
     @property
     def pressure(self):
         """The file by which the service manager tells it that memory gets short."""
-        slices = {"ingestd": "keepwell.slice/keepwell-ingest.slice", "notifyd": "keepwell.slice/keepwell-outward.slice", "replicad": "keepwell.slice/keepwell-outward.slice", "tty": "keepwell.slice"}
+        slices = {"ingestd": "keepwell.slice/keepwell-ingest.slice", "notifyd": "keepwell.slice/keepwell-outward.slice", "replicad": "keepwell.slice/keepwell-outward.slice", "recoverd": "keepwell.slice/keepwell-outward.slice", "tty": "keepwell.slice"}
         return f"/sys/fs/cgroup/{slices.get(self.name, 'keepwell.slice')}/{self.copy}/memory.pressure"
 
     @property
@@ -128,6 +128,8 @@ def programs(pool):
         Program("notifyd", "keepwell-notifyd.service", network=True, netlink=True, own_network=False, has=["socket inet stream", "connect inet SERVER", "open read /etc/resolv.conf"]),
         Program("replicad", "keepwell-replicad.service", network=True, netlink=True, own_network=False, pool=True, reads={f"{at}*" for at in pool}, writes={f"{STATE}/replicad", *(f"{at}/tenants*" for at in pool)},
                 has=["socket inet stream", "connect inet SERVER", "bind tcp 8484", "open read /etc/resolv.conf", f"create {STATE}/replicad", *(f"list {at}/packs" for at in pool), *(f"create {at}/tenants" for at in pool)]),
+        Program("recoverd", "keepwell-recoverd.service", network=True, netlink=True, own_network=False, pool=True, sockets={"/run/keepwell/vaultd.sock"}, writes={f"{STATE}/recoverd", "/run/keepwell/disks/*"},
+                has=["socket inet stream", "connect inet SERVER", "open read /etc/resolv.conf", f"create {STATE}/recoverd", *(f"list {at}/packs" for at in pool)]),
         Program("consoled", "keepwell-consoled.service", sockets=KEEPWELL, writes={f"{STATE}/consoled", "/run/keepwell-consoled"},
                 has=[f"create {STATE}/consoled", *(f"ask /run/keepwell/{name}.sock GET /v1/status" for name in ("vaultd", "authd", "keyd"))]),
         Program("tty", "keepwell-tty@tty1.service", own_network=False, netlink=True, devices={"/dev/tty1:rw"}, sockets=KEEPWELL | {"/run/keepwell/recoverd.sock"}, writes={f"{STATE}/tty", "/run/keepwell-tty"},
@@ -145,7 +147,7 @@ def cells(program, pool, routes):
     row = [cell("what it must have, it has", program.has, works=True)]
     if program.network:
         row.append(cell("a raw network, other families", ODD_FAMILIES))
-        row.append(cell("a port to be called at", ["bind tcp 8080"]) if name in ("notifyd", "replicad") else cell("a raw network", ["socket inet raw"]))
+        row.append(cell("a port to be called at", ["bind tcp 8080"]) if name in ("notifyd", "replicad", "recoverd") else cell("a raw network", ["socket inet raw"]))
     else:
         row.append(cell("a network", FAMILIES + ODD_FAMILIES + ([] if program.netlink else ["socket netlink raw"])))
     if program.own_network:

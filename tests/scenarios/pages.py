@@ -431,6 +431,9 @@ def second_site(life):
     life.sends("/offsite/pair", "four words", "/offsite/pair", "/offsite/pair", {**form, "invitation": asked.upper()}, code=True, says=receiver().get("words", "Compare four words"))
     checks.check("(all is there, and was proven)", until(lambda: receiver().get("stands") == "proven", 300), receiver())
     life.looks("/offsite", "proven", says="The other house.*Proven")
+    life.looks("/offsite/sheet", "for the papers", "/offsite/sheet?number=1", says="keep this with the recovery papers")
+    hours = [("limited", "on"), *(("day", str(day)) for day in range(5)), ("from", "07:00"), ("to", "19:00"), ("most", "2.5"), ("zone", "Europe/Berlin")]
+    life.sends("/offsite", "office hours", "/offsite", "/offsite/line", hours, code=True, says="07:00 to 19:00.*2.5 Mbit/s")
     life.looks("/setup/peer", "paired", says="is paired with another one")
     checks.check("(the front page knows)", until(lambda: "The second site has a copy and proved it" in life.owner().at("/").text, 120), life.owner().at("/"))
     life.looks("/", "with a second site")

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import os
 from urllib.parse import quote
 
 from .asking import ask
@@ -24,9 +25,10 @@ class People:
         owner = box.ready["owner"]
         with open(owner["totp_file"], encoding="utf-8") as file:
             telephone = Telephone(file.read().strip(), used=True)
-        # Of the code that the commands showed last, which may be one step ahead.
-        with open(owner["session_file"], encoding="utf-8") as file:
-            telephone.last = max(telephone.last, json.load(file).get("period", 0))
+        # The code that the commands showed last may be one step ahead.
+        if os.path.exists(owner["session_file"]):
+            with open(owner["session_file"], encoding="utf-8") as file:
+                telephone.last = max(telephone.last, json.load(file).get("period", 0))
         self.telephones = {owner["user"]: telephone}
         with open(owner["password_file"], encoding="utf-8") as file:
             self.passwords = {owner["user"]: file.read().strip()}
