@@ -23,6 +23,7 @@ from lib.screen import Screen
 from lib.second_site import Pair, is_there, log, offsite, receiver
 from lib.servers import Samba
 from lib.telephone import STEP_S
+from lib.worst_day import restored
 
 need_root("blank-box")
 checks = Checks("blank-box")
@@ -177,46 +178,12 @@ def first(box, screen, server, before, lost, line):
     checks.check("the share of tier 1 is whole", until(lambda: recovery(box)["newest"] >= 2, 300), recovery(box))
     # From here on it stands still, so that nothing below is a matter of time.
     line.stall_after(0)
-    restored(box, screen, server, lost)
+    restored(checks, screen, server, lost)
     status = recovery(box)
     checks.check("while the rest is still on its way", status["phase"] == "fetching" and status["came"] < status["bytes"] and comes(box), f"{status} {vault(box)}")
     early = box.get("vaultd", "/v1/runs?limit=1000")
     checks.check("nothing new is backed up until all is there", {run["id"] for run in early} <= before["runs"], early)
     checks.check("figures are told", screen.home() and re.search(r"COMING BACK.*\d+ MB of \d+ MB", screen.text.replace("\n", " ")), screen.text)
-
-
-def restored(box, screen, server, lost):
-    password, telephone = lost
-    kept = {path.relative_to(server.share): path.read_bytes() for path in server.share.rglob("*") if path.is_file()}
-    for path in sorted(kept)[:5]:
-        (server.share / path).unlink()
-    (server.share / sorted(kept)[7]).write_bytes(b"encrypted by somebody")
-    screen.home()
-    screen.pick("Sign in")
-    screen.shows("Password")
-    screen.fill("owner", password, telephone.code())
-    checks.check("the owner of before signs in", screen.shows(r"owner \(owner\)"), screen.text)
-    screen.pick("Restore a share")
-    screen.pick("EHR")
-    screen.shows("complete")
-    screen.keys("1")
-    screen.pick("Where it came from")
-    screen.shows("An account that may write")
-    screen.fill(server.user, server.password.read_text().strip())
-    screen.pick("Replace it by the copy")
-    code_if_asked(screen, telephone, "The check is complete")
-    screen.pick("Restore now")
-    checks.check("a share is restored", code_if_asked(screen, telephone, "The restore is complete"), screen.text)
-    now = {path.relative_to(server.share): path.read_bytes() for path in server.share.rglob("*") if path.is_file()}
-    checks.check("byte for byte", now == kept, sorted(set(now) ^ set(kept))[:5])
-    screen.home()
-    screen.pick("Sign out")
-
-
-def code_if_asked(screen, telephone, then):
-    if screen.shows(rf"{then}|Show that it is you", 120) and "Show that it is you" in screen.text:
-        screen.fill(telephone.code())
-    return screen.shows(then, 180)
 
 
 def cut(box, screen, line, papers):

@@ -16,6 +16,7 @@ from lib.checks import Checks, need_root
 from lib.people import People, secret
 from lib.screen import Screen
 from lib.servers import Samba
+from lib.worst_day import restored
 
 need_root("new-box")
 checks = Checks("new-box")
@@ -104,7 +105,7 @@ def new_box(shelf, server, papers, before, lost):
     open_with_papers(screen, papers)
     checks.check("the keys are open, and kept for this box", screen.shows("The keys are open", 180) and screen.shows("opens them at its next start"), screen.text)
     returned(box, before)
-    restored(box, screen, server, lost)
+    restored(checks, screen, server, lost)
     # The grants below are the owner's, who came back with the vault.
     people = back(box, lost)
     run = act(people, "run-now", "/v1/runs", {"share": before["shares"][0]["id"]})
@@ -155,42 +156,6 @@ def returned(box, before):
     checks.check("people, shares and history are there again", same, (before, told(box)))
 
 
-def restored(box, screen, server, lost):
-    """By the owner of before, at the screen, with the password and the telephone of before: the share is as it was when it was backed up."""
-    password, telephone = lost
-    kept = {path.relative_to(server.share): path.read_bytes() for path in server.share.rglob("*") if path.is_file()}
-    gone = sorted(kept)[:5]
-    for path in gone:
-        (server.share / path).unlink()
-    (server.share / sorted(kept)[7]).write_bytes(b"encrypted by somebody")
-    screen.home()
-    screen.pick("Sign in")
-    screen.shows("Password")
-    screen.fill("owner", password, telephone.code())
-    checks.check("the owner of before signs in", screen.shows(r"owner \(owner\)"), screen.text)
-    screen.pick("Restore a share")
-    screen.pick("EHR")
-    screen.shows("complete")
-    screen.keys("1")
-    screen.pick("Where it came from")
-    screen.shows("An account that may write")
-    screen.fill(server.user, server.password.read_text().strip())
-    screen.pick("Replace it by the copy")
-    code_if_asked(screen, telephone, "The check is complete")
-    screen.pick("Restore now")
-    checks.check("a share is restored", code_if_asked(screen, telephone, "The restore is complete"), screen.text)
-    now = {path.relative_to(server.share): path.read_bytes() for path in server.share.rglob("*") if path.is_file()}
-    checks.check("byte for byte", now == kept, sorted(set(now) ^ set(kept))[:5])
-    screen.home()
-    screen.pick("Sign out")
-
-
-def code_if_asked(screen, telephone, then):
-    if screen.shows(rf"{then}|Show that it is you", 120) and "Show that it is you" in screen.text:
-        screen.fill(telephone.code())
-    return screen.shows(then, 180)
-
-
 def back(box, lost):
     """The owner of before, at a box that was started without one."""
     people = People.__new__(People)
@@ -217,7 +182,7 @@ def without_state(shelf, server, papers, before, lost):
     checks.check("the first page goes on saying it", screen.home() and screen.shows("WITHOUT ITS OWN STATE") and screen.shows("CAN I RESTORE"), screen.text)
     told_so = until(lambda: any(one["code"] == "not-sealed" for one in box.get("vaultd", "/v1/status").get("incidents", [])), 120)
     checks.check("and the owner is told", told_so, box.get("vaultd", "/v1/status").get("incidents"))
-    restored(box, screen, server, lost)
+    restored(checks, screen, server, lost)
     screen.stop()
     box.stop()
     # Its memory is gone.
