@@ -128,7 +128,7 @@ def programs(pool):
         Program("notifyd", "keepwell-notifyd.service", network=True, netlink=True, own_network=False, has=["socket inet stream", "connect inet SERVER", "open read /etc/resolv.conf"]),
         Program("replicad", "keepwell-replicad.service", network=True, netlink=True, own_network=False, pool=True, reads={f"{at}*" for at in pool}, writes={f"{STATE}/replicad", *(f"{at}/tenants*" for at in pool)},
                 has=["socket inet stream", "connect inet SERVER", "bind tcp 8484", "open read /etc/resolv.conf", f"create {STATE}/replicad", *(f"list {at}/packs" for at in pool), *(f"create {at}/tenants" for at in pool)]),
-        Program("recoverd", "keepwell-recoverd.service", network=True, netlink=True, own_network=False, pool=True, sockets={"/run/keepwell/vaultd.sock"}, writes={f"{STATE}/recoverd", "/run/keepwell/disks/*"},
+        Program("recoverd", "keepwell-recoverd.service", socket="/run/keepwell/recoverd.sock", asker=866, network=True, netlink=True, own_network=False, pool=True, sockets={"/run/keepwell/vaultd.sock"}, writes={f"{STATE}/recoverd", "/run/keepwell/disks/*"},
                 has=["socket inet stream", "connect inet SERVER", "open read /etc/resolv.conf", f"create {STATE}/recoverd", *(f"list {at}/packs" for at in pool)]),
         Program("consoled", "keepwell-consoled.service", sockets=KEEPWELL, writes={f"{STATE}/consoled", "/run/keepwell-consoled"},
                 has=[f"create {STATE}/consoled", *(f"ask /run/keepwell/{name}.sock GET /v1/status" for name in ("vaultd", "authd", "keyd"))]),

@@ -88,7 +88,7 @@ impl Pool {
     }
 
     /// Fills `object` from data shards alone, hashed as it comes: what hashes to the id needs no other check. None where it does not, and all has to be looked at.
-    fn read_straight(&self, name: ObjectName, entry: &Entry, object: &mut Vec<u8>) -> Option<()> {
+    pub(super) fn read_straight(&self, name: ObjectName, entry: &Entry, object: &mut Vec<u8>) -> Option<()> {
         let (layout, places) = entry.layouts().into_iter().next()?;
         let (mut known_len, mut hasher) = (None, blake3::Hasher::new());
         for index in 0..layout.k {

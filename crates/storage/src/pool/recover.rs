@@ -96,6 +96,11 @@ impl Pool {
             }
             groups.push((layout, shards, certain));
         }
+        if found.object.is_none() {
+            // What is wrong with a shard may lie where the object is not.
+            let mut memory = Vec::new();
+            found.object = self.read_straight(name, entry, &mut memory).map(|()| memory);
+        }
         for (layout, shards, certain) in groups {
             match &found.object {
                 Some(object) if !certain => {

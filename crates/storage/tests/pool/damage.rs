@@ -270,3 +270,22 @@ fn what_is_lost_is_set_aside_and_comes_back_with_its_disk() {
     assert_eq!(pool.read_object(name).unwrap().0, object);
     assert!(!pool.set_aside(name).unwrap());
 }
+
+#[test]
+fn what_is_wrong_where_the_object_is_not_costs_nothing() {
+    let disks = memory(3);
+    // The second data shard ends in zeros that are not the object's.
+    let object = bytes(300_001, 1);
+    let name = name(Class::Pack, &object);
+    create(&disks, layout("2+1")).put(Class::Pack, Spread::Layout, &object).unwrap();
+    let shard = |which: &str| disks.iter().find(|disk| shard_on(disk).ends_with(which)).unwrap();
+    let (data, parity) = (shard(".1-2-1"), shard(".2-2-1"));
+    let last = data.contents()[&shard_on(data)].len() as u64 * 8 - 1;
+    assert!(data.damage(&shard_on(data), Damage::FlipBit(last)));
+    assert!(parity.damage(&shard_on(parity), Damage::FlipBit(PAYLOAD)));
+    let pool = Pool::open(dynamic(&disks), Access::Write).unwrap();
+    assert_eq!(pool.read_object(name).unwrap().0, object);
+    assert_eq!(pool.scrub(name).unwrap().verdict, ScrubVerdict::Degraded);
+    assert_eq!(pool.repair_object(name).unwrap().outcome, RepairOutcome::Healed);
+    assert_eq!(pool.scrub(name).unwrap().verdict, ScrubVerdict::Whole);
+}

@@ -26,7 +26,7 @@ struct SheetPage {
 pub(crate) async fn page(visit: Visit) -> Response {
     let told = match visit.app.neighbours.get::<Offsite>(ROUTE).await {
         Ok(told) => told,
-        Err(trouble) => return visit.after::<()>("/offsite", Err(trouble), ""),
+        Err(trouble) => return trouble::failed(&visit, &trouble),
     };
     let number = visit.form.number::<usize>("number").unwrap_or(1);
     let Some(receiver) = number.checked_sub(1).and_then(|at| told.receivers.get(at)) else {
