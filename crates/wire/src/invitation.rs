@@ -2,17 +2,15 @@
 
 use std::fmt;
 
-use bech32::{Bech32m, Hrp};
 use keepwell_format::FormatError;
 use keepwell_format::codec::{Reader, Writer};
 use zeroize::Zeroize;
 
-use crate::KeyName;
+use crate::{KeyName, typed};
 
 const WHAT: &str = "invitation";
 const PREFIX: &str = "kwpair";
 const VERSION: u8 = 1;
-pub(crate) const MAX_ADDRESS: usize = 255;
 
 /// Shows that who pairs has seen the invitation. Wiped when it goes, and in no message.
 #[derive(PartialEq, Eq)]
@@ -64,22 +62,12 @@ impl Invitation {
     pub fn to_text(&self) -> String {
         let mut out = Writer::new();
         out.u8(VERSION).raw(&self.receiver.0).raw(&self.token.0).text(&self.address);
-        let mut bytes = out.into_bytes();
-        let prefix = Hrp::parse(PREFIX).expect("a valid prefix");
-        let text = bech32::encode::<Bech32m>(prefix, &bytes).expect("at most 305 bytes");
-        bytes.zeroize();
-        text
+        typed::to_text(PREFIX, out.into_bytes())
     }
 
     /// Reads what a person typed: in lower or upper case, with blanks and line breaks anywhere.
     pub fn parse(text: &str) -> Result<Self, InvitationError> {
-        let mut dense: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-        let decoded =
-            bech32::primitives::decode::CheckedHrpstring::new::<Bech32m>(&dense).map_err(|_| InvitationError::NotOne).and_then(|checked| {
-                (checked.hrp().as_str().eq_ignore_ascii_case(PREFIX)).then(|| checked.byte_iter().collect()).ok_or(InvitationError::NotOne)
-            });
-        dense.zeroize();
-        let mut bytes: Vec<u8> = decoded?;
+        let mut bytes = typed::parse(PREFIX, text).ok_or(InvitationError::NotOne)?;
         let invitation = Self::decode(&bytes);
         bytes.zeroize();
         Ok(invitation?)
@@ -87,15 +75,9 @@ impl Invitation {
 
     fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
         let mut reader = Reader::new(WHAT, bytes);
-        let version = reader.u8()?;
-        if version > VERSION {
-            return Err(FormatError::Newer { what: WHAT, found: version.into(), known: VERSION.into() });
-        }
-        reader.check(version == VERSION, "version 0")?;
-        let (receiver, token, address) = (KeyName(reader.array()?), Token(reader.array()?), reader.text()?);
-        let shown = address.bytes().all(|byte| byte.is_ascii_graphic());
-        reader.check(!address.is_empty() && address.len() <= MAX_ADDRESS && shown, "no address")?;
+        typed::version(&mut reader, WHAT, VERSION)?;
+        let invitation = Self { receiver: KeyName(reader.array()?), token: Token(reader.array()?), address: typed::address(&mut reader)? };
         reader.finish()?;
-        Ok(Self { receiver, token, address })
+        Ok(invitation)
     }
 }

@@ -10,10 +10,12 @@ pub mod pairing;
 pub mod place;
 pub mod receipt;
 pub mod recover;
+mod secret;
 pub mod shorten;
 pub mod slice;
 pub mod snapshots;
 pub mod survey;
+mod typed;
 pub mod uploads;
 
 pub use class::Class;

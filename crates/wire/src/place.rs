@@ -1,11 +1,9 @@
 //! What a practice keeps with its recovery papers, so that a new box finds the one that has its vault (`docs/wire.md` 8). Says where and whom to ask, and opens nothing.
 
-use bech32::{Bech32m, Hrp};
 use keepwell_format::codec::{Reader, Writer};
 use keepwell_format::{FormatError, VaultId};
 
-use crate::KeyName;
-use crate::invitation::MAX_ADDRESS;
+use crate::{KeyName, typed};
 
 const WHAT: &str = "code of a place";
 const PREFIX: &str = "kwplace";
@@ -38,7 +36,7 @@ impl PlaceCode {
     pub fn to_text(&self) -> String {
         let mut out = Writer::new();
         out.u8(VERSION).raw(&self.vault.0).raw(&self.receiver.0).text(&self.address);
-        bech32::encode::<Bech32m>(Hrp::parse(PREFIX).expect("a valid prefix"), &out.into_bytes()).expect("at most 305 bytes")
+        typed::to_text(PREFIX, out.into_bytes())
     }
 
     /// The text in groups of four, as it is printed and typed.
@@ -49,25 +47,14 @@ impl PlaceCode {
 
     /// Reads what a person typed: in lower or upper case, with blanks and line breaks anywhere.
     pub fn parse(text: &str) -> Result<Self, PlaceCodeError> {
-        let dense: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-        let checked = bech32::primitives::decode::CheckedHrpstring::new::<Bech32m>(&dense).map_err(|_| PlaceCodeError::NotOne)?;
-        if !checked.hrp().as_str().eq_ignore_ascii_case(PREFIX) {
-            return Err(PlaceCodeError::NotOne);
-        }
-        Ok(Self::decode(&checked.byte_iter().collect::<Vec<u8>>())?)
+        Ok(Self::decode(&typed::parse(PREFIX, text).ok_or(PlaceCodeError::NotOne)?)?)
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
         let mut reader = Reader::new(WHAT, bytes);
-        let version = reader.u8()?;
-        if version > VERSION {
-            return Err(FormatError::Newer { what: WHAT, found: version.into(), known: VERSION.into() });
-        }
-        reader.check(version == VERSION, "version 0")?;
-        let (vault, receiver, address) = (VaultId(reader.array()?), KeyName(reader.array()?), reader.text()?);
-        let shown = address.bytes().all(|byte| byte.is_ascii_graphic());
-        reader.check(!address.is_empty() && address.len() <= MAX_ADDRESS && shown, "no address")?;
+        typed::version(&mut reader, WHAT, VERSION)?;
+        let code = Self { vault: VaultId(reader.array()?), receiver: KeyName(reader.array()?), address: typed::address(&mut reader)? };
         reader.finish()?;
-        Ok(Self { vault, receiver, address })
+        Ok(code)
     }
 }

@@ -2,13 +2,11 @@
 
 use std::fmt;
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use keepwell_format::codec::{Reader, Writer};
 use keepwell_format::{FormatError, VaultId};
-use sha2::Sha256;
-use zeroize::Zeroize;
 
 use crate::pairing::Between;
+use crate::secret::Secret;
 
 /// Label of the TLS exporter that binds a proof to its connection.
 pub const EXPORTER: &[u8] = b"EXPORTER-keepwell-recover-1";
@@ -47,53 +45,32 @@ impl RecoverRequest {
 }
 
 /// What only the kit can read. Wiped when it goes.
-pub struct RecoverSecret([u8; 32]);
+pub struct RecoverSecret(Secret);
 
 impl RecoverSecret {
     /// From random bytes.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+        Self(Secret::from_bytes(LABEL, bytes))
     }
 
     /// What is sealed to the kit.
     pub fn payload(&self) -> Vec<u8> {
-        [LABEL, &self.0].concat()
+        self.0.payload()
     }
 
     /// From what the kit opened.
     pub fn of_payload(payload: &[u8]) -> Result<Self, FormatError> {
-        let mut reader = Reader::new(WHAT, payload);
-        let label = reader.take(LABEL.len())?;
-        reader.check(label == LABEL, "sealed for something else")?;
-        let secret = Self(reader.array()?);
-        reader.finish()?;
-        Ok(secret)
+        Secret::of_payload(WHAT, LABEL, payload).map(Self)
     }
 
     /// The proof on this connection; its source is the new box.
     pub fn proof(&self, between: &Between) -> [u8; 32] {
-        self.mac(between).finalize().into_bytes().into()
+        self.0.proof(between, &[])
     }
 
     /// Whether it is that proof, in a time that does not tell.
     pub fn is_proven(&self, between: &Between, proof: &[u8; 32]) -> bool {
-        self.mac(between).verify_slice(proof).is_ok()
-    }
-
-    fn mac(&self, between: &Between) -> Hmac<Sha256> {
-        let mut mac = <Hmac<Sha256>>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
-        mac.update(LABEL);
-        mac.update(b"\0");
-        for part in [&between.exporter, &between.source.0, &between.receiver.0] {
-            mac.update(part);
-        }
-        mac
-    }
-}
-
-impl Drop for RecoverSecret {
-    fn drop(&mut self) {
-        self.0.zeroize();
+        self.0.is_proven(between, &[], proof)
     }
 }
 
