@@ -12,7 +12,7 @@ use keepwell_wire::shorten::{CancelOrder, GiveOrder, MAX_TOLD, OrderId, OrderSec
 use crate::error::Error;
 use crate::house::{House, lock};
 use crate::receiver::{NotNow, NotTaken};
-use crate::store::{Happened, OrderIs, OrderRow, TenantRow};
+use crate::store::{Happened, OrderRow, TenantRow};
 
 /// Orders of one tenant that may be pending at a time.
 const MOST_PENDING: usize = 4;
@@ -62,7 +62,7 @@ pub(crate) fn take(house: &House, between: &Between, given: &GiveOrder) -> Taken
             id: order.id.0,
             vault: row.vault,
             signed: hex::encode(&given.signed.encode()),
-            state: OrderIs::Pending,
+            state: State::Pending,
             from: now.elapsed.saturating_add(WAIT),
             given: now.wall,
             receipts: receipts_named,
@@ -106,13 +106,13 @@ fn may(house: &House, row: &TenantRow, signed: &SignedOrder) -> Result<Result<()
         return no(
             "order-used",
             match known.state {
-                OrderIs::Pending => "this order was given before, and is pending",
-                OrderIs::Counts => "this order was given before, and counts since",
-                OrderIs::Cancelled => "this order was given before, and was cancelled: an order is good once",
+                State::Pending => "this order was given before, and is pending",
+                State::Counts => "this order was given before, and counts since",
+                State::Cancelled => "this order was given before, and was cancelled: an order is good once",
             },
         );
     }
-    if known.iter().filter(|known| known.state == OrderIs::Pending).count() >= MOST_PENDING {
+    if known.iter().filter(|known| known.state == State::Pending).count() >= MOST_PENDING {
         return no("too-many-orders", "as many orders are pending as may be");
     }
     Ok(Ok(()))
@@ -138,14 +138,14 @@ pub(crate) fn cancel(house: &House, between: &Between, cancelled: &CancelOrder) 
     let done = house.receiver.with(KeyName(row.name), |tenant, _| {
         let known = house.store.orders(row.vault).map_err(failed)?.into_iter().find(|known| known.id == cancel.id.0);
         match known {
-            Some(known) if known.state == OrderIs::Pending => {
-                let gone = OrderRow { state: OrderIs::Cancelled, ..known };
+            Some(known) if known.state == State::Pending => {
+                let gone = OrderRow { state: State::Cancelled, ..known };
                 house.store.put_order(&gone, &event(house, "order-cancelled", &row, &gone).with("by", by)).map_err(failed)?;
                 tenant.keep_all_the_same(cancel.id);
                 tracing::info!(order = %cancel.id, by, "an order was cancelled: all is kept as was promised");
                 told(house, &row, &[gone]).map(Ok)
             }
-            Some(known) if known.state == OrderIs::Cancelled => told(house, &row, &[known]).map(Ok),
+            Some(known) if known.state == State::Cancelled => told(house, &row, &[known]).map(Ok),
             Some(_) => Ok(Err(NotTaken { code: "no-order", message: "the order counts already: what it named has been let go".into() })),
             None => Ok(Err(NotTaken { code: "no-order", message: "no such order is pending here".into() })),
         }
@@ -162,7 +162,7 @@ pub(crate) fn of_key(house: &House, name: KeyName) -> Result<Option<Orders>, Not
 
 /// Those that are pending, and of the others the newest ones.
 fn newest(mut orders: Vec<OrderRow>) -> Vec<OrderRow> {
-    orders.sort_by_key(|order| (order.state == OrderIs::Pending, order.given));
+    orders.sort_by_key(|order| (order.state == State::Pending, order.given));
     let first = orders.len().saturating_sub(MAX_TOLD);
     orders.split_off(first)
 }
@@ -170,9 +170,9 @@ fn newest(mut orders: Vec<OrderRow>) -> Vec<OrderRow> {
 fn told(house: &House, row: &TenantRow, orders: &[OrderRow]) -> Result<Orders, NotNow> {
     let one = |order: &OrderRow| {
         let state = match order.state {
-            OrderIs::Pending => OrderState::Pending,
-            OrderIs::Counts => OrderState::Counts,
-            OrderIs::Cancelled => OrderState::Cancelled,
+            State::Pending => OrderState::Pending,
+            State::Counts => OrderState::Counts,
+            State::Cancelled => OrderState::Cancelled,
         };
         let signed = signed(order).ok_or(NotNow)?;
         Ok(OrderTold { signed, state, from: order.from, given: order.given, snapshots: order.snapshots, came: order.came })
@@ -189,14 +189,9 @@ fn signed(order: &OrderRow) -> Option<SignedOrder> {
 /// For the people at this box.
 pub(crate) fn of_tenant(house: &House, row: &TenantRow) -> Result<Vec<Told>, Error> {
     let (elapsed, now) = (house.elapsed_of(row), house.world.wall());
-    let state = |order: &OrderRow| match order.state {
-        OrderIs::Pending => State::Pending,
-        OrderIs::Counts => State::Counts,
-        OrderIs::Cancelled => State::Cancelled,
-    };
     let one = |order: OrderRow| Told {
         id: OrderId(order.id).to_string(),
-        state: state(&order),
+        state: order.state,
         snapshots: order.snapshots,
         floor_s: order.floor,
         given_at: order.given,
@@ -215,7 +210,7 @@ pub(crate) fn counts_at(now: i64, elapsed: u64, from: u64) -> i64 {
 
 /// Has a tenant that is opened know its orders.
 pub(crate) fn shorten(house: &House, row: &TenantRow, tenant: &mut Tenant) -> Result<(), Error> {
-    for order in house.store.orders(row.vault)?.into_iter().filter(|order| order.state != OrderIs::Cancelled) {
+    for order in house.store.orders(row.vault)?.into_iter().filter(|order| order.state != State::Cancelled) {
         let what = order.floor.map_or_else(|| Ordered::Receipts(order.receipts.iter().copied().collect()), Ordered::Floor);
         tenant.shorten(Shortened { id: OrderId(order.id), from: order.from, what });
     }
@@ -229,13 +224,13 @@ pub(crate) fn due(house: &House, row: &TenantRow) -> Vec<OrderRow> {
         tracing::error!(error = keepwell_api::error::chain(&error), "orders can't be read: nothing is kept for a shorter time meanwhile");
         Vec::new()
     });
-    orders.into_iter().filter(|order| order.state == OrderIs::Pending && order.from <= elapsed).collect()
+    orders.into_iter().filter(|order| order.state == State::Pending && order.from <= elapsed).collect()
 }
 
 /// What they named has been let go.
 pub(crate) fn have_counted(house: &House, row: &TenantRow, orders: Vec<OrderRow>) {
     for order in orders {
-        let counts = OrderRow { state: OrderIs::Counts, ..order };
+        let counts = OrderRow { state: State::Counts, ..order };
         if let Err(error) = house.store.put_order(&counts, &event(house, "order-counts", row, &counts)) {
             tracing::error!(error = keepwell_api::error::chain(&error), "that an order counts could not be kept; it is tried again");
         }

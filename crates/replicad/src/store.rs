@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use keepwell_api::offsite::Event;
+use keepwell_api::offsite::{Event, OrderState};
 use keepwell_offsite::sampling::Known;
 use keepwell_wire::{Class, KeyName, Receipt};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
@@ -109,7 +109,7 @@ pub(crate) struct OrderRow {
     pub vault: [u8; 16],
     /// As it was given, as digits.
     pub signed: String,
-    pub state: OrderIs,
+    pub state: OrderState,
     /// From when it counts, in the tenant's elapsed seconds.
     pub from: u64,
     /// When it was given, seconds since 1970.
@@ -121,15 +121,6 @@ pub(crate) struct OrderRow {
     /// Snapshots that it was about when it was given, and when the first and the last one came.
     pub snapshots: u64,
     pub came: [i64; 2],
-}
-
-/// What became of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum OrderIs {
-    Pending,
-    Counts,
-    Cancelled,
 }
 
 /// A box that keeps for this one.
