@@ -63,6 +63,16 @@ impl Sealer {
         out.extend_from_slice(&tag);
     }
 
+    /// The sealed message in the memory of its plaintext: for what is large and need not be kept.
+    pub fn seal_in_place(&self, aad: &[u8], mut plain: Vec<u8>) -> Vec<u8> {
+        let salt = self.salt(aad, &plain);
+        plain.reserve_exact(OVERHEAD);
+        plain.splice(..0, salt);
+        let tag = self.aead.encrypt(&self.message_key(&salt), aad, &mut plain[SALT..]);
+        plain.extend_from_slice(&tag);
+        plain
+    }
+
     /// The plaintext, if key, purpose, `aad` and every byte are what they were when it was sealed.
     pub fn open(&self, aad: &[u8], sealed: &[u8]) -> Result<Vec<u8>, CryptError> {
         let (salt, rest) = sealed.split_first_chunk::<SALT>().ok_or(TOO_SHORT)?;

@@ -17,6 +17,7 @@ proptest! {
         let sealed = sealer.seal(&aad, &plain);
         prop_assert_eq!(sealed.len(), plain.len() + OVERHEAD);
         prop_assert_eq!(sealer.open(&aad, &sealed).unwrap(), plain.clone());
+        prop_assert_eq!(&sealer.seal_in_place(&aad, plain.clone()), &sealed);
         let mut appended = before.clone();
         sealer.seal_into(&aad, &plain, &mut appended);
         prop_assert_eq!(appended, [before, sealed].concat());

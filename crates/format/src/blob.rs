@@ -60,13 +60,15 @@ pub enum Compression {
     Zstd = 1,
     /// One zstd frame with the catalog dictionary (reserved).
     ZstdDictionary = 2,
+    /// Where the first 16-bit sample begins, then one zstd frame of the samples' parts ([`crate::samples`]).
+    Samples = 3,
 }
 
 impl TryFrom<u8> for Compression {
     type Error = FormatError;
 
     fn try_from(byte: u8) -> Result<Self, FormatError> {
-        [Self::Raw, Self::Zstd, Self::ZstdDictionary]
+        [Self::Raw, Self::Zstd, Self::ZstdDictionary, Self::Samples]
             .into_iter()
             .find(|compression| *compression as u8 == byte)
             .ok_or(FormatError::Invalid { what: WHAT, why: "unknown compression" })

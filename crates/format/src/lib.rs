@@ -15,6 +15,7 @@ pub mod node;
 pub mod pack;
 pub mod page;
 pub mod port;
+pub mod samples;
 mod seq;
 mod table;
 pub mod tombstone;

@@ -29,6 +29,7 @@ mod report;
 mod restore;
 mod search;
 mod snapshot;
+mod squeeze;
 mod tend;
 mod tomb;
 mod turns;

@@ -1,7 +1,5 @@
 //! Fills packs with frames, and reads their directories (`docs/format.md` 7). Pure: packs go out as bytes, come in as bytes.
 
-use std::cell::RefCell;
-
 use keepwell_crypt::OVERHEAD;
 use keepwell_format::blob::{BlobKind, Compression, FrameInfo, WHOLE};
 use keepwell_format::pack::{Directory, DirectoryEntry, MAX_PACK, PackContent, PackHeader, TRAILER_SEALED_LEN, Trailer, padding_for};
@@ -9,6 +7,7 @@ use keepwell_format::{BlobId, FormatError, PackSeq};
 
 use crate::VaultError;
 use crate::keys::Keys;
+use crate::squeeze::{squeeze, unsqueeze};
 
 /// A sealed blob on its way to a pack.
 #[derive(Debug)]
@@ -17,41 +16,21 @@ pub(crate) struct Frame {
     pub(crate) sealed: Vec<u8>,
 }
 
-thread_local! {
-    /// A zstd context is large: each worker keeps its own.
-    static COMPRESSOR: RefCell<Option<(i32, zstd::bulk::Compressor<'static>)>> = const { RefCell::new(None) };
-    static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
-}
-
-fn compress(plain: &[u8], level: i32) -> std::io::Result<Vec<u8>> {
-    COMPRESSOR.with_borrow_mut(|slot| {
-        if slot.as_ref().is_none_or(|(have, _)| *have != level) {
-            *slot = Some((level, zstd::bulk::Compressor::new(level)?));
-        }
-        slot.as_mut().expect("set above").1.compress(plain)
-    })
-}
-
-fn decompress(stored: &[u8], capacity: usize) -> std::io::Result<Vec<u8>> {
-    DECOMPRESSOR.with_borrow_mut(|slot| {
-        if slot.is_none() {
-            *slot = Some(zstd::bulk::Decompressor::new()?);
-        }
-        slot.as_mut().expect("set above").decompress(stored, capacity)
-    })
-}
-
-/// Compresses and seals a blob. Runs on workers.
-pub(crate) fn seal_blob(keys: &Keys, kind: BlobKind, id: BlobId, plain: &[u8], level: i32) -> Frame {
-    let squeezed = compress(plain, level).ok().filter(|squeezed| squeezed.len() + plain.len() / 64 < plain.len());
-    let (compression, stored) = match &squeezed {
-        Some(squeezed) => (Compression::Zstd, squeezed.as_slice()),
-        None => (Compression::Raw, plain),
-    };
+/// Makes a blob smaller and seals it. Runs on workers.
+pub(crate) fn seal_blob(keys: &Keys, kind: BlobKind, id: BlobId, plain: Vec<u8>, level: i32) -> Frame {
     let plain_len = u32::try_from(plain.len()).expect("a blob has at most 16 MiB");
-    let info = FrameInfo { blob: id, kind, compression, epoch: keys.epoch, plain_len, keep_map: WHOLE };
     let sealer = keys.frame(keys.epoch).expect("the newest epoch is in the keyring");
-    Frame { info, sealed: sealer.seal(&info.aad(keys.vault), stored) }
+    let info = |compression| FrameInfo { blob: id, kind, compression, epoch: keys.epoch, plain_len, keep_map: WHOLE };
+    let smaller = squeeze(kind, &plain, level, |smaller| {
+        smaller.map(|(compression, stored)| {
+            let info = info(compression);
+            Frame { info, sealed: sealer.seal(&info.aad(keys.vault), stored) }
+        })
+    });
+    smaller.unwrap_or_else(|| {
+        let info = info(Compression::Raw);
+        Frame { info, sealed: sealer.seal_in_place(&info.aad(keys.vault), plain) }
+    })
 }
 
 /// Opens a frame: the whole plaintext, authenticated as the blob that was asked for.
@@ -60,13 +39,7 @@ pub(crate) fn open_frame(keys: &Keys, info: &FrameInfo, sealed: &[u8]) -> Result
         return Err("a shrunken blob is not supported by this release".to_owned());
     }
     let sealer = keys.frame(info.epoch).map_err(|e| e.to_string())?;
-    let stored = sealer.open(&info.aad(keys.vault), sealed).map_err(|e| e.to_string())?;
-    let plain = match info.compression {
-        Compression::Raw => stored,
-        Compression::Zstd => decompress(&stored, info.plain_len as usize).map_err(|e| e.to_string())?,
-        Compression::ZstdDictionary => return Err("the catalog dictionary is not supported by this release".to_owned()),
-    };
-    if plain.len() == info.plain_len as usize { Ok(plain) } else { Err("its length is not what it should be".to_owned()) }
+    unsqueeze(info, sealer.open(&info.aad(keys.vault), sealed).map_err(|e| e.to_string())?)
 }
 
 /// A pack that is being filled.

@@ -141,7 +141,7 @@ pub(crate) fn extent_page() -> impl Strategy<Value = ExtentPage> {
 pub(crate) fn directory() -> impl Strategy<Value = Directory> {
     use BlobKind::*;
     let kinds = prop::sample::select(vec![Data, Page, Extents, Signatures]);
-    let packed = prop::sample::select(vec![Compression::Raw, Compression::Zstd, Compression::ZstdDictionary]);
+    let packed = prop::sample::select(vec![Compression::Raw, Compression::Zstd, Compression::ZstdDictionary, Compression::Samples]);
     let plain = (blob(), kinds, packed, 1..=u32::MAX, 1..=16u32 << 20, 49..1u32 << 16, option::of(any::<prop::sample::Index>()));
     let entry = plain.prop_map(|(blob, kind, compression, epoch, plain_len, stored_len, keep)| {
         let mut frame = FrameInfo { blob, kind, compression, epoch: Epoch(epoch), plain_len, keep_map: WHOLE };

@@ -93,7 +93,7 @@ impl<'env> BlobWriter<'env> {
         self.new_blobs += 1;
         self.sealing_bytes += plain.len();
         let (keys, level) = (self.keys, self.level);
-        self.sealing.push_back(self.lanes.submit(move || seal_blob(keys, kind, id, &plain, level)));
+        self.sealing.push_back(self.lanes.submit(move || seal_blob(keys, kind, id, plain, level)));
         while self.sealing.len() > 64 * self.lanes.width || self.sealing_bytes > 12 << 20 {
             self.take_frame()?;
         }
