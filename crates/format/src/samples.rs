@@ -55,13 +55,14 @@ pub fn join(parted: &[u8], phase: Phase, out: &mut Vec<u8>) {
     let (high, ends) = rest.split_at(count);
     let (first, last) = ends.split_at(head);
     out.clear();
-    out.reserve(parted.len());
+    out.reserve_exact(parted.len());
     out.extend_from_slice(first);
+    out.resize(head + 2 * count, 0);
     let mut sample = 0_u16;
-    out.extend(low.iter().zip(high).flat_map(|(low, high)| {
+    for ((bytes, low), high) in out[head..].as_chunks_mut::<2>().0.iter_mut().zip(low).zip(high) {
         sample = sample.wrapping_add(unfold(u16::from_le_bytes([*low, *high])));
-        sample.to_le_bytes()
-    }));
+        *bytes = sample.to_le_bytes();
+    }
     out.extend_from_slice(last);
 }
 
