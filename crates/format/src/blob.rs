@@ -60,7 +60,7 @@ pub enum Compression {
     Zstd = 1,
     /// One zstd frame with the catalog dictionary (reserved).
     ZstdDictionary = 2,
-    /// Where the first 16-bit sample begins, then one zstd frame of the samples' parts ([`crate::samples`]).
+    /// One zstd frame of the parts of 16-bit samples, then where the first sample begins ([`crate::samples`]).
     Samples = 3,
 }
 

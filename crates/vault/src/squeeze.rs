@@ -3,9 +3,12 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::io;
 
 use keepwell_format::blob::{BlobKind, Compression, FrameInfo};
 use keepwell_format::samples::{self, Phase};
+use zstd::bulk::{Compressor, Decompressor};
 
 /// Shorter blobs are not looked at for samples.
 const LEAST_SAMPLES: usize = 16 << 10;
@@ -22,16 +25,20 @@ const SMALL: u16 = 1 << 10;
 const NO_BETTER: i32 = 3;
 const QUICK: i32 = -1;
 
-type Compressor = zstd::bulk::Compressor<'static>;
-
 #[derive(Default)]
 struct Tools {
-    compressors: BTreeMap<i32, Compressor>,
-    decompressor: Option<zstd::bulk::Decompressor<'static>>,
+    zstd: Zstd,
     /// What was made smaller last.
     small: Vec<u8>,
     /// The parts of samples.
     parts: Vec<u8>,
+}
+
+/// The contexts, each made when it is first needed.
+#[derive(Default)]
+struct Zstd {
+    compressors: BTreeMap<i32, Compressor<'static>>,
+    decompressor: Option<Decompressor<'static>>,
 }
 
 thread_local! {
@@ -43,7 +50,7 @@ pub(crate) fn squeeze<T>(kind: BlobKind, plain: &[u8], level: i32, then: impl Fn
     TOOLS.with_borrow_mut(|tools| {
         let form = match tools.phase(kind, plain) {
             Some(phase) => tools.squeeze_samples(plain, phase, level),
-            None => tools.compress(plain, level).map(|()| Compression::Zstd),
+            None => tools.zstd.compress(plain, level, &mut tools.small).map(|()| Compression::Zstd),
         };
         let pays = tools.small.len() + plain.len() / 64 < plain.len();
         then(form.ok().filter(|_| pays).map(|form| (form, tools.small.as_slice())))
@@ -55,59 +62,50 @@ pub(crate) fn unsqueeze(info: &FrameInfo, stored: Vec<u8>) -> Result<Vec<u8>, St
     let len = info.plain_len as usize;
     let plain = TOOLS.with_borrow_mut(|tools| match info.compression {
         Compression::Raw => Ok(stored),
-        Compression::Zstd => tools.decompressor()?.decompress(&stored, len).map_err(|e| e.to_string()),
+        Compression::Zstd => tools.zstd.decompressor().and_then(|zstd| zstd.decompress(&stored, len)).map_err(|e| e.to_string()),
         Compression::Samples => tools.join(&stored, len),
         Compression::ZstdDictionary => Err("the catalog dictionary is not supported by this release".to_owned()),
     })?;
     if plain.len() == len { Ok(plain) } else { Err("its length is not what it should be".to_owned()) }
 }
 
-impl Tools {
-    fn compressor(&mut self, level: i32) -> std::io::Result<&mut Compressor> {
-        use std::collections::btree_map::Entry;
-        Ok(match self.compressors.entry(level) {
+impl Zstd {
+    /// Replaces `small` by the smaller form of `plain`.
+    fn compress(&mut self, plain: &[u8], level: i32, small: &mut Vec<u8>) -> io::Result<()> {
+        let compressor = match self.compressors.entry(level) {
             Entry::Occupied(have) => have.into_mut(),
             Entry::Vacant(none) => none.insert(Compressor::new(level)?),
-        })
+        };
+        small.clear();
+        small.reserve(zstd::zstd_safe::compress_bound(plain.len()) + 1);
+        compressor.compress_to_buffer(plain, small).map(|_| ())
     }
 
-    fn decompressor(&mut self) -> Result<&mut zstd::bulk::Decompressor<'static>, String> {
+    fn decompressor(&mut self) -> io::Result<&mut Decompressor<'static>> {
         if self.decompressor.is_none() {
-            self.decompressor = Some(zstd::bulk::Decompressor::new().map_err(|e| e.to_string())?);
+            self.decompressor = Some(Decompressor::new()?);
         }
         Ok(self.decompressor.as_mut().expect("set above"))
     }
+}
 
-    /// Into `small`.
-    fn compress(&mut self, plain: &[u8], level: i32) -> std::io::Result<()> {
-        let mut small = std::mem::take(&mut self.small);
-        small.clear();
-        small.reserve(zstd::zstd_safe::compress_bound(plain.len()) + 1);
-        let done = self.compressor(level).and_then(|compressor| compressor.compress_to_buffer(plain, &mut small));
-        self.small = small;
-        done.map(|_| ())
-    }
-
-    fn squeeze_samples(&mut self, plain: &[u8], phase: Phase, level: i32) -> std::io::Result<Compression> {
-        let mut parts = std::mem::take(&mut self.parts);
-        samples::part(plain, phase, &mut parts);
-        let done = self.compress(&parts, for_parts(level));
-        self.parts = parts;
+impl Tools {
+    fn squeeze_samples(&mut self, plain: &[u8], phase: Phase, level: i32) -> io::Result<Compression> {
+        samples::part(plain, phase, &mut self.parts);
+        self.zstd.compress(&self.parts, for_parts(level), &mut self.small)?;
         self.small.push(phase as u8);
-        done.map(|()| Compression::Samples)
+        Ok(Compression::Samples)
     }
 
     fn join(&mut self, stored: &[u8], len: usize) -> Result<Vec<u8>, String> {
         let (phase, stored) = stored.split_last().ok_or("it is empty")?;
         let phase = Phase::try_from(*phase).map_err(|e| e.to_string())?;
-        let mut parts = std::mem::take(&mut self.parts);
-        parts.clear();
-        parts.reserve(len);
-        let done = self.decompressor().and_then(|d| d.decompress_to_buffer(stored, &mut parts).map_err(|e| e.to_string()));
+        self.parts.clear();
+        self.parts.reserve(len);
+        self.zstd.decompressor().and_then(|zstd| zstd.decompress_to_buffer(stored, &mut self.parts)).map_err(|e| e.to_string())?;
         let mut plain = Vec::new();
-        samples::join(&parts, phase, &mut plain);
-        self.parts = parts;
-        done.map(|_| plain)
+        samples::join(&self.parts, phase, &mut plain);
+        Ok(plain)
     }
 
     /// Whether the blob is to be stored as samples, and where they begin: a look that costs little, and where that finds small differences, a trial on parts of it.
@@ -119,7 +117,7 @@ impl Tools {
         let stretches = || (0..STRETCHES).map(move |n| &plain[n * apart..][..STRETCH]);
         let phase = [Phase::Even, Phase::Odd].into_iter().find(|phase| varies_little(stretches(), *phase))?;
         let some: Vec<u8> = stretches().flatten().copied().collect();
-        self.compress(&some, 1).ok()?;
+        self.zstd.compress(&some, 1, &mut self.small).ok()?;
         let as_it_is = self.small.len();
         self.squeeze_samples(&some, phase, 1).ok()?;
         (8 * self.small.len() < 7 * as_it_is).then_some(phase)
